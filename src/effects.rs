@@ -1,0 +1,90 @@
+//! What a handler wants done, and the one place where durable state can be changed.
+//!
+//! **Invariant — nothing that reveals a durable change is sent before the change is saved**:
+//! durable state is reachable for writing only through [`Durable::write`], which marks the effects
+//! as *to be saved*, and the shell emits the save before every send of the handler.
+//!
+//! **Absent**: stateright. Roles produce effects as plain data; the actor shells translate them.
+
+use crate::message::Message;
+use crate::types::NodeId;
+use std::fmt::{self, Debug, Formatter};
+use std::ops::{Deref, Range};
+use std::time::Duration;
+
+/// A timer of a replica, a client or a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// A replica has had no sign of life for an election time-out. Always set.
+    Election,
+    /// A leader is due to send heartbeats. Set while leading.
+    Heartbeat,
+    /// A candidate or leader is due to send again what was not answered. Set while preparing or
+    /// leading.
+    Resend,
+    /// A client or reader is due to ask again. Set while something is unanswered.
+    Retry,
+}
+
+/// What one handler wants done, in order; the save, if any, comes before every send.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Durable state has changed and must be saved before anything is sent.
+    pub save: bool,
+    /// Messages and their receivers.
+    pub sends: Vec<(NodeId, Message)>,
+    /// Timers to set, with the range from which the delay is drawn, or to cancel.
+    pub timers: Vec<(Timer, Option<Range<Duration>>)>,
+}
+
+impl Effects {
+    /// Sends a message.
+    pub fn send(&mut self, to: impl Into<NodeId>, message: Message) {
+        self.sends.push((to.into(), message));
+    }
+
+    /// Hands a result to the actor's own driver.
+    pub fn report(&mut self, message: Message) {
+        self.send(NodeId::LOCAL, message);
+    }
+
+    /// Sets or resets a timer; the delay is drawn from the range.
+    pub fn set_timer(&mut self, timer: Timer, delay: Range<Duration>) {
+        self.timers.push((timer, Some(delay)));
+    }
+
+    /// Cancels a timer.
+    pub fn cancel_timer(&mut self, timer: Timer) {
+        self.timers.push((timer, None));
+    }
+}
+
+/// State that must survive a crash.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Durable<T>(T);
+
+impl<T> Durable<T> {
+    /// State as it was read back from storage, or as it is before anything was stored.
+    pub fn restored(value: T) -> Self {
+        Durable(value)
+    }
+
+    /// Write access, at the price of a save.
+    pub fn write(&mut self, effects: &mut Effects) -> &mut T {
+        effects.save = true;
+        &mut self.0
+    }
+}
+
+impl<T> Deref for Durable<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Debug> Debug for Durable<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Debug::fmt(&self.0, f)
+    }
+}

@@ -1,0 +1,215 @@
+//! Election: who suspects the leader, who may try to replace it, and how a leader keeps or gives
+//! up its place.
+//!
+//! **Invariants** (of liveness; safety does not depend on anything here)
+//! - *A healthy leader is not deposed*: a ballot is used only after a majority said that it hears
+//!   no leader either.
+//! - *A sign of life needs progress*: an announced bound is one only if it is above what was
+//!   applied here, or no vote is held at or above it. So a leader that jumped over a slot is
+//!   found, and a hole in one's own log is no ground for suspicion.
+//! - *A leader unheard by a majority for a time-out steps down.*
+//!
+//! **Absent**: clocks. Time is the `Election` timer, which a model fires at any moment.
+//!
+//! **Source**: Ongaro's thesis (2014), sections 4.2.3 and 9.6 for pre-votes, 6.2 for a leader that
+//! steps down; Howard and Abraham, *Raft does not Guarantee Liveness in the face of Network
+//! Faults* (2020), for why both are needed.
+
+use crate::effects::{Effects, Timer};
+use crate::message::Message;
+use crate::proposer::{self, Phase, PreVoting};
+use crate::quorum::ReplicaSet;
+use crate::replica::{Context, State};
+use crate::types::{Ballot, ReplicaId, Slot};
+use crate::{acceptor, learner};
+use std::borrow::Cow;
+
+/// Follows a ballot above the one promised: promises it, and gives up any attempt of its own.
+pub fn follow(at: &Context<'_>, state: &mut Cow<'_, State>, ballot: Ballot, effects: &mut Effects) {
+    let state = state.to_mut();
+    acceptor::promise(&mut state.durable, ballot, effects);
+    step_down(at, state, effects);
+}
+
+/// Becomes a follower that gives others an election time-out to lead.
+pub fn step_down(at: &Context<'_>, state: &mut State, effects: &mut Effects) {
+    match state.phase {
+        Phase::Follower | Phase::PreVoting(_) => {}
+        Phase::Preparing(_) => effects.cancel_timer(Timer::Resend),
+        Phase::Leading(_) => {
+            effects.cancel_timer(Timer::Resend);
+            effects.cancel_timer(Timer::Heartbeat);
+        }
+    }
+    state.phase = Phase::Follower;
+    effects.set_timer(Timer::Election, at.tuning.election_delay());
+}
+
+/// The leader is alive and makes progress.
+pub fn on_sign_of_life(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
+    effects.set_timer(Timer::Election, at.tuning.election_delay());
+    if at.tuning.pre_vote && !state.leader_alive {
+        state.to_mut().leader_alive = true;
+    }
+    if matches!(state.phase, Phase::PreVoting(_)) {
+        state.to_mut().phase = Phase::Follower;
+    }
+}
+
+/// No sign of life for an election time-out.
+pub fn on_election_timeout(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
+    effects.set_timer(Timer::Election, at.tuning.election_delay());
+    match state.phase {
+        // A higher ballot would not find more acceptors; the requests are sent again anyway.
+        Phase::Preparing(_) => {}
+        Phase::Leading(_) => step_down(at, state.to_mut(), effects),
+        Phase::Follower | Phase::PreVoting(_) => {
+            if state.leader_alive {
+                state.to_mut().leader_alive = false;
+            }
+            stand(at, state, effects);
+        }
+    }
+}
+
+/// Stands for election, or asks first whether that would be supported.
+fn stand(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
+    let promised = state.durable.promised;
+    let granted = ReplicaSet::of(at.me);
+    if !at.tuning.pre_vote || at.cluster.is_quorum(granted) {
+        proposer::start(at, state.to_mut(), promised.successor(at.me), effects);
+        return;
+    }
+    let asks_already =
+        matches!(&state.phase, Phase::PreVoting(attempt) if attempt.asked == promised);
+    if !asks_already {
+        let attempt = PreVoting { asked: promised, granted, highest: promised };
+        state.to_mut().phase = Phase::PreVoting(attempt);
+    }
+    for peer in at.cluster.peers(at.me) {
+        effects.send(peer, Message::PreVote { promised });
+    }
+}
+
+/// Supports an election unless a leader is alive.
+pub fn on_pre_vote(
+    state: &Cow<'_, State>,
+    candidate: ReplicaId,
+    asked: Ballot,
+    effects: &mut Effects,
+) {
+    if state.leader_alive || matches!(state.phase, Phase::Leading(_)) {
+        return;
+    }
+    let promised = state.durable.promised;
+    effects.send(candidate, Message::PreVoteGranted { asked, promised });
+}
+
+/// Starts phase 1 once a majority hears no leader, in a ballot above all that they promised.
+pub fn on_pre_vote_granted(
+    at: &Context<'_>,
+    state: &mut Cow<'_, State>,
+    supporter: ReplicaId,
+    asked: Ballot,
+    promised: Ballot,
+    effects: &mut Effects,
+) {
+    let Phase::PreVoting(attempt) = &state.phase else { return };
+    if attempt.asked != asked || attempt.granted.contains(supporter) {
+        return;
+    }
+    let state = state.to_mut();
+    let Phase::PreVoting(attempt) = &mut state.phase else { return };
+    attempt.granted.insert(supporter);
+    attempt.highest = attempt.highest.max(promised);
+    if at.cluster.is_quorum(attempt.granted) {
+        let highest = attempt.highest.max(state.durable.promised);
+        proposer::start(at, state, highest.successor(at.me), effects);
+    }
+}
+
+/// Another replica has promised a higher ballot: promises it too, so that the next attempt is
+/// above it.
+pub fn on_reject(
+    at: &Context<'_>,
+    state: &mut Cow<'_, State>,
+    promised: Ballot,
+    effects: &mut Effects,
+) {
+    if promised > state.durable.promised {
+        follow(at, state, promised, effects);
+    }
+}
+
+/// A leader lives: follows it, learns from its bound, and asks for what is missing below it.
+pub fn on_heartbeat(
+    at: &Context<'_>,
+    state: &mut Cow<'_, State>,
+    leader: ReplicaId,
+    ballot: Ballot,
+    decided_upto: Slot,
+    effects: &mut Effects,
+) {
+    if ballot < state.durable.promised {
+        let promised = state.durable.promised;
+        effects.send(leader, Message::Reject { promised });
+        return;
+    }
+    if ballot > state.durable.promised {
+        follow(at, state, ballot, effects);
+    }
+    learner::on_announcement(at, state, ballot, decided_upto, effects);
+    effects.send(leader, Message::HeartbeatAck { ballot });
+    let from = state.learner.applied_upto;
+    if from < decided_upto {
+        effects.send(leader, Message::Fetch { from });
+    }
+}
+
+/// Sends heartbeats.
+pub fn on_heartbeat_timeout(at: &Context<'_>, state: &Cow<'_, State>, effects: &mut Effects) {
+    if matches!(state.phase, Phase::Leading(_)) {
+        announce(at, state, effects);
+        effects.set_timer(Timer::Heartbeat, at.tuning.heartbeat_delay());
+    }
+}
+
+/// Tells everyone that this leader lives, and its bound.
+pub fn announce(at: &Context<'_>, state: &State, effects: &mut Effects) {
+    let Some(ballot) = state.phase.own_ballot() else { return };
+    let decided_upto = state.learner.applied_upto;
+    for peer in at.cluster.peers(at.me) {
+        effects.send(peer, Message::Heartbeat { ballot, decided_upto });
+    }
+}
+
+/// A follower heard this leader. With a majority of them, and nothing pending, that is the
+/// leader's own sign of life; with something pending, only progress is.
+pub fn on_heartbeat_ack(
+    at: &Context<'_>,
+    state: &mut Cow<'_, State>,
+    follower: ReplicaId,
+    ballot: Ballot,
+    effects: &mut Effects,
+) {
+    let Phase::Leading(leading) = &state.phase else { return };
+    if leading.ballot != ballot || leading.heard.contains(follower) {
+        return;
+    }
+    let mut heard = leading.heard;
+    heard.insert(follower);
+    let mut with_me = heard;
+    with_me.insert(at.me);
+    if at.cluster.is_quorum(with_me) {
+        heard = ReplicaSet::default();
+        let pending = state.durable.highest_vote() >= Some(state.learner.applied_upto);
+        if !pending {
+            effects.set_timer(Timer::Election, at.tuning.election_delay());
+        }
+    }
+    if heard != leading.heard
+        && let Phase::Leading(leading) = &mut state.to_mut().phase
+    {
+        leading.heard = heard;
+    }
+}

@@ -1,0 +1,38 @@
+//! Multi-Paxos chat: `2f+1` replicas agree on one order of chat messages, keep identical logs, and
+//! stay available while at most `f` of them are down.
+//!
+//! The protocol is written once, as [`stateright::actor::Actor`]s: [`replica::Replica`],
+//! [`client::Client`] and [`reader::Reader`]. The checker explores these actors exhaustively; the
+//! deployed binaries run the very same ones over UDP.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`types`], [`message`], [`tuning`] | vocabulary, messages, parameters |
+//! | [`quorum`] | majorities |
+//! | [`effects`] | what a handler wants done; durable state |
+//! | [`acceptor`] | promises and votes |
+//! | [`proposer`] | phase 1, phase 2, the window |
+//! | [`learner`] | what is decided, the log, catch-up, compaction |
+//! | [`election`] | time-outs, pre-votes, heartbeats |
+//! | [`session`], [`requests`] | exactly-once, and what clients are answered |
+//! | [`replica`], [`client`], [`reader`], [`shell`] | the actors: the only files that name stateright |
+//!
+//! **Absent**: input and output, clocks, randomness, threads, logging. `clippy.toml` bans them.
+
+#![forbid(unsafe_code)]
+
+pub mod acceptor;
+pub mod client;
+pub mod effects;
+pub mod election;
+pub mod learner;
+pub mod message;
+pub mod proposer;
+pub mod quorum;
+pub mod reader;
+pub mod replica;
+pub mod requests;
+pub mod session;
+pub mod shell;
+pub mod tuning;
+pub mod types;

@@ -1,0 +1,381 @@
+//! Every message of the protocol, grouped by who may send it.
+//!
+//! **Invariant — every message class survives loss, duplication and reordering**: a request is
+//! sent again by a timer or pulled again, and each handler is idempotent. The table says how.
+//!
+//! | message | sent again by |
+//! |---|---|
+//! | `Request` | the client's `Retry` timer |
+//! | `Tail` | the reader's `Retry` timer |
+//! | `PreVote` | the next `Election` time-out |
+//! | `Prepare`, `Accept` | the `Resend` timer |
+//! | `Heartbeat` | the `Heartbeat` timer |
+//! | `Fetch` | the next heartbeat, or the leader's `Resend` timer |
+//! | all replies | a repeated request |
+//!
+//! **Source**: *Paxos Made Simple* (2001) for phases 1 and 2; Ongaro's thesis (2014), sections
+//! 6.3 and 9.6, for sessions and pre-votes. Promises are pulled in chunks, which is our own.
+
+use crate::types::{Ballot, Body, Command, Nonce, ReplicaId, Seq, SessionId, Slot, Value, Vote};
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Debug, Display, Formatter};
+
+/// A message between actors, or between an actor and its own driver.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Message {
+    // --- From a client to a replica.
+    /// Asks for a command to be put into the log.
+    Request(Command),
+    /// Asks for applied entries from this slot on.
+    Tail {
+        /// The first slot wanted.
+        from: Slot,
+    },
+
+    // --- From a replica to a client.
+    /// The session that the client's nonce opened.
+    SessionOpened {
+        /// The client's own nonce.
+        nonce: Nonce,
+        /// The session.
+        session: SessionId,
+    },
+    /// The request was applied, and where.
+    Acknowledged {
+        /// The session.
+        session: SessionId,
+        /// The request's number.
+        seq: Seq,
+        /// The slot at which it was applied.
+        slot: Slot,
+    },
+    /// The leader's queue is full: ask again later.
+    Busy,
+    /// Another replica leads.
+    Redirect {
+        /// The replica that leads, as far as the sender knows.
+        leader: ReplicaId,
+    },
+    /// The session was evicted from the session table.
+    SessionExpired {
+        /// The session.
+        session: SessionId,
+    },
+    /// Applied entries, an answer to `Tail`.
+    Entries(Entries),
+
+    // --- Between replicas.
+    /// Would you support an election? Asked before a ballot is used.
+    PreVote {
+        /// The asker's promise, which names the attempt.
+        promised: Ballot,
+    },
+    /// The sender hears no leader either.
+    PreVoteGranted {
+        /// The promise of the asker that `PreVote` carried.
+        asked: Ballot,
+        /// The sender's own promise: the asker's ballot must be above it.
+        promised: Ballot,
+    },
+    /// Phase 1a.
+    Prepare {
+        /// The ballot to be promised.
+        ballot: Ballot,
+        /// The first slot whose vote is wanted.
+        from: Slot,
+    },
+    /// Phase 1b, in chunks.
+    Promise(Promise),
+    /// Phase 2a.
+    Accept {
+        /// The ballot of the proposal.
+        ballot: Ballot,
+        /// The slot of the proposal.
+        slot: Slot,
+        /// The proposed value.
+        value: Value,
+        /// The leader's announced bound: see [`crate::learner`].
+        decided_upto: Slot,
+    },
+    /// Phase 2b.
+    Accepted {
+        /// The ballot of the vote.
+        ballot: Ballot,
+        /// The slot of the vote.
+        slot: Slot,
+    },
+    /// The sender has promised a higher ballot than the one it was sent.
+    Reject {
+        /// The sender's promise.
+        promised: Ballot,
+    },
+    /// The leader lives, and announces its bound.
+    Heartbeat {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// The leader's announced bound.
+        decided_upto: Slot,
+    },
+    /// An answer to a heartbeat.
+    HeartbeatAck {
+        /// The ballot of the heartbeat.
+        ballot: Ballot,
+    },
+    /// Asks for decided values from this slot on.
+    Fetch {
+        /// The first slot wanted.
+        from: Slot,
+    },
+    /// Decided values, an answer to `Fetch`.
+    Decided(Entries),
+
+    // --- Between an actor and its own driver; never on a network.
+    /// The user wants this to be asked. From the driver to its client.
+    Submit(Body),
+    /// Jump over the next slot: an injected fault. From the driver to its replica.
+    SkipSlot,
+    /// A slot was applied. From a replica to its driver, once a slot and life, in slot order.
+    Applied {
+        /// The slot.
+        slot: Slot,
+        /// The value chosen there.
+        value: Value,
+        /// What each command of the value came to.
+        outcomes: Vec<Outcome>,
+    },
+    /// The session is open. From a client to its driver.
+    Opened {
+        /// The session.
+        session: SessionId,
+    },
+    /// The request with this number was acknowledged. From a client to its driver.
+    Confirmed {
+        /// The request's number.
+        seq: Seq,
+        /// The slot at which it was applied.
+        slot: Slot,
+    },
+    /// The session has expired: whether these were applied is unknown, and they are not sent
+    /// again. From a client to its driver.
+    OutcomeUnknown {
+        /// The first number whose outcome is unknown.
+        first: Seq,
+        /// How many are unknown.
+        count: u64,
+    },
+}
+
+/// A chunk of a promise: the sender's votes in `[from, next)`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Promise {
+    /// The promised ballot.
+    pub ballot: Ballot,
+    /// The slot that `Prepare` asked from.
+    pub from: Slot,
+    /// The slot to ask from next.
+    pub next: Slot,
+    /// Everything below is decided, and no vote is kept for it.
+    pub compacted_upto: Slot,
+    /// No vote is left at or above `next`.
+    pub last: bool,
+    /// The votes, in slot order.
+    pub votes: Vec<(Slot, Vote)>,
+}
+
+/// A run of decided values.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Entries {
+    /// The slot of the first value.
+    pub from: Slot,
+    /// The values of `from` and the slots after it.
+    pub values: Vec<Value>,
+    /// The sender has applied everything below this bound.
+    pub applied_upto: Slot,
+}
+
+/// What a command of an applied batch came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It opened this session.
+    Opened(SessionId),
+    /// Its nonce had opened this session before.
+    OpenedBefore(SessionId),
+    /// It was applied, here and nowhere else.
+    Applied,
+    /// It was applied before, at this slot if the session still knows; suppressed here.
+    Duplicate(Option<Slot>),
+    /// An earlier number of its session is missing: skipped, to be sent again.
+    Gap,
+    /// Its session is not, or no longer, in the session table.
+    NoSession,
+    /// The session belongs to another user.
+    WrongUser,
+}
+
+/// Who may send a message to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// From a client to a replica.
+    ClientToReplica,
+    /// From a replica to a client.
+    ReplicaToClient,
+    /// Between replicas.
+    Replicas,
+    /// Between an actor and its driver: never accepted from a network.
+    Local,
+}
+
+impl Message {
+    /// Who may send this message to whom.
+    pub fn route(&self) -> Route {
+        use Message::*;
+        match self {
+            Request(_) | Tail { .. } => Route::ClientToReplica,
+            SessionOpened { .. }
+            | Acknowledged { .. }
+            | Busy
+            | Redirect { .. }
+            | SessionExpired { .. }
+            | Entries(_) => Route::ReplicaToClient,
+            PreVote { .. }
+            | PreVoteGranted { .. }
+            | Prepare { .. }
+            | Promise(_)
+            | Accept { .. }
+            | Accepted { .. }
+            | Reject { .. }
+            | Heartbeat { .. }
+            | HeartbeatAck { .. }
+            | Fetch { .. }
+            | Decided(_) => Route::Replicas,
+            Submit(_)
+            | SkipSlot
+            | Applied { .. }
+            | Opened { .. }
+            | Confirmed { .. }
+            | OutcomeUnknown { .. } => Route::Local,
+        }
+    }
+
+    /// The name of the message's class, as the coverage table lists it.
+    pub fn class(&self) -> &'static str {
+        use Message::*;
+        match self {
+            Request(_) => "Request",
+            Tail { .. } => "Tail",
+            SessionOpened { .. } => "SessionOpened",
+            Acknowledged { .. } => "Acknowledged",
+            Busy => "Busy",
+            Redirect { .. } => "Redirect",
+            SessionExpired { .. } => "SessionExpired",
+            Entries(_) => "Entries",
+            PreVote { .. } => "PreVote",
+            PreVoteGranted { .. } => "PreVoteGranted",
+            Prepare { .. } => "Prepare",
+            Promise(_) => "Promise",
+            Accept { .. } => "Accept",
+            Accepted { .. } => "Accepted",
+            Reject { .. } => "Reject",
+            Heartbeat { .. } => "Heartbeat",
+            HeartbeatAck { .. } => "HeartbeatAck",
+            Fetch { .. } => "Fetch",
+            Decided(_) => "Decided",
+            Submit(_) => "Submit",
+            SkipSlot => "SkipSlot",
+            Applied { .. } => "Applied",
+            Opened { .. } => "Opened",
+            Confirmed { .. } => "Confirmed",
+            OutcomeUnknown { .. } => "OutcomeUnknown",
+        }
+    }
+
+    /// The classes that travel over a network, in the order of their declaration.
+    pub const NETWORK_CLASSES: [&str; 19] = [
+        "Request",
+        "Tail",
+        "SessionOpened",
+        "Acknowledged",
+        "Busy",
+        "Redirect",
+        "SessionExpired",
+        "Entries",
+        "PreVote",
+        "PreVoteGranted",
+        "Prepare",
+        "Promise",
+        "Accept",
+        "Accepted",
+        "Reject",
+        "Heartbeat",
+        "HeartbeatAck",
+        "Fetch",
+        "Decided",
+    ];
+}
+
+impl Debug for Message {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, f)
+    }
+}
+
+impl Display for Message {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        use Message::*;
+        let name = self.class();
+        match self {
+            Request(command) => write!(f, "{name}({command})"),
+            Tail { from } | Fetch { from } => write!(f, "{name}(from {from})"),
+            SessionOpened { nonce, session } => write!(f, "{name}({nonce}, {session})"),
+            Acknowledged { session, seq, slot } => {
+                write!(f, "{name}({session}, #{seq}, slot {slot})")
+            }
+            Busy | SkipSlot => f.write_str(name),
+            Redirect { leader } => write!(f, "{name}({leader})"),
+            SessionExpired { session } | Opened { session } => write!(f, "{name}({session})"),
+            Entries(entries) | Decided(entries) => write!(f, "{name}({entries:?})"),
+            PreVote { promised } | Reject { promised } => write!(f, "{name}({promised})"),
+            PreVoteGranted { asked, promised } => write!(f, "{name}({asked}, {promised})"),
+            Prepare { ballot, from } => write!(f, "{name}({ballot}, from {from})"),
+            Promise(promise) => write!(f, "{name}({promise:?})"),
+            Accept { ballot, slot, value, decided_upto } => {
+                write!(f, "{name}({ballot}, slot {slot}, {value}, decided<{decided_upto})")
+            }
+            Accepted { ballot, slot } => write!(f, "{name}({ballot}, slot {slot})"),
+            Heartbeat { ballot, decided_upto } => {
+                write!(f, "{name}({ballot}, decided<{decided_upto})")
+            }
+            HeartbeatAck { ballot } => write!(f, "{name}({ballot})"),
+            Submit(body) => write!(f, "{name}({body})"),
+            Applied { slot, value, .. } => write!(f, "{name}(slot {slot}, {value})"),
+            Confirmed { seq, slot } => write!(f, "{name}(#{seq}, slot {slot})"),
+            OutcomeUnknown { first, count } => write!(f, "{name}(#{first}, {count} in all)"),
+        }
+    }
+}
+
+impl Debug for Promise {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, [{}, {})", self.ballot, self.from, self.next)?;
+        if self.compacted_upto > Slot(0) {
+            write!(f, ", compacted<{}", self.compacted_upto)?;
+        }
+        if !self.last {
+            f.write_str(", more")?;
+        }
+        for (slot, vote) in &self.votes {
+            write!(f, ", {slot}={vote}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Debug for Entries {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "applied<{}", self.applied_upto)?;
+        for (slot, value) in (self.from.0..).zip(&self.values) {
+            write!(f, ", {slot}={value}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,330 @@
+//! The proposer: phase 1 over chunked promises, and phase 2 over a window of slots.
+//!
+//! **Invariants**
+//! - *A ballot is saved as the candidate's own promise before it is sent*, so it is never used
+//!   twice, across restarts too.
+//! - *The highest ballot wins*: in every slot from its base up to the end of what its quorum
+//!   reported, a new leader proposes the vote of the highest ballot, or `Noop` where the whole
+//!   quorum reported none. Nothing is proposed before phase 1 is complete, nor below the base.
+//! - *Only votes of one's own ballot are counted*, one's own only once it is saved: here, in the
+//!   step that saves it before every send.
+//! - *One value a (ballot, slot)*: a slot is handed out once a leadership.
+//!
+//! **Source**: *Paxos Made Simple* (2001), sections 2.2 and 3; the pull of promises in chunks is our
+//! own, and so is the base: the lowest slot that a leader may propose at.
+
+use crate::effects::{Effects, Timer};
+use crate::message::{Message, Promise};
+use crate::quorum::ReplicaSet;
+use crate::replica::{Context, State};
+use crate::requests::Intake;
+use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
+use crate::{acceptor, election, learner};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// What a replica is doing about leadership.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Follows whoever leads.
+    Follower,
+    /// Asks whether an election would be supported.
+    PreVoting(PreVoting),
+    /// In phase 1 of its own ballot.
+    Preparing(Preparing),
+    /// In phase 2 of its own ballot.
+    Leading(Leading),
+}
+
+/// Support gathered before a ballot is used.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PreVoting {
+    /// The promise held when the question was asked; it names the attempt.
+    pub asked: Ballot,
+    /// The replicas that hear no leader either, oneself included.
+    pub granted: ReplicaSet,
+    /// The highest promise among them.
+    pub highest: Ballot,
+}
+
+/// Phase 1.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Preparing {
+    /// The ballot to be promised.
+    pub ballot: Ballot,
+    /// The bound from which votes are asked.
+    pub from: Slot,
+    /// The slot expected next of each acceptor that has sent a chunk but not its last.
+    pub expected: BTreeMap<ReplicaId, Slot>,
+    /// The acceptors that have reported everything, oneself included.
+    pub complete: ReplicaSet,
+    /// The highest compacted bound reported.
+    pub compacted_upto: Slot,
+    /// For each slot, the reported vote of the highest ballot.
+    pub reported: BTreeMap<Slot, Vote>,
+}
+
+/// Phase 2.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Leading {
+    /// The ballot that a majority has promised.
+    pub ballot: Ballot,
+    /// Everything below is decided; nothing is proposed there.
+    pub base: Slot,
+    /// The slot of the next new value.
+    pub next: Slot,
+    /// Proposed and not yet decided, with the acceptors that have voted.
+    pub in_flight: BTreeMap<Slot, ReplicaSet>,
+    /// The peers heard from since the last sign of life.
+    pub heard: ReplicaSet,
+    /// What clients want.
+    pub intake: Intake,
+}
+
+impl Phase {
+    /// The ballot that this replica prepares or leads in.
+    pub fn own_ballot(&self) -> Option<Ballot> {
+        match self {
+            Phase::Follower | Phase::PreVoting(_) => None,
+            Phase::Preparing(preparing) => Some(preparing.ballot),
+            Phase::Leading(leading) => Some(leading.ballot),
+        }
+    }
+}
+
+/// Phase 1a: saves its own promise of a new ballot, then asks for those of the others.
+pub fn start(at: &Context<'_>, state: &mut State, ballot: Ballot, effects: &mut Effects) {
+    assert!(ballot > state.durable.promised, "a ballot is never used twice");
+    acceptor::promise(&mut state.durable, ballot, effects);
+    let from = state.learner.applied_upto;
+    let own = state.durable.votes.range(from..);
+    state.phase = Phase::Preparing(Preparing {
+        ballot,
+        from,
+        expected: BTreeMap::new(),
+        complete: ReplicaSet::of(at.me),
+        compacted_upto: from,
+        reported: own.map(|(slot, vote)| (*slot, vote.clone())).collect(),
+    });
+    for peer in at.cluster.peers(at.me) {
+        effects.send(peer, Message::Prepare { ballot, from });
+    }
+    effects.set_timer(Timer::Resend, at.tuning.resend_delay());
+    lead_if_promised(at, state, effects);
+}
+
+/// Takes a chunk of a promise, if it is the one expected; then asks for the next, or leads.
+pub fn on_promise(
+    at: &Context<'_>,
+    state: &mut Cow<'_, State>,
+    acceptor: ReplicaId,
+    chunk: Promise,
+    effects: &mut Effects,
+) {
+    let Phase::Preparing(preparing) = &state.phase else { return };
+    if chunk.ballot != preparing.ballot
+        || preparing.complete.contains(acceptor)
+        || chunk.from != preparing.expected_of(acceptor)
+    {
+        return;
+    }
+    let state = state.to_mut();
+    let Phase::Preparing(preparing) = &mut state.phase else { return };
+    preparing.compacted_upto = preparing.compacted_upto.max(chunk.compacted_upto);
+    for (slot, vote) in chunk.votes {
+        preparing.report(slot, vote);
+    }
+    if chunk.last {
+        preparing.expected.remove(&acceptor);
+        preparing.complete.insert(acceptor);
+    } else {
+        preparing.expected.insert(acceptor, chunk.next);
+        let ballot = preparing.ballot;
+        effects.send(acceptor, Message::Prepare { ballot, from: chunk.next });
+    }
+    lead_if_promised(at, state, effects);
+}
+
+impl Preparing {
+    /// The slot that the next chunk of this acceptor starts at.
+    fn expected_of(&self, acceptor: ReplicaId) -> Slot {
+        self.expected.get(&acceptor).copied().unwrap_or(self.from)
+    }
+
+    /// Keeps, for each slot, the vote of the highest ballot.
+    fn report(&mut self, slot: Slot, vote: Vote) {
+        let known = self.reported.get(&slot);
+        if known.is_none_or(|known| known.ballot < vote.ballot) {
+            self.reported.insert(slot, vote);
+        }
+    }
+}
+
+/// Starts phase 2 if a quorum has promised and reported everything.
+fn lead_if_promised(at: &Context<'_>, state: &mut State, effects: &mut Effects) {
+    let Phase::Preparing(preparing) = &state.phase else { return };
+    if !at.cluster.is_quorum(preparing.complete) {
+        return;
+    }
+    let ballot = preparing.ballot;
+    let base = state.learner.applied_upto.max(preparing.compacted_upto);
+    let mut reported = preparing.reported.clone();
+    reported.retain(|slot, _| *slot >= base);
+    let next = reported.keys().next_back().map_or(base, |highest| highest.next());
+    // From here on a slot at or above the base is decided by counting votes of this ballot only.
+    state.learner.decided = state.learner.decided.split(&base).0;
+    state.phase = Phase::Leading(Leading {
+        ballot,
+        base,
+        next,
+        in_flight: BTreeMap::new(),
+        heard: ReplicaSet::default(),
+        intake: Intake::default(),
+    });
+    effects.set_timer(Timer::Heartbeat, at.tuning.heartbeat_delay());
+    effects.set_timer(Timer::Resend, at.tuning.resend_delay());
+    for slot in base.upto(next) {
+        let value = reported.remove(&slot).map_or(Value::Noop, |vote| vote.value);
+        propose(at, state, ballot, slot, value, effects);
+    }
+    election::announce(at, state, effects);
+    fetch_below_base(at, state, effects);
+}
+
+/// Phase 2a: votes, saves, and asks for the votes of the others.
+fn propose(
+    at: &Context<'_>,
+    state: &mut State,
+    ballot: Ballot,
+    slot: Slot,
+    value: Value,
+    effects: &mut Effects,
+) {
+    let vote = Vote { ballot, value: value.clone() };
+    state.durable.write(effects).votes.insert(slot, vote);
+    let Phase::Leading(leading) = &mut state.phase else { return };
+    leading.in_flight.insert(slot, ReplicaSet::of(at.me));
+    let decided_upto = state.learner.applied_upto;
+    for peer in at.cluster.peers(at.me) {
+        effects.send(peer, Message::Accept { ballot, slot, value: value.clone(), decided_upto });
+    }
+    decide_if_voted(at, state, slot, effects);
+}
+
+/// Counts a vote of this leader's own ballot.
+pub fn on_accepted(
+    at: &Context<'_>,
+    state: &mut Cow<'_, State>,
+    acceptor: ReplicaId,
+    ballot: Ballot,
+    slot: Slot,
+    effects: &mut Effects,
+) {
+    let Phase::Leading(leading) = &state.phase else { return };
+    let voters = leading.in_flight.get(&slot);
+    if ballot != leading.ballot || voters.is_none_or(|voters| voters.contains(acceptor)) {
+        return;
+    }
+    let state = state.to_mut();
+    if let Phase::Leading(leading) = &mut state.phase
+        && let Some(voters) = leading.in_flight.get_mut(&slot)
+    {
+        voters.insert(acceptor);
+    }
+    decide_if_voted(at, state, slot, effects);
+    propose_queued(at, state, effects);
+    // Whoever waits for the bound would otherwise wait for the next heartbeat.
+    if let Phase::Leading(leading) = &state.phase
+        && leading.in_flight.is_empty()
+    {
+        election::announce(at, state, effects);
+    }
+}
+
+/// Decides a slot that a majority has voted for in this leader's ballot.
+fn decide_if_voted(at: &Context<'_>, state: &mut State, slot: Slot, effects: &mut Effects) {
+    let Phase::Leading(leading) = &mut state.phase else { return };
+    let voters = leading.in_flight.get(&slot).copied().unwrap_or_default();
+    if !at.cluster.is_quorum(voters) {
+        return;
+    }
+    leading.in_flight.remove(&slot);
+    let vote = state.durable.votes.get(&slot).expect("a leader votes for what it proposes");
+    let decided = vec![(slot, vote.value.clone())];
+    learner::decide(at, state, decided, effects);
+}
+
+/// Proposes what is queued, as far as the window has room.
+pub fn propose_queued(at: &Context<'_>, state: &mut State, effects: &mut Effects) {
+    while let Phase::Leading(leading) = &mut state.phase {
+        if leading.in_flight.len() >= at.tuning.window_slots {
+            return;
+        }
+        let Some(value) = leading.intake.next_value(at.tuning) else { return };
+        while at.tuning.skip_slots.contains(&leading.next) {
+            leading.next = leading.next.next();
+        }
+        let (ballot, slot) = (leading.ballot, leading.next);
+        leading.next = slot.next();
+        propose(at, state, ballot, slot, value, effects);
+    }
+}
+
+/// Jumps over the next slot, if this replica leads: an injected fault.
+pub fn on_skip_slot(state: &mut Cow<'_, State>) {
+    if !matches!(state.phase, Phase::Leading(_)) {
+        return;
+    }
+    if let Phase::Leading(leading) = &mut state.to_mut().phase {
+        leading.next = leading.next.next();
+    }
+}
+
+/// Sends again what was not answered.
+pub fn on_resend_timeout(at: &Context<'_>, state: &Cow<'_, State>, effects: &mut Effects) {
+    match &state.phase {
+        Phase::Follower | Phase::PreVoting(_) => return,
+        Phase::Preparing(preparing) => {
+            let ballot = preparing.ballot;
+            for peer in at.cluster.peers(at.me).filter(|p| !preparing.complete.contains(*p)) {
+                let from = preparing.expected_of(peer);
+                effects.send(peer, Message::Prepare { ballot, from });
+            }
+        }
+        Phase::Leading(leading) => {
+            for (slot, voters) in &leading.in_flight {
+                resend_proposal(at, state, leading.ballot, *slot, *voters, effects);
+            }
+            fetch_below_base(at, state, effects);
+        }
+    }
+    effects.set_timer(Timer::Resend, at.tuning.resend_delay());
+}
+
+/// Asks those who have not voted at this slot again.
+fn resend_proposal(
+    at: &Context<'_>,
+    state: &State,
+    ballot: Ballot,
+    slot: Slot,
+    voters: ReplicaSet,
+    effects: &mut Effects,
+) {
+    let vote = state.durable.votes.get(&slot).expect("a leader votes for what it proposes");
+    let decided_upto = state.learner.applied_upto;
+    for peer in at.cluster.peers(at.me).filter(|peer| !voters.contains(*peer)) {
+        let value = vote.value.clone();
+        effects.send(peer, Message::Accept { ballot, slot, value, decided_upto });
+    }
+}
+
+/// A leader that lacks decided slots below its base asks everyone for them.
+fn fetch_below_base(at: &Context<'_>, state: &State, effects: &mut Effects) {
+    let Phase::Leading(leading) = &state.phase else { return };
+    let from = state.learner.applied_upto;
+    if from < leading.base {
+        for peer in at.cluster.peers(at.me) {
+            effects.send(peer, Message::Fetch { from });
+        }
+    }
+}

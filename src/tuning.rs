@@ -1,0 +1,93 @@
+//! Parameters of the protocol: sizes, limits and time-outs.
+//!
+//! **Invariant**: no parameter can make the protocol unsafe; they trade memory, latency and
+//! liveness. Models use the same parameters with smaller numbers, and print them.
+
+use crate::types::Slot;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+/// The longest text of a chat message, in bytes.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// The longest user name, in bytes.
+pub const USER_BYTES_MAX: usize = 64;
+
+/// Parameters of a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// Slots in flight at once.
+    pub window_slots: usize,
+    /// Commands that wait for a slot before clients are told that the leader is busy.
+    pub queue_commands_max: usize,
+    /// Commands in one value.
+    pub batch_commands_max: usize,
+    /// Bytes of one value; one command may exceed it alone.
+    pub batch_bytes_max: usize,
+    /// Votes or entries in one chunk.
+    pub chunk_entries_max: usize,
+    /// Bytes of votes or entries in one chunk; the first may exceed it alone.
+    pub chunk_bytes_max: usize,
+    /// Sessions in the session table before the one longest unused is evicted.
+    pub sessions_max: usize,
+    /// A snapshot is taken, and votes below it are dropped, every so many slots; 0 is never.
+    pub snapshot_slots: u64,
+    /// Ask for support before using a ballot, so that a replica back from a partition or a
+    /// restart does not depose a healthy leader.
+    pub pre_vote: bool,
+    /// Slots that this replica jumps over when it leads: an injected fault.
+    pub skip_slots: BTreeSet<Slot>,
+    /// The shortest time without a sign of life before a replica suspects the leader; the
+    /// longest is twice that.
+    pub election_timeout: Duration,
+    /// Time between two heartbeats.
+    pub heartbeat_interval: Duration,
+    /// Time before an unanswered message between replicas is sent again.
+    pub resend_interval: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Tuning {
+            window_slots: 64,
+            queue_commands_max: 4096,
+            batch_commands_max: 256,
+            batch_bytes_max: 32 * 1024,
+            chunk_entries_max: 256,
+            chunk_bytes_max: 32 * 1024,
+            sessions_max: 4096,
+            snapshot_slots: 1024,
+            pre_vote: true,
+            skip_slots: BTreeSet::new(),
+            election_timeout: Duration::from_millis(500),
+            heartbeat_interval: Duration::from_millis(50),
+            resend_interval: Duration::from_millis(40),
+        }
+    }
+}
+
+impl Tuning {
+    /// All time-outs in proportion to this election time-out.
+    #[must_use]
+    pub fn with_election_timeout(mut self, timeout: Duration) -> Self {
+        self.election_timeout = timeout;
+        self.heartbeat_interval = timeout / 10;
+        self.resend_interval = timeout / 12;
+        self
+    }
+
+    /// The range of a randomised election time-out.
+    pub fn election_delay(&self) -> Range<Duration> {
+        self.election_timeout..self.election_timeout * 2
+    }
+
+    /// The range of the delay between two heartbeats.
+    pub fn heartbeat_delay(&self) -> Range<Duration> {
+        self.heartbeat_interval..self.heartbeat_interval * 5 / 4
+    }
+
+    /// The range of the delay before an unanswered message is sent again.
+    pub fn resend_delay(&self) -> Range<Duration> {
+        self.resend_interval..self.resend_interval * 3 / 2
+    }
+}
