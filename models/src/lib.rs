@@ -1,1 +1,13 @@
-//! x
+//! The checker: how actors are composed and explored, and what must hold of them.
+
+#![forbid(unsafe_code)]
+
+pub mod catalog;
+pub mod chat;
+pub mod compact;
+pub mod engine;
+pub mod intern;
+pub mod node;
+pub mod properties;
+pub mod seen;
+pub mod spec;

@@ -1,0 +1,257 @@
+//! The catalog: one table of named configurations, each with its bounds, its purpose and its exact
+//! count of unique states. The checker and the tests read the same table.
+//!
+//! **Invariants**
+//! - *Actors are built by the constructors that the binaries use*; parameters that differ from
+//!   the deployed ones are smaller numbers of the same [`Tuning`], and are printed.
+//! - *Everything an entry must reach is named*, so that no entry holds vacuously.
+
+use crate::chat::ChatSpec;
+use crate::compact::{CompactModel, Faults, Reductions};
+use crate::node::Node;
+use paxos_chat::acceptor::Storage;
+use paxos_chat::client::{Client, ClientTuning};
+use paxos_chat::message::Message;
+use paxos_chat::quorum::Cluster;
+use paxos_chat::reader::Reader;
+use paxos_chat::replica::Replica;
+use paxos_chat::tuning::Tuning;
+use paxos_chat::types::{
+    Body, Command, NodeId, Nonce, Operation, ReplicaId, SessionId, Slot, Timestamp, User, Value,
+};
+use std::collections::BTreeMap;
+
+/// The model of the chat.
+pub type ChatModel = CompactModel<Node, ChatSpec>;
+
+/// How long a run of an entry takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// Part of every check.
+    Quick,
+    /// Run by name, or all together by `check full`.
+    Full,
+}
+
+/// A named configuration.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Why it is in the catalog.
+    pub purpose: &'static str,
+    /// How long it takes.
+    pub grade: Grade,
+    /// Its bounds.
+    pub config: Config,
+    /// What a run must reach.
+    pub reaches: &'static [&'static str],
+    /// How many unique states there are, if a completed run has counted them.
+    pub unique_states: Option<u64>,
+}
+
+/// The bounds of a model.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many replicas there are.
+    pub replicas: u8,
+    /// The clients, after the replicas.
+    pub clients: Vec<ClientPlan>,
+    /// A reader follows the log at this replica, after the clients.
+    pub reader: Option<u8>,
+    /// No ballot above this round.
+    pub round_max: u32,
+    /// The replicas that may stand for election.
+    pub candidates: Vec<u8>,
+    /// The replicas that may crash.
+    pub mortals: Vec<u8>,
+    /// How many crashes, and whether there is recovery.
+    pub faults: Faults,
+    /// The parameters of the replicas.
+    pub tuning: Tuning,
+    /// Slots that this replica jumps over when it leads.
+    pub skips: Vec<(u8, Slot)>,
+    /// What a person asks of a replica's or client's driver, each at most once.
+    pub inputs: Vec<(u8, Message)>,
+}
+
+/// What one client does.
+#[derive(Clone, Debug)]
+pub struct ClientPlan {
+    /// The user's name, which is also what its messages start with.
+    pub user: &'static str,
+    /// How many messages it says.
+    pub messages: u32,
+    /// How many may be unacknowledged at once.
+    pub window: usize,
+    /// The replicas it asks, in this order.
+    pub asks: Vec<u8>,
+    /// It opens its session through the log; otherwise the session is open from the start.
+    pub opens: bool,
+}
+
+impl Config {
+    /// Three replicas that may all stand for election in round 1, and no faults.
+    pub fn new(replicas: u8) -> Config {
+        Config {
+            replicas,
+            clients: Vec::new(),
+            reader: None,
+            round_max: 1,
+            candidates: (0..replicas).collect(),
+            mortals: (0..replicas).collect(),
+            faults: Faults::default(),
+            tuning: Tuning {
+                window_slots: 1,
+                queue_commands_max: 4,
+                batch_commands_max: 1,
+                chunk_entries_max: 4,
+                sessions_max: 4,
+                snapshot_slots: 0,
+                pre_vote: false,
+                ..Tuning::default()
+            },
+            skips: Vec::new(),
+            inputs: Vec::new(),
+        }
+    }
+
+    /// With a client that says this many messages and asks only this replica.
+    #[must_use]
+    pub fn client(mut self, user: &'static str, messages: u32, asks: u8) -> Config {
+        let plan = ClientPlan { user, messages, window: 1, asks: vec![asks], opens: false };
+        self.clients.push(plan);
+        self
+    }
+
+    /// With only these replicas standing for election.
+    #[must_use]
+    pub fn candidates(mut self, candidates: impl IntoIterator<Item = u8>) -> Config {
+        self.candidates = candidates.into_iter().collect();
+        self
+    }
+
+    /// With ballots up to this round.
+    #[must_use]
+    pub fn round_max(mut self, round_max: u32) -> Config {
+        self.round_max = round_max;
+        self
+    }
+
+    /// With crashes of these replicas, one at a time.
+    #[must_use]
+    pub fn crashes(mut self, mortals: &[u8], total: u32, recovery: bool) -> Config {
+        self.mortals = mortals.to_vec();
+        self.faults = Faults { crashes_at_once: 1, crashes_total: total, recovery };
+        self
+    }
+
+    /// With other parameters of the replicas.
+    #[must_use]
+    pub fn tuned(mut self, tune: impl FnOnce(&mut Tuning)) -> Config {
+        tune(&mut self.tuning);
+        self
+    }
+
+    /// With a change to the client added last.
+    #[must_use]
+    pub fn last_client(mut self, change: impl FnOnce(&mut ClientPlan)) -> Config {
+        change(self.clients.last_mut().expect("a client was added"));
+        self
+    }
+
+    /// The system that these bounds describe.
+    pub fn model(&self, events: &[&'static str], reductions: Reductions) -> ChatModel {
+        let storage = self.genesis();
+        let genesis_upto = storage.snapshot.upto;
+        let cluster = Cluster::new(self.replicas);
+        let spec = ChatSpec {
+            cluster,
+            round_max: self.round_max,
+            candidates: self.candidates.iter().copied().map(ReplicaId).collect(),
+            mortals: self.mortals.iter().copied().map(ReplicaId).collect(),
+            genesis_upto,
+            users: self.clients.iter().map(|plan| User::new(plan.user)).collect(),
+            scripts: self.clients.iter().map(|c| (User::new(c.user), self.script(c))).collect(),
+            properties: ChatSpec::properties(events),
+        };
+        let inputs = self.inputs.iter().map(|(actor, m)| (usize::from(*actor), m.clone()));
+        CompactModel::new(self.nodes(storage), spec)
+            .with_faults(self.faults)
+            .with_inputs(inputs.collect())
+            .with_reductions(reductions)
+    }
+
+    /// The actors, each with what its storage holds at the start.
+    pub fn nodes(&self, genesis: Storage) -> Vec<(Node, Option<Storage>)> {
+        let cluster = Cluster::new(self.replicas);
+        let replicas = cluster.replicas().map(|id| {
+            let mut tuning = self.tuning.clone();
+            let skips = self.skips.iter().filter(|(replica, _)| *replica == id.0);
+            tuning.skip_slots.extend(skips.map(|(_, slot)| *slot));
+            (Node::Replica(Replica::new(cluster, tuning)), Some(genesis.clone()))
+        });
+        let sessions: BTreeMap<User, SessionId> = {
+            let sessions = genesis.snapshot.sessions.iter();
+            sessions.map(|(id, session)| (session.user.clone(), id)).collect()
+        };
+        let clients = self.clients.iter().map(|plan| {
+            let user = User::new(plan.user);
+            let client = Client {
+                session: sessions.get(&user).copied(),
+                nonce: Self::nonce(plan),
+                script: self.scripted(plan),
+                replicas: plan.asks.iter().map(|id| NodeId::from(ReplicaId(*id))).collect(),
+                tuning: self.client_tuning(plan.window),
+                user,
+            };
+            (Node::Client(client), None)
+        });
+        let reader = self.reader.map(|replica| {
+            let reader = Reader {
+                replicas: vec![NodeId::from(ReplicaId(replica))],
+                from: Slot(0),
+                tuning: self.client_tuning(1),
+            };
+            (Node::Reader(reader), None)
+        });
+        replicas.chain(clients).chain(reader).collect()
+    }
+
+    fn client_tuning(&self, window: usize) -> ClientTuning {
+        ClientTuning { window, backoff_doublings_max: 0, ..ClientTuning::default() }
+    }
+
+    /// The storage that every replica starts from: the sessions that are open already were opened
+    /// by the log's first entry, as any session is.
+    pub fn genesis(&self) -> Storage {
+        let opening = |plan: &ClientPlan| Command {
+            stamp: Timestamp(0),
+            user: User::new(plan.user),
+            operation: Operation::OpenSession { nonce: Self::nonce(plan) },
+        };
+        let opened: Vec<Command> =
+            self.clients.iter().filter(|plan| !plan.opens).map(opening).collect();
+        let values = (!opened.is_empty()).then(|| Value::batch(opened));
+        Storage::with_log(values, self.tuning.sessions_max)
+    }
+
+    fn nonce(plan: &ClientPlan) -> Nonce {
+        Nonce(plan.user.bytes().fold(0, |nonce, byte| nonce << 8 | u64::from(byte)))
+    }
+
+    /// Everything that this client's user says: its script, then what a person submits.
+    fn script(&self, plan: &ClientPlan) -> Vec<Body> {
+        let index = self.clients.iter().position(|other| other.user == plan.user);
+        let actor = usize::from(self.replicas) + index.expect("one of the clients");
+        let submitted = self.inputs.iter().filter_map(|(to, message)| match message {
+            Message::Submit(body) if usize::from(*to) == actor => Some(body.clone()),
+            _ => None,
+        });
+        self.scripted(plan).into_iter().chain(submitted).collect()
+    }
+
+    fn scripted(&self, plan: &ClientPlan) -> Vec<Body> {
+        (1..=plan.messages).map(|i| Body::post(&format!("{}{i}", plan.user))).collect()
+    }
+}

@@ -1,0 +1,350 @@
+//! The chat as a specification: how far it is explored, and what is remembered of it.
+//!
+//! **Invariants**
+//! - *Ghosts are derived from what an actor saves and sends*, never from what it claims.
+//! - *Ghosts add nothing in a life without crashes*: they are functions of the state then, so that
+//!   they cost states only where they are needed.
+//!
+//! **Absent**: the properties themselves (see [`crate::properties`]).
+
+use crate::node::{Node, NodeState};
+use crate::properties::{self, EVENTS, SAFETY};
+use crate::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
+use paxos_chat::acceptor::Storage;
+use paxos_chat::effects::Timer;
+use paxos_chat::message::{Message, Outcome};
+use paxos_chat::quorum::Cluster;
+use paxos_chat::types::{Ballot, Body, Command, Operation, ReplicaId, Seq, Slot, User, Value};
+use std::collections::BTreeMap;
+
+/// How far the chat is explored, and what may be said in it.
+#[derive(Clone, Debug)]
+pub struct ChatSpec {
+    /// The replicas, which are the first actors.
+    pub cluster: Cluster,
+    /// No ballot above this round is explored.
+    pub round_max: u32,
+    /// The replicas that may stand for election.
+    pub candidates: Vec<ReplicaId>,
+    /// The replicas that may crash.
+    pub mortals: Vec<ReplicaId>,
+    /// Everything below is decided before the run starts, so no votes for it are remembered.
+    pub genesis_upto: Slot,
+    /// The clients' users; clients come after the replicas.
+    pub users: Vec<User>,
+    /// What each user says, in order.
+    pub scripts: BTreeMap<User, Vec<Body>>,
+    /// The properties to judge: the safety properties, then the events to be reached.
+    pub properties: Vec<PropertyName>,
+}
+
+impl ChatSpec {
+    /// All safety properties, and these events.
+    pub fn properties(events: &[&'static str]) -> Vec<PropertyName> {
+        for event in events {
+            assert!(EVENTS.contains(event), "{event:?} is not an event");
+        }
+        let always = SAFETY.iter().map(|name| PropertyName { name, kind: Kind::Always });
+        let sometimes = EVENTS
+            .iter()
+            .filter(|event| events.contains(event))
+            .map(|name| PropertyName { name, kind: Kind::Sometimes });
+        always.chain(sometimes).collect()
+    }
+
+    /// The bit of an event, if this specification asks for it.
+    pub(crate) fn event_bit(&self, event: &str) -> Option<usize> {
+        self.properties.iter().position(|property| property.name == event)
+    }
+}
+
+/// What is remembered of one actor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Ghost {
+    /// Of a replica.
+    Replica(ReplicaGhost),
+    /// Of a client: the slot of each acknowledged number.
+    Client(BTreeMap<Seq, Slot>),
+    /// Of a reader: the values it was given.
+    Reader(BTreeMap<Slot, Value>),
+}
+
+/// What is remembered of a replica, over all its lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ReplicaGhost {
+    /// Every vote ever cast: saved, or revealed by an `Accepted`.
+    pub votes: BTreeMap<(Slot, Ballot), Value>,
+    /// The highest ballot ever promised.
+    pub promised: Ballot,
+    /// What was delivered, by place in the log.
+    pub delivered: BTreeMap<(Slot, u32), Delivery>,
+    /// The step properties that this replica has broken, as bits of [`SAFETY`].
+    pub broken: Verdict,
+}
+
+/// A message of the chat as its readers get it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Delivery {
+    /// Who said it.
+    pub user: User,
+    /// Its number in the user's session.
+    pub seq: Seq,
+    /// What was said.
+    pub body: Body,
+}
+
+/// What is remembered of the system: enough to judge the real-time order of requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RealTime {
+    /// The highest slot acknowledged to anyone.
+    pub acknowledged: Option<Slot>,
+    /// For each request in progress, by client and number, the highest slot acknowledged to
+    /// anyone before it was made.
+    pub fences: BTreeMap<(usize, Seq), Slot>,
+    /// A request was applied at or below a slot acknowledged before it was made.
+    pub broken: bool,
+}
+
+/// The part of a local state that judging the whole system needs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum View {
+    /// Of a replica.
+    Replica(ReplicaView),
+    /// Of a client.
+    Client {
+        /// Whose client it is.
+        user: User,
+        /// The slot of each acknowledged number.
+        acknowledged: BTreeMap<Seq, Slot>,
+        /// Nothing is left to say or to wait for.
+        done: bool,
+    },
+    /// Of a reader: the values it was given.
+    Reader(BTreeMap<Slot, Value>),
+}
+
+/// The part of a replica's state that judging the whole system needs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReplicaView {
+    /// Every vote ever cast.
+    pub votes: BTreeMap<(Slot, Ballot), Value>,
+    /// The highest ballot ever promised.
+    pub promised: Ballot,
+    /// Every value known to be decided, applied or not, in memory or in the log.
+    pub decided: BTreeMap<Slot, Value>,
+    /// What was delivered.
+    pub delivered: BTreeMap<(Slot, u32), Delivery>,
+    /// Is it up?
+    pub up: bool,
+}
+
+impl ReplicaGhost {
+    /// What is remembered after a step of this replica.
+    fn remember(&self, spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> ReplicaGhost {
+        let mut ghost = self.clone();
+        let state = step.state.and_then(NodeState::replica);
+        if let Some(state) = state {
+            for (slot, vote) in &state.durable.votes {
+                let saved = step.storage.is_some_and(|saved| saved.votes.get(slot) == Some(vote));
+                let revealed = Message::Accepted { ballot: vote.ballot, slot: *slot };
+                if saved || step.sends.iter().any(|(_, sent)| *sent == revealed) {
+                    ghost.votes.insert((*slot, vote.ballot), vote.value.clone());
+                }
+            }
+            ghost.promised = ghost.promised.max(state.durable.promised);
+        }
+        for report in step.reports {
+            if let Message::Applied { slot, value, outcomes } = report {
+                ghost.deliver(*slot, value, outcomes);
+            }
+        }
+        properties::judge_replica_step(spec, self, step, &mut ghost.broken);
+        ghost
+    }
+
+    fn deliver(&mut self, slot: Slot, value: &Value, outcomes: &[Outcome]) {
+        for (index, (command, outcome)) in (0..).zip(value.commands().iter().zip(outcomes)) {
+            if *outcome == Outcome::Applied
+                && let Some(delivery) = Delivery::of(command)
+            {
+                let known = self.delivered.insert((slot, index), delivery.clone());
+                let same = known.is_none_or(|known| known == delivery);
+                self.broken.note(properties::REAPPLIED, !same);
+            }
+        }
+    }
+}
+
+impl Delivery {
+    /// What this command delivers if it is applied.
+    pub fn of(command: &Command) -> Option<Delivery> {
+        match &command.operation {
+            Operation::OpenSession { .. } => None,
+            Operation::InSession { seq, body, .. } => {
+                Some(Delivery { user: command.user.clone(), seq: *seq, body: body.clone() })
+            }
+        }
+    }
+}
+
+/// The log of applied values that a storage holds, and what it delivers.
+fn delivered_below_snapshot(storage: &Storage) -> BTreeMap<(Slot, u32), Delivery> {
+    let mut ghost = ReplicaGhost::default();
+    let mut sessions = paxos_chat::session::Sessions::default();
+    for (slot, value) in &storage.log {
+        let outcomes = sessions.apply(*slot, value, usize::MAX);
+        ghost.deliver(*slot, value, &outcomes);
+    }
+    ghost.delivered
+}
+
+impl Spec<Node> for ChatSpec {
+    type Ghost = Ghost;
+    type History = RealTime;
+    type View = View;
+
+    fn ghost(&self, actor: usize) -> Ghost {
+        match self.users.len() {
+            _ if actor < usize::from(self.cluster.len()) => Ghost::Replica(ReplicaGhost::default()),
+            clients if actor < usize::from(self.cluster.len()) + clients => {
+                Ghost::Client(BTreeMap::new())
+            }
+            _ => Ghost::Reader(BTreeMap::new()),
+        }
+    }
+
+    fn history(&self) -> RealTime {
+        RealTime::default()
+    }
+
+    fn remember(&self, step: &Step<'_, Node, Ghost>) -> Ghost {
+        let before =
+            step.before.map_or_else(|| self.ghost(step.actor), |local| local.ghost.clone());
+        match before {
+            Ghost::Replica(mut ghost) => {
+                if matches!(step.event, Event::Start)
+                    && let Some(storage) = step.storage
+                {
+                    ghost.delivered = delivered_below_snapshot(storage);
+                }
+                Ghost::Replica(ghost.remember(self, step))
+            }
+            Ghost::Client(mut acknowledged) => {
+                for report in step.reports {
+                    if let Message::Confirmed { seq, slot } = report {
+                        acknowledged.insert(*seq, *slot);
+                    }
+                }
+                Ghost::Client(acknowledged)
+            }
+            Ghost::Reader(mut read) => {
+                for report in step.reports {
+                    if let Message::Applied { slot, value, .. } = report {
+                        read.insert(*slot, value.clone());
+                    }
+                }
+                Ghost::Reader(read)
+            }
+        }
+    }
+
+    fn is_recorded(&self, step: &Step<'_, Node, Ghost>) -> bool {
+        let confirmed = |report: &Message| matches!(report, Message::Confirmed { .. });
+        step.reports.iter().any(confirmed) || !invoked(step).is_empty()
+    }
+
+    fn record(&self, history: &RealTime, step: &Step<'_, Node, Ghost>) -> RealTime {
+        let mut history = history.clone();
+        for report in step.reports {
+            if let Message::Confirmed { seq, slot } = report {
+                let fence = history.fences.remove(&(step.actor, *seq));
+                history.broken |= fence.is_some_and(|fence| *slot <= fence);
+                history.acknowledged = history.acknowledged.max(Some(*slot));
+            }
+        }
+        if let Some(acknowledged) = history.acknowledged {
+            for seq in invoked(step) {
+                history.fences.insert((step.actor, seq), acknowledged);
+            }
+        }
+        history
+    }
+
+    fn within(&self, _actor: usize, state: &NodeState) -> bool {
+        state.replica().is_none_or(|state| state.durable.promised.round <= self.round_max)
+    }
+
+    fn may_time_out(&self, actor: usize, _state: &NodeState, timer: &Timer) -> bool {
+        *timer != Timer::Election
+            || self.candidates.iter().any(|candidate| usize::from(candidate.0) == actor)
+    }
+
+    fn may_crash(&self, actor: usize) -> bool {
+        self.mortals.iter().any(|mortal| usize::from(mortal.0) == actor)
+    }
+
+    fn properties(&self) -> &[PropertyName] {
+        &self.properties
+    }
+
+    fn view(&self, actor: usize, local: &Local<Node, Ghost>) -> View {
+        match &local.ghost {
+            Ghost::Replica(ghost) => {
+                let mut decided: BTreeMap<Slot, Value> = BTreeMap::new();
+                if let Some(saved) = &local.storage {
+                    decided.extend(saved.log.iter().map(|(slot, value)| (*slot, value.clone())));
+                }
+                if let Some(state) = local.state.as_ref().and_then(NodeState::replica) {
+                    let log = state.durable.log.iter().chain(&state.learner.decided);
+                    decided.extend(log.map(|(slot, value)| (*slot, value.clone())));
+                }
+                View::Replica(ReplicaView {
+                    votes: ghost.votes.clone(),
+                    promised: ghost.promised,
+                    decided,
+                    delivered: ghost.delivered.clone(),
+                    up: local.state.is_some(),
+                })
+            }
+            Ghost::Client(acknowledged) => View::Client {
+                user: self.user_of(actor),
+                acknowledged: acknowledged.clone(),
+                done: local
+                    .state
+                    .as_ref()
+                    .and_then(NodeState::client)
+                    .is_some_and(paxos_chat::client::ClientState::is_idle),
+            },
+            Ghost::Reader(read) => View::Reader(read.clone()),
+        }
+    }
+
+    fn judge_local(&self, _actor: usize, local: &Local<Node, Ghost>) -> Verdict {
+        properties::judge_local(self, local)
+    }
+
+    fn judge_step(&self, step: &Step<'_, Node, Ghost>) -> Verdict {
+        properties::judge_events(self, step)
+    }
+
+    fn judge(&self, views: &[&View], history: &RealTime) -> Verdict {
+        properties::judge(self, views, history)
+    }
+}
+
+impl ChatSpec {
+    fn user_of(&self, actor: usize) -> User {
+        self.users[actor - usize::from(self.cluster.len())].clone()
+    }
+}
+
+/// The numbers of the requests that a client makes for the first time in this step.
+fn invoked(step: &Step<'_, Node, Ghost>) -> Vec<Seq> {
+    let client = |state: &NodeState| state.client().map(|client| client.next_seq);
+    let before = step.before.and_then(|local| local.state.as_ref()).and_then(client);
+    let after = step.state.and_then(client);
+    match (before, after) {
+        (Some(before), Some(after)) => (before.0..after.0).map(Seq).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,498 @@
+//! What must hold of the chat, and what must be reached so that it does not hold vacuously.
+//!
+//! **Invariants**
+//! - *"Chosen" is computed from votes ever cast*, before any replica decides; a later vote does not
+//!   hide an earlier one.
+//! - *Nothing here calls the protocol's own judgement*: quorums are counted and duplicates found
+//!   anew.
+//!
+//! **Source**: Lamport, *Paxos Made Simple* (2001) and the TLA+ module `Paxos` for agreement and the
+//! inductive invariant (`SafeAt`); Herlihy and Wing (1990) for the real-time order.
+
+use crate::chat::{ChatSpec, Delivery, Ghost, RealTime, ReplicaGhost, ReplicaView, View};
+use crate::node::{Node, NodeState};
+use crate::spec::{Event, Local, Step, Verdict};
+use paxos_chat::message::{Message, Outcome};
+use paxos_chat::proposer::Phase;
+use paxos_chat::replica::State;
+use paxos_chat::types::{Ballot, Command, Operation, Seq, Slot, User, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The safety properties; a property's place is its bit.
+pub const SAFETY: [&str; 16] = [
+    "agreement: one value is chosen a slot",
+    "one value a (ballot, slot)",
+    "decided values are chosen",
+    "applied logs are prefixes of one another",
+    "validity: only what clients said is voted for",
+    "exactly once, in the client's order",
+    "acknowledged means chosen",
+    "real-time order: what was acknowledged before stands before",
+    "promised never goes back",
+    "the applied bound never goes back in a life, nor below the snapshot after a restart",
+    "re-applied entries are identical",
+    "no Accepted(b) after Promise(b') with b' > b",
+    "inductive invariant: a vote is safe at its ballot",
+    "votes are dropped only below the compacted bound",
+    "nothing is revealed before it is saved",
+    "a reader is given a prefix of the log",
+];
+
+const AGREEMENT: usize = 0;
+const ONE_VALUE: usize = 1;
+const DECIDED_IS_CHOSEN: usize = 2;
+const PREFIXES: usize = 3;
+const VALIDITY: usize = 4;
+const EXACTLY_ONCE: usize = 5;
+const ACKNOWLEDGED_IS_CHOSEN: usize = 6;
+const REAL_TIME: usize = 7;
+const PROMISED_MONOTONE: usize = 8;
+const APPLIED_MONOTONE: usize = 9;
+/// The place of "re-applied entries are identical".
+pub(crate) const REAPPLIED: usize = 10;
+const NO_ACCEPTED_BELOW_PROMISE: usize = 11;
+const INDUCTIVE: usize = 12;
+const COMPACTION: usize = 13;
+const SAVED_FIRST: usize = 14;
+const READER_PREFIX: usize = 15;
+
+/// The events that runs are asked to reach.
+pub const EVENTS: [&str; 28] = [
+    "a leader is elected",
+    "two leaders' ballots get votes",
+    "a new leader adopts an old value",
+    "a candidate is told of two values for a slot",
+    "a new leader closes a gap with a Noop",
+    "a Noop is chosen",
+    "a duplicate is suppressed",
+    "a request is answered again from the session table",
+    "a promise comes in chunks",
+    "a follower catches up by fetching",
+    "a leader fetches below its base",
+    "a superseded leader steps down on a decided slot",
+    "two slots are in flight",
+    "a batch of two commands is chosen",
+    "a client is told that the leader is busy",
+    "a client is redirected",
+    "a session is opened through the log",
+    "a session is evicted",
+    "a snapshot is taken",
+    "an Accept below the compacted bound is answered with Decided",
+    "a pre-vote is granted",
+    "a pre-vote is refused",
+    "a leader steps down unheard",
+    "a slot is skipped",
+    "a replica recovers in the middle of phase 2",
+    "everything is delivered",
+    "everything is delivered with f replicas down",
+    "a client asks after another's acknowledgement",
+];
+
+// --- One replica's steps.
+
+/// Judges a step of a replica against what is remembered of it.
+pub(crate) fn judge_replica_step(
+    spec: &ChatSpec,
+    ghost: &ReplicaGhost,
+    step: &Step<'_, Node, Ghost>,
+    broken: &mut Verdict,
+) {
+    let _ = spec;
+    let Some(state) = step.state.and_then(NodeState::replica) else { return };
+    broken.note(PROMISED_MONOTONE, state.durable.promised < ghost.promised);
+    let snapshot = step.storage.map_or(Slot(0), |saved| saved.snapshot.upto);
+    let before = step.before.and_then(|local| local.state.as_ref()).and_then(NodeState::replica);
+    let floor = before.map_or(snapshot, |before| before.learner.applied_upto);
+    broken.note(APPLIED_MONOTONE, state.learner.applied_upto < floor);
+    let mut promised = ghost.promised;
+    for (_, message) in step.sends {
+        match message {
+            Message::Promise(chunk) => promised = promised.max(chunk.ballot),
+            Message::Accepted { ballot, .. } => {
+                broken.note(NO_ACCEPTED_BELOW_PROMISE, *ballot < promised);
+            }
+            _ => {}
+        }
+    }
+    broken.note(SAVED_FIRST, reveals_unsaved(state, step));
+}
+
+/// Does the step send a promise, vote or ballot that the storage does not hold?
+fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
+    let promised = step.storage.map_or(Ballot::ZERO, |saved| saved.promised);
+    let vote = |slot: &Slot| step.storage.and_then(|saved| saved.votes.get(slot));
+    step.sends.iter().any(|(_, message)| match message {
+        Message::Promise(chunk) => promised < chunk.ballot,
+        Message::Prepare { ballot, .. } => promised < *ballot,
+        Message::Accepted { ballot, slot } => {
+            *slot >= state.durable.snapshot.upto
+                && vote(slot).is_none_or(|vote| vote.ballot < *ballot)
+        }
+        Message::Accept { ballot, slot, .. } => {
+            *slot >= state.durable.snapshot.upto
+                && vote(slot).is_none_or(|vote| vote.ballot < *ballot)
+        }
+        _ => false,
+    })
+}
+
+// --- One local state.
+
+/// Judges a local state by itself.
+pub(crate) fn judge_local(spec: &ChatSpec, local: &Local<Node, Ghost>) -> Verdict {
+    let Ghost::Replica(ghost) = &local.ghost else { return Verdict::default() };
+    let mut verdict = ghost.broken;
+    verdict.note(VALIDITY, !ghost.votes.values().all(|value| is_valid(spec, value)));
+    verdict.note(EXACTLY_ONCE, !is_exactly_once(spec, &ghost.delivered));
+    if let Some(state) = local.state.as_ref().and_then(NodeState::replica) {
+        verdict.note(COMPACTION, !is_compacted_right(state));
+        note(
+            &mut verdict,
+            spec,
+            "two slots are in flight",
+            || matches!(&state.phase, Phase::Leading(leading) if leading.in_flight.len() > 1),
+        );
+    }
+    verdict
+}
+
+/// Is every command of this value one that its user says?
+fn is_valid(spec: &ChatSpec, value: &Value) -> bool {
+    value.commands().iter().all(|command: &Command| match &command.operation {
+        Operation::OpenSession { .. } => spec.scripts.contains_key(&command.user),
+        Operation::InSession { seq, body, .. } => {
+            let script = spec.scripts.get(&command.user);
+            let index = usize::try_from(seq.0).unwrap_or(0).wrapping_sub(1);
+            script.and_then(|script| script.get(index)) == Some(body)
+        }
+    })
+}
+
+/// Does every user's part of the log read as the beginning of what the user says?
+fn is_exactly_once(spec: &ChatSpec, delivered: &BTreeMap<(Slot, u32), Delivery>) -> bool {
+    let mut said: BTreeMap<&User, Vec<(Seq, &paxos_chat::types::Body)>> = BTreeMap::new();
+    for delivery in delivered.values() {
+        said.entry(&delivery.user).or_default().push((delivery.seq, &delivery.body));
+    }
+    said.iter().all(|(user, said)| {
+        let script = spec.scripts.get(*user).map_or(&[][..], |script| script);
+        said.len() <= script.len()
+            && said.iter().copied().eq((1..).map(Seq).zip(script).take(said.len()))
+    })
+}
+
+/// Are votes kept above the compacted bound only, and is everything below it in the log?
+fn is_compacted_right(state: &State) -> bool {
+    let upto = state.durable.snapshot.upto;
+    let log = state.durable.log.keys().copied();
+    state.durable.votes.keys().all(|slot| *slot >= upto)
+        && log.eq(Slot(0).upto(upto))
+        && state.learner.applied_upto >= upto
+        && upto
+            .upto(state.learner.applied_upto)
+            .all(|slot| state.learner.decided.contains_key(&slot))
+}
+
+// --- The system.
+
+/// What was chosen at each slot: usually one value.
+type Chosen<'a> = BTreeMap<Slot, BTreeSet<&'a Value>>;
+
+/// Judges the system as a whole.
+pub(crate) fn judge(spec: &ChatSpec, views: &[&View], history: &RealTime) -> Verdict {
+    let replicas: Vec<&ReplicaView> = views
+        .iter()
+        .filter_map(|view| match view {
+            View::Replica(replica) => Some(replica),
+            _ => None,
+        })
+        .collect();
+    let mut verdict = Verdict::default();
+    let (chosen, one_value) = chosen(spec, &replicas);
+    verdict.note(ONE_VALUE, !one_value);
+    verdict.note(AGREEMENT, chosen.values().any(|values| values.len() > 1));
+    let is_chosen =
+        |slot: &Slot, value: &Value| chosen.get(slot).is_some_and(|c| c.contains(value));
+    for replica in &replicas {
+        let all = replica
+            .decided
+            .iter()
+            .all(|(slot, value)| *slot < spec.genesis_upto || is_chosen(slot, value));
+        verdict.note(DECIDED_IS_CHOSEN, !all);
+    }
+    verdict.note(PREFIXES, !are_prefixes(&replicas));
+    verdict.note(INDUCTIVE, !is_inductive(spec, &replicas));
+    verdict.note(REAL_TIME, history.broken);
+    for view in views {
+        match view {
+            View::Client { user, acknowledged, .. } => {
+                let delivered = |seq, slot| is_delivered(user, seq, slot, &chosen, &replicas);
+                let all = acknowledged.iter().all(|(seq, slot)| delivered(*seq, *slot));
+                verdict.note(ACKNOWLEDGED_IS_CHOSEN, !all);
+            }
+            View::Reader(read) => {
+                let all = read.iter().all(|(slot, value)| {
+                    is_chosen(slot, value)
+                        || replicas.iter().any(|r| r.decided.get(slot) == Some(value))
+                });
+                verdict.note(READER_PREFIX, !all);
+            }
+            View::Replica(_) => {}
+        }
+    }
+    judge_reached(spec, views, &replicas, &chosen, history, &mut verdict);
+    verdict
+}
+
+/// What was chosen, from all votes ever cast, and whether each (ballot, slot) has one value.
+fn chosen<'a>(spec: &ChatSpec, replicas: &[&'a ReplicaView]) -> (Chosen<'a>, bool) {
+    let mut votes: BTreeMap<(Slot, Ballot), BTreeMap<&'a Value, u32>> = BTreeMap::new();
+    for replica in replicas {
+        for (place, value) in &replica.votes {
+            *votes.entry(*place).or_default().entry(value).or_default() += 1;
+        }
+    }
+    let mut chosen = Chosen::new();
+    for ((slot, _), values) in &votes {
+        for (value, count) in values {
+            if *count > u32::from(spec.cluster.len()) / 2 {
+                chosen.entry(*slot).or_default().insert(value);
+            }
+        }
+    }
+    (chosen, votes.values().all(|values| values.len() == 1))
+}
+
+/// Do no two replicas have decided different values at a slot?
+fn are_prefixes(replicas: &[&ReplicaView]) -> bool {
+    replicas.iter().enumerate().all(|(i, left)| {
+        replicas[i + 1..].iter().all(|right| {
+            let same = |(slot, value)| right.decided.get(slot).is_none_or(|other| other == value);
+            left.decided.iter().all(same)
+        })
+    })
+}
+
+/// Is an acknowledged request at its slot: chosen there, and delivered there by whoever got so far?
+fn is_delivered(
+    user: &User,
+    seq: Seq,
+    slot: Slot,
+    chosen: &Chosen<'_>,
+    replicas: &[&ReplicaView],
+) -> bool {
+    let ours = |command: &Command| {
+        Delivery::of(command).is_some_and(|delivery| delivery.user == *user && delivery.seq == seq)
+    };
+    let is_chosen = chosen
+        .get(&slot)
+        .is_some_and(|values| values.iter().all(|value| value.commands().iter().any(ours)));
+    let of_request = |delivery: &Delivery| delivery.user == *user && delivery.seq == seq;
+    let delivered_elsewhere = replicas.iter().any(|replica| {
+        replica.delivered.iter().any(|((at, _), delivery)| of_request(delivery) && *at != slot)
+    });
+    is_chosen && !delivered_elsewhere
+}
+
+/// Lamport's invariant: for every vote for v in ballot b, and every lower ballot c, some quorum of
+/// acceptors each voted for v in c, or has not voted in c and never will.
+fn is_inductive(spec: &ChatSpec, replicas: &[&ReplicaView]) -> bool {
+    let majority = usize::from(spec.cluster.len()) / 2 + 1;
+    let promised_at_least =
+        |ballot: Ballot| replicas.iter().filter(|r| r.promised >= ballot).count() >= majority;
+    let places: BTreeSet<(Slot, Ballot)> =
+        replicas.iter().flat_map(|replica| replica.votes.keys().copied()).collect();
+    replicas.iter().flat_map(|replica| &replica.votes).all(|((slot, ballot), value)| {
+        let lower = places.range((*slot, Ballot::ZERO)..(*slot, *ballot));
+        let safe_at = |c: &Ballot| {
+            let supports = |r: &&&ReplicaView| match r.votes.get(&(*slot, *c)) {
+                Some(voted) => voted == value,
+                None => r.promised > *c,
+            };
+            replicas.iter().filter(supports).count() >= majority
+        };
+        // In a ballot without votes the quorum is of those who promised this ballot.
+        promised_at_least(*ballot) && lower.map(|(_, c)| c).all(safe_at)
+    })
+}
+
+fn judge_reached(
+    spec: &ChatSpec,
+    views: &[&View],
+    replicas: &[&ReplicaView],
+    chosen: &Chosen<'_>,
+    history: &RealTime,
+    verdict: &mut Verdict,
+) {
+    let values = || chosen.values().flatten();
+    note(verdict, spec, "two leaders' ballots get votes", || {
+        let ballots = replicas.iter().flat_map(|r| r.votes.keys().map(|(_, ballot)| ballot));
+        ballots.collect::<BTreeSet<_>>().len() > 1
+    });
+    note(verdict, spec, "a Noop is chosen", || values().any(|value| **value == Value::Noop));
+    note(verdict, spec, "a batch of two commands is chosen", || {
+        values().any(|value| value.commands().len() > 1)
+    });
+    let clients = || {
+        views.iter().filter_map(|view| match view {
+            View::Client { acknowledged, done, .. } => Some((acknowledged, *done)),
+            _ => None,
+        })
+    };
+    let delivered = || clients().all(|(acknowledged, done)| done && !acknowledged.is_empty());
+    note(verdict, spec, "everything is delivered", delivered);
+    note(verdict, spec, "everything is delivered with f replicas down", || {
+        let down = replicas.iter().filter(|replica| !replica.up).count();
+        delivered() && down >= usize::from(spec.cluster.len() - 1) / 2
+    });
+    note(verdict, spec, "a client asks after another's acknowledgement", || {
+        let first = |client: usize| matches!(views[client], View::Client { acknowledged, .. } if acknowledged.is_empty());
+        history.fences.keys().any(|(client, _)| first(*client))
+    });
+}
+
+/// Judges `reached` only if the run asks for the event.
+fn note(verdict: &mut Verdict, spec: &ChatSpec, event: &str, reached: impl FnOnce() -> bool) {
+    if let Some(bit) = spec.event_bit(event) {
+        verdict.note(bit, reached());
+    }
+}
+
+// --- Events of steps.
+
+/// The events that a step reaches.
+pub(crate) fn judge_events(spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> Verdict {
+    let mut verdict = Verdict::default();
+    for event in events(step) {
+        note(&mut verdict, spec, event, || true);
+    }
+    verdict
+}
+
+/// The events that a step reaches, whether asked for or not.
+pub fn events(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
+    let mut events = Vec::new();
+    let before = step.before.and_then(|local| local.state.as_ref()).and_then(NodeState::replica);
+    let after = step.state.and_then(NodeState::replica);
+    if let (Some(before), Some(after)) = (before, after) {
+        events.extend(events_of_phase(before, after, step));
+        events.extend(events_of_log(before, after));
+        if let Event::Deliver { msg, .. } = &step.event {
+            events.extend(events_of_message(before, after, msg, step));
+        }
+    }
+    if let (Event::Recover, Some(state)) = (&step.event, after)
+        && !state.durable.votes.is_empty()
+    {
+        events.push("a replica recovers in the middle of phase 2");
+    }
+    for (_, message) in step.sends {
+        events.extend(match message {
+            Message::Busy => Some("a client is told that the leader is busy"),
+            Message::Redirect { .. } => Some("a client is redirected"),
+            Message::PreVoteGranted { .. } => Some("a pre-vote is granted"),
+            _ => None,
+        });
+    }
+    for report in step.reports {
+        let Message::Applied { outcomes, .. } = report else { continue };
+        for outcome in outcomes {
+            events.extend(match outcome {
+                Outcome::Duplicate(_) => Some("a duplicate is suppressed"),
+                Outcome::Opened(_) => Some("a session is opened through the log"),
+                _ => None,
+            });
+        }
+    }
+    events
+}
+
+fn events_of_phase(
+    before: &State,
+    after: &State,
+    step: &Step<'_, Node, Ghost>,
+) -> Vec<&'static str> {
+    let mut events = Vec::new();
+    match (&before.phase, &after.phase) {
+        (Phase::Preparing(_) | Phase::Follower | Phase::PreVoting(_), Phase::Leading(_)) => {
+            events.push("a leader is elected");
+            for (_, message) in step.sends {
+                match message {
+                    Message::Accept { value: Value::Noop, .. } => {
+                        events.push("a new leader closes a gap with a Noop");
+                    }
+                    Message::Accept { .. } => events.push("a new leader adopts an old value"),
+                    Message::Fetch { .. } => events.push("a leader fetches below its base"),
+                    _ => {}
+                }
+            }
+        }
+        (Phase::Leading(_), Phase::Follower) => match &step.event {
+            Event::Timeout(_) => events.push("a leader steps down unheard"),
+            Event::Deliver { msg: Message::Decided(_), .. } => {
+                events.push("a superseded leader steps down on a decided slot");
+            }
+            _ => {}
+        },
+        (Phase::Leading(was), Phase::Leading(is)) => {
+            let fresh = |slot: &&Slot| **slot >= was.next;
+            let proposed = is.in_flight.keys().filter(fresh).count() as u64;
+            if is.next.0 - was.next.0 > proposed && after.learner.applied_upto <= was.next {
+                events.push("a slot is skipped");
+            }
+        }
+        _ => {}
+    }
+    events
+}
+
+fn events_of_log(before: &State, after: &State) -> Vec<&'static str> {
+    let mut events = Vec::new();
+    if after.durable.snapshot.upto > before.durable.snapshot.upto {
+        events.push("a snapshot is taken");
+    }
+    let gone = |(id, _)| after.learner.sessions.get(id).is_none();
+    if before.learner.sessions.iter().any(gone) {
+        events.push("a session is evicted");
+    }
+    events
+}
+
+fn events_of_message(
+    before: &State,
+    after: &State,
+    msg: &Message,
+    step: &Step<'_, Node, Ghost>,
+) -> Vec<&'static str> {
+    let mut events = Vec::new();
+    let sends = |class: &str| step.sends.iter().any(|(_, sent)| sent.class() == class);
+    match msg {
+        Message::Promise(chunk) => {
+            if let Phase::Preparing(preparing) = &before.phase {
+                let rival = |(slot, vote): &(Slot, paxos_chat::types::Vote)| {
+                    preparing.reported.get(slot).is_some_and(|known| known.value != vote.value)
+                };
+                if chunk.votes.iter().any(rival) {
+                    events.push("a candidate is told of two values for a slot");
+                }
+                if !chunk.last && sends("Prepare") {
+                    events.push("a promise comes in chunks");
+                }
+            }
+        }
+        Message::Decided(_) if after.learner.applied_upto > before.learner.applied_upto => {
+            events.push("a follower catches up by fetching");
+        }
+        Message::Accept { .. } if sends("Decided") => {
+            events.push("an Accept below the compacted bound is answered with Decided");
+        }
+        Message::Request(_) if sends("Acknowledged") => {
+            let in_progress = before.learner.applied_upto < after.learner.applied_upto;
+            if !in_progress {
+                events.push("a request is answered again from the session table");
+            }
+        }
+        _ => {}
+    }
+    events
+}
