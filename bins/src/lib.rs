@@ -1,1 +1,20 @@
-//! x
+//! The runtime: the protocol's actors over UDP, their chat logs, and the tools that run and judge
+//! whole clusters.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`network`], [`loss`], [`clock`], [`storage`] | what a driver needs of the world, as small traits |
+//! | [`nodes`] | which address an actor's id stands for |
+//! | [`wire`] | datagrams |
+//!
+//! **Absent**: the protocol, which is `paxos_chat` alone, and encryption: datagrams carry a
+//! checksum, so they are protected from accidents and not from attackers.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod loss;
+pub mod network;
+pub mod nodes;
+pub mod storage;
+pub mod wire;
