@@ -3,6 +3,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | [`driver`] | runs any actor: receive a burst, hand it over, persist, send |
 //! | [`network`], [`loss`], [`clock`], [`storage`] | what a driver needs of the world, as small traits |
 //! | [`nodes`] | which address an actor's id stands for |
 //! | [`wire`] | datagrams |
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod driver;
 pub mod loss;
 pub mod network;
 pub mod nodes;
