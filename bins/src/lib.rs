@@ -7,6 +7,7 @@
 //! | [`network`], [`loss`], [`clock`], [`storage`] | what a driver needs of the world, as small traits |
 //! | [`nodes`] | which address an actor's id stands for |
 //! | [`wire`] | datagrams |
+//! | [`config`] | `cluster.toml` |
 //!
 //! **Absent**: the protocol, which is `paxos_chat` alone, and encryption: datagrams carry a
 //! checksum, so they are protected from accidents and not from attackers.
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod config;
 pub mod driver;
 pub mod loss;
 pub mod network;
