@@ -8,17 +8,22 @@
 //! | [`nodes`] | which address an actor's id stands for |
 //! | [`wire`] | datagrams |
 //! | [`config`] | `cluster.toml` |
+//! | [`chatlog`] | the log file that a person can read |
+//! | [`replica_host`], [`console`] | what a replica's process adds to its actor |
 //!
 //! **Absent**: the protocol, which is `paxos_chat` alone, and encryption: datagrams carry a
 //! checksum, so they are protected from accidents and not from attackers.
 
 #![forbid(unsafe_code)]
 
+pub mod chatlog;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod driver;
 pub mod loss;
 pub mod network;
 pub mod nodes;
+pub mod replica_host;
 pub mod storage;
 pub mod wire;

@@ -1,0 +1,212 @@
+//! One replica as a process: reads its configuration, binds its socket, and serves until it is
+//! killed; its console is on standard input.
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use paxos_chat::replica::Replica;
+use paxos_chat::types::{NodeId, ReplicaId};
+use paxos_chat_runtime::chatlog::LogWriter;
+use paxos_chat_runtime::clock::SystemClock;
+use paxos_chat_runtime::config::Config;
+use paxos_chat_runtime::console::{ConsoleCommand, HELP, Status};
+use paxos_chat_runtime::driver::{Driver, Handle, Input, World};
+use paxos_chat_runtime::loss::{Loss, LossyNetwork};
+use paxos_chat_runtime::network::UdpNetwork;
+use paxos_chat_runtime::nodes::NodeTable;
+use paxos_chat_runtime::replica_host::ReplicaHost;
+use paxos_chat_runtime::storage::MemoryStorage;
+use paxos_chat_runtime::wire::Codec;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::fs::File;
+use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write, stdin, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Clients remembered at once.
+const CLIENTS_MAX: usize = 16_384;
+/// The status of a process that a signal would have killed.
+const KILLED: i32 = 137;
+
+/// Runs one replica of a Multi-Paxos chat cluster.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// The cluster's configuration, as `cluster config` writes it.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Which of its replicas to run.
+    #[arg(long)]
+    id: u8,
+    /// Probability that a datagram is dropped, on sending and again on receiving.
+    #[arg(long, value_name = "P")]
+    loss: Option<Loss>,
+    /// Slots to jump over when this replica leads: an injected fault.
+    #[arg(long, value_name = "SLOT,...", value_delimiter = ',')]
+    skip_slots: Option<Vec<u64>>,
+    /// The folder of the chat log.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    log_dir: PathBuf,
+    /// Seed of random delays and of injected loss; random if it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// End when standard input ends, so that nothing is left behind when a parent dies.
+    #[arg(long)]
+    stop_at_end_of_input: bool,
+}
+
+type Log = BufWriter<File>;
+type Control = Handle<Replica, ReplicaHost<Log>>;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let (mut driver, control, inbox) = match start(&args) {
+        Ok(started) => started,
+        Err(error) => {
+            eprintln!("replica: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    std::thread::spawn(move || read_console(&args, &control));
+    match driver.run(&inbox) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("replica: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Started = (
+    Driver<Replica, ReplicaHost<Log>>,
+    Control,
+    std::sync::mpsc::Receiver<Input<Replica, ReplicaHost<Log>>>,
+);
+
+fn start(args: &Args) -> Result<Started> {
+    let mut config = Config::read(&args.config)?;
+    let last = config.replicas.len() - 1;
+    let Some(own) = config.replicas.get_mut(usize::from(args.id)) else {
+        bail!("--id {}: {} has the replicas 0 to {last}", args.id, args.config.display());
+    };
+    if let Some(skip_slots) = &args.skip_slots {
+        own.skip_slots = skip_slots.iter().copied().collect();
+    }
+    let own = own.clone();
+    let socket = UdpNetwork::bind(own.address).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => anyhow::anyhow!(
+            "the address {} is in use: is replica {} running already? Stop the other process, or \
+             change the address in {}",
+            own.address,
+            own.id,
+            args.config.display()
+        ),
+        _ => anyhow::Error::from(error).context(format!(
+            "cannot listen on {}: correct the address of replica {} in {}",
+            own.address,
+            own.id,
+            args.config.display()
+        )),
+    })?;
+    let log_path = args.log_dir.join(format!("replica-{}.log", own.id));
+    let log = LogWriter::create(BufWriter::new(create_log(&log_path)?), config.cluster_id())
+        .with_context(|| format!("cannot write {}", log_path.display()))?;
+    let seed = args.seed.unwrap_or_else(rand::random);
+    let loss = args.loss.unwrap_or(config.loss_of(Some(&own)));
+    let (control, inbox) = Handle::new(socket.waker());
+    let world = World {
+        network: Box::new(LossyNetwork::new(socket, loss, seed)),
+        clock: Box::new(SystemClock::start()),
+        rng: Box::new(StdRng::seed_from_u64(seed.wrapping_add(1))),
+        storage: Box::new(MemoryStorage::default()),
+    };
+    let driver = Driver::start(
+        Replica::new(config.size(), config.tuning_of(&own)),
+        NodeId::from(ReplicaId(own.id)),
+        NodeTable::new(config.addresses(), CLIENTS_MAX),
+        Codec::new(config.cluster_id()),
+        ReplicaHost::new(log, config.users.clone()),
+        world,
+    )?;
+    println!(
+        "replica {} of {} listens on {}, log {}",
+        own.id,
+        config.replicas.len(),
+        own.address,
+        log_path.display()
+    );
+    Ok((driver, control, inbox))
+}
+
+/// Makes the chat log; a replica that has one has run before.
+fn create_log(path: &Path) -> Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    match File::create_new(path) {
+        Ok(file) => Ok(file),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
+            "{} exists, so this replica ran before. What it promised was kept in memory and is \
+             lost: it must not come back under its id, because it could contradict itself. Leave \
+             it down (the cluster goes on while a majority is up), or begin a new cluster: stop \
+             all replicas, and give each --log-dir an empty folder",
+            path.display()
+        ),
+        Err(error) => Err(error).with_context(|| format!("cannot make {}", path.display())),
+    }
+}
+
+fn read_console(args: &Args, control: &Control) {
+    let is_terminal = stdin().is_terminal();
+    if is_terminal {
+        println!("{HELP}");
+    }
+    for line in stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        if line.trim().is_empty() {
+            continue;
+        }
+        match line.parse() {
+            Ok(command) => obey(command, args, control),
+            Err(error) => eprintln!("replica: {error}"),
+        }
+    }
+    if is_terminal || args.stop_at_end_of_input {
+        control.give(Input::Stop);
+    }
+}
+
+fn obey(command: ConsoleCommand, args: &Args, control: &Control) {
+    let id = args.id;
+    match command {
+        ConsoleCommand::Help => say(HELP),
+        ConsoleCommand::KillMe => std::process::exit(KILLED),
+        ConsoleCommand::SkipSlot => {
+            let leads = control.ask(move |driver| Status::of(id, driver).leads());
+            if leads == Some(true) {
+                control.give(Input::Deliver(paxos_chat::message::Message::SkipSlot));
+                say("skips the next slot");
+            } else {
+                say("does not lead, so it hands out no slots; `status` says who leads");
+            }
+        }
+        ConsoleCommand::Status => {
+            if let Some(status) = control.ask(move |driver| Status::of(id, driver)) {
+                say(&status.to_string());
+            }
+        }
+        ConsoleCommand::Log => {
+            let path = args.log_dir.join(format!("replica-{id}.log"));
+            match std::fs::read_to_string(&path) {
+                Ok(log) => say(log.trim_end()),
+                Err(error) => eprintln!("replica: cannot read {}: {error}", path.display()),
+            }
+        }
+    }
+}
+
+/// Prints; whoever closed the output does not want to hear it.
+fn say(text: &str) {
+    let _ = writeln!(stdout(), "{text}");
+}

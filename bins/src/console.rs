@@ -1,0 +1,181 @@
+//! A replica's console: what may be typed, and the status line that people and programs read.
+
+use crate::driver::{Counters, Driver};
+use crate::replica_host::ReplicaHost;
+use paxos_chat::proposer::Phase;
+use paxos_chat::replica::Replica;
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::io::Write;
+use std::str::FromStr;
+
+/// What the console understands.
+pub const HELP: &str = "\
+status     one line: role, ballot, leader, bounds, log hash, counters
+skip slot  jump over the next slot, if this replica leads (an injected fault)
+kill me    end this process at once, as a crash would
+log        print the chat log
+help       this text";
+
+/// A line typed at the console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleCommand {
+    /// Print the status line.
+    Status,
+    /// Jump over the next slot.
+    SkipSlot,
+    /// End the process without any care.
+    KillMe,
+    /// Print the chat log.
+    Log,
+    /// Print what can be typed.
+    Help,
+}
+
+impl FromStr for ConsoleCommand {
+    type Err = String;
+    fn from_str(line: &str) -> Result<Self, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_lowercase).collect();
+        match words.join(" ").as_str() {
+            "status" => Ok(ConsoleCommand::Status),
+            "skip slot" => Ok(ConsoleCommand::SkipSlot),
+            "kill me" => Ok(ConsoleCommand::KillMe),
+            "log" => Ok(ConsoleCommand::Log),
+            "help" | "?" => Ok(ConsoleCommand::Help),
+            _ => Err(format!("{line:?} is no command; `help` lists them")),
+        }
+    }
+}
+
+/// The state of a replica at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Its id.
+    pub replica: u64,
+    /// `follower`, `pre-voting`, `preparing` or `leading`.
+    pub role: String,
+    /// The highest ballot it has promised.
+    pub ballot: String,
+    /// Its round: a higher one is a later leadership.
+    pub round: u32,
+    /// The replica whose ballot that is.
+    pub leader: String,
+    /// Everything below this slot is applied.
+    pub applied_upto: u64,
+    /// Lines of the chat log.
+    pub log_lines: u64,
+    /// Hash of the chat log.
+    pub log_hash: String,
+    /// What its driver has seen.
+    pub counters: Counters,
+}
+
+impl Status {
+    /// The status of the replica that this driver runs.
+    pub fn of<W: Write>(replica: u8, driver: &Driver<Replica, ReplicaHost<W>>) -> Status
+    where
+        ReplicaHost<W>: crate::driver::Host<Replica>,
+    {
+        let state = driver.state();
+        let promised = state.durable.promised;
+        let role = match state.phase {
+            Phase::Follower => "follower",
+            Phase::PreVoting(_) => "pre-voting",
+            Phase::Preparing(_) => "preparing",
+            Phase::Leading(_) => "leading",
+        };
+        let leader =
+            if promised.round == 0 { "none".to_owned() } else { promised.replica.to_string() };
+        Status {
+            replica: replica.into(),
+            role: role.to_owned(),
+            ballot: promised.to_string(),
+            round: promised.round,
+            leader,
+            applied_upto: state.learner.applied_upto.0,
+            log_lines: driver.host().log_lines(),
+            log_hash: driver.host().log_chain().to_hex(),
+            counters: driver.counters(),
+        }
+    }
+
+    /// Is this replica in phase 2 of its ballot?
+    pub fn leads(&self) -> bool {
+        self.role == "leading"
+    }
+}
+
+impl Display for Status {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Status { replica, role, ballot, round, leader, applied_upto, .. } = self;
+        let Status { log_lines, log_hash, .. } = self;
+        let Counters { received, sent, malformed, refused, unsent } = self.counters;
+        write!(
+            f,
+            "status replica={replica} role={role} ballot={ballot} round={round} leader={leader} \
+             applied_upto={applied_upto} log_lines={log_lines} log_hash={log_hash} \
+             received={received} sent={sent} malformed={malformed} refused={refused} \
+             unsent={unsent}"
+        )
+    }
+}
+
+impl FromStr for Status {
+    type Err = String;
+    fn from_str(line: &str) -> Result<Self, String> {
+        let fields = line.strip_prefix("status ").ok_or("not a status line")?;
+        let fields: BTreeMap<&str, &str> =
+            fields.split(' ').filter_map(|field| field.split_once('=')).collect();
+        let text = |key: &str| {
+            fields.get(key).map(|v| (*v).to_owned()).ok_or(format!("the status lacks {key}"))
+        };
+        let number =
+            |key: &str| text(key)?.parse::<u64>().map_err(|_| format!("{key} is not a number"));
+        Ok(Status {
+            replica: number("replica")?,
+            role: text("role")?,
+            ballot: text("ballot")?,
+            round: number("round")?.try_into().map_err(|_| "round is too high")?,
+            leader: text("leader")?,
+            applied_upto: number("applied_upto")?,
+            log_lines: number("log_lines")?,
+            log_hash: text("log_hash")?,
+            counters: Counters {
+                received: number("received")?,
+                sent: number("sent")?,
+                malformed: number("malformed")?,
+                refused: number("refused")?,
+                unsent: number("unsent")?,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_whatever_their_case_and_spaces() {
+        assert_eq!(" Kill  me ".parse(), Ok(ConsoleCommand::KillMe));
+        assert_eq!("SKIP SLOT".parse(), Ok(ConsoleCommand::SkipSlot));
+        assert!("kill you".parse::<ConsoleCommand>().is_err());
+    }
+
+    #[test]
+    fn a_status_line_reads_back() {
+        let status = Status {
+            replica: 2,
+            role: "leading".into(),
+            ballot: "b4.r2".into(),
+            round: 4,
+            leader: "r2".into(),
+            applied_upto: 9,
+            log_lines: 10,
+            log_hash: "ab".into(),
+            counters: Counters { received: 1, sent: 2, malformed: 3, refused: 4, unsent: 5 },
+        };
+        assert_eq!(status.to_string().parse(), Ok(status));
+        assert!("status replica=2".parse::<Status>().is_err());
+    }
+}
