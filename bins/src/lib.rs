@@ -10,6 +10,7 @@
 //! | [`config`] | `cluster.toml` |
 //! | [`chatlog`] | the log file that a person can read |
 //! | [`replica_host`], [`console`] | what a replica's process adds to its actor |
+//! | [`client_host`], [`record`], [`client`] | what a client's process adds to its actor |
 //!
 //! **Absent**: the protocol, which is `paxos_chat` alone, and encryption: datagrams carry a
 //! checksum, so they are protected from accidents and not from attackers.
@@ -17,6 +18,8 @@
 #![forbid(unsafe_code)]
 
 pub mod chatlog;
+pub mod client;
+pub mod client_host;
 pub mod clock;
 pub mod config;
 pub mod console;
@@ -24,6 +27,7 @@ pub mod driver;
 pub mod loss;
 pub mod network;
 pub mod nodes;
+pub mod record;
 pub mod replica_host;
 pub mod storage;
 pub mod wire;

@@ -1,0 +1,316 @@
+//! A client's process: someone who speaks, with back-pressure and a record.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`pipe`] | one message a line from standard input, or from arguments |
+//! | [`chat`] | lines typed on a terminal, and what others say |
+//! | [`tail`] | the log as it is read by a reader |
+//! | [`load`] | many clients, measured |
+//!
+//! **Invariant — bounded**: at most [`UNACKNOWLEDGED_MAX`] messages are submitted and not
+//! acknowledged; [`Speaker::say`] waits until there is room.
+
+pub mod chat;
+pub mod load;
+pub mod pipe;
+pub mod tail;
+
+use crate::client_host::{ClientHost, Event};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::driver::{Driver, DriverError, Handle, Input, World};
+use crate::loss::{Loss, LossyNetwork};
+use crate::network::UdpNetwork;
+use crate::nodes::NodeTable;
+use crate::record::{Line, RecordWriter};
+use crate::storage::MemoryStorage;
+use crate::wire::Codec;
+use paxos_chat::client::{Client, ClientTuning};
+use paxos_chat::message::Message;
+use paxos_chat::tuning::TEXT_BYTES_MAX;
+use paxos_chat::types::{Body, NodeId, Nonce, Seq, SessionId, User};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use stateright::actor::Actor;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Messages of one client that are submitted and not acknowledged.
+pub const UNACKNOWLEDGED_MAX: usize = 256;
+
+/// What every client needs to reach its cluster.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The cluster.
+    pub config: Config,
+    /// Loss injected at this client.
+    pub loss: Loss,
+    /// Seed of delays and of injected loss.
+    pub seed: u64,
+    /// How long nothing may happen before the client gives up.
+    pub patience: Duration,
+}
+
+impl Access {
+    /// A socket towards the replicas.
+    fn socket(&self) -> io::Result<UdpNetwork> {
+        UdpNetwork::bind_towards(self.config.addresses()[0])
+    }
+
+    /// The world of a client with this socket.
+    fn world(&self, socket: UdpNetwork) -> World<()> {
+        World {
+            network: Box::new(LossyNetwork::new(socket, self.loss, self.seed)),
+            clock: Box::new(SystemClock::start()),
+            rng: Box::new(StdRng::seed_from_u64(self.seed.wrapping_add(1))),
+            storage: Box::new(MemoryStorage::default()),
+        }
+    }
+
+    /// Clients and readers come after the replicas, and talk to them alone.
+    fn nodes(&self) -> (NodeId, NodeTable) {
+        let addresses = self.config.addresses();
+        (NodeId(addresses.len() as u64), NodeTable::new(addresses, 0))
+    }
+
+    fn codec(&self) -> Codec {
+        Codec::new(self.config.cluster_id())
+    }
+
+    fn client(&self, user: &str, nonce: Nonce, tuning: ClientTuning) -> Client {
+        let replicas = self.config.nodes();
+        let user = User::new(user);
+        Client { user, nonce, session: None, script: Vec::new(), replicas, tuning }
+    }
+}
+
+/// Why something cannot be said.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SayError {
+    /// The text is too long.
+    #[error(
+        "the message has {0} bytes, and at most {TEXT_BYTES_MAX} are allowed: split it into several"
+    )]
+    TooLong(usize),
+    /// The client is at its end.
+    #[error("{0}")]
+    Over(String),
+}
+
+/// What became of everything said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Messages submitted.
+    pub submitted: u64,
+    /// Messages acknowledged.
+    pub acknowledged: u64,
+    /// How often acknowledged messages were sent again.
+    pub retries: u64,
+    /// Why the rest will not be acknowledged, as far as it is known.
+    pub failure: Option<String>,
+}
+
+impl Summary {
+    /// Was everything acknowledged?
+    pub fn is_complete(&self) -> bool {
+        self.submitted == self.acknowledged && self.failure.is_none()
+    }
+}
+
+/// What the speaker and its driver both know.
+struct Ledger {
+    summary: Summary,
+    session: Option<SessionId>,
+    unacknowledged: BTreeMap<Seq, String>,
+    record: Option<RecordWriter>,
+    progress: Instant,
+}
+
+#[derive(Clone)]
+struct Shared(Arc<(Mutex<Ledger>, Condvar)>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        // A ledger is changed by steps that cannot panic half way.
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `done`, or until nothing has happened for `patience`.
+    fn wait(&self, patience: Duration, done: impl Fn(&Ledger) -> bool) -> MutexGuard<'_, Ledger> {
+        let mut ledger = self.lock();
+        while !done(&ledger) && ledger.summary.failure.is_none() {
+            let left = patience.saturating_sub(ledger.progress.elapsed());
+            if left.is_zero() {
+                let waited = patience.as_secs_f32();
+                ledger.summary.failure =
+                    Some(format!("no replica acknowledged anything for {waited} seconds"));
+                break;
+            }
+            let waited = self.0.1.wait_timeout(ledger, left);
+            ledger = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        ledger
+    }
+
+    /// Notes an event; gives the text of the message that it acknowledges.
+    fn note(&self, event: Event) -> io::Result<Option<String>> {
+        let mut ledger = self.lock();
+        ledger.progress = Instant::now();
+        let text = match event {
+            Event::Opened(session) => {
+                ledger.session = Some(session);
+                None
+            }
+            Event::Confirmed { session, seq, slot, retries } => {
+                ledger.summary.acknowledged += 1;
+                ledger.summary.retries += retries;
+                let text = ledger.unacknowledged.remove(&seq).unwrap_or_default();
+                if let Some(record) = &mut ledger.record {
+                    let (session, text) = (session.to_string(), text.clone());
+                    let (seq, slot) = (seq.0, slot.0);
+                    record.write(&Line::Acknowledged { seq, session, slot, text, retries })?;
+                }
+                Some(text)
+            }
+            Event::Expired { first, count } => {
+                ledger.summary.failure = Some(expired(first, count, &ledger));
+                None
+            }
+        };
+        self.0.1.notify_all();
+        Ok(text)
+    }
+}
+
+fn expired(first: Seq, count: u64, ledger: &Ledger) -> String {
+    let never_sent = (ledger.unacknowledged.len() as u64).saturating_sub(count);
+    format!(
+        "the session has expired: the outcome of {count} messages from number {first} on is \
+         unknown, and {never_sent} were not sent; read the log before you say them again"
+    )
+}
+
+/// What is shown of events as they come: the event, and the text that it acknowledges.
+type Listener = Box<dyn FnMut(Event, Option<String>) + Send>;
+type EventSink = Box<dyn FnMut(Event) -> io::Result<()> + Send>;
+
+/// A running client.
+pub struct Speaker {
+    handle: Handle<Client, ClientHost<EventSink>>,
+    thread: Option<JoinHandle<()>>,
+    shared: Shared,
+    patience: Duration,
+}
+
+impl Speaker {
+    /// Starts a client in a thread of its own. `record` makes the record of its nonce.
+    ///
+    /// # Errors
+    /// When there is no socket, or no record.
+    pub fn start(
+        access: &Access,
+        user: &str,
+        record: impl FnOnce(u64) -> io::Result<Option<RecordWriter>>,
+        mut listener: Listener,
+    ) -> io::Result<Speaker> {
+        let socket = access.socket()?;
+        let (handle, inbox) = Handle::new(socket.waker());
+        // Never from the seed: a nonce that was used before would find an old session.
+        let nonce = Nonce(rand::random());
+        let shared = Shared(Arc::new((
+            Mutex::new(Ledger {
+                summary: Summary::default(),
+                session: None,
+                unacknowledged: BTreeMap::new(),
+                record: record(nonce.0)?,
+                progress: Instant::now(),
+            }),
+            Condvar::new(),
+        )));
+        let noted = shared.clone();
+        let sink: EventSink = Box::new(move |event| {
+            let text = noted.note(event)?;
+            listener(event, text);
+            Ok(())
+        });
+        let (access, ended) = (access.clone(), shared.clone());
+        let client = access.client(user, nonce, access.config.client_tuning());
+        let patience = access.patience;
+        let thread = std::thread::Builder::new().name("client".into()).spawn(move || {
+            let (id, nodes) = access.nodes();
+            let world = access.world(socket);
+            let run = || -> Result<(), DriverError> {
+                Driver::start(client, id, nodes, access.codec(), ClientHost::new(sink), world)?
+                    .run(&inbox)
+            };
+            if let Err(error) = run() {
+                ended.lock().summary.failure.get_or_insert(error.to_string());
+                ended.0.1.notify_all();
+            }
+        })?;
+        Ok(Speaker { handle, thread: Some(thread), shared, patience })
+    }
+
+    /// Submits a message and gives its number; waits while too much is unacknowledged.
+    ///
+    /// # Errors
+    /// When it is too long, or the client is at its end.
+    pub fn say(&mut self, text: &str) -> Result<Seq, SayError> {
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(SayError::TooLong(text.len()));
+        }
+        let has_room = |ledger: &Ledger| ledger.unacknowledged.len() < UNACKNOWLEDGED_MAX;
+        let mut ledger = self.shared.wait(self.patience, has_room);
+        if let Some(failure) = &ledger.summary.failure {
+            return Err(SayError::Over(failure.clone()));
+        }
+        if ledger.unacknowledged.is_empty() {
+            ledger.progress = Instant::now();
+        }
+        let seq = Seq(ledger.summary.submitted + 1);
+        if let Some(record) = &mut ledger.record {
+            let line = Line::Submitted { seq: seq.0, text: text.to_owned() };
+            let written = record.write(&line);
+            written.map_err(|error| SayError::Over(format!("cannot write the record: {error}")))?;
+        }
+        ledger.summary.submitted = seq.0;
+        ledger.unacknowledged.insert(seq, text.to_owned());
+        drop(ledger);
+        // One speaker is one thread (`&mut self`), so messages reach the driver in this order. An
+        // ended driver has left its failure in the ledger.
+        self.handle.give(Input::Deliver(Message::Submit(Body::post(text))));
+        Ok(seq)
+    }
+
+    /// The session, once it is open.
+    pub fn session(&self) -> Option<SessionId> {
+        self.shared.lock().session
+    }
+
+    /// Waits until everything is acknowledged, or nothing has happened for the patience.
+    pub fn wait_for_all(&self) -> Summary {
+        self.shared.wait(self.patience, |ledger| ledger.unacknowledged.is_empty()).summary.clone()
+    }
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        self.handle.give(Input::Stop);
+        if let Some(thread) = self.thread.take() {
+            // A panic there was printed there.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Ends the driver of another thread when it goes.
+struct StopOnDrop<A: Actor<State: 'static>, H>(Handle<A, H>);
+
+impl<A: Actor<State: 'static>, H> Drop for StopOnDrop<A, H> {
+    fn drop(&mut self) {
+        self.0.give(Input::Stop);
+    }
+}

@@ -1,0 +1,130 @@
+//! What a client's process adds to its actors: answers are taken from replicas only, and results
+//! become events.
+//!
+//! **Invariant**: the n-th message submitted has number n, so a number names what the user said.
+
+use crate::driver::{Host, Sender};
+use paxos_chat::client::Client;
+use paxos_chat::message::{Message, Route};
+use paxos_chat::reader::Reader;
+use paxos_chat::types::{Operation, Seq, SessionId, Slot, Timestamp, Value};
+use std::collections::BTreeMap;
+use std::io;
+
+/// What happened to a client's session or to one of its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The session is open.
+    Opened(SessionId),
+    /// A message was acknowledged.
+    Confirmed {
+        /// The session.
+        session: SessionId,
+        /// The message's number.
+        seq: Seq,
+        /// Where it was applied.
+        slot: Slot,
+        /// How often it was sent again.
+        retries: u64,
+    },
+    /// The session has expired.
+    Expired {
+        /// The first message whose outcome is unknown.
+        first: Seq,
+        /// How many there are.
+        count: u64,
+    },
+}
+
+/// The host of a client.
+pub struct ClientHost<F> {
+    session: Option<SessionId>,
+    /// How often each unacknowledged message was sent.
+    sends: BTreeMap<Seq, u64>,
+    on_event: F,
+}
+
+impl<F: FnMut(Event) -> io::Result<()>> ClientHost<F> {
+    /// Hands events to `on_event`; its error ends the driver.
+    pub fn new(on_event: F) -> ClientHost<F> {
+        ClientHost { session: None, sends: BTreeMap::new(), on_event }
+    }
+
+    /// How often messages that are not acknowledged yet were sent again.
+    pub fn retries(&self) -> u64 {
+        self.sends.values().map(|sends| sends.saturating_sub(1)).sum()
+    }
+}
+
+impl<F: FnMut(Event) -> io::Result<()>> Host<Client> for ClientHost<F> {
+    fn admits(&mut self, from: Sender, message: &mut Message, _now: Timestamp) -> bool {
+        from == Sender::Replica && message.route() == Route::ReplicaToClient
+    }
+
+    fn releases(&mut self, message: &Message) -> bool {
+        if let Message::Request(command) = message
+            && let Operation::InSession { seq, .. } = &command.operation
+        {
+            *self.sends.entry(*seq).or_default() += 1;
+        }
+        message.route() == Route::ClientToReplica
+    }
+
+    fn on_local(&mut self, message: Message) -> io::Result<()> {
+        match message {
+            Message::Opened { session } => {
+                self.session = Some(session);
+                (self.on_event)(Event::Opened(session))
+            }
+            Message::Confirmed { seq, slot } => {
+                let retries = self.sends.remove(&seq).unwrap_or_default().saturating_sub(1);
+                let Some(session) = self.session else { return Ok(()) };
+                (self.on_event)(Event::Confirmed { session, seq, slot, retries })
+            }
+            Message::OutcomeUnknown { first, count } => {
+                (self.on_event)(Event::Expired { first, count })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The host of a reader.
+pub struct ReaderHost<F> {
+    /// The bound that the replica which answered last had applied.
+    applied_upto: Option<Slot>,
+    on_entry: F,
+}
+
+impl<F: FnMut(Slot, Value) -> io::Result<()>> ReaderHost<F> {
+    /// Hands entries, in slot order, to `on_entry`; its error ends the driver.
+    pub fn new(on_entry: F) -> ReaderHost<F> {
+        ReaderHost { applied_upto: None, on_entry }
+    }
+
+    /// The bound that the replica which answered last had applied; `None` before any answer.
+    pub fn applied_upto(&self) -> Option<Slot> {
+        self.applied_upto
+    }
+}
+
+impl<F: FnMut(Slot, Value) -> io::Result<()>> Host<Reader> for ReaderHost<F> {
+    fn admits(&mut self, from: Sender, message: &mut Message, _now: Timestamp) -> bool {
+        let Message::Entries(entries) = message else { return false };
+        if from == Sender::Replica {
+            self.applied_upto = Some(entries.applied_upto);
+        }
+        from == Sender::Replica
+    }
+
+    fn releases(&mut self, message: &Message) -> bool {
+        message.route() == Route::ClientToReplica
+    }
+
+    fn on_local(&mut self, message: Message) -> io::Result<()> {
+        match message {
+            Message::Applied { slot, value, .. } => (self.on_entry)(slot, value),
+            _ => Ok(()),
+        }
+    }
+}
