@@ -11,6 +11,8 @@
 //! | [`chatlog`] | the log file that a person can read |
 //! | [`replica_host`], [`console`] | what a replica's process adds to its actor |
 //! | [`client_host`], [`record`], [`client`] | what a client's process adds to its actor |
+//! | [`judge`] | logs on disk against what clients recorded |
+//! | [`harness`] | clusters of real processes, and the faults injected into them |
 //!
 //! **Absent**: the protocol, which is `paxos_chat` alone, and encryption: datagrams carry a
 //! checksum, so they are protected from accidents and not from attackers.
@@ -24,6 +26,8 @@ pub mod clock;
 pub mod config;
 pub mod console;
 pub mod driver;
+pub mod harness;
+pub mod judge;
 pub mod loss;
 pub mod network;
 pub mod nodes;

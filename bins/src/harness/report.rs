@@ -1,0 +1,56 @@
+//! A verdict as a table for people, and as JSON for programs.
+
+use crate::judge::Verdict;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// The table.
+pub fn table(verdict: &Verdict) -> String {
+    let mut out = String::new();
+    if !verdict.clients.is_empty() {
+        row(&mut out, ["client", "sent", "acknowledged", "retries"]);
+        for client in &verdict.clients {
+            let counts = [client.sent, client.acknowledged, client.retries].map(|n| n.to_string());
+            row(&mut out, [&client.name, &counts[0], &counts[1], &counts[2]]);
+        }
+        out.push('\n');
+    }
+    row(&mut out, ["replica", "entries", "log hash", "killed"]);
+    for replica in &verdict.replicas {
+        let (id, entries) = (replica.id.to_string(), replica.entries.to_string());
+        let hash = replica.log_hash.get(..12).unwrap_or(&replica.log_hash);
+        row(&mut out, [&id, &entries, hash, if replica.killed { "killed" } else { "" }]);
+    }
+    out.push('\n');
+    for fault in &verdict.faults {
+        // A string takes what is written.
+        let _ = writeln!(out, "! {fault}");
+    }
+    let Verdict { ok, duplicates, lost, noops, .. } = verdict;
+    let judged = if *ok { "ok: the logs are identical" } else { "NOT OK" };
+    let identical = if verdict.logs_identical || *ok { "" } else { ", the logs differ" };
+    let _ = writeln!(
+        out,
+        "{judged}{identical}; {lost} acknowledged messages lost, {duplicates} delivered twice, \
+         {noops} slots filled by a Noop"
+    );
+    out
+}
+
+fn row(out: &mut String, cells: [&str; 4]) {
+    let [first, second, third, fourth] = cells;
+    let line = format!("{first:<12} {second:>8}  {third:<12} {fourth:>8}");
+    // A string takes what is written.
+    let _ = writeln!(out, "{}", line.trim_end());
+}
+
+/// The verdict as one line of JSON.
+pub fn json(verdict: &Verdict, seconds: f64) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Timed<'a> {
+        #[serde(flatten)]
+        verdict: &'a Verdict,
+        seconds: f64,
+    }
+    serde_json::to_string(&Timed { verdict, seconds })
+}

@@ -1,0 +1,463 @@
+//! One run of a cluster: start it, feed its clients, kill primaries, wait, and judge.
+//!
+//! **Invariants**
+//! - *Bounded*: whatever happens, a run ends; nothing is waited for without a limit.
+//! - *Primaries die among writes*: the messages of the next phase are released right before each
+//!   kill.
+//!
+//! **Absent**: judgement, which [`crate::judge`] takes from the files alone.
+
+use super::process::{
+    ClientArgs, ClientProcess, Programs, ReplicaArgs, ReplicaProcess, StartError,
+};
+use crate::config::{Config, Problem, Timeouts, check_f};
+use crate::judge::{Evidence, EvidenceError, RunFile, Verdict, judge};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long nothing may be acknowledged.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long survivors may take to reach the same log.
+const CATCH_UP_MAX: Duration = Duration::from_secs(20);
+/// How long a cluster may take to have a primary.
+const PRIMARY_MAX: Duration = Duration::from_secs(20);
+/// Between two looks at the processes.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// How often other free ports are tried when another process was faster.
+const START_ATTEMPTS: u32 = 5;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The cluster; its ports are used as they are.
+    pub config: Option<Config>,
+    /// How many replicas may fail, where no configuration is given.
+    pub f: u8,
+    /// Clients.
+    pub clients: u32,
+    /// Messages of each.
+    pub messages: u64,
+    /// How many primaries to kill.
+    pub kill: u8,
+    /// Slots that every primary jumps over.
+    pub skip_slots: BTreeSet<u64>,
+    /// Loss at all replicas and clients.
+    pub loss: Option<f64>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Where logs and records go.
+    pub folder: PathBuf,
+    /// The election time-out.
+    pub timeout_ms: Option<u64>,
+}
+
+/// Why a run could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Not a run that can be made.
+    #[error(transparent)]
+    Config(#[from] Problem),
+    /// Not a run that can be made.
+    #[error("{0}")]
+    Usage(String),
+    /// A replica did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A process or file failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The files cannot be judged.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// Somebody wants it to end.
+    #[error("interrupted; all processes of this run were stopped")]
+    Interrupted,
+}
+
+/// What is told of a run while it goes on.
+pub trait Progress {
+    /// So many of all messages are acknowledged.
+    fn acknowledged(&mut self, count: u64);
+    /// Something happened.
+    fn note(&mut self, what: &str);
+}
+
+/// Runs a cluster and judges what it left. `interrupted` ends it early.
+///
+/// # Errors
+/// When the run could not be made; a run that went wrong is a verdict.
+pub fn run(
+    options: &RunOptions,
+    interrupted: &AtomicBool,
+    progress: &mut dyn Progress,
+) -> Result<Verdict, RunError> {
+    let programs = Programs::find()?;
+    prepare_folder(&options.folder)?;
+    let mut cluster = Cluster::start(&programs, options)?;
+    let clients = cluster.start_clients(&programs, options)?;
+    let mut stage = Stage { options, interrupted, progress, cluster, clients };
+    let feed = Feed::start(&mut stage.clients, options);
+    let mut faults = Vec::new();
+    faults.extend(stage.kill_primaries(&feed)?);
+    feed.release(options.messages);
+    faults.extend(stage.wait_for_clients()?);
+    faults.extend(stage.wait_for_survivors()?);
+    for replica in &mut stage.cluster.replicas {
+        replica.stop();
+    }
+    let killed = stage.cluster.killed.clone();
+    RunFile { killed }.write(&options.folder)?;
+    let mut verdict = judge(&Evidence::read(&options.folder)?);
+    faults.extend(unacknowledged(&verdict));
+    verdict.ok &= faults.is_empty();
+    verdict.faults.splice(0..0, faults);
+    Ok(verdict)
+}
+
+/// A run wants every message acknowledged, which a log alone cannot tell.
+fn unacknowledged(verdict: &Verdict) -> Vec<String> {
+    let behind = verdict.clients.iter().filter(|client| client.acknowledged < client.sent);
+    behind
+        .map(|client| {
+            let missing = client.sent - client.acknowledged;
+            format!(
+                "{missing} of {} messages of {} were not acknowledged",
+                client.sent, client.name
+            )
+        })
+        .collect()
+}
+
+/// The folder must not hold the files of another run.
+fn prepare_folder(folder: &Path) -> Result<(), RunError> {
+    std::fs::create_dir_all(folder)?;
+    let mut files = std::fs::read_dir(folder)?.filter_map(Result::ok);
+    if let Some(file) = files.find(|file| {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        name.ends_with(".log") || name.ends_with(crate::record::EXTENSION) || name == "run.json"
+    }) {
+        return Err(RunError::Usage(format!(
+            "{} is of an earlier run: give --log-dir another folder, or remove that file and the \
+             others of that run",
+            file.path().display()
+        )));
+    }
+    Ok(())
+}
+
+/// The configuration to run, on free ports of this machine if none is given.
+fn configure(options: &RunOptions) -> Result<Config, RunError> {
+    let mut config = match &options.config {
+        Some(config) => config.clone(),
+        None => {
+            check_f(options.f)?;
+            let name = format!("run-{:016x}", rand::random::<u64>());
+            Config::new(name, options.f, free_addresses(2 * usize::from(options.f) + 1)?)?
+        }
+    };
+    if let Some(loss) = options.loss {
+        config.loss = loss;
+        for replica in &mut config.replicas {
+            replica.loss = None;
+        }
+    }
+    if let Some(timeout) = options.timeout_ms {
+        config.timeouts = Timeouts::with_election_ms(timeout);
+    }
+    for replica in &mut config.replicas {
+        replica.skip_slots.extend(&options.skip_slots);
+    }
+    config.check()?;
+    if options.kill > config.f {
+        let (kill, f) = (options.kill, config.f);
+        return Err(RunError::Usage(format!(
+            "--kill {kill}: a cluster with f = {f} survives at most {f}; kill fewer, or raise -f"
+        )));
+    }
+    Ok(config)
+}
+
+/// Ports of this machine that were free a moment ago.
+fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
+    let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+    // All are held at once, so that they differ.
+    let sockets: Vec<UdpSocket> =
+        (0..count).map(|_| UdpSocket::bind(any)).collect::<io::Result<_>>()?;
+    sockets.iter().map(UdpSocket::local_addr).collect()
+}
+
+/// Running replicas.
+struct Cluster {
+    config: Config,
+    config_path: PathBuf,
+    replicas: Vec<ReplicaProcess>,
+    killed: BTreeSet<u8>,
+}
+
+impl Cluster {
+    fn start(programs: &Programs, options: &RunOptions) -> Result<Cluster, RunError> {
+        let mut attempt = 1;
+        loop {
+            match Cluster::try_start(programs, options) {
+                Err(RunError::Start(StartError::Ended { said, .. }))
+                    if options.config.is_none()
+                        && attempt < START_ATTEMPTS
+                        && said.contains("in use") =>
+                {
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn try_start(programs: &Programs, options: &RunOptions) -> Result<Cluster, RunError> {
+        let config = configure(options)?;
+        let config_path = options.folder.join("cluster.toml");
+        std::fs::write(&config_path, config.to_toml())?;
+        let mut replicas: Vec<ReplicaProcess> = Vec::new();
+        for replica in &config.replicas {
+            let args = ReplicaArgs {
+                id: replica.id,
+                config: &config_path,
+                folder: &options.folder,
+                seed: options.seed.wrapping_mul(1000).wrapping_add(replica.id.into()),
+            };
+            match ReplicaProcess::start(programs, &args) {
+                Ok(replica) => replicas.push(replica),
+                Err(error) => {
+                    for mut started in replicas {
+                        // Nothing was said yet, so nothing is lost with its log.
+                        let _ = started.kill();
+                        let name = format!("replica-{}.log", started.id);
+                        std::fs::remove_file(options.folder.join(name))?;
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(Cluster { config, config_path, replicas, killed: BTreeSet::new() })
+    }
+
+    fn start_clients(
+        &mut self,
+        programs: &Programs,
+        options: &RunOptions,
+    ) -> Result<Vec<ClientProcess>, RunError> {
+        let users = &self.config.users;
+        if !users.is_empty() && users.len() < options.clients as usize {
+            let (count, known) = (options.clients, users.len());
+            return Err(RunError::Usage(format!(
+                "--clients {count}: the configuration lists only {known} users; list more, or none"
+            )));
+        }
+        let mut clients = Vec::new();
+        for index in 0..options.clients {
+            let listed = users.get(index as usize).cloned();
+            let args = ClientArgs {
+                name: &listed.unwrap_or_else(|| format!("client-{index}")),
+                config: &self.config_path,
+                folder: &options.folder,
+                seed: options.seed.wrapping_mul(1000).wrapping_add(500 + u64::from(index)),
+                patience: PATIENCE,
+            };
+            clients.push(ClientProcess::start(programs, &args)?);
+        }
+        Ok(clients)
+    }
+
+    /// The replica that leads in the highest round, if one does.
+    fn primary(&mut self) -> Option<usize> {
+        let killed = &self.killed;
+        let statuses = self.replicas.iter_mut().enumerate().filter_map(|(index, replica)| {
+            let status = if killed.contains(&replica.id) { None } else { replica.status().ok() };
+            status.filter(super::super::console::Status::leads).map(|status| (status.round, index))
+        });
+        statuses.max().map(|(_, index)| index)
+    }
+}
+
+/// How many messages each client may be fed.
+#[derive(Clone)]
+struct Feed(Arc<(Mutex<Option<u64>>, Condvar)>);
+
+impl Feed {
+    /// Feeds each client from a thread of its own, as far as messages are released.
+    fn start(clients: &mut [ClientProcess], options: &RunOptions) -> Feed {
+        let feed = Feed(Arc::new((Mutex::new(Some(0)), Condvar::new())));
+        for (client, index) in clients.iter_mut().zip(0..) {
+            let Some(mut input) = client.take_input() else { continue };
+            let (feed, name, messages) = (feed.clone(), client.name.clone(), options.messages);
+            let mut rng = StdRng::seed_from_u64(options.seed.wrapping_add(index));
+            std::thread::spawn(move || {
+                for number in 1..=messages {
+                    let text = sentence(&name, number, &mut rng);
+                    // A client that has ended takes nothing more; its record tells.
+                    if !feed.wait_for(number) || input.write_all(text.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        feed
+    }
+
+    /// Lets each client have this many messages in all.
+    fn release(&self, count: u64) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(count);
+        self.0.1.notify_all();
+    }
+
+    /// Waits until so many are released; false if no more will be.
+    fn wait_for(&self, number: u64) -> bool {
+        let mut released = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match *released {
+                None => return false,
+                Some(count) if count >= number => return true,
+                Some(_) => {
+                    released = self.0.1.wait(released).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+}
+
+/// A message that is told from all others, with characters of one to four bytes.
+fn sentence(name: &str, number: u64, rng: &mut StdRng) -> String {
+    const WORDS: [&str; 8] = ["slot", "größer", "ballot", "投票", "🙂", "quorum", "\\t", "\"log\""];
+    let words: Vec<&str> =
+        (0..rng.random_range(1..6)).map(|_| WORDS[rng.random_range(0..WORDS.len())]).collect();
+    format!("{name} #{number}: {}\n", words.join(" "))
+}
+
+/// Everything that runs.
+struct Stage<'a> {
+    options: &'a RunOptions,
+    interrupted: &'a AtomicBool,
+    progress: &'a mut dyn Progress,
+    cluster: Cluster,
+    clients: Vec<ClientProcess>,
+}
+
+type Faults = Result<Option<String>, RunError>;
+
+impl Stage<'_> {
+    /// Kills the primary of the moment, again and again, spread over the messages.
+    fn kill_primaries(&mut self, feed: &Feed) -> Faults {
+        let (messages, phases) = (self.options.messages, u64::from(self.options.kill) + 1);
+        for phase in 1..phases {
+            let share = messages * phase / phases;
+            feed.release(share);
+            if let Some(fault) = self.wait_for_acknowledgements(share)? {
+                return Ok(Some(fault));
+            }
+            let Some(primary) = self.wait_for_primary()? else {
+                return Ok(Some(format!("no primary within {} s", PRIMARY_MAX.as_secs())));
+            };
+            feed.release(messages * (phase + 1) / phases);
+            let replica = &mut self.cluster.replicas[primary];
+            replica.kill()?;
+            let id = replica.id;
+            self.cluster.killed.insert(id);
+            self.progress.note(&format!("killed the primary, replica {id}"));
+        }
+        Ok(None)
+    }
+
+    fn wait_for_primary(&mut self) -> Result<Option<usize>, RunError> {
+        let deadline = Instant::now() + PRIMARY_MAX;
+        while Instant::now() < deadline {
+            self.pause()?;
+            if let Some(primary) = self.cluster.primary() {
+                return Ok(Some(primary));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits until each client has so many acknowledgements.
+    fn wait_for_acknowledgements(&mut self, count: u64) -> Faults {
+        let mut seen = (Instant::now(), 0);
+        loop {
+            let (total, lowest) = self.count_acknowledged()?;
+            if lowest >= count {
+                return Ok(None);
+            }
+            if total > seen.1 {
+                seen = (Instant::now(), total);
+            }
+            if seen.0.elapsed() > PATIENCE || self.clients.iter_mut().any(|c| c.has_ended()) {
+                let waited = seen.0.elapsed().as_secs();
+                return Ok(Some(format!("no message was acknowledged for {waited} s")));
+            }
+            self.pause()?;
+        }
+    }
+
+    /// The clients end once everything is acknowledged, or their patience is at its end.
+    fn wait_for_clients(&mut self) -> Faults {
+        loop {
+            let (total, _) = self.count_acknowledged()?;
+            self.progress.acknowledged(total);
+            if self.clients.iter_mut().all(ClientProcess::has_ended) {
+                return Ok(None);
+            }
+            let killed = &self.cluster.killed;
+            for replica in &mut self.cluster.replicas {
+                if !killed.contains(&replica.id) && replica.has_ended() {
+                    let (id, folder) = (replica.id, self.options.folder.display());
+                    let said = format!("{folder}/replica-{id}.stderr");
+                    return Ok(Some(format!("replica {id} ended by itself: see {said}")));
+                }
+            }
+            self.pause()?;
+        }
+    }
+
+    /// Gives survivors that lag time to reach the log of the others.
+    fn wait_for_survivors(&mut self) -> Faults {
+        let deadline = Instant::now() + CATCH_UP_MAX;
+        loop {
+            let killed = &self.cluster.killed;
+            let survivors = self.cluster.replicas.iter_mut().filter(|r| !killed.contains(&r.id));
+            let bounds: io::Result<Vec<(u64, String)>> = survivors
+                .map(|replica| replica.status().map(|s| (s.applied_upto, s.log_hash)))
+                .collect();
+            if let Ok(bounds) = &bounds
+                && bounds.windows(2).all(|pair| pair[0] == pair[1])
+            {
+                return Ok(None);
+            }
+            if Instant::now() >= deadline {
+                let waited = CATCH_UP_MAX.as_secs();
+                return Ok(Some(format!("the survivors did not agree within {waited} s")));
+            }
+            self.pause()?;
+        }
+    }
+
+    /// All acknowledgements, and those of the client that has the fewest.
+    fn count_acknowledged(&mut self) -> Result<(u64, u64), RunError> {
+        let mut counts = Vec::new();
+        for client in &mut self.clients {
+            counts.push(client.acknowledged()?);
+        }
+        let total = counts.iter().sum();
+        self.progress.acknowledged(total);
+        Ok((total, counts.into_iter().min().unwrap_or(u64::MAX)))
+    }
+
+    fn pause(&self) -> Result<(), RunError> {
+        std::thread::sleep(LOOK_INTERVAL);
+        if self.interrupted.load(Ordering::Relaxed) { Err(RunError::Interrupted) } else { Ok(()) }
+    }
+}
