@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// The most replicas that may fail at once: `2f+1` replicas are at most [`REPLICAS_MAX`].
 pub const F_MAX: u8 = (REPLICAS_MAX - 1) / 2;
+/// With the default proportion of 1 to 5, a client that hears nothing asks about once an election
+/// time-out, and so finds a new primary soon after it is elected.
+const BACKOFF_DOUBLINGS_MAX: u8 = 2;
 /// Time-outs that a network and a person can live with, in milliseconds.
 const ELECTION_MS: std::ops::RangeInclusive<u64> = 20..=600_000;
 const RETRY_MS: std::ops::RangeInclusive<u64> = 5..=600_000;
@@ -271,7 +274,11 @@ impl Config {
     /// The protocol's parameters at a client.
     pub fn client_tuning(&self) -> ClientTuning {
         let retry_interval = Duration::from_millis(self.timeouts.retry_ms);
-        ClientTuning { retry_interval, ..ClientTuning::default() }
+        ClientTuning {
+            retry_interval,
+            backoff_doublings_max: BACKOFF_DOUBLINGS_MAX,
+            ..ClientTuning::default()
+        }
     }
 }
 

@@ -28,7 +28,7 @@ struct Args {
     #[arg(long, global = true)]
     name: Option<String>,
     /// Probability that a datagram is dropped, on sending and again on receiving.
-    #[arg(long, value_name = "P", global = true)]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, global = true)]
     loss: Option<Loss>,
     /// A new file in which to record what is said and acknowledged, one JSON object a line.
     #[arg(long, value_name = "FILE", global = true)]

@@ -49,7 +49,7 @@ struct ConfigArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Probability that a datagram is dropped, on sending and again on receiving.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     loss: Option<Loss>,
     /// Another loss for one replica.
     #[arg(long, value_name = "ID=P", value_parser = parse_pair::<Loss>)]
@@ -95,7 +95,7 @@ struct RunArgs {
     #[arg(long, value_name = "SLOT,...", value_delimiter = ',')]
     skip_slots: Vec<u64>,
     /// Probability that a datagram is dropped, on sending and again on receiving.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     loss: Option<Loss>,
     /// Seed of everything random; random if it is not given.
     #[arg(long)]

@@ -39,7 +39,7 @@ struct Args {
     #[arg(long)]
     id: u8,
     /// Probability that a datagram is dropped, on sending and again on receiving.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     loss: Option<Loss>,
     /// Slots to jump over when this replica leads: an injected fault.
     #[arg(long, value_name = "SLOT,...", value_delimiter = ',')]

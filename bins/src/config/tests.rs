@@ -74,7 +74,8 @@ fn unknown_keys_and_wrong_types_are_named_with_their_line() {
 
 #[test]
 fn wrong_values_are_named_with_key_and_remedy() {
-    let cases: [(&str, fn(&mut Config)); 13] = [
+    type Spoil = fn(&mut Config);
+    let cases: [(&str, Spoil); 13] = [
         ("cluster: is empty", |c| c.cluster.clear()),
         ("f: f = 0", |c| c.f = 0),
         ("f: f = 32", |c| c.f = 32),

@@ -13,6 +13,9 @@ use std::rc::Rc;
 /// What happened, in order.
 type Journal = Rc<RefCell<Vec<String>>>;
 
+/// Datagrams that a driver has not received yet.
+type Arriving = VecDeque<(SocketAddr, Vec<u8>)>;
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Say {
     /// Save this and answer the sender.
@@ -65,7 +68,7 @@ impl Actor for Keeper {
 #[derive(Clone, Default)]
 struct TestWorld {
     journal: Journal,
-    arriving: Rc<RefCell<VecDeque<(SocketAddr, Vec<u8>)>>>,
+    arriving: Rc<RefCell<Arriving>>,
     now: Rc<Cell<Duration>>,
     fails: Rc<Cell<bool>>,
     waited: Rc<Cell<Option<Duration>>>,

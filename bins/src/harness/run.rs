@@ -23,7 +23,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long nothing may be acknowledged.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long survivors may take to reach the same log.
 const CATCH_UP_MAX: Duration = Duration::from_secs(20);
 /// How long a cluster may take to have a primary.

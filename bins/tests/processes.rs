@@ -1,0 +1,320 @@
+//! Single processes: wrong input and what is answered, the console, hostile datagrams, and that
+//! nothing is left behind.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+use support::{Ended, arg, eventually, free_ports, run, run_with_input};
+
+const CLUSTER: &str = env!("CARGO_BIN_EXE_cluster");
+const REPLICA: &str = env!("CARGO_BIN_EXE_replica");
+const CLIENT: &str = env!("CARGO_BIN_EXE_client");
+
+/// A replica with its console, killed at the end.
+struct Replica {
+    child: Child,
+    console: ChildStdin,
+    lines: Receiver<String>,
+}
+
+impl Replica {
+    fn start(cluster: &TestCluster, id: u8) -> Replica {
+        let mut child = Command::new(REPLICA)
+            .args(["--config", arg(&cluster.config), "--id", &id.to_string()])
+            .args(["--log-dir", arg(cluster.folder.path()), "--stop-at-end-of-input"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let console = child.stdin.take().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let replica = Replica { child, console, lines };
+        assert!(replica.line().contains("listens"));
+        replica
+    }
+
+    fn line(&self) -> String {
+        self.lines.recv_timeout(Duration::from_secs(10)).unwrap()
+    }
+
+    fn type_line(&mut self, line: &str) {
+        writeln!(self.console, "{line}").unwrap();
+    }
+
+    fn status(&mut self) -> String {
+        self.type_line("status");
+        self.line()
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The configuration of three replicas on free ports.
+struct TestCluster {
+    folder: tempfile::TempDir,
+    config: PathBuf,
+    port: u16,
+}
+
+impl TestCluster {
+    fn new(args: &[&str]) -> TestCluster {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("cluster.toml");
+        let port = free_ports("127.0.0.1:0", 3);
+        let port_text = port.to_string();
+        let first = ["config", "--base-port", &port_text, "-o", arg(&config)];
+        let all: Vec<&str> = first.iter().chain(args).copied().collect();
+        let ended = run(CLUSTER, &all);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        TestCluster { folder, config, port }
+    }
+
+    fn start(&self) -> Vec<Replica> {
+        (0..3).map(|id| Replica::start(self, id)).collect()
+    }
+
+    fn client(&self, args: &[&str], input: &str) -> Ended {
+        let first = ["--config", arg(&self.config), "--name", "alice", "--patience", "20"];
+        let all: Vec<&str> = first.iter().chain(args).copied().collect();
+        run_with_input(CLIENT, &all, input)
+    }
+
+    fn log(&self, id: u8) -> String {
+        let path = self.folder.path().join(format!("replica-{id}.log"));
+        std::fs::read_to_string(path).unwrap()
+    }
+}
+
+/// The command fails with the status of a usage error, and says all this.
+fn refused(program: &str, args: &[&str], expected: &[&str]) {
+    let ended = run(program, args);
+    assert_eq!(ended.code, 2, "{args:?}: {ended:?}");
+    for text in expected {
+        assert!(ended.stderr.contains(text), "{args:?} does not say {text}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn wrong_input_to_a_cluster_is_answered() {
+    refused(CLUSTER, &["run", "-f", "0"], &["f = 0", "at least 1"]);
+    refused(CLUSTER, &["config", "-f", "0"], &["f = 0", "at least 1"]);
+    refused(CLUSTER, &["config", "-f", "40"], &["at most 31"]);
+    refused(CLUSTER, &["run", "--loss", "1.5"], &["1.5", "from 0", "to 1"]);
+    refused(CLUSTER, &["config", "--loss", "-1"], &["-1", "from 0"]);
+    refused(CLUSTER, &["config", "--replica-loss", "3=0.1"], &["--replica-loss 3", "0 to 2"]);
+    refused(CLUSTER, &["config", "--skip", "1:2"], &["ID=VALUE"]);
+    refused(CLUSTER, &["run", "--kill", "2"], &["--kill 2", "f = 1"]);
+    refused(CLUSTER, &["run", "--config", "no/such.toml"], &["no/such.toml", "cluster config"]);
+    refused(CLUSTER, &["verify", "no/such/folder"], &["no/such/folder"]);
+    let empty = tempfile::tempdir().unwrap();
+    refused(CLUSTER, &["verify", arg(empty.path())], &["no logs"]);
+}
+
+#[test]
+fn wrong_input_to_a_replica_is_answered() {
+    let cluster = TestCluster::new(&[]);
+    let config = arg(&cluster.config);
+    refused(
+        REPLICA,
+        &["--config", "no/such.toml", "--id", "0"],
+        &["no/such.toml", "cluster config"],
+    );
+    refused(REPLICA, &["--config", config, "--id", "3"], &["--id 3", "0 to 2", config]);
+    refused(REPLICA, &["--config", config, "--id", "0", "--loss", "1.5"], &["1.5", "from 0"]);
+    let held = UdpSocket::bind(("127.0.0.1", cluster.port)).unwrap();
+    let logs = arg(cluster.folder.path());
+    let args = ["--config", config, "--id", "0", "--log-dir", logs];
+    refused(REPLICA, &args, &["in use", &cluster.port.to_string(), config]);
+    drop(held);
+    let broken = cluster.folder.path().join("broken.toml");
+    let text = std::fs::read_to_string(&cluster.config).unwrap();
+    std::fs::write(&broken, text.replace("loss =", "lost =")).unwrap();
+    refused(REPLICA, &["--config", arg(&broken), "--id", "0"], &["lost", "line", "broken.toml"]);
+}
+
+#[test]
+fn a_replica_that_ran_before_does_not_come_back_empty() {
+    let cluster = TestCluster::new(&[]);
+    let mut replica = Replica::start(&cluster, 0);
+    replica.type_line("kill me");
+    assert_eq!(replica.child.wait().unwrap().code(), Some(137));
+    let logs = arg(cluster.folder.path());
+    let args = ["--config", arg(&cluster.config), "--id", "0", "--log-dir", logs];
+    refused(REPLICA, &args, &["ran before", "replica-0.log", "empty folder"]);
+}
+
+#[test]
+fn wrong_input_to_a_client_is_answered() {
+    let cluster = TestCluster::new(&["--user", "alice", "--user", "bob"]);
+    let config = arg(&cluster.config);
+    refused(CLIENT, &["--config", config], &["--name"]);
+    refused(CLIENT, &["--config", config, "--name", "eve"], &["eve", "alice, bob"]);
+    let long = "x".repeat(65);
+    refused(CLIENT, &["--config", config, "--name", &long], &["65 bytes", "64"]);
+    let ended = cluster.client(&["--record", config, "send", "hi"], "");
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("exists"), "{ended:?}");
+    let ended = cluster.client(&["send", &"x".repeat(16 * 1024 + 1)], "");
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.contains("16385 bytes"), "{ended:?}");
+    let args = ["--config", config, "--name", "bob", "--patience", "1", "send", "hi"];
+    let ended = run(CLIENT, &args);
+    assert_eq!(ended.code, 1, "no replica is there: {ended:?}");
+    assert!(ended.stderr.contains("1 of 1 messages were not acknowledged"), "{ended:?}");
+}
+
+#[test]
+fn messages_arrive_as_they_were_sent() {
+    let cluster = TestCluster::new(&[]);
+    let _replicas = cluster.start();
+    let long = "ü".repeat(8 * 1024);
+    let texts = ["hi", "", "tab\tand\u{1b}[2J", "two\nlines", "🙂 \"quoted\\\"", &long];
+    let args: Vec<&str> = ["send"].iter().chain(&texts).copied().collect();
+    let ended = cluster.client(&args, "");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(cluster.client(&[], "from\na pipe\n").code, 0);
+    let tail = || cluster.client(&["tail", "--json"], "").stdout;
+    eventually("the replica asked has everything", || tail().lines().count() == 8);
+    let shown: Vec<String> = tail()
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].clone())
+        .map(|text| text.as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(shown, texts.iter().copied().chain(["from", "a pipe"]).collect::<Vec<_>>());
+    let plain = cluster.client(&["tail"], "").stdout;
+    assert!(plain.contains("alice: two\\nlines") && !plain.contains('\u{1b}'));
+    assert!(cluster.client(&["tail", "--from", "99"], "").stdout.is_empty());
+}
+
+#[test]
+fn a_tail_that_follows_ends_with_its_reader() {
+    let cluster = TestCluster::new(&[]);
+    let _replicas = cluster.start();
+    let lines: String = (0..20).map(|number| format!("{number}\n")).collect();
+    assert_eq!(cluster.client(&["send"], &lines).code, 0);
+    let script =
+        format!("{CLIENT} --config {} tail --follow --json | head -n 5", arg(&cluster.config));
+    let ended = run("sh", &["-c", &script]);
+    assert_eq!((ended.code, ended.stdout.lines().count()), (0, 5), "{ended:?}");
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn load_is_measured() {
+    let cluster = TestCluster::new(&[]);
+    let _replicas = cluster.start();
+    let ended = cluster.client(&["load", "--clients", "3", "--messages", "200", "--json"], "");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let report = ended.json();
+    for key in ["seconds", "errors", "ops_per_s", "p50_us", "p99_us", "p999_us"] {
+        assert!(report[key].is_number(), "{report}");
+    }
+    assert_eq!((&report["errors"], &report["outstanding"]), (&0.into(), &48.into()));
+}
+
+/// Strangers send garbage, and forged messages of replicas; the cluster goes on.
+#[test]
+fn garbage_is_dropped_and_counted_while_a_replica_serves() {
+    let cluster = TestCluster::new(&[]);
+    let mut replicas = cluster.start();
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for length in [0, 1, 16, 17, 100, 9000, 65_000] {
+        for port in cluster.port..cluster.port + 3 {
+            let garbage: Vec<u8> = (0..length).map(|i: u32| (i * 31 % 251) as u8).collect();
+            stranger.send_to(&garbage, ("127.0.0.1", port)).unwrap();
+        }
+    }
+    assert_eq!(cluster.client(&["send", "still", "here"], "").code, 0);
+    for replica in &mut replicas {
+        let status = replica.status();
+        assert!(status.contains(" malformed=7 "), "{status}");
+    }
+}
+
+#[test]
+fn the_console_tells_and_obeys() {
+    let cluster = TestCluster::new(&["--timeout-ms", "200"]);
+    let mut replicas = cluster.start();
+    assert_eq!(cluster.client(&["send", "one"], "").code, 0);
+    let leader = (0..3).find(|id| replicas[*id].status().contains("role=leading")).unwrap();
+    let follower = (leader + 1) % 3;
+    replicas[follower].type_line("skip slot");
+    assert!(replicas[follower].line().contains("does not lead"));
+    replicas[leader].type_line("Skip Slot");
+    assert!(replicas[leader].line().contains("skips"));
+    // The next message lands behind a hole, which only another leader repairs.
+    assert_eq!(cluster.client(&["send", "two"], "").code, 0);
+    eventually("the hole is filled everywhere", || {
+        (0..3).all(|id| cluster.log(id).contains("\tnoop\t"))
+    });
+    replicas[leader].type_line("help");
+    assert!(replicas[leader].line().starts_with("status"));
+}
+
+#[test]
+fn a_replica_without_a_terminal_outlives_its_standard_input() {
+    let cluster = TestCluster::new(&[]);
+    let mut child = Command::new(REPLICA)
+        .args(["--config", arg(&cluster.config), "--id", "0"])
+        .args(["--log-dir", arg(cluster.folder.path())])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Is any process of this folder still there?
+fn processes_of(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+        let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        if command.contains(arg(folder)) {
+            found.push(command);
+        }
+    }
+    found
+}
+
+#[test]
+fn an_interrupted_or_killed_run_leaves_no_process_behind() {
+    for signal in ["-INT", "-TERM", "-KILL"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new(CLUSTER)
+            .args(["run", "--messages", "100000", "--loss", "0.1"])
+            .args(["--log-dir", arg(folder.path())])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually("it runs", || folder.path().join("client-2.jsonl").exists());
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        let status = child.wait().unwrap();
+        if signal != "-KILL" {
+            assert_eq!(status.code(), Some(130));
+        }
+        eventually("nothing is left", || processes_of(folder.path()).is_empty());
+    }
+}
