@@ -17,7 +17,8 @@ use paxos_chat::reader::Reader;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{
-    Body, Command, NodeId, Nonce, Operation, ReplicaId, SessionId, Slot, Timestamp, User, Value,
+    Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, SessionId, Slot, Timestamp, User,
+    Value,
 };
 use std::collections::BTreeMap;
 
@@ -59,10 +60,8 @@ pub struct Config {
     pub clients: Vec<ClientPlan>,
     /// A reader follows the log at this replica, after the clients.
     pub reader: Option<u8>,
-    /// No ballot above this round.
-    pub round_max: u32,
-    /// The replicas that may stand for election.
-    pub candidates: Vec<u8>,
+    /// The ballots that may be used: round and replica.
+    pub ballots: Vec<(u32, u8)>,
     /// The replicas that may crash.
     pub mortals: Vec<u8>,
     /// How many crashes, and whether there is recovery.
@@ -91,14 +90,13 @@ pub struct ClientPlan {
 }
 
 impl Config {
-    /// Three replicas that may all stand for election in round 1, and no faults.
+    /// Replicas that may each use one ballot, of round 1, and no faults.
     pub fn new(replicas: u8) -> Config {
         Config {
             replicas,
             clients: Vec::new(),
             reader: None,
-            round_max: 1,
-            candidates: (0..replicas).collect(),
+            ballots: (0..replicas).map(|replica| (1, replica)).collect(),
             mortals: (0..replicas).collect(),
             faults: Faults::default(),
             tuning: Tuning {
@@ -124,17 +122,10 @@ impl Config {
         self
     }
 
-    /// With only these replicas standing for election.
+    /// With only these ballots: round and replica.
     #[must_use]
-    pub fn candidates(mut self, candidates: impl IntoIterator<Item = u8>) -> Config {
-        self.candidates = candidates.into_iter().collect();
-        self
-    }
-
-    /// With ballots up to this round.
-    #[must_use]
-    pub fn round_max(mut self, round_max: u32) -> Config {
-        self.round_max = round_max;
+    pub fn ballots(mut self, ballots: &[(u32, u8)]) -> Config {
+        self.ballots = ballots.to_vec();
         self
     }
 
@@ -167,8 +158,11 @@ impl Config {
         let cluster = Cluster::new(self.replicas);
         let spec = ChatSpec {
             cluster,
-            round_max: self.round_max,
-            candidates: self.candidates.iter().copied().map(ReplicaId).collect(),
+            ballots: self
+                .ballots
+                .iter()
+                .map(|(round, replica)| Ballot { round: *round, replica: ReplicaId(*replica) })
+                .collect(),
             mortals: self.mortals.iter().copied().map(ReplicaId).collect(),
             genesis_upto,
             users: self.clients.iter().map(|plan| User::new(plan.user)).collect(),

@@ -10,22 +10,21 @@
 use crate::node::{Node, NodeState};
 use crate::properties::{self, EVENTS, SAFETY};
 use crate::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
+use crate::staleness;
 use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Outcome};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::types::{Ballot, Body, Command, Operation, ReplicaId, Seq, Slot, User, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far the chat is explored, and what may be said in it.
 #[derive(Clone, Debug)]
 pub struct ChatSpec {
     /// The replicas, which are the first actors.
     pub cluster: Cluster,
-    /// No ballot above this round is explored.
-    pub round_max: u32,
-    /// The replicas that may stand for election.
-    pub candidates: Vec<ReplicaId>,
+    /// The ballots that are explored.
+    pub ballots: BTreeSet<Ballot>,
     /// The replicas that may crash.
     pub mortals: Vec<ReplicaId>,
     /// Everything below is decided before the run starts, so no votes for it are remembered.
@@ -271,16 +270,29 @@ impl Spec<Node> for ChatSpec {
     }
 
     fn within(&self, _actor: usize, state: &NodeState) -> bool {
-        state.replica().is_none_or(|state| state.durable.promised.round <= self.round_max)
+        let promised = state.replica().map_or(Ballot::ZERO, |state| state.durable.promised);
+        promised == Ballot::ZERO || self.ballots.contains(&promised)
     }
 
     fn may_time_out(&self, actor: usize, _state: &NodeState, timer: &Timer) -> bool {
         *timer != Timer::Election
-            || self.candidates.iter().any(|candidate| usize::from(candidate.0) == actor)
+            || self.ballots.iter().any(|ballot| usize::from(ballot.replica.0) == actor)
     }
 
     fn may_crash(&self, actor: usize) -> bool {
         self.mortals.iter().any(|mortal| usize::from(mortal.0) == actor)
+    }
+
+    fn is_stale(&self, actor: usize, state: &NodeState, src: usize, msg: &Message) -> bool {
+        match state {
+            NodeState::Replica(state) => {
+                let mortal = self.mortals.iter().any(|mortal| usize::from(mortal.0) == actor);
+                let highest = self.ballots.last().copied().unwrap_or_default();
+                staleness::at_replica(state, src, msg, mortal, highest)
+            }
+            NodeState::Client(state) => staleness::at_client(state, msg),
+            NodeState::Reader(_) => false,
+        }
     }
 
     fn properties(&self) -> &[PropertyName] {

@@ -44,7 +44,9 @@ pub struct Faults {
 pub struct Reductions {
     /// Take every step that only sends at once (see the module's documentation).
     pub eager_sends: bool,
-    /// Drop messages that the specification claims to be stale for ever.
+    /// Drop messages that by the specification's claim only repeat, now and for ever, what they
+    /// have made their receiver send already. Needs `eager_sends`. The claim is checked after
+    /// the run by [`CompactModel::check_stale`].
     pub stale_messages: bool,
 }
 
@@ -57,7 +59,7 @@ pub struct CompactModel<A: Actor, S: Spec<A>> {
     spec: S,
     faults: Faults,
     reductions: Reductions,
-    locals: Vec<Interner<LocalCell<A, S>>>,
+    pub(crate) locals: Vec<Interner<LocalCell<A, S>>>,
     inbound: Vec<Interner<Inbound<A::Msg>>>,
     timers: Interner<A::Timer>,
     steps: boxcar::Vec<StepCell>,
@@ -79,19 +81,19 @@ struct Inbound<M> {
 }
 
 /// A local state and what is known of it.
-struct LocalCell<A: Actor, S: Spec<A>> {
-    local: Local<A, S::Ghost>,
+pub(crate) struct LocalCell<A: Actor, S: Spec<A>> {
+    pub(crate) local: Local<A, S::Ghost>,
     verdict: Verdict,
     view: u32,
     within: bool,
-    /// By inbound envelope: a step, or [`NO_OP`], or [`STALE`].
-    deliveries: AtomicTable,
+    /// By inbound envelope: a step or [`NO_OP`], marked if [`STALE`].
+    pub(crate) deliveries: AtomicTable,
     /// By timer; only those that may fire.
-    timeouts: OnceLock<Box<[(u32, u32)]>>,
+    pub(crate) timeouts: OnceLock<Box<[(u32, u32)]>>,
     /// By input: a step, or [`NO_OP`].
-    inputs: AtomicTable,
-    crash: OnceLock<u32>,
-    recovery: OnceLock<u32>,
+    pub(crate) inputs: AtomicTable,
+    pub(crate) crash: OnceLock<u32>,
+    pub(crate) recovery: OnceLock<u32>,
 }
 
 impl<A: Actor, S: Spec<A>> PartialEq<Local<A, S::Ghost>> for LocalCell<A, S> {
@@ -101,23 +103,23 @@ impl<A: Actor, S: Spec<A>> PartialEq<Local<A, S::Ghost>> for LocalCell<A, S> {
 }
 
 /// A delivery that changes nothing, or leads out of bounds.
-const NO_OP: u32 = 1;
-/// A delivery that changes nothing now, and by the specification's claim never will.
-const STALE: u32 = 2;
+pub(crate) const NO_OP: u32 = 1;
 /// The first number of a step.
-const FIRST_STEP: u32 = 3;
+pub(crate) const FIRST_STEP: u32 = 2;
+/// Marks a delivery that by the specification's claim only repeats itself for ever after.
+pub(crate) const STALE: u32 = 1 << 31;
 
 /// A step of one actor, computed once.
-struct StepCell {
-    next: u32,
+pub(crate) struct StepCell {
+    pub(crate) next: u32,
     /// Sorted.
-    sends: Box<[Envelope]>,
+    pub(crate) sends: Box<[Envelope]>,
     /// What the step reaches.
     verdict: Verdict,
     /// The specification records it.
     recorded: bool,
     /// It changes nothing but the network.
-    only_sends: bool,
+    pub(crate) only_sends: bool,
     origin: Origin,
 }
 
@@ -144,7 +146,7 @@ pub struct Envelope(u32);
 const INDEX_BITS: u32 = 26;
 
 impl Envelope {
-    fn new(dst: usize, index: u32) -> Envelope {
+    pub(crate) fn new(dst: usize, index: u32) -> Envelope {
         assert!(dst < 1 << (32 - INDEX_BITS) && index < 1 << INDEX_BITS, "envelope numbers fit");
         Envelope((dst as u32) << INDEX_BITS | index)
     }
@@ -260,6 +262,8 @@ where
     /// The same system with these reductions.
     #[must_use]
     pub fn with_reductions(mut self, reductions: Reductions) -> Self {
+        let sound = reductions.eager_sends || !reductions.stale_messages;
+        assert!(sound, "a message may be dropped only once everything it sends is sent");
         self.reductions = reductions;
         self
     }
@@ -285,6 +289,11 @@ where
         } else {
             name
         }
+    }
+
+    /// The state without its network: two states with the same core differ in envelopes only.
+    pub fn core<'a>(&self, state: &'a SystemState) -> &'a [u32] {
+        &state.words[..LOCALS + self.actors.len()]
     }
 
     /// The local state of an actor.
@@ -501,8 +510,8 @@ where
         (Local { state, timers, storage, ghost }, sends, reports)
     }
 
-    /// What delivering this envelope to this local state comes to.
-    fn delivery(&self, actor: usize, local: u32, envelope: u32) -> u32 {
+    /// What delivering this envelope to this local state comes to, marked if it is stale.
+    fn delivery_or_stale(&self, actor: usize, local: u32, envelope: u32) -> u32 {
         let cell = self.cell(actor, local);
         let known = cell.deliveries.get(envelope);
         if known != 0 {
@@ -511,22 +520,32 @@ where
         let outcome = match &cell.local.state {
             // Nothing is delivered to an actor that is down.
             None => NO_OP,
-            Some(state) => match self.compute(actor, local, OriginEvent::Deliver(envelope)) {
-                Some(step) if self.take(step) => step,
-                Some(_) => NO_OP,
-                None => {
-                    let inbound = self.inbound[actor].get(envelope);
-                    let stale = self.reductions.stale_messages
-                        && self.spec.is_stale(actor, state, inbound.src, &inbound.msg);
-                    if stale { STALE } else { NO_OP }
-                }
-            },
+            Some(state) => {
+                let step = self.compute(actor, local, OriginEvent::Deliver(envelope));
+                let step = step.filter(|step| self.take(*step)).unwrap_or(NO_OP);
+                let repeats = step == NO_OP || self.step(step).only_sends;
+                let inbound = self.inbound[actor].get(envelope);
+                let stale = repeats
+                    && self.reductions.stale_messages
+                    && self.spec.is_stale(actor, state, inbound.src, &inbound.msg);
+                if stale { STALE | step } else { step }
+            }
         };
         cell.deliveries.set(envelope, outcome);
         outcome
     }
 
-    fn step(&self, step: u32) -> &StepCell {
+    /// The step of delivering this envelope to this local state, or [`NO_OP`].
+    pub(crate) fn delivery(&self, actor: usize, local: u32, envelope: u32) -> u32 {
+        self.delivery_or_stale(actor, local, envelope) & !STALE
+    }
+
+    fn is_stale(&self, envelope: Envelope, words: &[u32]) -> bool {
+        let local = words[LOCALS + envelope.dst()];
+        self.delivery_or_stale(envelope.dst(), local, envelope.index()) & STALE != 0
+    }
+
+    pub(crate) fn step(&self, step: u32) -> &StepCell {
         &self.steps[(step - FIRST_STEP) as usize]
     }
 
@@ -621,6 +640,13 @@ where
                 .wrapping_sub(Self::crashes_term(words[CRASHES] - 1))
                 .wrapping_add(Self::crashes_term(words[CRASHES]));
         }
+        if let OriginEvent::Input(input) = step.origin.event {
+            let before = words[INPUTS];
+            words[INPUTS] |= 1 << input;
+            fingerprint = fingerprint
+                .wrapping_sub(Self::inputs_term(before))
+                .wrapping_add(Self::inputs_term(words[INPUTS]));
+        }
         let history =
             if step.recorded { self.record(words[HISTORY], number) } else { words[HISTORY] };
         if history != words[HISTORY] {
@@ -632,50 +658,54 @@ where
         let old_envelopes = &state.words[LOCALS + n..];
         let moved = (old != step.next).then_some(actor);
         let sent = step.sends.iter().copied();
-        fingerprint = self.merge(old_envelopes, sent, moved, fingerprint, &mut words);
+        fingerprint = self.merge(old_envelopes, sent, fingerprint, &mut words);
         if self.reductions.eager_sends {
             fingerprint = self.saturate(old_envelopes, moved, fingerprint, &mut words);
+        }
+        if self.reductions.stale_messages {
+            fingerprint = self.drop_stale(fingerprint, &mut words);
         }
         SystemState { fingerprint, words: words.into() }
     }
 
-    /// Appends the old envelopes and those sent, sorted, without those that have become stale.
+    /// Appends the old envelopes and those sent, sorted.
     fn merge(
         &self,
         old: &[u32],
         sent: impl Iterator<Item = Envelope>,
-        moved: Option<usize>,
         mut fingerprint: u64,
         words: &mut Vec<u32>,
     ) -> u64 {
-        let reduce = self.reductions.stale_messages;
-        let is_stale = |envelope: u32, words: &[u32]| {
-            let envelope = Envelope(envelope);
-            let local = words[LOCALS + envelope.dst()];
-            self.delivery(envelope.dst(), local, envelope.index()) == STALE
-        };
-        let mut sent = sent.map(|envelope| envelope.0).peekable();
+        let mut sent = sent.peekable();
         for &envelope in old {
-            while let Some(new) = sent.next_if(|new| *new < envelope) {
-                if !(reduce && is_stale(new, words)) {
-                    fingerprint = fingerprint.wrapping_add(self.envelope_term(Envelope(new)));
-                    words.push(new);
-                }
+            while let Some(new) = sent.next_if(|new| new.0 < envelope) {
+                fingerprint = fingerprint.wrapping_add(self.envelope_term(new));
+                words.push(new.0);
             }
-            sent.next_if_eq(&envelope);
-            let to_mover = reduce && moved == Some(Envelope(envelope).dst());
-            if to_mover && is_stale(envelope, words) {
-                fingerprint = fingerprint.wrapping_sub(self.envelope_term(Envelope(envelope)));
-            } else {
-                words.push(envelope);
-            }
+            sent.next_if_eq(&Envelope(envelope));
+            words.push(envelope);
         }
         for new in sent {
-            if !(reduce && is_stale(new, words)) {
-                fingerprint = fingerprint.wrapping_add(self.envelope_term(Envelope(new)));
-                words.push(new);
+            fingerprint = fingerprint.wrapping_add(self.envelope_term(new));
+            words.push(new.0);
+        }
+        fingerprint
+    }
+
+    /// Drops the envelopes that are stale where they would arrive.
+    fn drop_stale(&self, mut fingerprint: u64, words: &mut Vec<u32>) -> u64 {
+        let start = LOCALS + self.actors.len();
+        let mut kept = start;
+        for place in start..words.len() {
+            let envelope = Envelope(words[place]);
+            if self.is_stale(envelope, words) {
+                fingerprint = fingerprint.wrapping_sub(self.envelope_term(envelope));
+            } else {
+                words[kept] = envelope.0;
+                kept += 1;
             }
         }
+        words.truncate(kept);
         fingerprint
     }
 
@@ -719,7 +749,7 @@ where
         if !added.is_empty() {
             added.sort_unstable();
             let before: Vec<u32> = words.drain(start..).collect();
-            fingerprint = self.merge(&before, added.into_iter(), None, fingerprint, words);
+            fingerprint = self.merge(&before, added.into_iter(), fingerprint, words);
         }
         fingerprint
     }
@@ -798,17 +828,24 @@ where
                 fingerprint = self.saturate(&[], Some(actor), fingerprint, &mut words);
             }
         }
+        if self.reductions.stale_messages {
+            fingerprint = self.drop_stale(fingerprint, &mut words);
+        }
         SystemState { fingerprint, words: words.into() }
     }
 
     /// Calls `visit` with every step that is possible here and not taken already.
     fn for_each_step(&self, state: &SystemState, mut visit: impl FnMut(Action, u32)) {
         let eager = self.reductions.eager_sends;
-        let mut visit = |action, step| {
+        self.for_each_possible_step(state, |action, step| {
             if !(eager && self.step(step).only_sends) {
                 visit(action, step);
             }
-        };
+        });
+    }
+
+    /// Calls `visit` with every step that is possible here, whether it leads anywhere or not.
+    fn for_each_possible_step(&self, state: &SystemState, mut visit: impl FnMut(Action, u32)) {
         for number in self.network(state) {
             let envelope = Envelope(number);
             let local = state.words[LOCALS + envelope.dst()];
@@ -884,7 +921,7 @@ where
     /// The properties that this state, or a step that is possible in it, violates or reaches.
     pub fn verdict_with_steps(&self, state: &SystemState) -> Verdict {
         let mut verdict = self.verdict(state);
-        self.for_each_step(state, |_, step| verdict = verdict | self.step(step).verdict);
+        self.for_each_possible_step(state, |_, step| verdict = verdict | self.step(step).verdict);
         verdict
     }
 

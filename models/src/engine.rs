@@ -9,13 +9,15 @@
 //!   fingerprint is reported, by the path of lowest fingerprints.
 //!
 //! **Memory**: 8 bytes a fingerprint in a table that is at most 7/8 full, and the states of two
-//! levels. No path is kept: a counterexample is rebuilt by running again with parents recorded.
+//! levels. No path is kept: [`path_to`] rebuilds one by running again with parents recorded.
 //!
 //! **Source**: explicit-state breadth-first search with hash compaction (Wolper and Leroy, CAV
 //! 1993; Stern and Dill, 1995, for the probability of an omission).
 
 use crate::seen::Seen;
-use stateright::{Expectation, Model};
+use rustc_hash::FxBuildHasher;
+use stateright::{Expectation, Model, Property};
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -72,7 +74,7 @@ pub struct Progress {
 
 /// What a run found.
 #[derive(Clone, Debug)]
-pub struct Report<State, Action> {
+pub struct Report {
     /// Every state within the bounds was expanded.
     pub complete: bool,
     /// Why not, if not.
@@ -89,20 +91,18 @@ pub struct Report<State, Action> {
     pub elapsed: Duration,
     /// The most bytes that the table and the levels took.
     pub memory_bytes: u64,
-    /// For each property, in the model's order, a shortest path to a state in which an `Always`
-    /// property fails or a `Sometimes` property holds.
-    pub discoveries: Vec<Option<Discovery<State, Action>>>,
+    /// For each property, in the model's order, a nearest state in which an `Always` property fails
+    /// or a `Sometimes` property holds.
+    pub discoveries: Vec<Option<Discovery>>,
 }
 
-/// A shortest path to a state.
-#[derive(Clone, Debug)]
-pub struct Discovery<State, Action> {
+/// A state at which a property was found violated or reached, of those nearest to the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Discovery {
     /// Steps from the initial state.
     pub depth: u64,
-    /// The fingerprint of the state.
+    /// The fingerprint of the state: see [`path_to`].
     pub fingerprint: u64,
-    /// The initial state and the steps from it; empty until [`rebuild`] is called.
-    pub path: Vec<(State, Option<Action>)>,
 }
 
 /// Why a run is incomplete.
@@ -120,7 +120,7 @@ pub enum Stopped {
     Panic(String),
 }
 
-impl<S, A> Report<S, A> {
+impl Report {
     /// The probability that a state was taken for another with the same fingerprint, estimated as
     /// n^2 / 2^65 for n unique states.
     pub fn collision_probability(&self) -> f64 {
@@ -176,27 +176,69 @@ pub fn fingerprint<T: Hash>(state: &T) -> u64 {
 ///
 /// # Panics
 /// When the model declares an `Eventually` property.
-pub fn bfs<M>(model: &M, options: &Options<'_>) -> Report<M::State, M::Action>
+pub fn bfs<M>(model: &M, options: &Options<'_>) -> Report
 where
     M: Model + Sync,
     M::State: Hash + Send + Sync,
 {
     let properties = model.properties();
-    let eventually = |p: &stateright::Property<M>| p.expectation == Expectation::Eventually;
-    assert!(!properties.iter().any(eventually), "`eventually` is not supported");
-    Search::new(model, options, &properties).run()
+    let hit = |state: &M::State, (bit, property): (usize, &Property<M>)| {
+        let holds = (property.condition)(model, state);
+        u64::from(holds == (property.expectation == Expectation::Sometimes)) << bit
+    };
+    bfs_judged(model, options, |state| {
+        properties.iter().enumerate().map(|of| hit(state, of)).fold(0, std::ops::BitOr::bitor)
+    })
 }
 
-struct Search<'a, M: Model> {
+/// As [`bfs`], with all properties of a state judged by one call: the `Always` properties that it
+/// violates and the `Sometimes` ones that it reaches, as bits in the model's order.
+///
+/// # Panics
+/// When the model declares an `Eventually` property, or more than 64 properties.
+pub fn bfs_judged<M, J>(model: &M, options: &Options<'_>, judge: J) -> Report
+where
+    M: Model + Sync,
+    M::State: Hash + Send + Sync,
+    J: Fn(&M::State) -> u64 + Sync,
+{
+    let properties = model.properties();
+    let eventually = |p: &Property<M>| p.expectation == Expectation::Eventually;
+    assert!(!properties.iter().any(eventually), "`eventually` is not supported");
+    assert!(properties.len() <= 64, "at most 64 properties");
+    let is_always = |(_, p): &(usize, &Property<M>)| p.expectation == Expectation::Always;
+    let always = properties.iter().enumerate().filter(is_always).map(|(bit, _)| 1 << bit).sum();
+    Search {
+        model,
+        options,
+        judge,
+        always,
+        seen: Seen::default(),
+        generated: AtomicU64::new(0),
+        expanded: AtomicU64::new(0),
+        started: Instant::now(),
+        stopped: Mutex::new(None),
+        halt: AtomicBool::new(false),
+        hits: AtomicU64::new(0),
+        found: properties.iter().map(|_| AtomicFound::default()).collect(),
+    }
+    .run()
+}
+
+struct Search<'a, M: Model, J> {
     model: &'a M,
     options: &'a Options<'a>,
-    properties: &'a [stateright::Property<M>],
+    judge: J,
+    /// The bits of the `Always` properties.
+    always: u64,
     seen: Seen,
     generated: AtomicU64,
     expanded: AtomicU64,
     started: Instant,
     stopped: Mutex<Option<Stopped>>,
     halt: AtomicBool,
+    /// The bits of the properties found in earlier levels.
+    hits: AtomicU64,
     found: Vec<AtomicFound>,
 }
 
@@ -208,10 +250,6 @@ struct AtomicFound {
 }
 
 impl AtomicFound {
-    fn is_settled(&self, depth: u64) -> bool {
-        self.fingerprint.load(Ordering::Relaxed) != 0 && self.depth.load(Ordering::Relaxed) < depth
-    }
-
     /// Notes a state of the present level; the lowest fingerprint stays.
     fn note(&self, fingerprint: u64, depth: u64) {
         let lower = |known: u64| (known == 0 || fingerprint < known).then_some(fingerprint);
@@ -223,31 +261,13 @@ impl AtomicFound {
 /// States a worker takes from the level at once.
 const CHUNK: usize = 256;
 
-impl<'a, M> Search<'a, M>
+impl<M, J> Search<'_, M, J>
 where
     M: Model + Sync,
     M::State: Hash + Send + Sync,
+    J: Fn(&M::State) -> u64 + Sync,
 {
-    fn new(
-        model: &'a M,
-        options: &'a Options<'a>,
-        properties: &'a [stateright::Property<M>],
-    ) -> Self {
-        Search {
-            model,
-            options,
-            properties,
-            seen: Seen::default(),
-            generated: AtomicU64::new(0),
-            expanded: AtomicU64::new(0),
-            started: Instant::now(),
-            stopped: Mutex::new(None),
-            halt: AtomicBool::new(false),
-            found: properties.iter().map(|_| AtomicFound::default()).collect(),
-        }
-    }
-
-    fn run(self) -> Report<M::State, M::Action> {
+    fn run(self) -> Report {
         let mut by_depth = Vec::new();
         let mut memory_max = 0;
         let mut frontier = self.guarded(|| self.start()).unwrap_or_default();
@@ -256,18 +276,15 @@ where
             by_depth.push(frontier.len() as u64);
             let (next, memory) = self.level(&frontier, depth);
             memory_max = memory_max.max(memory);
-            self.stop_after_level(depth, memory);
+            self.settle();
             depth += 1;
             frontier = next;
         }
         let stopped = self.stopped.into_inner().expect("no thread is left");
         let discoveries = self.found.into_iter().map(|found| {
             let fingerprint = found.fingerprint.into_inner();
-            (fingerprint != 0).then(|| Discovery {
-                depth: found.depth.into_inner(),
-                fingerprint,
-                path: Vec::new(),
-            })
+            let depth = found.depth.into_inner();
+            (fingerprint != 0).then_some(Discovery { depth, fingerprint })
         });
         Report {
             complete: stopped.is_none(),
@@ -343,15 +360,10 @@ where
     }
 
     fn judge(&self, state: &M::State, depth: u64) {
-        for (property, found) in self.properties.iter().zip(&self.found) {
-            if found.is_settled(depth) {
-                continue;
-            }
-            let holds = (property.condition)(self.model, state);
-            let hit = holds == (property.expectation == Expectation::Sometimes);
-            if hit {
-                found.note(fingerprint(state), depth);
-            }
+        let mut news = (self.judge)(state) & !self.hits.load(Ordering::Relaxed);
+        while news != 0 {
+            self.found[news.trailing_zeros() as usize].note(fingerprint(state), depth);
+            news &= news - 1;
         }
     }
 
@@ -384,15 +396,15 @@ where
         }
     }
 
-    fn stop_after_level(&self, depth: u64, memory: u64) {
-        let violated = self.properties.iter().zip(&self.found).any(|(property, found)| {
-            property.expectation == Expectation::Always
-                && found.fingerprint.load(Ordering::Relaxed) != 0
-        });
-        if violated && self.options.stop_at_violation {
+    /// Settles what was found in a level, and stops if that is a violation.
+    fn settle(&self) {
+        let is_found = |found: &AtomicFound| found.fingerprint.load(Ordering::Relaxed) != 0;
+        let found = self.found.iter().enumerate().filter(|(_, found)| is_found(found));
+        let hits: u64 = found.map(|(bit, _)| 1 << bit).sum();
+        self.hits.store(hits, Ordering::Relaxed);
+        if self.options.stop_at_violation && hits & self.always != 0 {
             self.stop(Stopped::Violation);
         }
-        let _ = (depth, memory);
     }
 
     /// Ends the run as incomplete; the first reason stays.
@@ -422,4 +434,75 @@ fn panic_message(cause: &(dyn std::any::Any + Send)) -> String {
 /// The bytes of a queued state that can be seen from outside.
 fn weight<T>(_state: &T) -> u64 {
     size_of::<T>() as u64
+}
+
+/// A shortest path to the state with this fingerprint: the initial state, then each action with
+/// the state it leads to. `None` if there is no such state within `depth` steps.
+///
+/// Of several shortest paths it is the one through the lowest fingerprints, so that it is the same
+/// in every run. Takes the time of a run on one thread, and 24 bytes a state.
+pub fn path_to<M>(
+    model: &M,
+    target: u64,
+    depth: u64,
+) -> Option<(M::State, Vec<(M::Action, M::State)>)>
+where
+    M: Model,
+    M::State: Hash,
+{
+    let is_within = |state: &M::State| model.within_boundary(state);
+    let mut frontier: Vec<M::State> = model.init_states().into_iter().filter(is_within).collect();
+    let mut parents: HashMap<u64, Parent, FxBuildHasher> = HashMap::default();
+    for state in &frontier {
+        parents.insert(fingerprint(state), Parent { fingerprint: 0, level: 0 });
+    }
+    for level in 1..=depth {
+        if parents.contains_key(&target) {
+            break;
+        }
+        let mut next = Vec::new();
+        for state in &frontier {
+            let parent = fingerprint(state);
+            for successor in model.next_states(state).into_iter().filter(is_within) {
+                let known = parents.entry(fingerprint(&successor)).or_insert_with(|| {
+                    next.push(successor);
+                    Parent { fingerprint: parent, level }
+                });
+                if known.level == level {
+                    known.fingerprint = known.fingerprint.min(parent);
+                }
+            }
+        }
+        frontier = next;
+    }
+    let mut chain = vec![target];
+    while let Some(parent) = parents.get(chain.last()?) {
+        if parent.fingerprint == 0 {
+            return walk(model, chain);
+        }
+        chain.push(parent.fingerprint);
+    }
+    None
+}
+
+struct Parent {
+    fingerprint: u64,
+    level: u64,
+}
+
+/// Follows a chain of fingerprints, given from its end, from an initial state on.
+fn walk<M>(model: &M, mut chain: Vec<u64>) -> Option<(M::State, Vec<(M::Action, M::State)>)>
+where
+    M: Model,
+    M::State: Hash,
+{
+    let first = chain.pop()?;
+    let init = model.init_states().into_iter().find(|state| fingerprint(state) == first)?;
+    let mut steps: Vec<(M::Action, M::State)> = Vec::new();
+    while let Some(next) = chain.pop() {
+        let state = steps.last().map_or(&init, |(_, state)| state);
+        let mut possible = model.next_steps(state).into_iter();
+        steps.push(possible.find(|(_, successor)| fingerprint(successor) == next)?);
+    }
+    Some((init, steps))
 }

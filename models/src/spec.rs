@@ -186,8 +186,9 @@ pub trait Spec<A: Actor>: Send + Sync {
         true
     }
 
-    /// Claims that the message changes nothing at this actor, now and for ever after. The claim
-    /// is checked after the run, against every local state that was reached from this one.
+    /// Claims of a message that changes nothing at this actor that it never will, and that its
+    /// receiver will never answer it with anything but what it answers now. The claim is checked
+    /// after the run, against every local state that can be reached from this one.
     fn is_stale(&self, actor: usize, state: &A::State, src: usize, msg: &A::Msg) -> bool {
         let _ = (actor, state, src, msg);
         false

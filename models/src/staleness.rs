@@ -1,0 +1,70 @@
+//! Which messages of the protocol are stale: they change nothing, and their receiver will never
+//! answer them with anything but what it has answered already.
+//!
+//! These are claims. A run that relies on them checks each (see [`crate::permanence`]).
+
+use paxos_chat::client::{ClientPhase, ClientState};
+use paxos_chat::message::Message;
+use paxos_chat::proposer::Phase;
+use paxos_chat::replica::State;
+use paxos_chat::types::{Ballot, Operation, Slot};
+
+/// Is the message stale at this replica? A `mortal` one may crash and forget what it has applied;
+/// no ballot is above `highest`.
+pub fn at_replica(state: &State, src: usize, msg: &Message, mortal: bool, highest: Ballot) -> bool {
+    let promised = state.durable.promised;
+    // What is known to be decided for ever: after a crash, only what is below the snapshot.
+    let known = if mortal { state.durable.snapshot.upto } else { state.learner.applied_upto };
+    let last_ballot = promised >= highest;
+    match msg {
+        Message::Promise(chunk) => match &state.phase {
+            Phase::Preparing(preparing) if preparing.ballot == chunk.ballot => {
+                preparing.complete.iter().any(|acceptor| usize::from(acceptor.0) == src)
+            }
+            _ => promised >= chunk.ballot,
+        },
+        Message::Accepted { ballot, slot } => match &state.phase {
+            Phase::Preparing(preparing) if preparing.ballot == *ballot => false,
+            Phase::Leading(leading) if leading.ballot == *ballot => {
+                *slot < leading.next && !leading.in_flight.contains_key(slot)
+            }
+            _ => promised >= *ballot,
+        },
+        Message::HeartbeatAck { ballot } => match &state.phase {
+            Phase::Preparing(preparing) if preparing.ballot == *ballot => false,
+            Phase::Leading(leading) if leading.ballot == *ballot => false,
+            _ => promised >= *ballot,
+        },
+        Message::Reject { promised: other } => *other <= promised,
+        Message::PreVoteGranted { asked, .. } => *asked < promised,
+        Message::Prepare { ballot, .. } => *ballot < promised && last_ballot,
+        Message::Accept { ballot, slot, .. } => {
+            *slot >= known
+                && *ballot < promised
+                && last_ballot
+                && state.durable.snapshot.upto == Slot(0)
+        }
+        Message::Heartbeat { ballot, .. } => *ballot < promised && last_ballot,
+        Message::Decided(entries) => entries.from.0 + entries.values.len() as u64 <= known.0,
+        Message::Request(command) => match &command.operation {
+            Operation::InSession { session, seq, .. } if !mortal => {
+                let session = state.learner.sessions.get(*session);
+                session.is_some_and(|session| *seq <= session.last_seq)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Is the message stale at this client? Clients do not crash.
+pub fn at_client(state: &ClientState, msg: &Message) -> bool {
+    match msg {
+        Message::Acknowledged { seq, .. } => {
+            *seq < state.next_seq && !state.unacknowledged.contains_key(seq)
+        }
+        Message::SessionOpened { .. } => state.phase != ClientPhase::Opening,
+        Message::Busy => true,
+        _ => false,
+    }
+}
