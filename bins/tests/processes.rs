@@ -228,6 +228,12 @@ fn load_is_measured() {
         assert!(report[key].is_number(), "{report}");
     }
     assert_eq!((&report["errors"], &report["outstanding"]), (&0.into(), &48.into()));
+    // Little's law: what is outstanding on average is throughput times mean latency. It cannot be
+    // above the limit, and is not far below it while every client keeps its window full.
+    let number = |key: &str| report[key].as_f64().unwrap();
+    let on_average = number("ops_per_s") * number("mean_us") / 1e6;
+    assert!((5.0..=49.0).contains(&on_average), "{on_average} outstanding: {report}");
+    assert!(number("p50_us") <= number("p99_us") && number("p99_us") <= number("p999_us"));
 }
 
 /// Strangers send garbage, and forged messages of replicas; the cluster goes on.
