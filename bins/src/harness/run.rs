@@ -7,19 +7,17 @@
 //!
 //! **Absent**: judgement, which [`crate::judge`] takes from the files alone.
 
+use super::feed::Feed;
 use super::process::{
     ClientArgs, ClientProcess, Programs, ReplicaArgs, ReplicaProcess, StartError,
 };
 use crate::config::{Config, Problem, Timeouts, check_f};
 use crate::judge::{Evidence, EvidenceError, RunFile, Verdict, judge};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long nothing may be acknowledged.
@@ -103,7 +101,7 @@ pub fn run(
     let mut cluster = Cluster::start(&programs, options)?;
     let clients = cluster.start_clients(&programs, options)?;
     let mut stage = Stage { options, interrupted, progress, cluster, clients };
-    let feed = Feed::start(&mut stage.clients, options);
+    let feed = Feed::start(&mut stage.clients, options.messages, options.seed);
     let mut faults = Vec::new();
     faults.extend(stage.kill_primaries(&feed)?);
     feed.release(options.messages);
@@ -283,60 +281,6 @@ impl Cluster {
         });
         statuses.max().map(|(_, index)| index)
     }
-}
-
-/// How many messages each client may be fed.
-#[derive(Clone)]
-struct Feed(Arc<(Mutex<Option<u64>>, Condvar)>);
-
-impl Feed {
-    /// Feeds each client from a thread of its own, as far as messages are released.
-    fn start(clients: &mut [ClientProcess], options: &RunOptions) -> Feed {
-        let feed = Feed(Arc::new((Mutex::new(Some(0)), Condvar::new())));
-        for (client, index) in clients.iter_mut().zip(0..) {
-            let Some(mut input) = client.take_input() else { continue };
-            let (feed, name, messages) = (feed.clone(), client.name.clone(), options.messages);
-            let mut rng = StdRng::seed_from_u64(options.seed.wrapping_add(index));
-            std::thread::spawn(move || {
-                for number in 1..=messages {
-                    let text = sentence(&name, number, &mut rng);
-                    // A client that has ended takes nothing more; its record tells.
-                    if !feed.wait_for(number) || input.write_all(text.as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        feed
-    }
-
-    /// Lets each client have this many messages in all.
-    fn release(&self, count: u64) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(count);
-        self.0.1.notify_all();
-    }
-
-    /// Waits until so many are released; false if no more will be.
-    fn wait_for(&self, number: u64) -> bool {
-        let mut released = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match *released {
-                None => return false,
-                Some(count) if count >= number => return true,
-                Some(_) => {
-                    released = self.0.1.wait(released).unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
-    }
-}
-
-/// A message that is told from all others, with characters of one to four bytes.
-fn sentence(name: &str, number: u64, rng: &mut StdRng) -> String {
-    const WORDS: [&str; 8] = ["slot", "größer", "ballot", "投票", "🙂", "quorum", "\\t", "\"log\""];
-    let words: Vec<&str> =
-        (0..rng.random_range(1..6)).map(|_| WORDS[rng.random_range(0..WORDS.len())]).collect();
-    format!("{name} #{number}: {}\n", words.join(" "))
 }
 
 /// Everything that runs.
