@@ -153,7 +153,7 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
         }
         Some(Command::Tail { from, json, follow }) => {
             let options = TailOptions { from: Slot(*from), json: *json, follow: *follow };
-            tail::run(access, options, stdout())?;
+            tail::run(access, options, stdout(), || tail::is_closed(stdout()))?;
             Ok(true)
         }
         Some(Command::Load { clients, messages, outstanding, size, json }) => {

@@ -12,8 +12,10 @@ use paxos_chat::reader::Reader;
 use paxos_chat::session::Sessions;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, Command, Operation, SessionId, Slot, Value};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// How often a reader that waits looks whether it is done.
@@ -118,11 +120,26 @@ pub enum TailError {
     Silence(f32),
 }
 
-/// Shows the log. An output that is closed is no error: nobody wants to see more.
+/// Has whoever reads this output gone?
+pub fn is_closed(output: impl AsFd) -> bool {
+    let mut output = [PollFd::new(&output, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // Errors and hang-ups are told without being asked for; a failed poll tells nothing.
+    poll(&mut output, Some(&now)).is_ok()
+        && output[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+/// Shows the log. An output that is closed is no error: nobody wants to see more. `is_closed` tells
+/// of that while nothing is written.
 ///
 /// # Errors
 /// When no replica answers, or the network fails.
-pub fn run(access: &Access, options: TailOptions, mut out: impl Write) -> Result<(), TailError> {
+pub fn run(
+    access: &Access,
+    options: TailOptions,
+    mut out: impl Write,
+    is_closed: impl Fn() -> bool,
+) -> Result<(), TailError> {
     let mut replay = Replay::default();
     let host = ReaderHost::new(move |slot, value: Value| {
         for post in replay.apply(slot, &value) {
@@ -142,7 +159,7 @@ pub fn run(access: &Access, options: TailOptions, mut out: impl Write) -> Result
     let world = access.world(socket);
     let shown = Driver::start(reader, id, nodes, access.codec(), host, world)
         .map_err(TailError::from)
-        .and_then(|mut driver| read(&mut driver, options.follow, access.patience));
+        .and_then(|mut driver| read(&mut driver, options.follow, access.patience, is_closed));
     match shown {
         Err(TailError::Driver(DriverError::Host(e))) if e.kind() == io::ErrorKind::BrokenPipe => {
             Ok(())
@@ -156,6 +173,7 @@ fn read<F>(
     driver: &mut Driver<Reader, ReaderHost<F>>,
     follow: bool,
     patience: Duration,
+    is_closed: impl Fn() -> bool,
 ) -> Result<(), TailError>
 where
     ReaderHost<F>: Host<Reader>,
@@ -166,6 +184,10 @@ where
     loop {
         driver.wait(Some(LOOK_INTERVAL))?;
         driver.turn()?;
+        // A quiet chat writes nothing, so a reader that left is not noticed by writing.
+        if is_closed() {
+            return Ok(());
+        }
         end = end.or(driver.host().applied_upto());
         if !follow && end.is_some_and(|end| driver.state().next >= end) {
             return Ok(());
@@ -185,5 +207,18 @@ fn show(out: &mut impl Write, post: &Post, json: bool) -> io::Result<()> {
         writeln!(out, "{}", serde_json::to_string(post)?)
     } else {
         writeln!(out, "{}", post.to_line())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_closed_when_its_reader_is_gone() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        assert!(!is_closed(&writer));
+        drop(reader);
+        assert!(is_closed(&writer));
     }
 }

@@ -34,6 +34,8 @@ pub(crate) fn run(program: &str, args: &[&str]) -> Ended {
 pub(crate) fn run_with_input(program: &str, args: &[&str], input: &str) -> Ended {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group of its own, so that a shell's children end with it.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
@@ -41,11 +43,11 @@ pub(crate) fn run_with_input(program: &str, args: &[&str], input: &str) -> Ended
         // Whoever ends early reads no further.
         let _ = std::io::Write::write_all(&mut stdin, input.as_bytes());
     });
-    let id = child.id().to_string();
+    let group = format!("-{}", child.id());
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(child.wait_with_output()));
     let Ok(output) = ended.recv_timeout(LIMIT) else {
-        Command::new("kill").args(["-9", &id]).status().unwrap();
+        Command::new("kill").args(["-9", "--", &group]).status().unwrap();
         panic!("{program} {args:?} has not ended within {LIMIT:?}");
     };
     writer.join().unwrap();
