@@ -70,7 +70,7 @@ impl Default for ClientTuning {
 pub struct ClientState {
     /// Where its session stands.
     pub phase: ClientPhase,
-    /// What the user said and is not numbered yet.
+    /// What the user said and is not numbered yet. Whoever submits bounds it.
     pub waiting: VecDeque<Body>,
     /// The number of the next request.
     pub next_seq: Seq,
@@ -78,6 +78,9 @@ pub struct ClientState {
     pub unacknowledged: BTreeMap<Seq, Pending>,
     /// Index of the replica asked now.
     pub target: usize,
+    /// The replica asked now has answered, or was named as the leader, since the last time-out: it
+    /// is asked once more before another is. Kept only if there are others.
+    pub hopeful: bool,
     /// Doublings of the retry time since the last answer.
     pub backoff: u8,
 }
@@ -159,24 +162,39 @@ impl Client {
     }
 
     fn on_retry_timeout(&self, state: &mut Cow<'_, ClientState>, effects: &mut Effects) {
-        let target = (state.target + 1) % self.replicas.len();
-        let backoff = (state.backoff + 1).min(self.tuning.backoff_doublings_max);
         let unanswered = match state.phase {
             ClientPhase::Opening => true,
             ClientPhase::Open(_) => !state.unacknowledged.is_empty(),
             ClientPhase::Expired => false,
         };
         if unanswered {
-            if state.target != target {
-                state.to_mut().target = target;
-            }
-            if state.backoff != backoff {
-                state.to_mut().backoff = backoff;
+            if state.hopeful {
+                state.to_mut().hopeful = false;
+            } else {
+                self.give_up_on_target(state);
             }
             self.send_again(state, effects);
         }
         self.send_waiting(state, effects);
         self.set_retry_timer(state, effects);
+    }
+
+    /// Turns to the next replica, and waits longer than before.
+    fn give_up_on_target(&self, state: &mut Cow<'_, ClientState>) {
+        let target = (state.target + 1) % self.replicas.len();
+        if state.target != target {
+            state.to_mut().target = target;
+        }
+        let backoff = (state.backoff + 1).min(self.tuning.backoff_doublings_max);
+        if state.backoff != backoff {
+            state.to_mut().backoff = backoff;
+        }
+    }
+
+    /// The target has answered, or was named as the leader.
+    fn hope(&self, state: &mut ClientState) {
+        state.hopeful = self.replicas.len() > 1;
+        state.backoff = 0;
     }
 
     /// The `Retry` timer is set exactly while something is unanswered or unsaid.
@@ -213,7 +231,7 @@ impl Client {
             return;
         }
         state.to_mut().phase = ClientPhase::Open(session);
-        state.to_mut().backoff = 0;
+        self.hope(state.to_mut());
         effects.report(Message::Opened { session });
         self.send_waiting(state, effects);
         self.set_retry_timer(state, effects);
@@ -232,7 +250,7 @@ impl Client {
             return;
         }
         state.to_mut().unacknowledged.remove(&seq);
-        state.to_mut().backoff = 0;
+        self.hope(state.to_mut());
         effects.report(Message::Confirmed { seq, slot });
         self.send_waiting(state, effects);
         self.set_retry_timer(state, effects);
@@ -244,11 +262,9 @@ impl Client {
         if target == state.target || !unanswered || state.phase == ClientPhase::Expired {
             return;
         }
-        // The next time-out moves on from the replica before the leader: to the leader.
-        let before = (target + self.replicas.len() - 1) % self.replicas.len();
-        if state.target != before {
-            state.to_mut().target = before;
-        }
+        let state = state.to_mut();
+        state.target = target;
+        self.hope(state);
         let delay = self.tuning.redirect_delay;
         fx.set_timer(Timer::Retry, delay..delay * 2);
     }
@@ -287,6 +303,7 @@ impl Actor for Client {
             next_seq: Seq::FIRST,
             unacknowledged: BTreeMap::new(),
             target: 0,
+            hopeful: false,
             backoff: 0,
         };
         let mut effects = Effects::default();

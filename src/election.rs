@@ -92,12 +92,7 @@ fn stand(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
 }
 
 /// Supports an election unless a leader is alive.
-pub fn on_pre_vote(
-    state: &Cow<'_, State>,
-    candidate: ReplicaId,
-    asked: Ballot,
-    effects: &mut Effects,
-) {
+pub fn on_pre_vote(state: &State, candidate: ReplicaId, asked: Ballot, effects: &mut Effects) {
     if state.leader_alive || matches!(state.phase, Phase::Leading(_)) {
         return;
     }
@@ -167,7 +162,7 @@ pub fn on_heartbeat(
 }
 
 /// Sends heartbeats.
-pub fn on_heartbeat_timeout(at: &Context<'_>, state: &Cow<'_, State>, effects: &mut Effects) {
+pub fn on_heartbeat_timeout(at: &Context<'_>, state: &State, effects: &mut Effects) {
     if matches!(state.phase, Phase::Leading(_)) {
         announce(at, state, effects);
         effects.set_timer(Timer::Heartbeat, at.tuning.heartbeat_delay());

@@ -112,7 +112,7 @@ pub fn on_decided(
 /// Another replica asks for decided values.
 pub fn on_fetch(
     at: &Context<'_>,
-    state: &Cow<'_, State>,
+    state: &State,
     asker: ReplicaId,
     from: Slot,
     effects: &mut Effects,
@@ -123,13 +123,7 @@ pub fn on_fetch(
 }
 
 /// A client asks for applied entries.
-pub fn on_tail(
-    at: &Context<'_>,
-    state: &Cow<'_, State>,
-    reader: NodeId,
-    from: Slot,
-    effects: &mut Effects,
-) {
+pub fn on_tail(at: &Context<'_>, state: &State, reader: NodeId, from: Slot, effects: &mut Effects) {
     effects.send(reader, Message::Entries(entries(state, from, at.tuning)));
 }
 

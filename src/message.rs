@@ -16,9 +16,16 @@
 //! **Source**: *Paxos Made Simple* (2001) for phases 1 and 2; Ongaro's thesis (2014), sections
 //! 6.3 and 9.6, for sessions and pre-votes. Promises are pulled in chunks, which is our own.
 
-use crate::types::{Ballot, Body, Command, Nonce, ReplicaId, Seq, SessionId, Slot, Value, Vote};
+use crate::types::{
+    Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Display, Formatter};
+
+/// No slot and no number within a session gets here in the life of a cluster.
+const NUMBER_MAX: u64 = 1 << 60;
+/// No election round gets here in the life of a cluster.
+const ROUND_MAX: u32 = 1 << 30;
 
 /// A message between actors, or between an actor and its own driver.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -254,6 +261,53 @@ impl Message {
             | Opened { .. }
             | Confirmed { .. }
             | OutcomeUnknown { .. } => Route::Local,
+        }
+    }
+
+    /// Are all numbers in this message far below those at which arithmetic would overflow? A
+    /// driver drops a message that is not plausible: no run of the protocol sends one.
+    pub fn is_plausible(&self) -> bool {
+        use Message::*;
+        let slot = |slot: &Slot| slot.0 < NUMBER_MAX;
+        let ballot = |ballot: &Ballot| ballot.round < ROUND_MAX;
+        match self {
+            Request(command) => match &command.operation {
+                Operation::OpenSession { .. } => true,
+                Operation::InSession { session, seq, acked_below, .. } => {
+                    slot(&session.slot) && seq.0 < NUMBER_MAX && acked_below.0 < NUMBER_MAX
+                }
+            },
+            Tail { from } | Fetch { from } => slot(from),
+            SessionOpened { session, .. } | SessionExpired { session } | Opened { session } => {
+                slot(&session.slot)
+            }
+            Acknowledged { session, seq, slot: at } => {
+                slot(&session.slot) && seq.0 < NUMBER_MAX && slot(at)
+            }
+            Entries(entries) | Decided(entries) => {
+                slot(&entries.from) && slot(&entries.applied_upto)
+            }
+            PreVote { promised } | Reject { promised } => ballot(promised),
+            PreVoteGranted { asked, promised } => ballot(asked) && ballot(promised),
+            Prepare { ballot: of, from } => ballot(of) && slot(from),
+            Promise(chunk) => {
+                let bounds = [chunk.from, chunk.next, chunk.compacted_upto];
+                let vote = |(at, vote): &(Slot, Vote)| slot(at) && ballot(&vote.ballot);
+                ballot(&chunk.ballot) && bounds.iter().all(slot) && chunk.votes.iter().all(vote)
+            }
+            Accept { ballot: of, slot: at, decided_upto, .. } => {
+                ballot(of) && slot(at) && slot(decided_upto)
+            }
+            Accepted { ballot: of, slot: at } => ballot(of) && slot(at),
+            Heartbeat { ballot: of, decided_upto } => ballot(of) && slot(decided_upto),
+            HeartbeatAck { ballot: of } => ballot(of),
+            Busy
+            | Redirect { .. }
+            | Submit(_)
+            | SkipSlot
+            | Applied { .. }
+            | Confirmed { .. }
+            | OutcomeUnknown { .. } => true,
         }
     }
 

@@ -281,7 +281,7 @@ pub fn on_skip_slot(state: &mut Cow<'_, State>) {
 }
 
 /// Sends again what was not answered.
-pub fn on_resend_timeout(at: &Context<'_>, state: &Cow<'_, State>, effects: &mut Effects) {
+pub fn on_resend_timeout(at: &Context<'_>, state: &State, effects: &mut Effects) {
     match &state.phase {
         Phase::Follower | Phase::PreVoting(_) => return,
         Phase::Preparing(preparing) => {

@@ -102,7 +102,7 @@ impl Slot {
     /// The slot after this one.
     #[must_use]
     pub fn next(self) -> Slot {
-        Slot(self.0 + 1)
+        Slot(self.0.saturating_add(1))
     }
 
     /// The slots from this one up to, not including, `end`.
@@ -286,7 +286,7 @@ impl Seq {
     /// The number after this one.
     #[must_use]
     pub fn next(self) -> Seq {
-        Seq(self.0 + 1)
+        Seq(self.0.saturating_add(1))
     }
 }
 

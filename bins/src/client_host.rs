@@ -58,7 +58,8 @@ impl<F: FnMut(Event) -> io::Result<()>> ClientHost<F> {
 
 impl<F: FnMut(Event) -> io::Result<()>> Host<Client> for ClientHost<F> {
     fn admits(&mut self, from: Sender, message: &mut Message, _now: Timestamp) -> bool {
-        from == Sender::Replica && message.route() == Route::ReplicaToClient
+        let is_from_replica = from == Sender::Replica;
+        is_from_replica && message.route() == Route::ReplicaToClient && message.is_plausible()
     }
 
     fn releases(&mut self, message: &Message) -> bool {

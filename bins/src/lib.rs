@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chatlog;
+pub mod check;
 pub mod client;
 pub mod client_host;
 pub mod clock;

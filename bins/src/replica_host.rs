@@ -52,6 +52,9 @@ impl<W: Write> ReplicaHost<W> {
 
 impl<W: Write> Host<Replica> for ReplicaHost<W> {
     fn admits(&mut self, from: Sender, message: &mut Message, now: Timestamp) -> bool {
+        if !message.is_plausible() {
+            return false;
+        }
         match (message.route(), from) {
             (Route::Replicas, Sender::Replica) => true,
             (Route::ClientToReplica, Sender::Stranger) => match message {

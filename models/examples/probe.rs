@@ -15,7 +15,11 @@ fn main() {
         let cores = std::sync::Mutex::new(std::collections::HashSet::new());
         let r = bfs_judged(
             &m,
-            &Options { stop_at_violation: true, max_states: Some(5_000_000), ..Options::default() },
+            &Options {
+                stop_at_violation: true,
+                max_states: Some(std::env::var("MAX").map_or(3_000_000, |m| m.parse().unwrap())),
+                ..Options::default()
+            },
             |s| {
                 if std::env::var("CORES").is_ok() {
                     cores.lock().unwrap().insert(m.core(s).to_vec());

@@ -137,6 +137,13 @@ impl Config {
         self
     }
 
+    /// With this many replicas down at once, at most.
+    #[must_use]
+    pub fn crashes_at_once(mut self, crashes_at_once: u32) -> Config {
+        self.faults.crashes_at_once = crashes_at_once;
+        self
+    }
+
     /// With other parameters of the replicas.
     #[must_use]
     pub fn tuned(mut self, tune: impl FnOnce(&mut Tuning)) -> Config {

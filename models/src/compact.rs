@@ -506,7 +506,7 @@ where
                 }
             }
         }
-        timers.sort_by_key(|timer| content_hash(timer));
+        timers.sort_by_key(content_hash);
         (Local { state, timers, storage, ghost }, sends, reports)
     }
 
@@ -845,7 +845,11 @@ where
     }
 
     /// Calls `visit` with every step that is possible here, whether it leads anywhere or not.
-    fn for_each_possible_step(&self, state: &SystemState, mut visit: impl FnMut(Action, u32)) {
+    pub(crate) fn for_each_possible_step(
+        &self,
+        state: &SystemState,
+        mut visit: impl FnMut(Action, u32),
+    ) {
         for number in self.network(state) {
             let envelope = Envelope(number);
             let local = state.words[LOCALS + envelope.dst()];
@@ -873,7 +877,7 @@ where
         }
     }
 
-    fn step_of(&self, state: &SystemState, action: Action) -> Option<u32> {
+    pub(crate) fn step_of(&self, state: &SystemState, action: Action) -> Option<u32> {
         let local = |actor: usize| state.words[LOCALS + actor];
         match action {
             Action::Deliver(envelope) => {
@@ -935,7 +939,19 @@ where
         self.step_of(state, action).map(|step| self.with_step(step, f))
     }
 
-    /// Every local step that was taken: the place of its actor, and the step.
+    /// Every message that was delivered to an actor that was up, whether it took effect or not,
+    /// once for each local state.
+    pub fn for_each_delivered(&self, mut f: impl FnMut(usize, &A::Msg)) {
+        for (actor, locals) in self.locals.iter().enumerate() {
+            for (_, cell) in locals.iter().filter(|(_, cell)| cell.local.state.is_some()) {
+                for (envelope, _) in cell.deliveries.iter() {
+                    f(actor, &self.inbound[actor].get(envelope).msg);
+                }
+            }
+        }
+    }
+
+    /// Every local step that was taken.
     pub fn for_each_taken_step(&self, mut f: impl FnMut(&Step<'_, A, S::Ghost>)) {
         for (number, cell) in self.steps.iter() {
             if self.cell(cell.origin.actor as usize, cell.next).within {
@@ -1011,6 +1027,20 @@ where
     }
 }
 
+/// The functions `holds` and `reached` with each place of a property as their last parameter.
+macro_rules! per_property {
+    ($holds:ident, $reached:ident, $a:ident, $s:ident) => {
+        $crate::compact::per_property!(@ $holds $reached $a $s
+            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+            32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60
+            61 62 63)
+    };
+    (@ $holds:ident $reached:ident $a:ident $s:ident $($i:literal)*) => {
+        [$(($holds::<$a, $s, $i> as _, $reached::<$a, $s, $i> as _)),*]
+    };
+}
+pub(crate) use per_property;
+
 type Condition<A, S> = fn(&CompactModel<A, S>, &SystemState) -> bool;
 
 /// One pair of conditions a property: stateright wants function pointers, which capture nothing,
@@ -1028,10 +1058,5 @@ fn conditions<A: Actor, S: Spec<A>>() -> [(Condition<A, S>, Condition<A, S>); 64
     ) -> bool {
         m.verdict_with_steps(s).has(I)
     }
-    macro_rules! table {
-        ($($i:literal)*) => { [$((holds::<A, S, $i> as _, reached::<A, S, $i> as _)),*] };
-    }
-    table!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
-           32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60
-           61 62 63)
+    per_property!(holds, reached, A, S)
 }

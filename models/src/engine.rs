@@ -436,16 +436,15 @@ fn weight<T>(_state: &T) -> u64 {
     size_of::<T>() as u64
 }
 
+/// An initial state, then each action with the state it leads to.
+pub type Walk<M> = (<M as Model>::State, Vec<(<M as Model>::Action, <M as Model>::State)>);
+
 /// A shortest path to the state with this fingerprint: the initial state, then each action with
 /// the state it leads to. `None` if there is no such state within `depth` steps.
 ///
 /// Of several shortest paths it is the one through the lowest fingerprints, so that it is the same
 /// in every run. Takes the time of a run on one thread, and 24 bytes a state.
-pub fn path_to<M>(
-    model: &M,
-    target: u64,
-    depth: u64,
-) -> Option<(M::State, Vec<(M::Action, M::State)>)>
+pub fn path_to<M>(model: &M, target: u64, depth: u64) -> Option<Walk<M>>
 where
     M: Model,
     M::State: Hash,
@@ -491,7 +490,7 @@ struct Parent {
 }
 
 /// Follows a chain of fingerprints, given from its end, from an initial state on.
-fn walk<M>(model: &M, mut chain: Vec<u64>) -> Option<(M::State, Vec<(M::Action, M::State)>)>
+fn walk<M>(model: &M, mut chain: Vec<u64>) -> Option<Walk<M>>
 where
     M: Model,
     M::State: Hash,

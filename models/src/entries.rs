@@ -6,227 +6,321 @@ use paxos_chat::types::{Body, Slot};
 
 /// All entries, the quick ones first.
 pub fn catalog() -> Vec<Entry> {
-    let quick = |name, purpose, config, reaches, unique_states| Entry {
-        name,
-        purpose,
-        grade: Grade::Quick,
-        config,
-        reaches,
-        unique_states,
-    };
+    let mut entries = leadership();
+    entries.extend(clients());
+    entries.extend(faults());
+    entries.extend(full());
+    entries
+}
+
+/// The entry of this name.
+pub fn find(name: &str) -> Option<Entry> {
+    catalog().into_iter().find(|entry| entry.name == name)
+}
+
+fn quick(name: &'static str, purpose: &'static str, config: Config, states: u64) -> Entry {
+    let unique_states = (states > 0).then_some(states);
+    Entry { name, purpose, grade: Grade::Quick, config, reaches: &[], unique_states }
+}
+
+impl Entry {
+    fn reaches(mut self, events: &'static [&'static str]) -> Entry {
+        self.reaches = events;
+        self
+    }
+
+    fn full(mut self) -> Entry {
+        self.grade = Grade::Full;
+        self
+    }
+}
+
+/// Two commands of two clients that ask different replicas: rivals for the same slot.
+fn rivals(replicas: u8) -> Config {
+    Config::new(replicas).client("ann", 1, 0).client("bob", 1, 1)
+}
+
+/// Leaders change, and adopt what their predecessors left.
+fn leadership() -> Vec<Entry> {
     vec![
         quick(
             "rivals",
             "3 ballots, and rival commands that reach the same slot",
-            Config::new(3).client("ann", 1, 0).client("bob", 1, 1),
-            &[
-                "a leader is elected",
-                "two leaders' ballots get votes",
-                "a new leader adopts an old value",
-                "a candidate is told of two values for a slot",
-                "a leader steps down unheard",
-            ],
-            None,
-        ),
+            rivals(3).ballots(&[(1, 0), (1, 1), (2, 2)]),
+            0,
+        )
+        .reaches(&[
+            "a leader is elected",
+            "two leaders' ballots get votes",
+            "a new leader adopts an old value",
+            "a candidate is told of two values for a slot",
+            "a leader steps down unheard",
+        ]),
         quick(
-            "two-rounds",
-            "a leader that comes back in a higher round, after another has led",
-            Config::new(3).client("ann", 1, 0).client("bob", 1, 1).ballots(&[
-                (1, 0),
-                (1, 1),
-                (2, 0),
-            ]),
-            &["two leaders' ballots get votes", "a new leader adopts an old value"],
-            None,
-        ),
+            "five",
+            "5 replicas (f = 2), 2 ballots, rival commands for one slot",
+            rivals(5).ballots(&[(1, 0), (1, 1)]),
+            0,
+        )
+        .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"]),
         quick(
-            "skipped-slot",
-            "a leader jumps over a slot; its successor closes the gap",
-            Config { skips: vec![(0, Slot(1))], ..Config::new(3) }
-                .client("ann", 1, 0)
-                .ballots(&[(1, 0), (1, 1)]),
-            &["a slot is skipped", "a new leader closes a gap with a Noop", "a Noop is chosen"],
-            None,
-        ),
-        quick(
-            "told-to-skip",
-            "a person tells a leader to jump over a slot, at any moment",
-            Config { inputs: vec![(0, Message::SkipSlot)], ..Config::new(3) }
-                .client("ann", 2, 0)
-                .ballots(&[(1, 0), (1, 1)]),
-            &["a new leader closes a gap with a Noop", "a Noop is chosen"],
-            None,
-        ),
-        quick(
-            "told-to-say",
-            "a person types while the client runs",
-            Config { inputs: vec![(3, Message::Submit(Body::post("typed")))], ..Config::new(3) }
-                .client("ann", 1, 0)
-                .last_client(|client| client.opens = true)
-                .ballots(&[(1, 0)]),
-            &["everything is delivered"],
-            None,
-        ),
-        quick(
-            "crash-recovery",
-            "a replica crashes at any moment, and comes back with what it saved",
+            "pre-vote",
+            "a ballot is used only with the support of a majority",
             Config::new(3)
                 .client("ann", 1, 0)
-                .client("bob", 1, 1)
-                .ballots(&[(1, 0), (1, 1)])
-                .crashes(&[0, 1, 2], 1, true),
-            &["a replica recovers in the middle of phase 2", "everything is delivered"],
-            None,
-        ),
-        quick(
-            "crash-for-good",
-            "a replica dies at any moment; the others deliver everything",
-            Config::new(3)
-                .client("ann", 1, 0)
-                .last_client(|client| client.asks = vec![0, 1])
-                .ballots(&[(1, 0), (1, 1)])
-                .crashes(&[0, 1, 2], 1, false),
-            &["everything is delivered with f replicas down", "a client is redirected"],
-            None,
-        ),
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
+                .tuned(|tuning| tuning.pre_vote = true),
+            0,
+        )
+        .reaches(&[
+            "a pre-vote is granted",
+            "a follower hears a leader that makes progress",
+            "a leader is elected",
+        ]),
         quick(
             "pipeline",
             "two slots in flight, filled by one client, over a leader change",
             Config::new(3)
                 .client("ann", 2, 0)
                 .last_client(|client| client.window = 2)
-                .ballots(&[(1, 0), (1, 1)])
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.window_slots = 2),
-            &["two slots are in flight", "a new leader adopts an old value"],
-            None,
-        ),
+            0,
+        )
+        .reaches(&["two slots are in flight", "a new leader adopts an old value"]),
         quick(
             "chunks",
             "promises of two votes come in chunks of one",
             Config::new(3)
                 .client("ann", 2, 0)
                 .last_client(|client| client.window = 2)
-                .ballots(&[(1, 0), (1, 1)])
+                .ballots(&[(1, 0), (2, 1)])
                 .tuned(|tuning| {
                     tuning.window_slots = 2;
                     tuning.chunk_entries_max = 1;
                 }),
-            &["a promise comes in chunks", "a follower catches up by fetching"],
-            None,
-        ),
+            0,
+        )
+        .reaches(&["a promise comes in chunks", "a follower catches up by fetching"]),
         quick(
-            "batches",
-            "a busy leader batches, and turns away what it cannot queue",
-            Config::new(3)
+            "skipped-slot",
+            "a leader jumps over a slot; its successor closes the gap",
+            Config { skips: vec![(0, Slot(1))], ..Config::new(3) }.client("ann", 1, 0).ballots(&[
+                (1, 0),
+                (1, 1),
+                (2, 1),
+            ]),
+            0,
+        )
+        .reaches(&[
+            "a slot is skipped",
+            "a new leader closes a gap with a Noop",
+            "a Noop is chosen",
+        ]),
+        quick(
+            "told-to-skip",
+            "a person tells a leader to jump over a slot, at any moment",
+            Config { inputs: vec![(0, Message::SkipSlot)], ..Config::new(3) }
                 .client("ann", 1, 0)
-                .client("bob", 1, 0)
-                .client("cy", 1, 0)
-                .client("dan", 1, 0)
-                .ballots(&[(1, 0)])
-                .tuned(|tuning| {
-                    tuning.batch_commands_max = 2;
-                    tuning.queue_commands_max = 2;
-                }),
-            &["a batch of two commands is chosen", "a client is told that the leader is busy"],
-            None,
-        ),
+                .ballots(&[(1, 0), (1, 1), (2, 1)]),
+            0,
+        )
+        .reaches(&["a new leader closes a gap with a Noop", "a Noop is chosen"]),
+    ]
+}
+
+/// Clients ask, ask again, and ask elsewhere.
+fn clients() -> Vec<Entry> {
+    vec![
         quick(
             "retry-elsewhere",
             "a client asks again at another replica, over a leader change",
             Config::new(3)
                 .client("ann", 1, 0)
                 .last_client(|client| client.asks = vec![0, 1])
-                .ballots(&[(1, 0), (1, 1)]),
-            &[
-                "a duplicate is suppressed",
-                "a client is redirected",
-                "a request is answered again from the session table",
-            ],
-            None,
-        ),
+                .ballots(&[(1, 0), (1, 1), (2, 1)]),
+            0,
+        )
+        .reaches(&[
+            "a duplicate is suppressed",
+            "a client is redirected",
+            "a request is answered again from the session table",
+        ]),
+        quick(
+            "real-time",
+            "a client asks after another's acknowledgement",
+            Config::new(3).client("ann", 1, 0).client("bob", 1, 0).ballots(&[(1, 0), (1, 1)]),
+            0,
+        )
+        .reaches(&["a client asks after another's acknowledgement", "everything is delivered"]),
         quick(
             "sessions",
-            "two clients open their sessions through the log",
+            "a client opens its session through the log, over a leader change",
             Config::new(3)
                 .client("ann", 1, 0)
                 .last_client(|client| client.opens = true)
-                .client("bob", 1, 0)
+                .ballots(&[(1, 0), (1, 1)]),
+            0,
+        )
+        .reaches(&["a session is opened through the log", "everything is delivered"]),
+        quick(
+            "batches",
+            "a busy leader batches two openings, and turns away what it cannot queue",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .client("bob", 0, 0)
+                .last_client(|client| client.opens = true)
+                .client("cy", 0, 0)
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0)])
-                .tuned(|tuning| tuning.batch_commands_max = 2),
-            &["a session is opened through the log", "a batch of two commands is chosen"],
-            None,
-        ),
+                .tuned(|tuning| {
+                    tuning.batch_commands_max = 2;
+                    tuning.queue_commands_max = 1;
+                }),
+            0,
+        )
+        .reaches(&["a client is told that the leader is busy"]),
         quick(
             "eviction",
-            "a session table of one: the client that is evicted is told so",
+            "a session table of one: a client that was evicted is told so",
             Config::new(3)
-                .client("ann", 2, 0)
-                .last_client(|client| client.opens = true)
-                .client("bob", 1, 0)
+                .client("ann", 1, 0)
+                .client("bob", 0, 0)
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.sessions_max = 1),
-            &["a session is evicted"],
-            None,
-        ),
+            0,
+        )
+        .reaches(&["a session is evicted"]),
+        quick(
+            "reader",
+            "a reader follows the log at a replica that may lag",
+            Config { reader: Some(1), ..Config::new(3) }.client("ann", 1, 0).ballots(&[(1, 0)]),
+            0,
+        )
+        .reaches(&["a follower catches up by fetching", "everything is delivered"]),
+        quick(
+            "told-to-say",
+            "a person types while the client opens its session and talks",
+            Config { inputs: vec![(3, Message::Submit(Body::post("typed")))], ..Config::new(3) }
+                .client("ann", 1, 0)
+                .last_client(|client| client.opens = true)
+                .ballots(&[(1, 0)]),
+            0,
+        )
+        .reaches(&["everything is delivered"]),
+    ]
+}
+
+/// Replicas crash, recover, and compact.
+fn faults() -> Vec<Entry> {
+    vec![
+        quick(
+            "crash-recovery",
+            "a replica crashes at any moment, and comes back with what it saved",
+            rivals(3).ballots(&[(1, 0), (1, 1)]).crashes(&[0, 1, 2], 1, true),
+            0,
+        )
+        .reaches(&["a replica recovers in the middle of phase 2", "everything is delivered"]),
+        quick(
+            "crash-for-good",
+            "a replica dies at any moment; the others deliver everything",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .last_client(|client| client.asks = vec![0, 1])
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
+                .crashes(&[0, 1, 2], 1, false),
+            0,
+        )
+        .reaches(&["everything is delivered with f replicas down", "a client is redirected"]),
         quick(
             "compaction",
-            "snapshots after every slot, with a replica that lags and stands for election",
+            "snapshots after every slot, and a lagging replica that leads",
             Config::new(3)
                 .client("ann", 2, 0)
-                .ballots(&[(1, 0), (1, 1)])
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            &[
-                "a snapshot is taken",
-                "a leader fetches below its base",
-                "an Accept below the compacted bound is answered with Decided",
-            ],
-            None,
-        ),
+            0,
+        )
+        .reaches(&[
+            "a snapshot is taken",
+            "a leader fetches below its base",
+            "an Accept below the compacted bound is answered with Decided",
+        ]),
         quick(
             "compaction-crash",
             "snapshots, a crash and a recovery from them",
             Config::new(3)
                 .client("ann", 1, 0)
-                .ballots(&[(1, 0), (1, 1)])
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0, 1, 2], 1, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            &["a snapshot is taken", "everything is delivered"],
-            None,
-        ),
+            0,
+        )
+        .reaches(&["a snapshot is taken", "everything is delivered"]),
+    ]
+}
+
+/// Larger bounds.
+fn full() -> Vec<Entry> {
+    vec![
         quick(
-            "pre-vote",
-            "a ballot is used only with the support of a majority",
-            Config::new(3)
+            "rivals-two-rounds",
+            "a leader that comes back in a higher round, after another has led",
+            rivals(3).ballots(&[(1, 0), (1, 1), (2, 0)]),
+            0,
+        )
+        .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"])
+        .full(),
+        quick(
+            "rivals-crash",
+            "3 ballots and rival commands, with a crash and a recovery",
+            rivals(3).ballots(&[(1, 0), (1, 1), (2, 2)]).crashes(&[0, 1, 2], 1, true),
+            0,
+        )
+        .reaches(&[
+            "a candidate is told of two values for a slot",
+            "a replica recovers in the middle of phase 2",
+        ])
+        .full(),
+        quick(
+            "five-two-crashes",
+            "5 replicas, two of which die",
+            Config::new(5)
                 .client("ann", 1, 0)
+                .last_client(|client| client.asks = vec![0, 1])
                 .ballots(&[(1, 0), (1, 1)])
-                .tuned(|tuning| tuning.pre_vote = true),
-            &["a pre-vote is granted", "a pre-vote is refused", "a leader is elected"],
-            None,
-        ),
+                .crashes(&[0, 4], 2, false)
+                .crashes_at_once(2),
+            0,
+        )
+        .reaches(&["everything is delivered with f replicas down"])
+        .full(),
         quick(
-            "real-time",
-            "a client asks after another's acknowledgement",
-            Config::new(3).client("ann", 2, 0).client("bob", 1, 0).ballots(&[(1, 0), (1, 1)]),
-            &["a client asks after another's acknowledgement", "everything is delivered"],
-            None,
-        ),
-        quick(
-            "reader",
-            "a reader follows the log at a replica that may lag",
-            Config { reader: Some(1), ..Config::new(3) }
+            "three-writes",
+            "3 messages of 2 clients that ask different replicas, 2 ballots, a crash and a recovery",
+            Config::new(3)
                 .client("ann", 2, 0)
-                .ballots(&[(1, 0), (1, 1)]),
-            &["a follower catches up by fetching", "everything is delivered"],
-            None,
-        ),
+                .client("bob", 1, 1)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0, 1, 2], 1, true),
+            0,
+        )
+        .reaches(&[
+            "a replica recovers in the middle of phase 2",
+            "a client asks after another's acknowledgement",
+        ])
+        .full(),
         quick(
-            "five",
-            "5 replicas (f = 2), 2 ballots, rival commands for one slot",
-            Config::new(5).client("ann", 1, 0).client("bob", 1, 1).ballots(&[(1, 0), (1, 1)]),
-            &["two leaders' ballots get votes", "a new leader adopts an old value"],
-            None,
-        ),
+            "skip-and-compact",
+            "a skipped slot, snapshots after every slot, and a lagging replica that leads",
+            Config { skips: vec![(0, Slot(1))], ..Config::new(3) }
+                .client("ann", 2, 0)
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            0,
+        )
+        .reaches(&["a Noop is chosen", "a snapshot is taken"])
+        .full(),
     ]
 }

@@ -107,8 +107,10 @@ impl<T> Interner<T> {
 
 /// Remembers the answers to questions that are short vectors of numbers.
 pub struct Memo<V> {
-    shards: Box<[RwLock<HashMap<Box<[u32]>, V, FxBuildHasher>>]>,
+    shards: Box<[RwLock<Answers<V>>]>,
 }
+
+type Answers<V> = HashMap<Box<[u32]>, V, FxBuildHasher>;
 
 impl<V> Default for Memo<V> {
     fn default() -> Self {

@@ -3,14 +3,20 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
+pub mod chart;
 pub mod chat;
 pub mod compact;
+pub mod coverage;
 pub mod engine;
 pub mod entries;
+pub mod explore;
 pub mod intern;
 pub mod node;
 pub mod permanence;
 pub mod properties;
+pub mod run;
 pub mod seen;
+pub mod silent;
 pub mod spec;
 pub mod staleness;
+pub mod trace;

@@ -79,7 +79,7 @@ pub const EVENTS: [&str; 28] = [
     "a snapshot is taken",
     "an Accept below the compacted bound is answered with Decided",
     "a pre-vote is granted",
-    "a pre-vote is refused",
+    "a follower hears a leader that makes progress",
     "a leader steps down unheard",
     "a slot is skipped",
     "a replica recovers in the middle of phase 2",
@@ -448,6 +448,9 @@ fn events_of_phase(
 
 fn events_of_log(before: &State, after: &State) -> Vec<&'static str> {
     let mut events = Vec::new();
+    if after.leader_alive && !before.leader_alive {
+        events.push("a follower hears a leader that makes progress");
+    }
     if after.durable.snapshot.upto > before.durable.snapshot.upto {
         events.push("a snapshot is taken");
     }

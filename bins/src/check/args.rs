@@ -1,0 +1,153 @@
+//! The command line of `check`.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use paxos_chat_models::run;
+use std::path::PathBuf;
+
+/// Explores the actors that the replica and client binaries run, exhaustively within stated bounds,
+/// and judges what must hold.
+///
+/// Exit status: 0 everything holds and every run is complete; 1 a property is violated, an event
+/// is not reached or a count differs from the catalog's; 2 wrong usage; 3 a run is incomplete.
+#[derive(Debug, Parser)]
+#[command(name = "check", version)]
+pub struct Args {
+    /// What to do; `all` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the quick catalog, and show what it covers.
+    All(RunArgs),
+    /// Run the larger entries of the catalog.
+    Full(RunArgs),
+    /// List the catalog.
+    List {
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run one entry of the catalog by its name, or bounds given by hand.
+    Run(CustomArgs),
+    /// Serve stateright's Explorer for an entry of the catalog.
+    Explore {
+        /// The entry.
+        #[arg(default_value = "rivals")]
+        name: String,
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:3000")]
+        address: String,
+    },
+}
+
+/// How to run, and what to print.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RunArgs {
+    /// What explores.
+    #[arg(long, value_enum, default_value_t = EngineArg::Compact)]
+    pub engine: EngineArg,
+    /// Worker threads; all cores if not given.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Stop as incomplete above so many states.
+    #[arg(long)]
+    pub max_states: Option<u64>,
+    /// Stop as incomplete above so many mebibytes of fingerprints and queued states.
+    #[arg(long)]
+    pub max_memory_mib: Option<u64>,
+    /// Explore every step and keep every message.
+    #[arg(long)]
+    pub no_reductions: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the counterexample, if there is one, as a message sequence chart.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Draw the states by depth.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+}
+
+/// What explores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EngineArg {
+    /// Our breadth-first engine on the compact model.
+    #[default]
+    Compact,
+    /// stateright's breadth-first engine on the compact model.
+    Stateright,
+    /// stateright's breadth-first engine on its own `ActorModel` of the same actors, which judges
+    /// no property here: a yardstick of states and time.
+    ActorModel,
+}
+
+/// An entry by name, or bounds by hand.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CustomArgs {
+    /// An entry of the catalog; without it, the bounds below.
+    #[arg(conflicts_with_all = ["replicas", "clients", "messages", "max_round", "crashes"])]
+    pub name: Option<String>,
+    /// How many replicas.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub replicas: u8,
+    /// How many clients; client i asks replica i, so that they are rivals.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub clients: u8,
+    /// How many messages each client says.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=9))]
+    pub messages: u32,
+    /// The highest round of a ballot.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=9))]
+    pub max_round: u32,
+    /// How many replicas, from 0 on, may stand for election; all but the last if not given.
+    #[arg(long)]
+    pub candidates: Option<u8>,
+    /// How many crashes in all, of f replicas at once.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=9))]
+    pub crashes: u32,
+    /// Crashed replicas stay dead.
+    #[arg(long)]
+    pub no_recovery: bool,
+    /// Slots in flight at once, and requests that a client may have unacknowledged.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub window: u8,
+    /// Votes or entries in one chunk.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=99))]
+    pub chunk: u8,
+    /// Take a snapshot every so many slots; 0 is never.
+    #[arg(long, default_value_t = 0)]
+    pub snapshot_slots: u64,
+    /// Slots that replica 0 jumps over when it leads.
+    #[arg(long, value_delimiter = ',', value_name = "SLOT")]
+    pub skip_slots: Vec<u64>,
+    /// Ask for support before a ballot is used.
+    #[arg(long)]
+    pub pre_vote: bool,
+    /// Clients open their sessions through the log.
+    #[arg(long)]
+    pub open_sessions: bool,
+    /// How to run, and what to print.
+    #[command(flatten)]
+    pub options: RunArgs,
+}
+
+impl RunArgs {
+    /// What explores.
+    pub fn engine(&self) -> run::Engine {
+        match self.engine {
+            EngineArg::Compact => run::Engine::Compact,
+            EngineArg::Stateright => run::Engine::Stateright,
+            EngineArg::ActorModel => run::Engine::ActorModel,
+        }
+    }
+
+    /// Worker threads.
+    pub fn threads(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(all, usize::from)
+    }
+}

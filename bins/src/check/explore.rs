@@ -1,0 +1,36 @@
+//! Serves stateright's Explorer.
+
+use anyhow::{Context, bail};
+use paxos_chat_models::compact::Reductions;
+use paxos_chat_models::entries;
+use paxos_chat_models::explore::Explorable;
+use stateright::Model;
+use std::net::{TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+
+/// Serves an entry until the process is ended.
+pub(super) fn serve(name: &str, address: &str) -> anyhow::Result<()> {
+    let entry = entries::find(name).with_context(|| {
+        format!("there is no entry {name:?} in the catalog; `check list` names them all")
+    })?;
+    let addresses: Vec<_> = address
+        .to_socket_addrs()
+        .with_context(|| format!("--address {address}: give a host and a port, as 127.0.0.1:3000"))?
+        .collect();
+    // stateright panics on an address that it cannot have; asking first gives a clear answer.
+    if let Err(error) = TcpListener::bind(&*addresses) {
+        bail!("--address {address}: cannot listen there: {error}; choose another port");
+    }
+    // The handler that lets runs end cleanly would keep the server alive.
+    std::thread::spawn(|| {
+        while !super::INTERRUPTED.load(std::sync::atomic::Ordering::Relaxed) {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        std::process::exit(0);
+    });
+    println!("{}: {}", entry.name, entry.purpose);
+    println!("Explorer is on http://{address}; end it with Ctrl-C");
+    let model = entry.config.model(entry.reaches, Reductions::default());
+    Explorable(Arc::new(model)).checker().serve(&*addresses);
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The same actors as stateright's own [`ActorModel`], for comparison.
+//!
+//! Timers are a function of an actor's state here, so that `ActorModel` is sound: its fingerprint
+//! conflates states that differ in which actor has which timer set. What an actor tells its own
+//! driver is left out, because it would stay on `ActorModel`'s network for ever.
+
+use crate::catalog::Config;
+use crate::node::{Node, NodeState};
+use paxos_chat::acceptor::Storage;
+use paxos_chat::effects::Timer;
+use paxos_chat::message::Message;
+use paxos_chat::types::{Ballot, NodeId, ReplicaId};
+use stateright::actor::{Actor, ActorModel, ActorModelState, Command, Id, Network, Out};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+/// An actor that starts from a storage, keeps its results to itself, and has only the timers that
+/// may fire.
+#[derive(Clone, Debug)]
+pub struct Silent {
+    node: Node,
+    genesis: Option<Storage>,
+    may_stand: bool,
+}
+
+impl Silent {
+    fn pass_on(&self, commands: Out<Node>, out: &mut Out<Self>) {
+        for command in commands {
+            match command {
+                Command::Send(to, _) if to == Id::from(NodeId::LOCAL.0 as usize) => {}
+                Command::Send(to, message) => out.send(to, message),
+                Command::SetTimer(Timer::Election, _) if !self.may_stand => {}
+                Command::SetTimer(timer, delay) => out.set_timer(timer, delay),
+                Command::CancelTimer(timer) => out.cancel_timer(timer),
+                Command::Save(storage) => out.save(storage),
+                Command::ChooseRandom(..) => unreachable!("no actor chooses at random"),
+            }
+        }
+    }
+}
+
+impl Actor for Silent {
+    type Msg = Message;
+    type Timer = Timer;
+    type State = NodeState;
+    type Storage = Storage;
+    type Random = ();
+
+    fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Self>) -> NodeState {
+        let storage = storage.clone().or_else(|| self.genesis.clone());
+        let mut commands = Out::new();
+        let state = self.node.on_start(id, &storage, &mut commands);
+        self.pass_on(commands, out);
+        state
+    }
+
+    fn on_msg(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, NodeState>,
+        src: Id,
+        msg: Message,
+        out: &mut Out<Self>,
+    ) {
+        let mut commands = Out::new();
+        self.node.on_msg(id, state, src, msg, &mut commands);
+        self.pass_on(commands, out);
+    }
+
+    fn on_timeout(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, NodeState>,
+        timer: &Timer,
+        out: &mut Out<Self>,
+    ) {
+        let mut commands = Out::new();
+        self.node.on_timeout(id, state, timer, &mut commands);
+        self.pass_on(commands, out);
+    }
+
+    fn name(&self) -> String {
+        self.node.name()
+    }
+}
+
+/// stateright's model of a configuration, on a network that duplicates and reorders.
+pub fn actor_model(config: &Config) -> ActorModel<Silent, BTreeSet<Ballot>> {
+    let ballot =
+        |(round, replica): &(u32, u8)| Ballot { round: *round, replica: ReplicaId(*replica) };
+    let ballots: BTreeSet<Ballot> = config.ballots.iter().map(ballot).collect();
+    let may_stand = |index: usize| ballots.iter().any(|b| usize::from(b.replica.0) == index);
+    let nodes = config.nodes(config.genesis()).into_iter().enumerate();
+    let actors: Vec<Silent> = nodes
+        .map(|(index, (node, genesis))| Silent { node, genesis, may_stand: may_stand(index) })
+        .collect();
+    ActorModel::new(ballots, ())
+        .actors(actors)
+        .init_network(Network::new_unordered_duplicating([]))
+        .max_crashes(config.faults.crashes_at_once as usize)
+        .within_boundary(within)
+        .property(stateright::Expectation::Always, "nothing is asked here", |_, _| true)
+}
+
+fn within(ballots: &BTreeSet<Ballot>, state: &ActorModelState<Silent, ()>) -> bool {
+    state.actor_states.iter().filter_map(|state| state.replica()).all(|replica| {
+        let promised = replica.durable.promised;
+        promised == Ballot::ZERO || ballots.contains(&promised)
+    })
+}
