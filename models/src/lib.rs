@@ -12,6 +12,7 @@ pub mod entries;
 pub mod explore;
 pub mod intern;
 pub mod node;
+pub mod paxos;
 pub mod permanence;
 pub mod properties;
 pub mod run;
