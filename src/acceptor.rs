@@ -152,3 +152,249 @@ pub struct Proposal {
     /// The leader's announced bound.
     pub decided_upto: Slot,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effects::Timer;
+    use crate::proposer::Phase;
+    use crate::testing::*;
+
+    fn asks(bench: &mut Bench, candidate: u8, ballot: Ballot, from: u64) -> Effects {
+        let candidate = ReplicaId(candidate);
+        bench.step(|at, state, fx| on_prepare(at, state, candidate, ballot, Slot(from), fx))
+    }
+
+    fn proposes(bench: &mut Bench, ballot: Ballot, slot: u64, value: Value) -> Effects {
+        let proposal = Proposal { ballot, slot: Slot(slot), value, decided_upto: Slot(0) };
+        bench.step(|at, state, fx| on_accept(at, state, ballot.replica, proposal, fx))
+    }
+
+    fn accepted(ballot: Ballot, slot: u64) -> Message {
+        Message::Accepted { ballot, slot: Slot(slot) }
+    }
+
+    #[test]
+    fn a_promise_is_saved_before_it_is_sent() {
+        let mut bench = Bench::new(0, 3);
+        let promise = Message::Promise(whole_promise(ballot(1, 1), vec![]));
+        let expected = Effects::saved().to(1, promise).set(Timer::Election);
+        assert_eq!(asks(&mut bench, 1, ballot(1, 1), 0), expected);
+        assert_eq!(bench.state.durable.promised, ballot(1, 1));
+    }
+
+    #[test]
+    fn an_equal_ballot_is_promised_again_without_a_save() {
+        let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
+        let promise = Message::Promise(whole_promise(ballot(1, 1), vec![]));
+        let again = bench.step_untouched(|at, state, fx| {
+            on_prepare(at, state, ReplicaId(1), ballot(1, 1), Slot(0), fx);
+        });
+        assert_eq!(again, Effects::none().to(1, promise));
+    }
+
+    #[test]
+    fn a_prepare_below_the_promise_is_rejected_with_it() {
+        let mut bench = Bench::new(0, 3).promised(ballot(2, 2));
+        let rejected = bench.step_untouched(|at, state, fx| {
+            on_prepare(at, state, ReplicaId(1), ballot(2, 1), Slot(0), fx);
+        });
+        let promised = ballot(2, 2);
+        assert_eq!(rejected, Effects::none().to(1, Message::Reject { promised }));
+    }
+
+    #[test]
+    fn a_promise_reports_the_votes_from_the_asked_slot_on() {
+        let mut bench = Bench::new(0, 3)
+            .promised(ballot(1, 2))
+            .voted(0, ballot(1, 2), say("a"))
+            .voted(1, ballot(1, 2), say("b"))
+            .voted(3, ballot(1, 2), say("d"));
+        let reported =
+            votes([(1, vote(ballot(1, 2), say("b"))), (3, vote(ballot(1, 2), say("d")))]);
+        let chunk = Promise { from: Slot(1), ..whole_promise(ballot(2, 1), reported) };
+        let expected = Effects::saved().to(1, Message::Promise(chunk)).set(Timer::Election);
+        assert_eq!(asks(&mut bench, 1, ballot(2, 1), 1), expected);
+    }
+
+    #[test]
+    fn a_candidate_and_a_leader_that_promise_a_rival_step_down() {
+        let mut leader = Bench::new(0, 3).leading(1, 0);
+        let promise = Message::Promise(whole_promise(ballot(1, 1), vec![]));
+        let expected = Effects::saved()
+            .to(1, promise.clone())
+            .cancelled(Timer::Resend)
+            .cancelled(Timer::Heartbeat)
+            .set(Timer::Election);
+        assert_eq!(asks(&mut leader, 1, ballot(1, 1), 0), expected);
+        assert_eq!(leader.state.phase, Phase::Follower);
+
+        let mut candidate = Bench::new(0, 3);
+        candidate
+            .step(|at, state, fx| crate::proposer::start(at, state.to_mut(), ballot(1, 0), fx));
+        let expected =
+            Effects::saved().to(1, promise).cancelled(Timer::Resend).set(Timer::Election);
+        assert_eq!(asks(&mut candidate, 1, ballot(1, 1), 0), expected);
+        assert_eq!(candidate.state.phase, Phase::Follower);
+    }
+
+    #[test]
+    fn a_vote_is_saved_before_it_is_sent_and_raises_the_promise() {
+        let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
+        let expected = Effects::saved().to(2, accepted(ballot(1, 2), 4)).set(Timer::Election);
+        assert_eq!(proposes(&mut bench, ballot(1, 2), 4, say("a")), expected);
+        assert_eq!(bench.state.durable.promised, ballot(1, 2));
+        let held: Vec<_> = bench.state.durable.votes.iter().collect();
+        assert_eq!(held, [(&Slot(4), &vote(ballot(1, 2), say("a")))]);
+    }
+
+    #[test]
+    fn a_vote_in_the_promised_ballot_is_saved_too() {
+        let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
+        let expected = Effects::saved().to(1, accepted(ballot(1, 1), 0));
+        assert_eq!(proposes(&mut bench, ballot(1, 1), 0, say("a")), expected);
+    }
+
+    #[test]
+    fn a_repeated_accept_is_answered_again_without_a_save() {
+        let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).voted(0, ballot(1, 1), say("a"));
+        let (of, slot, value) = (ballot(1, 1), Slot(0), say("a"));
+        let proposal = Proposal { ballot: of, slot, value, decided_upto: Slot(0) };
+        let again =
+            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(1), proposal, fx));
+        assert_eq!(again, Effects::none().to(1, accepted(ballot(1, 1), 0)));
+    }
+
+    #[test]
+    fn a_vote_of_a_higher_ballot_takes_the_place_of_a_lower_one() {
+        let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).voted(0, ballot(1, 1), say("a"));
+        proposes(&mut bench, ballot(2, 2), 0, say("b"));
+        assert_eq!(bench.state.durable.votes[&Slot(0)], vote(ballot(2, 2), say("b")));
+    }
+
+    #[test]
+    fn no_accepted_after_a_higher_promise() {
+        let mut bench = Bench::new(0, 3);
+        asks(&mut bench, 2, ballot(2, 2), 0);
+        let proposal = Proposal {
+            ballot: ballot(1, 1),
+            slot: Slot(0),
+            value: say("a"),
+            decided_upto: Slot(0),
+        };
+        let rejected =
+            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(1), proposal, fx));
+        let promised = ballot(2, 2);
+        assert_eq!(rejected, Effects::none().to(1, Message::Reject { promised }));
+    }
+
+    #[test]
+    fn below_the_compacted_bound_an_accept_is_answered_with_decided_and_never_voted_on() {
+        let storage = Storage::with_log([say("a"), say("b")], 9);
+        let mut bench = Bench::restored(0, 3, storage).promised(ballot(1, 1));
+        let proposal = Proposal {
+            ballot: ballot(9, 2),
+            slot: Slot(1),
+            value: say("x"),
+            decided_upto: Slot(0),
+        };
+        let answer =
+            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(2), proposal, fx));
+        let decided = Message::Decided(entries(1, vec![say("b")], 2));
+        assert_eq!(answer, Effects::none().to(2, decided));
+    }
+
+    #[test]
+    fn at_the_compacted_bound_an_accept_is_voted_on() {
+        let storage = Storage::with_log([say("a"), say("b")], 9);
+        let mut bench = Bench::restored(0, 3, storage).promised(ballot(1, 1));
+        let expected = Effects::saved().to(1, accepted(ballot(1, 1), 2));
+        assert_eq!(proposes(&mut bench, ballot(1, 1), 2, say("c")), expected);
+    }
+
+    #[test]
+    #[should_panic(expected = "promised never goes back")]
+    fn promised_never_goes_back() {
+        let mut durable = Bench::new(0, 3).promised(ballot(2, 0)).state.durable;
+        promise(&mut durable, ballot(1, 2), &mut Effects::none());
+    }
+
+    /// Votes of equal size at these slots, and the bytes of one of them.
+    fn storage(slots: &[u64]) -> (Storage, usize) {
+        let held = slots.iter().map(|slot| (Slot(*slot), vote(ballot(1, 1), say("a"))));
+        (Storage { votes: held.collect(), ..Storage::default() }, say("a").size_bytes())
+    }
+
+    /// The range `[from, next)` of a chunk, the slots it reports, and whether it is the last.
+    fn shape(chunk: &Promise) -> (u64, u64, Vec<u64>, bool) {
+        let slots = chunk.votes.iter().map(|(slot, _)| slot.0).collect();
+        (chunk.from.0, chunk.next.0, slots, chunk.last)
+    }
+
+    #[test]
+    fn a_chunk_is_cut_by_the_number_of_its_votes() {
+        let (storage, _) = storage(&[0, 1, 4, 5, 6]);
+        let tuning = Tuning { chunk_entries_max: 2, ..Tuning::default() };
+        let chunk = |from| shape(&storage.promise_chunk(ballot(2, 0), Slot(from), &tuning));
+        assert_eq!(chunk(0), (0, 2, vec![0, 1], false));
+        assert_eq!(chunk(2), (2, 6, vec![4, 5], false));
+        assert_eq!(chunk(6), (6, 7, vec![6], true));
+        assert_eq!(chunk(7), (7, 7, vec![], true));
+    }
+
+    #[test]
+    fn a_chunk_is_cut_by_its_bytes() {
+        let (storage, bytes) = storage(&[0, 1, 2]);
+        let cut = |chunk_bytes_max| {
+            let tuning = Tuning { chunk_bytes_max, ..Tuning::default() };
+            shape(&storage.promise_chunk(ballot(2, 0), Slot(0), &tuning))
+        };
+        assert_eq!(cut(3 * bytes), (0, 3, vec![0, 1, 2], true));
+        assert_eq!(cut(3 * bytes - 1), (0, 2, vec![0, 1], false));
+        assert_eq!(cut(2 * bytes - 1), (0, 1, vec![0], false));
+    }
+
+    #[test]
+    fn a_vote_larger_than_a_chunk_is_sent_alone() {
+        let (storage, _) = storage(&[0, 1]);
+        let tuning = Tuning { chunk_bytes_max: 1, ..Tuning::default() };
+        let chunk = |from| shape(&storage.promise_chunk(ballot(2, 0), Slot(from), &tuning));
+        assert_eq!(chunk(0), (0, 1, vec![0], false));
+        assert_eq!(chunk(1), (1, 2, vec![1], true));
+    }
+
+    #[test]
+    fn a_chunk_asked_from_below_the_compacted_bound_says_so_and_covers_it() {
+        let mut storage = Storage::with_log([say("a"), say("b"), say("c")], 9);
+        storage.votes.insert(Slot(3), vote(ballot(1, 1), say("d")));
+        let chunk = storage.promise_chunk(ballot(2, 0), Slot(1), &Tuning::default());
+        let expected = Promise {
+            ballot: ballot(2, 0),
+            from: Slot(1),
+            next: Slot(4),
+            compacted_upto: Slot(3),
+            last: true,
+            votes: votes([(3, vote(ballot(1, 1), say("d")))]),
+        };
+        assert_eq!(chunk, expected);
+    }
+
+    #[test]
+    fn a_chunk_of_a_compacted_storage_without_votes_ends_at_the_bound() {
+        let storage = Storage::with_log([say("a"), say("b")], 9);
+        let chunk = storage.promise_chunk(ballot(2, 0), Slot(0), &Tuning::default());
+        assert_eq!(shape(&chunk), (0, 2, vec![], true));
+    }
+
+    #[test]
+    fn storage_with_a_log_holds_the_sessions_that_the_log_leads_to() {
+        let opened = session(1, 0);
+        let log = [Value::Noop, one(open("ann", 7)), one(post("ann", opened, 1, "hi"))];
+        let storage = Storage::with_log(log.clone(), 9);
+        assert_eq!(storage.snapshot.upto, Slot(3));
+        assert!(storage.log.values().eq(&log));
+        assert!(storage.votes.is_empty());
+        let kept = storage.snapshot.sessions.get(opened).expect("it was opened");
+        assert_eq!((kept.last_seq.0, kept.slots.values().collect()), (1, vec![&Slot(2)]));
+    }
+}

@@ -34,5 +34,7 @@ pub mod replica;
 pub mod requests;
 pub mod session;
 pub mod shell;
+#[cfg(test)]
+mod testing;
 pub mod tuning;
 pub mod types;
