@@ -10,6 +10,7 @@
 mod args;
 mod custom;
 mod explore;
+mod mutants;
 mod progress;
 mod table;
 
@@ -48,6 +49,7 @@ pub fn run(args: Args) -> ExitCode {
             let mut coverage = Coverage::default();
             run_one(&entry, &args.options, &mut coverage, true)
         }),
+        Command::Mutants(args) => mutants::run(&args),
         Command::Explore { name, address } => explore::serve(&name, &address).map(|()| 0),
     };
     match result {

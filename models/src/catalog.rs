@@ -8,6 +8,7 @@
 
 use crate::chat::ChatSpec;
 use crate::compact::{CompactModel, Faults, Reductions};
+use crate::mutants::{Mutant, Mutated};
 use crate::node::Node;
 use paxos_chat::acceptor::Storage;
 use paxos_chat::client::{Client, ClientTuning};
@@ -72,6 +73,8 @@ pub struct Config {
     pub skips: Vec<(u8, Slot)>,
     /// What a person asks of a replica's or client's driver, each at most once.
     pub inputs: Vec<(u8, Message)>,
+    /// A bug that every replica has.
+    pub mutant: Option<Mutant>,
 }
 
 /// What one client does.
@@ -85,6 +88,8 @@ pub struct ClientPlan {
     pub window: usize,
     /// The replicas it asks, in this order.
     pub asks: Vec<u8>,
+    /// The last thing it says is a `Sync`, which reads rather than writes.
+    pub syncs: bool,
     /// It opens its session through the log; otherwise the session is open from the start.
     pub opens: bool,
 }
@@ -111,13 +116,15 @@ impl Config {
             },
             skips: Vec::new(),
             inputs: Vec::new(),
+            mutant: None,
         }
     }
 
     /// With a client that says this many messages and asks only this replica.
     #[must_use]
     pub fn client(mut self, user: &'static str, messages: u32, asks: u8) -> Config {
-        let plan = ClientPlan { user, messages, window: 1, asks: vec![asks], opens: false };
+        let plan =
+            ClientPlan { user, messages, window: 1, asks: vec![asks], syncs: false, opens: false };
         self.clients.push(plan);
         self
     }
@@ -190,7 +197,15 @@ impl Config {
             let mut tuning = self.tuning.clone();
             let skips = self.skips.iter().filter(|(replica, _)| *replica == id.0);
             tuning.skip_slots.extend(skips.map(|(_, slot)| *slot));
-            (Node::Replica(Replica::new(cluster, tuning)), Some(genesis.clone()))
+            let replica = Replica::new(cluster, tuning);
+            let node = match self.mutant {
+                None => Node::Replica(replica),
+                Some(mutant) => {
+                    let (replicas, genesis) = (self.replicas, genesis.clone());
+                    Node::Mutated(Mutated { replica, replicas, genesis, mutant })
+                }
+            };
+            (node, Some(genesis.clone()))
         });
         let sessions: BTreeMap<User, SessionId> = {
             let sessions = genesis.snapshot.sessions.iter();
@@ -253,6 +268,8 @@ impl Config {
     }
 
     fn scripted(&self, plan: &ClientPlan) -> Vec<Body> {
-        (1..=plan.messages).map(|i| Body::post(&format!("{}{i}", plan.user))).collect()
+        let last = |i| plan.syncs && i == plan.messages;
+        let post = |i| Body::post(&format!("{}{i}", plan.user));
+        (1..=plan.messages).map(|i| if last(i) { Body::Sync } else { post(i) }).collect()
     }
 }

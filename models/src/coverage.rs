@@ -51,7 +51,7 @@ impl Coverage {
     /// Adds what a completed run has reached.
     pub fn add(&mut self, model: &ChatModel) {
         let kind = |actor: usize| match &model.actors()[actor] {
-            Node::Replica(_) => "replica",
+            Node::Replica(_) | Node::Mutated(_) => "replica",
             Node::Client(_) => "client",
             Node::Reader(_) => "reader",
         };

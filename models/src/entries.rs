@@ -58,11 +58,18 @@ fn leadership() -> Vec<Entry> {
         ]),
         quick(
             "five",
-            "5 replicas (f = 2), 2 ballots, rival commands for one slot",
-            rivals(5).ballots(&[(1, 0), (1, 1)]),
+            "5 replicas (f = 2), 2 ballots",
+            Config::new(5).client("ann", 1, 0).ballots(&[(1, 0), (1, 1)]),
             0,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"]),
+        quick(
+            "four",
+            "4 replicas: half of them are no quorum",
+            rivals(4).ballots(&[(1, 0), (1, 1)]),
+            0,
+        )
+        .reaches(&["two leaders' ballots get votes"]),
         quick(
             "pre-vote",
             "a ballot is used only with the support of a majority",
@@ -165,7 +172,7 @@ fn clients() -> Vec<Entry> {
         .reaches(&["a session is opened through the log", "everything is delivered"]),
         quick(
             "batches",
-            "a busy leader batches two openings, and turns away what it cannot queue",
+            "a busy leader batches two openings",
             Config::new(3)
                 .client("ann", 1, 0)
                 .client("bob", 0, 0)
@@ -175,11 +182,35 @@ fn clients() -> Vec<Entry> {
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| {
                     tuning.batch_commands_max = 2;
-                    tuning.queue_commands_max = 1;
+                    tuning.queue_commands_max = 2;
                 }),
             0,
         )
+        .reaches(&["a batch of two commands is chosen"]),
+        quick(
+            "busy",
+            "a leader turns away what it cannot queue",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .client("bob", 1, 0)
+                .client("cy", 0, 0)
+                .last_client(|client| client.opens = true)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| tuning.queue_commands_max = 1),
+            0,
+        )
         .reaches(&["a client is told that the leader is busy"]),
+        quick(
+            "sync",
+            "a client that reads after another's acknowledgement, over a leader change",
+            Config::new(3)
+                .client("ann", 1, 1)
+                .client("bob", 1, 0)
+                .last_client(|client| client.syncs = true)
+                .ballots(&[(1, 0), (1, 1), (2, 1)]),
+            0,
+        )
+        .reaches(&["a client asks after another's acknowledgement"]),
         quick(
             "eviction",
             "a session table of one: a client that was evicted is told so",
@@ -282,6 +313,44 @@ fn full() -> Vec<Entry> {
             "a candidate is told of two values for a slot",
             "a replica recovers in the middle of phase 2",
         ])
+        .full(),
+        quick(
+            "retry-compact-crash",
+            "a client asks again elsewhere, with snapshots, a crash and a recovery",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .last_client(|client| client.asks = vec![0, 1])
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
+                .crashes(&[0, 1, 2], 1, true)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            0,
+        )
+        .reaches(&["a duplicate is suppressed", "a snapshot is taken"])
+        .full(),
+        quick(
+            "five-rivals",
+            "5 replicas, 2 ballots, rival commands for one slot",
+            rivals(5).ballots(&[(1, 0), (1, 1)]),
+            0,
+        )
+        .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"])
+        .full(),
+        quick(
+            "five-two-rounds",
+            "5 replicas, and a leader that comes back after another has led",
+            rivals(5).ballots(&[(1, 0), (1, 1), (2, 0)]),
+            0,
+        )
+        .full(),
+        quick(
+            "five-deposed",
+            "5 replicas with snapshots: a deposed leader is told what was decided",
+            rivals(5)
+                .ballots(&[(1, 0), (1, 1)])
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            0,
+        )
+        .reaches(&["a superseded leader steps down on a decided slot"])
         .full(),
         quick(
             "five-two-crashes",

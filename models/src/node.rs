@@ -3,6 +3,7 @@
 //! **Absent**: behaviour. Every call goes to the actor inside, built by the constructor that the
 //! binaries use.
 
+use crate::mutants::Mutated;
 use paxos_chat::acceptor::Storage;
 use paxos_chat::client::{Client, ClientState};
 use paxos_chat::effects::Timer;
@@ -18,6 +19,8 @@ use std::fmt::{self, Debug, Formatter};
 pub enum Node {
     /// One of the `2f+1` replicas.
     Replica(Replica),
+    /// A replica with a bug.
+    Mutated(Mutated),
     /// Says something.
     Client(Client),
     /// Follows the log.
@@ -92,6 +95,12 @@ impl Actor for Node {
                 take_over(commands, out);
                 NodeState::Replica(state)
             }
+            Node::Mutated(actor) => {
+                let mut commands = Out::new();
+                let state = actor.on_start(id, storage, &mut commands);
+                take_over(commands, out);
+                NodeState::Replica(state)
+            }
             Node::Client(actor) => {
                 let mut commands = Out::new();
                 let state = actor.on_start(id, &None, &mut commands);
@@ -120,6 +129,13 @@ impl Actor for Node {
                 delegate!(actor, Replica, state, out, |a: &Replica, s: &mut _, o: &mut _| a
                     .on_msg(id, s, src, msg, o));
             }
+            Node::Mutated(actor) => {
+                let NodeState::Replica(before) = &**state else { unreachable!("a replica") };
+                let mut commands = Out::new();
+                let after = actor.on_msg(id, before, src, msg, &mut commands);
+                *state = Cow::Owned(NodeState::Replica(after));
+                take_over(commands, out);
+            }
             Node::Client(actor) => {
                 delegate!(actor, Client, state, out, |a: &Client, s: &mut _, o: &mut _| a
                     .on_msg(id, s, src, msg, o));
@@ -143,6 +159,13 @@ impl Actor for Node {
                 delegate!(actor, Replica, state, out, |a: &Replica, s: &mut _, o: &mut _| a
                     .on_timeout(id, s, timer, o));
             }
+            Node::Mutated(actor) => {
+                let NodeState::Replica(before) = &**state else { unreachable!("a replica") };
+                let mut commands = Out::new();
+                let after = actor.on_timeout(id, before, timer, &mut commands);
+                *state = Cow::Owned(NodeState::Replica(after));
+                take_over(commands, out);
+            }
             Node::Client(actor) => {
                 delegate!(actor, Client, state, out, |a: &Client, s: &mut _, o: &mut _| a
                     .on_timeout(id, s, timer, o));
@@ -157,6 +180,7 @@ impl Actor for Node {
     fn name(&self) -> String {
         match self {
             Node::Replica(actor) => actor.name(),
+            Node::Mutated(actor) => actor.replica.name(),
             Node::Client(actor) => actor.name(),
             Node::Reader(actor) => actor.name(),
         }

@@ -32,6 +32,8 @@ pub enum Command {
     },
     /// Run one entry of the catalog by its name, or bounds given by hand.
     Run(CustomArgs),
+    /// Run every known bug against the catalog: each must be killed by a property.
+    Mutants(MutantArgs),
     /// Serve stateright's Explorer for an entry of the catalog.
     Explore {
         /// The entry.
@@ -70,6 +72,22 @@ pub struct RunArgs {
     /// Draw the states by depth.
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
+}
+
+/// Which mutants, and what to print.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct MutantArgs {
+    /// Only this one, with the sequence of messages that kills it.
+    pub name: Option<String>,
+    /// Stop each as incomplete above so many states.
+    #[arg(long)]
+    pub max_states: Option<u64>,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the counterexample as a message sequence chart.
+    #[arg(long, value_name = "FILE", requires = "name")]
+    pub svg: Option<PathBuf>,
 }
 
 /// What explores.

@@ -1,0 +1,145 @@
+//! The `check mutants` command: every known bug is run against the catalog until an entry kills it.
+
+use super::args::MutantArgs;
+use super::{INCOMPLETE, INTERRUPTED, VIOLATED};
+use anyhow::{Context, ensure};
+use paxos_chat_models::compact::Reductions;
+use paxos_chat_models::engine::Options;
+use paxos_chat_models::mutants::{self, Description, Mutant};
+use paxos_chat_models::run::{self, Engine};
+use paxos_chat_models::{chart, entries, trace};
+use serde_json::json;
+use std::sync::atomic::Ordering;
+
+/// What became of a mutant.
+struct Fate {
+    /// The entry and the property that killed it.
+    killed_by: Option<(&'static str, &'static str)>,
+    depth: u64,
+    unique_states: u64,
+    seconds: f64,
+    /// The run that killed it, as a person can follow it.
+    path: String,
+    svg: String,
+    stopped: Option<String>,
+}
+
+/// Runs the mutants that were asked for, and prints a row each.
+pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
+    let asked = |mutant: &Description| {
+        args.name
+            .as_ref()
+            .is_none_or(|name| format!("{:?}", mutant.mutant).eq_ignore_ascii_case(name))
+    };
+    let mutants: Vec<Description> = mutants::all().into_iter().filter(asked).collect();
+    ensure!(
+        !mutants.is_empty(),
+        "there is no mutant {:?}; `check mutants` without a name runs and names them all",
+        args.name.as_deref().unwrap_or("")
+    );
+    if !args.json {
+        println!(
+            "{:6} {:46} {:18} {:>5} {:>9} {:>7}  property",
+            "mutant", "bug", "killed by", "depth", "unique", "seconds"
+        );
+    }
+    let mut worst = 0;
+    for mutant in &mutants {
+        let fate = run_one(mutant, args)?;
+        print(mutant, &fate, args);
+        worst = match (&fate.killed_by, &fate.stopped) {
+            (Some(_), _) if mutant.equivalent.is_some() => VIOLATED,
+            (None, None) if mutant.equivalent.is_some() => worst,
+            (Some(_), _) => worst,
+            (None, Some(_)) if worst == 0 => INCOMPLETE,
+            (None, Some(_)) => worst,
+            (None, None) => VIOLATED,
+        };
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            return Ok(INCOMPLETE);
+        }
+    }
+    if !args.json {
+        let verdict = if worst == 0 { "all are killed" } else { "NOT ALL ARE KILLED: see above" };
+        println!("\n{verdict}");
+    }
+    Ok(worst)
+}
+
+fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
+    let mut fate = Fate {
+        killed_by: None,
+        depth: 0,
+        unique_states: 0,
+        seconds: 0.0,
+        path: String::new(),
+        svg: String::new(),
+        stopped: None,
+    };
+    for name in mutant.entries {
+        let mut entry = entries::find(name)
+            .with_context(|| format!("mutant {:?} names entry {name:?}", mutant.mutant))?;
+        entry.config.mutant = Some(mutant.mutant);
+        let options = Options {
+            interrupted: Some(&INTERRUPTED),
+            max_states: args.max_states,
+            ..Options::default()
+        };
+        // The claims of staleness are about the protocol as it is. One that a mutant refutes can
+        // hide states, but not invent any; where it would hide the bug, nothing is claimed.
+        let stale_messages = mutant.mutant != Mutant::M05;
+        let reductions = Reductions { eager_sends: true, stale_messages };
+        let (outcome, model) = run::run(&entry.config, &[], Engine::Compact, reductions, &options);
+        fate.unique_states += outcome.report.unique_states;
+        fate.seconds += outcome.report.elapsed.as_secs_f64();
+        let violated = outcome.properties.iter().zip(&outcome.report.discoveries);
+        let mut violated = violated.filter(|(property, _)| !property.holds);
+        if let Some((property, found)) = violated.next() {
+            fate.killed_by = Some((entry.name, property.name));
+            fate.depth = found.map_or(0, |found| found.depth);
+            fate.path = trace::to_text(&property.counterexample);
+            fate.svg = chart::draw(&model, &property.counterexample);
+            fate.stopped = None;
+            return Ok(fate);
+        }
+        fate.depth = outcome.report.depth;
+        fate.stopped = outcome.report.stopped.as_ref().map(super::stopped_because);
+    }
+    Ok(fate)
+}
+
+fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) {
+    let (config, property) = fate.killed_by.unwrap_or(("", ""));
+    if args.json {
+        let line = json!({
+            "mutant": format!("{:?}", mutant.mutant), "bug": mutant.bug, "seen": mutant.seen,
+            "killed": fate.killed_by.is_some(), "config": config, "property": property,
+            "depth": fate.depth, "unique_states": fate.unique_states, "seconds": fate.seconds,
+        });
+        println!("{line}");
+    } else {
+        let verdict = match (&fate.killed_by, &fate.stopped) {
+            (Some(_), _) => property.to_string(),
+            (None, Some(stopped)) => format!("incomplete: {stopped}"),
+            (None, None) if mutant.equivalent.is_some() => "survives, as it is equivalent".into(),
+            (None, None) => "SURVIVES".into(),
+        };
+        println!(
+            "{:6} {:46} {config:18} {:>5} {:>9} {:>7.2}  {verdict}",
+            format!("{:?}", mutant.mutant),
+            mutant.bug,
+            fate.depth,
+            fate.unique_states,
+            fate.seconds
+        );
+    }
+    if let (Some(why), true) = (mutant.equivalent, args.name.is_some() && !args.json) {
+        println!("\nequivalent: {why}");
+    }
+    if args.name.is_some() && !args.json {
+        println!("\n{}", fate.path);
+    }
+    if let Some(file) = &args.svg {
+        super::write_file(file, &fate.svg, "the message sequence chart");
+    }
+}

@@ -1,0 +1,548 @@
+//! Protocol bugs from the literature and from issue trackers, each as a wrapper that changes what
+//! goes into one handler of a replica or what comes out of it. A release build of the replica
+//! carries none of them.
+//!
+//! **Invariant**: without a mutant, a replica is called and nothing is changed.
+
+use paxos_chat::acceptor::Storage;
+use paxos_chat::effects::{Durable, Effects, Timer};
+use paxos_chat::message::{Message, Outcome, Promise};
+use paxos_chat::proposer::{Leading, Phase, Preparing};
+use paxos_chat::replica::{Replica, State};
+use paxos_chat::types::{Ballot, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote};
+use stateright::actor::{Actor, Command, Id, Out};
+use std::borrow::Cow;
+
+/// A bug. The names are those of the table that `check mutants` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mutant {
+    /// A promise is not saved before it is sent.
+    M01,
+    /// A vote is not saved before it is sent.
+    M02,
+    /// A restarted proposer starts its ballots anew.
+    M03,
+    /// A promise of an earlier ballot is counted.
+    M04,
+    /// A vote of another ballot is counted.
+    M05,
+    /// A new leader adopts the reported vote of the lowest ballot.
+    M06,
+    /// An `Accept` does not raise the promise.
+    M08,
+    /// An acceptor votes below its promise.
+    M09,
+    /// The quorum of phase 2 is one too small.
+    M11,
+    /// The quorum of phase 1 is one too small.
+    M12,
+    /// Half of an even number of replicas is taken for a quorum.
+    M14,
+    /// Ballots are compared by round alone.
+    M15,
+    /// A new leader puts a `Noop` wherever its own log is empty.
+    M16,
+    /// A leader proposes before phase 1 is complete.
+    M18,
+    /// Truncated votes are neither reported nor defended.
+    M20,
+    /// Catch-up moves the applied bound ahead of the log.
+    M21,
+    /// A duplicate in the log is applied again.
+    M24,
+    /// The session table is not in the snapshot.
+    M25,
+    /// A request is acknowledged when it is proposed.
+    M26,
+    /// A leader answers reads without the log.
+    M28,
+    /// Slots are applied when they are decided, gaps or not.
+    M29,
+    /// A superseded leader announces a bound that it fetched.
+    N01,
+    /// New commands start at the highest reported slot.
+    N02,
+    /// A promise omits the compacted bound.
+    N03,
+    /// A chunk of an earlier pull is taken for the one expected.
+    N04,
+    /// A replica that lost its storage starts as an empty acceptor.
+    N07,
+    /// A bound announced in one ballot decides votes of another.
+    P01,
+    /// A candidate does not save its own promise before it asks for others.
+    P02,
+    /// A leader proposes a new value again at a slot that it has handed out.
+    P03,
+}
+
+/// A mutant, what it is, where it was seen, and the entries that are tried on it.
+pub struct Description {
+    /// The mutant.
+    pub mutant: Mutant,
+    /// The bug.
+    pub bug: &'static str,
+    /// Where it was seen.
+    pub seen: &'static str,
+    /// The entries of the catalog that are run, in this order, until one kills it.
+    pub entries: &'static [&'static str],
+    /// Why it changes nothing that matters, if that is argued: then it must survive.
+    pub equivalent: Option<&'static str>,
+}
+
+/// All mutants.
+pub fn all() -> Vec<Description> {
+    let row =
+        |mutant, bug, seen, entries| Description { mutant, bug, seen, entries, equivalent: None };
+    use Mutant::*;
+    vec![
+        row(M01, "promise not saved before the reply", "atlasdb #1508", &["crash-recovery"]),
+        row(
+            M02,
+            "vote not saved before Accepted",
+            "atlasdb #1504, phxpaxos #32",
+            &["crash-recovery"],
+        ),
+        row(M03, "ballot reused after a restart", "phxpaxos #145", &["crash-recovery"]),
+        row(
+            M04,
+            "promise of an earlier ballot counted",
+            "MyPaxos #18",
+            &["rivals-two-rounds"],
+        ),
+        row(
+            M05,
+            "vote of another ballot counted",
+            "MultiPaxos-SMR `anybal`",
+            &["five-two-rounds"],
+        ),
+        row(M06, "adopts the vote of the lowest ballot", "Paxos Made Simple, P2c", &["rivals"]),
+        row(M08, "Accept does not raise the promise", "cassandra #1327", &["rivals"]),
+        row(M09, "votes below the promise", "MultiPaxos-SMR `lowbal`", &["rivals"]),
+        row(M11, "phase-2 quorum one too small", "MultiPaxos-SMR", &["rivals"]),
+        row(M12, "phase-1 quorum one too small", "MultiPaxos-SMR", &["rivals"]),
+        row(M14, "half of four is a quorum", "raft-dev 2015", &["four"]),
+        row(M15, "ballots compared by round alone", "MultiPaxos-SMR", &["rivals"]),
+        row(M16, "Noop over a reported value", "Paxos Made Simple, section 3", &["rivals"]),
+        row(M18, "proposes before phase 1 is complete", "classic", &["rivals"]),
+        row(M20, "truncated votes lost", "omnipaxos #58, cockroach #143271", &["compaction"]),
+        row(M21, "applied bound ahead of the log", "phxpaxos #158", &["compaction"]),
+        row(M24, "duplicate applied again", "PaxosCluster #3, khepri #250", &["retry-elsewhere"]),
+        row(M25, "session table not in the snapshot", "curvine #676", &["retry-compact-crash"]),
+        row(M26, "acknowledged when proposed", "classic", &["rivals"]),
+        row(M28, "read answered by a deposed leader", "etcd #741, consul #54", &["sync"]),
+        row(M29, "applied over a gap", "classic", &["pipeline"]),
+        row(N01, "superseded leader announces what it fetched", "design review", &["five-deposed"]),
+        row(N02, "new command on the highest reported slot", "design review", &["rivals"]),
+        row(N03, "promise omits the compacted bound", "design review", &["compaction"]),
+        Description {
+            equivalent: Some(
+                "in one ballot every pull starts at the same slot, the votes below the ballot no \
+                 longer change, and the next chunk is asked for only after the one before it was \
+                 taken; so a chunk that comes again says nothing new, and the last one of an \
+                 acceptor cannot come before the others",
+            ),
+            ..row(N04, "chunk of an earlier pull taken", "design review", &["chunks"])
+        },
+        row(N07, "lost storage, empty acceptor", "Michael et al., DISC 2017", &["crash-recovery"]),
+        row(P01, "bound decides votes of another ballot", "our own", &["rivals"]),
+        row(P02, "ballot not saved before Prepare", "our own", &["crash-recovery"]),
+        row(P03, "slot handed out twice", "our own", &["real-time"]),
+    ]
+}
+
+/// A replica with a bug.
+#[derive(Clone, Debug)]
+pub struct Mutated {
+    /// The replica as it is.
+    pub replica: Replica,
+    /// How many replicas there are.
+    pub replicas: u8,
+    /// What it started from.
+    pub genesis: Storage,
+    /// The bug.
+    pub mutant: Mutant,
+}
+
+impl Mutated {
+    /// As [`Actor::on_start`].
+    pub fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Replica>) -> State {
+        let mut storage = storage.clone();
+        match (self.mutant, &mut storage) {
+            (Mutant::M03, Some(storage)) => storage.promised = Ballot::ZERO,
+            (Mutant::M25, Some(storage)) => {
+                // The sessions are known, but not what they have applied.
+                storage.snapshot.sessions = self.genesis.snapshot.sessions.clone();
+            }
+            (Mutant::N07, storage) => *storage = Some(self.genesis.clone()),
+            _ => {}
+        }
+        self.replica.on_start(id, &storage, out)
+    }
+
+    /// As [`Actor::on_msg`].
+    pub fn on_msg(
+        &self,
+        id: Id,
+        before: &State,
+        src: Id,
+        msg: Message,
+        out: &mut Out<Replica>,
+    ) -> State {
+        let mut msg = msg;
+        let original = msg.clone();
+        let mut state = before.clone();
+        self.change_input(&mut state, &mut msg);
+        let mut commands = Out::new();
+        let mut state = self.call(id, state, src, msg, &mut commands);
+        let mut commands: Vec<_> = commands.into_iter().collect();
+        self.change_output(before, &original, src, &mut state, &mut commands);
+        self.change_leadership(id, before, &mut state, &mut commands);
+        out.append(&mut commands.into_iter().collect::<Out<Replica>>());
+        state
+    }
+
+    /// As [`Actor::on_timeout`].
+    pub fn on_timeout(
+        &self,
+        id: Id,
+        before: &State,
+        timer: &Timer,
+        out: &mut Out<Replica>,
+    ) -> State {
+        let mut state = Cow::Owned(before.clone());
+        let mut commands = Out::new();
+        self.replica.on_timeout(id, &mut state, timer, &mut commands);
+        let mut state = state.into_owned();
+        let mut commands: Vec<_> = commands.into_iter().collect();
+        if self.mutant == Mutant::P02 {
+            commands.retain(|command| !matches!(command, Command::Save(_)));
+        }
+        self.change_leadership(id, before, &mut state, &mut commands);
+        out.append(&mut commands.into_iter().collect::<Out<Replica>>());
+        state
+    }
+
+    fn call(&self, id: Id, state: State, src: Id, msg: Message, out: &mut Out<Replica>) -> State {
+        let mut state = Cow::Owned(state);
+        self.replica.on_msg(id, &mut state, src, msg, out);
+        state.into_owned()
+    }
+
+    /// What a handler sees that is not so.
+    fn change_input(&self, state: &mut State, msg: &mut Message) {
+        match (self.mutant, msg) {
+            (Mutant::M04, Message::Promise(chunk)) => {
+                if let Phase::Preparing(preparing) = &state.phase {
+                    chunk.ballot = preparing.ballot;
+                }
+            }
+            (Mutant::N04, Message::Promise(chunk)) => {
+                if let Phase::Preparing(preparing) = &state.phase {
+                    // Whoever sent it: every acceptor is expected to start here.
+                    let expected = preparing.expected.values().next();
+                    chunk.from = expected.copied().unwrap_or(chunk.from);
+                }
+            }
+            (Mutant::M05, Message::Accepted { ballot, .. }) => {
+                if let Phase::Leading(leading) = &state.phase {
+                    *ballot = leading.ballot;
+                }
+            }
+            (Mutant::M06, Message::Promise(chunk)) => prefer_lowest(state, chunk),
+            (Mutant::M16, Message::Promise(chunk)) => {
+                let own = state.durable.votes.clone();
+                let foreign = chunk.votes.iter_mut().filter(|(slot, _)| !own.contains_key(slot));
+                foreign.for_each(|(_, vote)| vote.value = Value::Noop);
+            }
+            (Mutant::M09, Message::Accept { ballot, .. }) => {
+                if *ballot < state.durable.promised {
+                    set_promised(&mut state.durable, *ballot);
+                }
+            }
+            (Mutant::M08, Message::Accept { ballot, slot, .. }) => {
+                // Nothing but the promise protects a vote.
+                let held = state.durable.votes.get(slot).map(|vote| vote.ballot);
+                if held > Some(*ballot) && *ballot >= state.durable.promised {
+                    write(&mut state.durable, |storage| {
+                        storage.votes.remove(slot);
+                    });
+                }
+            }
+            (Mutant::M15, Message::Prepare { ballot, .. })
+            | (Mutant::M15, Message::Accept { ballot, .. })
+            | (Mutant::M15, Message::Heartbeat { ballot, .. }) => {
+                if ballot.round == state.durable.promised.round {
+                    *ballot = state.durable.promised;
+                }
+            }
+            (Mutant::P01, Message::Heartbeat { ballot, decided_upto }) => {
+                let ballot = *ballot;
+                write(&mut state.durable, |storage| {
+                    for slot in Slot(0).upto(*decided_upto) {
+                        if let Some(vote) = storage.votes.get_mut(&slot) {
+                            vote.ballot = ballot;
+                        }
+                    }
+                });
+            }
+            (Mutant::M20, Message::Accept { slot, .. }) => {
+                if *slot < state.durable.snapshot.upto {
+                    write(&mut state.durable, |storage| storage.snapshot.upto = Slot(0));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What a handler did that it does not do.
+    fn change_output(
+        &self,
+        before: &State,
+        msg: &Message,
+        src: Id,
+        state: &mut State,
+        commands: &mut Vec<Cmd>,
+    ) {
+        match (self.mutant, msg) {
+            (Mutant::M01, Message::Prepare { .. }) | (Mutant::M02, Message::Accept { .. }) => {
+                commands.retain(|command| !matches!(command, Command::Save(_)));
+            }
+            (Mutant::M08 | Mutant::M09, Message::Accept { .. }) => {
+                set_promised(&mut state.durable, before.durable.promised);
+                save_again(state, commands);
+            }
+            (Mutant::M15, Message::Prepare { ballot, .. } | Message::Accept { ballot, .. }) => {
+                for command in commands.iter_mut() {
+                    match command {
+                        Command::Send(_, Message::Promise(chunk)) => chunk.ballot = *ballot,
+                        Command::Send(_, Message::Accepted { ballot: own, .. }) => *own = *ballot,
+                        _ => {}
+                    }
+                }
+            }
+            (Mutant::M20, Message::Accept { .. }) => {
+                let upto = before.durable.snapshot.upto;
+                write(&mut state.durable, |storage| storage.snapshot.upto = upto);
+                save_again(state, commands);
+            }
+            (Mutant::M20 | Mutant::N03, Message::Prepare { .. }) => {
+                for command in commands.iter_mut() {
+                    if let Command::Send(_, Message::Promise(chunk)) = command {
+                        chunk.compacted_upto = Slot(0);
+                    }
+                }
+            }
+            (Mutant::M21, Message::Decided(entries)) => {
+                let ahead = entries.applied_upto.max(state.learner.applied_upto).next();
+                state.learner.applied_upto = ahead;
+            }
+            (Mutant::M26, Message::Request(command)) => {
+                if let (Operation::InSession { session, seq, .. }, Phase::Leading(leading)) =
+                    (&command.operation, &state.phase)
+                {
+                    let slot = Slot(leading.next.0.saturating_sub(1));
+                    commands.push(acknowledge(src, *session, *seq, slot));
+                }
+            }
+            (Mutant::M28, Message::Request(command)) => {
+                if let (
+                    Operation::InSession {
+                        session, seq, body: paxos_chat::types::Body::Sync, ..
+                    },
+                    Phase::Leading(_),
+                ) = (&command.operation, &before.phase)
+                {
+                    let slot = Slot(before.learner.applied_upto.0.saturating_sub(1));
+                    *state = before.clone();
+                    commands.clear();
+                    commands.push(acknowledge(src, *session, *seq, slot));
+                }
+            }
+            (Mutant::N01, Message::Decided(_)) => {
+                if let (Phase::Leading(leading), Phase::Follower) = (&before.phase, &state.phase) {
+                    let mut leading = leading.clone();
+                    leading.in_flight.retain(|slot, _| *slot >= state.learner.applied_upto);
+                    state.phase = Phase::Leading(leading);
+                    commands.retain(|command| !matches!(command, Command::CancelTimer(_)));
+                }
+            }
+            _ => {}
+        }
+        self.change_reports(before, state, commands);
+    }
+
+    fn change_reports(&self, before: &State, state: &State, commands: &mut Vec<Cmd>) {
+        match self.mutant {
+            Mutant::M24 => {
+                for command in commands.iter_mut() {
+                    if let Command::Send(_, Message::Applied { outcomes, .. }) = command {
+                        let duplicates =
+                            outcomes.iter_mut().filter(|o| matches!(o, Outcome::Duplicate(_)));
+                        duplicates.for_each(|outcome| *outcome = Outcome::Applied);
+                    }
+                }
+            }
+            Mutant::M29 => {
+                for (slot, value) in &state.learner.decided {
+                    let is_new = !before.learner.decided.contains_key(slot);
+                    if is_new && *slot > state.learner.applied_upto {
+                        let outcomes = value.commands().iter().map(|_| Outcome::Applied).collect();
+                        let report =
+                            Message::Applied { slot: *slot, value: value.clone(), outcomes };
+                        commands.push(Command::Send(local(), report));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Quorums that are none, and leaders that start wrongly.
+    fn change_leadership(
+        &self,
+        id: Id,
+        before: &State,
+        state: &mut State,
+        commands: &mut Vec<Cmd>,
+    ) {
+        let majority = u32::from(self.replicas) / 2 + 1;
+        let phase_1 = match self.mutant {
+            Mutant::M12 => majority - 1,
+            Mutant::M14 => u32::from(self.replicas) / 2,
+            Mutant::M18 => 1,
+            _ => majority,
+        };
+        let phase_2 = match self.mutant {
+            Mutant::M11 => majority - 1,
+            Mutant::M14 => u32::from(self.replicas) / 2,
+            _ => majority,
+        };
+        while let Some((phantom, message)) = self.phantom(state, phase_1, phase_2, majority) {
+            let mut out = Out::new();
+            *state = self.call(id, state.clone(), phantom, message, &mut out);
+            commands.extend(out);
+        }
+        let (Phase::Leading(leading), true) =
+            (&state.phase, !matches!(before.phase, Phase::Leading(_)))
+        else {
+            self.hand_out_again(before, state);
+            return;
+        };
+        if self.mutant == Mutant::N02 && leading.next > leading.base {
+            let highest = Slot(leading.next.0 - 1);
+            forget_proposal(before, state, commands, highest);
+        }
+    }
+
+    /// P03: the slot that was handed out last is handed out again.
+    fn hand_out_again(&self, before: &State, state: &mut State) {
+        if let (Mutant::P03, Phase::Leading(was), Phase::Leading(is)) =
+            (self.mutant, &before.phase, &mut state.phase)
+            && is.next == was.next.next()
+            && was.in_flight.is_empty()
+        {
+            is.next = was.next;
+            is.in_flight.clear();
+        }
+    }
+
+    /// A message that nobody sent, from a replica whose answer the bug does without.
+    fn phantom(
+        &self,
+        state: &State,
+        phase_1: u32,
+        phase_2: u32,
+        majority: u32,
+    ) -> Option<(Id, Message)> {
+        let absent = |present: paxos_chat::quorum::ReplicaSet| {
+            (0..self.replicas).map(ReplicaId).find(|replica| !present.contains(*replica))
+        };
+        match &state.phase {
+            Phase::Preparing(preparing @ Preparing { complete, .. })
+                if complete.len() >= phase_1 && complete.len() < majority =>
+            {
+                let phantom = absent(*complete)?;
+                let from = preparing.expected.get(&phantom).copied().unwrap_or(preparing.from);
+                let chunk = Promise {
+                    ballot: preparing.ballot,
+                    from,
+                    next: from,
+                    compacted_upto: Slot(0),
+                    last: true,
+                    votes: Vec::new(),
+                };
+                Some((Id::from(usize::from(phantom.0)), Message::Promise(chunk)))
+            }
+            Phase::Leading(Leading { ballot, in_flight, .. }) => {
+                let short = |voters: u32| voters >= phase_2 && voters < majority;
+                let (slot, voters) = in_flight.iter().find(|(_, voters)| short(voters.len()))?;
+                let phantom = Id::from(usize::from(absent(*voters)?.0));
+                Some((phantom, Message::Accepted { ballot: *ballot, slot: *slot }))
+            }
+            _ => None,
+        }
+    }
+}
+
+type Cmd = Command<Message, Timer, (), Storage>;
+
+fn local() -> Id {
+    Id::from(NodeId::LOCAL.0 as usize)
+}
+
+fn acknowledge(client: Id, session: SessionId, seq: Seq, slot: Slot) -> Cmd {
+    Command::Send(client, Message::Acknowledged { session, seq, slot })
+}
+
+fn write(durable: &mut Durable<Storage>, change: impl FnOnce(&mut Storage)) {
+    change(durable.write(&mut Effects::default()));
+}
+
+fn set_promised(durable: &mut Durable<Storage>, promised: Ballot) {
+    write(durable, |storage| storage.promised = promised);
+}
+
+/// Makes every save of the step save the state as it is now.
+fn save_again(state: &State, commands: &mut [Cmd]) {
+    for command in commands {
+        if let Command::Save(saved) = command {
+            *saved = (*state.durable).clone();
+        }
+    }
+}
+
+/// M06: of two votes at a slot, the one of the lower ballot stays.
+fn prefer_lowest(state: &mut State, chunk: &mut Promise) {
+    let Phase::Preparing(preparing) = &mut state.phase else { return };
+    if preparing.ballot != chunk.ballot {
+        return;
+    }
+    let known = preparing.reported.clone();
+    chunk.votes.retain(|(slot, vote): &(Slot, Vote)| {
+        known.get(slot).is_none_or(|known| vote.ballot < known.ballot)
+    });
+    for (slot, _) in &chunk.votes {
+        preparing.reported.remove(slot);
+    }
+}
+
+/// N02: as if the highest reported slot had not been proposed, but were the next to be handed out.
+fn forget_proposal(before: &State, state: &mut State, commands: &mut Vec<Cmd>, slot: Slot) {
+    if let Phase::Leading(leading) = &mut state.phase {
+        leading.next = slot;
+        leading.in_flight.remove(&slot);
+    }
+    write(&mut state.durable, |storage| match before.durable.votes.get(&slot) {
+        Some(vote) => {
+            storage.votes.insert(slot, vote.clone());
+        }
+        None => {
+            storage.votes.remove(&slot);
+        }
+    });
+    commands.retain(|command| {
+        !matches!(command, Command::Send(_, Message::Accept { slot: at, .. }) if *at == slot)
+    });
+    save_again(state, commands);
+}
