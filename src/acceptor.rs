@@ -300,7 +300,7 @@ mod tests {
         };
         let answer =
             bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(2), proposal, fx));
-        let decided = Message::Decided(entries(1, vec![say("b")], 2));
+        let decided = Message::Decided(run(1, vec![say("b")], 2));
         assert_eq!(answer, Effects::none().to(2, decided));
     }
 

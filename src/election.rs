@@ -208,3 +208,6 @@ pub fn on_heartbeat_ack(
         leading.heard = heard;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -172,3 +172,6 @@ fn compact(tuning: &Tuning, state: &mut State, effects: &mut Effects) {
         storage.log.insert(slot, value.expect("an applied slot is decided"));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -328,3 +328,6 @@ fn fetch_below_base(at: &Context<'_>, state: &State, effects: &mut Effects) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,7 +72,7 @@ pub(crate) fn votes(list: impl IntoIterator<Item = (u64, Vote)>) -> Vec<(Slot, V
 }
 
 /// A run of decided values.
-pub(crate) fn entries(from: u64, values: Vec<Value>, applied_upto: u64) -> Entries {
+pub(crate) fn run(from: u64, values: Vec<Value>, applied_upto: u64) -> Entries {
     Entries { from: Slot(from), values, applied_upto: Slot(applied_upto) }
 }
 

@@ -1,0 +1,296 @@
+//! The learner's rules, each as the exact effects it wants.
+
+use super::*;
+use crate::acceptor::Storage;
+use crate::message::Outcome;
+use crate::proposer;
+use crate::testing::*;
+use crate::types::Vote;
+
+fn announces(bench: &mut Bench, ballot: Ballot, upto: u64) -> Effects {
+    bench.step(|at, state, fx| on_announcement(at, state, ballot, Slot(upto), fx))
+}
+
+fn teaches(bench: &mut Bench, sender: u8, received: Entries) -> Effects {
+    bench.step(|at, state, fx| on_decided(at, state, ReplicaId(sender), received, fx))
+}
+
+fn unheard_of(slot: u64, text: &str) -> Message {
+    applied(slot, say(text), vec![Outcome::NoSession])
+}
+
+mod announced_bounds {
+    use super::*;
+
+    #[test]
+    fn decide_a_slot_whose_own_vote_is_of_that_very_ballot() {
+        let mut bench = Bench::new(0, 3)
+            .promised(ballot(2, 1))
+            .voted(0, ballot(2, 1), say("a"))
+            .voted(1, ballot(2, 1), say("b"))
+            .voted(2, ballot(2, 1), say("c"));
+        let expected = Effects::none()
+            .reported(unheard_of(0, "a"))
+            .reported(unheard_of(1, "b"))
+            .set(Timer::Election);
+        assert_eq!(announces(&mut bench, ballot(2, 1), 2), expected);
+        assert_eq!(bench.state.learner.applied_upto, Slot(2), "the bound is exclusive");
+    }
+
+    #[test]
+    fn do_not_decide_a_slot_whose_own_vote_is_of_another_ballot() {
+        let mut bench = Bench::new(0, 3)
+            .promised(ballot(2, 1))
+            .voted(0, ballot(1, 2), say("loser"))
+            .voted(1, ballot(2, 1), say("b"));
+        assert_eq!(announces(&mut bench, ballot(2, 1), 2), Effects::none().set(Timer::Election));
+        assert_eq!(bench.state.learner.applied_upto, Slot(0));
+        let decided: Vec<_> = bench.state.learner.decided.iter().collect();
+        assert_eq!(decided, [(&Slot(1), &say("b"))]);
+    }
+
+    #[test]
+    fn do_not_decide_a_slot_without_a_vote() {
+        let mut bench = Bench::new(0, 3).promised(ballot(2, 1));
+        assert_eq!(announces(&mut bench, ballot(2, 1), 1), Effects::none().set(Timer::Election));
+        assert!(bench.state.learner.decided.is_empty());
+    }
+
+    #[test]
+    fn below_what_is_applied_change_nothing_but_prove_life() {
+        let mut bench = Bench::new(0, 3).promised(ballot(2, 1)).applied([say("a"), say("b")]);
+        bench.state.leader_alive = true;
+        let effects = bench
+            .step_untouched(|at, state, fx| on_announcement(at, state, ballot(2, 1), Slot(1), fx));
+        assert_eq!(effects, Effects::none().set(Timer::Election));
+    }
+}
+
+mod decided_values {
+    use super::*;
+
+    #[test]
+    fn are_applied_in_slot_order() {
+        let mut bench = Bench::new(0, 3);
+        let expected =
+            Effects::none().reported(unheard_of(0, "a")).reported(applied(1, Value::Noop, vec![]));
+        assert_eq!(teaches(&mut bench, 1, run(0, vec![say("a"), Value::Noop], 2)), expected);
+        assert_eq!(bench.state.learner.applied_upto, Slot(2));
+    }
+
+    #[test]
+    fn are_never_applied_over_a_gap() {
+        let mut bench = Bench::new(0, 3);
+        let expected = Effects::none().to(1, fetch(0));
+        assert_eq!(teaches(&mut bench, 1, run(1, vec![say("b")], 2)), expected);
+        let expected = Effects::none().reported(unheard_of(0, "a")).reported(unheard_of(1, "b"));
+        assert_eq!(teaches(&mut bench, 2, run(0, vec![say("a")], 1)), expected);
+    }
+
+    #[test]
+    fn are_asked_for_until_there_are_no_more() {
+        let mut bench = Bench::new(0, 3);
+        let expected = Effects::none().reported(unheard_of(0, "a")).to(1, fetch(1));
+        assert_eq!(teaches(&mut bench, 1, run(0, vec![say("a")], 3)), expected);
+    }
+
+    #[test]
+    fn that_are_known_change_nothing() {
+        let mut bench = Bench::new(0, 3).applied([say("a")]);
+        bench.state.learner.decided.insert(Slot(2), say("c"));
+        for known in [run(0, vec![say("a")], 9), run(2, vec![say("c")], 9)] {
+            let effects = bench
+                .step_untouched(|at, state, fx| on_decided(at, state, ReplicaId(1), known, fx));
+            assert_eq!(effects, Effects::none());
+        }
+    }
+
+    #[test]
+    fn overlapping_what_is_applied_add_only_the_rest() {
+        let mut bench = Bench::new(0, 3).applied([say("a")]);
+        let both = run(0, vec![say("a"), say("b")], 2);
+        assert_eq!(teaches(&mut bench, 1, both), Effects::none().reported(unheard_of(1, "b")));
+    }
+
+    #[test]
+    fn are_no_sign_of_life() {
+        let mut bench = Bench::new(0, 3);
+        assert_eq!(teaches(&mut bench, 1, run(0, vec![say("a")], 1)).timers, []);
+        assert!(!bench.state.leader_alive);
+    }
+}
+
+mod a_leader_that_learns_from_others {
+    use super::*;
+
+    #[test]
+    fn below_its_base_goes_on_leading() {
+        let mut bench = Bench::new(0, 3).leading(1, 2);
+        let expected = Effects::none()
+            .reported(unheard_of(0, "a"))
+            .reported(unheard_of(1, "b"))
+            .set(Timer::Election);
+        assert_eq!(teaches(&mut bench, 1, run(0, vec![say("a"), say("b")], 2)), expected);
+        assert_eq!(bench.leader().base, Slot(2));
+    }
+
+    #[test]
+    fn at_its_base_steps_down_before_it_announces_anything() {
+        let mut bench = Bench::new(0, 5).leading(1, 0).proposed(say("mine"));
+        let expected = Effects::none()
+            .reported(unheard_of(0, "theirs"))
+            .cancelled(Timer::Resend)
+            .cancelled(Timer::Heartbeat)
+            .set(Timer::Election);
+        assert_eq!(teaches(&mut bench, 1, run(0, vec![say("theirs")], 1)), expected);
+        assert_eq!(bench.state.phase, Phase::Follower);
+        let silent = bench.step_untouched(|at, state, fx| {
+            election::on_heartbeat_timeout(at, state, fx);
+            proposer::on_resend_timeout(at, state, fx);
+        });
+        assert_eq!(silent, Effects::none());
+    }
+
+    #[test]
+    fn above_a_gap_steps_down_too() {
+        let mut bench = Bench::new(0, 5).leading(1, 0);
+        let expected = Effects::none()
+            .to(1, fetch(0))
+            .cancelled(Timer::Resend)
+            .cancelled(Timer::Heartbeat)
+            .set(Timer::Election);
+        assert_eq!(teaches(&mut bench, 1, run(3, vec![say("theirs")], 4)), expected);
+        assert_eq!(bench.state.phase, Phase::Follower);
+    }
+
+    #[test]
+    fn what_it_decided_itself_goes_on_leading() {
+        let mut bench = Bench::new(0, 3).leading(1, 0).applied([say("a")]);
+        let known = run(0, vec![say("a")], 1);
+        let effects =
+            bench.step_untouched(|at, state, fx| on_decided(at, state, ReplicaId(1), known, fx));
+        assert_eq!(effects, Effects::none());
+    }
+}
+
+mod answers {
+    use super::*;
+
+    fn answers_fetch(bench: &mut Bench, from: u64) -> Effects {
+        bench.step_untouched(|at, state, fx| on_fetch(at, state, ReplicaId(2), Slot(from), fx))
+    }
+
+    #[test]
+    fn a_fetch_is_answered_with_what_is_applied() {
+        let mut bench = Bench::new(0, 3).applied([say("a"), say("b")]);
+        bench.state.learner.decided.insert(Slot(3), say("d"));
+        let decided = Message::Decided(run(1, vec![say("b")], 2));
+        assert_eq!(answers_fetch(&mut bench, 1), Effects::none().to(2, decided));
+    }
+
+    #[test]
+    fn a_fetch_of_what_is_not_applied_is_not_answered() {
+        let mut bench = Bench::new(0, 3).applied([say("a")]);
+        assert_eq!(answers_fetch(&mut bench, 1), Effects::none());
+        assert_eq!(answers_fetch(&mut bench, 7), Effects::none());
+    }
+
+    #[test]
+    fn a_fetch_is_answered_across_the_compacted_bound() {
+        let mut bench = Bench::restored(0, 3, Storage::with_log([say("a")], 9)).applied([say("b")]);
+        let decided = Message::Decided(run(0, vec![say("a"), say("b")], 2));
+        assert_eq!(answers_fetch(&mut bench, 0), Effects::none().to(2, decided));
+    }
+
+    #[test]
+    fn entries_are_cut_by_their_number() {
+        let bench = Bench::new(0, 3).applied([say("a"), say("b"), say("c")]);
+        let tuning = Tuning { chunk_entries_max: 2, ..Tuning::default() };
+        let cut = |from| super::super::entries(&bench.state, Slot(from), &tuning);
+        assert_eq!(cut(0), run(0, vec![say("a"), say("b")], 3));
+        assert_eq!(cut(2), run(2, vec![say("c")], 3));
+        assert_eq!(cut(3), run(3, vec![], 3));
+    }
+
+    #[test]
+    fn entries_are_cut_by_their_bytes_and_one_too_large_is_sent_alone() {
+        let bench = Bench::new(0, 3).applied([say("a"), say("b"), say("c")]);
+        let bytes = say("a").size_bytes();
+        let count = |chunk_bytes_max| {
+            let tuning = Tuning { chunk_bytes_max, ..Tuning::default() };
+            super::super::entries(&bench.state, Slot(0), &tuning).values.len()
+        };
+        assert_eq!([3 * bytes, 3 * bytes - 1, 2 * bytes - 1, 1].map(count), [3, 2, 1, 1]);
+    }
+
+    #[test]
+    fn a_reader_is_answered_even_if_there_is_nothing_new() {
+        let mut bench = Bench::new(0, 3).applied([say("a")]);
+        let mut tail =
+            |from| bench.step_untouched(|at, state, fx| on_tail(at, state, ANN, Slot(from), fx));
+        let news = Message::Entries(run(0, vec![say("a")], 1));
+        assert_eq!(tail(0), Effects::none().to_node(ANN, news));
+        let nothing = Message::Entries(run(1, vec![], 1));
+        assert_eq!(tail(1), Effects::none().to_node(ANN, nothing));
+    }
+}
+
+mod compaction {
+    use super::*;
+
+    fn compacting(snapshot_slots: u64) -> Bench {
+        let mut bench = Bench::new(0, 3)
+            .voted(0, ballot(1, 1), say("a"))
+            .voted(1, ballot(1, 1), say("b"))
+            .voted(2, ballot(1, 1), say("c"));
+        bench.tuning.snapshot_slots = snapshot_slots;
+        bench
+    }
+
+    #[test]
+    fn moves_what_is_applied_into_the_log_and_drops_its_votes() {
+        let mut bench = compacting(2);
+        let before = teaches(&mut bench, 1, run(0, vec![say("a")], 1));
+        assert_eq!(before, Effects::none().reported(unheard_of(0, "a")), "one slot is too few");
+        let expected = Effects::saved().reported(unheard_of(1, "b"));
+        assert_eq!(teaches(&mut bench, 1, run(1, vec![say("b")], 2)), expected);
+
+        let Storage { votes, snapshot, log, .. } = &*bench.state.durable;
+        assert_eq!(snapshot.upto, Slot(2));
+        let left: Vec<(&Slot, &Vote)> = votes.iter().collect();
+        assert_eq!(left, [(&Slot(2), &vote(ballot(1, 1), say("c")))]);
+        let kept: Vec<_> = log.iter().collect();
+        assert_eq!(kept, [(&Slot(0), &say("a")), (&Slot(1), &say("b"))]);
+        assert!(bench.state.learner.decided.is_empty());
+    }
+
+    #[test]
+    fn saves_the_session_table_of_that_bound() {
+        let mut bench = compacting(1);
+        teaches(&mut bench, 1, run(0, vec![one(open("ann", 7))], 1));
+        let saved = &bench.state.durable.snapshot.sessions;
+        assert_eq!(
+            saved.find(&crate::types::User::new("ann"), crate::types::Nonce(7)),
+            Some(session(0, 0))
+        );
+        assert_eq!(*saved, bench.state.learner.sessions);
+    }
+
+    #[test]
+    fn spares_what_is_decided_above_a_gap() {
+        let mut bench = compacting(1);
+        teaches(&mut bench, 1, run(2, vec![say("c")], 3));
+        teaches(&mut bench, 1, run(0, vec![say("a")], 1));
+        let decided: Vec<_> = bench.state.learner.decided.keys().collect();
+        assert_eq!(decided, [&Slot(2)]);
+        assert_eq!(bench.state.durable.snapshot.upto, Slot(1));
+    }
+
+    #[test]
+    fn never_happens_at_an_interval_of_zero() {
+        let mut bench = compacting(0);
+        let all = run(0, vec![say("a"), say("b"), say("c")], 3);
+        assert!(!teaches(&mut bench, 1, all).save);
+        assert_eq!(bench.state.durable.snapshot.upto, Slot(0));
+    }
+}
