@@ -14,6 +14,7 @@ use crate::staleness;
 use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Outcome};
+use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::Cluster;
 use paxos_chat::types::{Ballot, Body, Command, Operation, ReplicaId, Seq, Slot, User, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,7 +74,7 @@ pub enum Ghost {
 pub struct ReplicaGhost {
     /// Every vote ever cast: saved, or revealed by an `Accepted`.
     pub votes: BTreeMap<(Slot, Ballot), Value>,
-    /// The highest ballot ever promised.
+    /// The highest ballot ever promised or voted in.
     pub promised: Ballot,
     /// What was delivered, by place in the log.
     pub delivered: BTreeMap<(Slot, u32), Delivery>,
@@ -133,6 +134,8 @@ pub struct ReplicaView {
     pub decided: BTreeMap<Slot, Value>,
     /// What was delivered.
     pub delivered: BTreeMap<(Slot, u32), Delivery>,
+    /// Its ballot and base, if it leads.
+    pub leads: Option<(Ballot, Slot)>,
     /// Is it up?
     pub up: bool,
 }
@@ -148,6 +151,8 @@ impl ReplicaGhost {
                 let revealed = Message::Accepted { ballot: vote.ballot, slot: *slot };
                 if saved || step.sends.iter().any(|(_, sent)| *sent == revealed) {
                     ghost.votes.insert((*slot, vote.ballot), vote.value.clone());
+                    // A vote promises its own ballot.
+                    ghost.promised = ghost.promised.max(vote.ballot);
                 }
             }
             ghost.promised = ghost.promised.max(state.durable.promised);
@@ -303,18 +308,23 @@ impl Spec<Node> for ChatSpec {
         match &local.ghost {
             Ghost::Replica(ghost) => {
                 let mut decided: BTreeMap<Slot, Value> = BTreeMap::new();
+                let mut leads = None;
                 if let Some(saved) = &local.storage {
                     decided.extend(saved.log.iter().map(|(slot, value)| (*slot, value.clone())));
                 }
                 if let Some(state) = local.state.as_ref().and_then(NodeState::replica) {
                     let log = state.durable.log.iter().chain(&state.learner.decided);
                     decided.extend(log.map(|(slot, value)| (*slot, value.clone())));
+                    if let Phase::Leading(leading) = &state.phase {
+                        leads = Some((leading.ballot, leading.base));
+                    }
                 }
                 View::Replica(ReplicaView {
                     votes: ghost.votes.clone(),
                     promised: ghost.promised,
                     decided,
                     delivered: ghost.delivered.clone(),
+                    leads,
                     up: local.state.is_some(),
                 })
             }

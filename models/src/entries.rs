@@ -336,13 +336,6 @@ fn full() -> Vec<Entry> {
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"])
         .full(),
         quick(
-            "five-two-rounds",
-            "5 replicas, and a leader that comes back after another has led",
-            rivals(5).ballots(&[(1, 0), (1, 1), (2, 0)]),
-            0,
-        )
-        .full(),
-        quick(
             "five-deposed",
             "5 replicas with snapshots: a deposed leader is told what was decided",
             rivals(5)

@@ -114,7 +114,7 @@ pub fn all() -> Vec<Description> {
             M05,
             "vote of another ballot counted",
             "MultiPaxos-SMR `anybal`",
-            &["five-two-rounds"],
+            &["rivals-two-rounds"],
         ),
         row(M06, "adopts the vote of the lowest ballot", "Paxos Made Simple, P2c", &["rivals"]),
         row(M08, "Accept does not raise the promise", "cassandra #1327", &["rivals"]),

@@ -19,7 +19,7 @@ use paxos_chat::types::{Ballot, Command, Operation, Seq, Slot, User, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The safety properties; a property's place is its bit.
-pub const SAFETY: [&str; 16] = [
+pub const SAFETY: [&str; 17] = [
     "agreement: one value is chosen a slot",
     "one value a (ballot, slot)",
     "decided values are chosen",
@@ -36,6 +36,7 @@ pub const SAFETY: [&str; 16] = [
     "votes are dropped only below the compacted bound",
     "nothing is revealed before it is saved",
     "a reader is given a prefix of the log",
+    "a leader decides only what is chosen in its own ballot",
 ];
 
 const AGREEMENT: usize = 0;
@@ -55,6 +56,7 @@ const INDUCTIVE: usize = 12;
 const COMPACTION: usize = 13;
 const SAVED_FIRST: usize = 14;
 const READER_PREFIX: usize = 15;
+const OWN_BALLOT: usize = 16;
 
 /// The events that runs are asked to reach.
 pub const EVENTS: [&str; 28] = [
@@ -220,6 +222,10 @@ pub(crate) fn judge(spec: &ChatSpec, views: &[&View], history: &RealTime) -> Ver
             .all(|(slot, value)| *slot < spec.genesis_upto || is_chosen(slot, value));
         verdict.note(DECIDED_IS_CHOSEN, !all);
     }
+    verdict.note(
+        OWN_BALLOT,
+        !replicas.iter().all(|leader| counts_own_ballot(spec, leader, &replicas)),
+    );
     verdict.note(PREFIXES, !are_prefixes(&replicas));
     verdict.note(INDUCTIVE, !is_inductive(spec, &replicas));
     verdict.note(REAL_TIME, history.broken);
@@ -261,6 +267,16 @@ fn chosen<'a>(spec: &ChatSpec, replicas: &[&'a ReplicaView]) -> (Chosen<'a>, boo
         }
     }
     (chosen, votes.values().all(|values| values.len() == 1))
+}
+
+/// Did a majority vote in this leader's ballot for whatever it has decided from its base on?
+fn counts_own_ballot(spec: &ChatSpec, leader: &ReplicaView, replicas: &[&ReplicaView]) -> bool {
+    let Some((ballot, base)) = leader.leads else { return true };
+    let majority = usize::from(spec.cluster.len()) / 2 + 1;
+    leader.decided.range(base..).all(|(slot, value)| {
+        let voted = |replica: &&&ReplicaView| replica.votes.get(&(*slot, ballot)) == Some(value);
+        replicas.iter().filter(voted).count() >= majority
+    })
 }
 
 /// Do no two replicas have decided different values at a slot?
