@@ -178,7 +178,7 @@ mod tests {
     fn a_promise_is_saved_before_it_is_sent() {
         let mut bench = Bench::new(0, 3);
         let promise = Message::Promise(whole_promise(ballot(1, 1), vec![]));
-        let expected = Effects::saved().to(1, promise).set(Timer::Election);
+        let expected = Effects::saved().sent(1, promise).set(Timer::Election);
         assert_eq!(asks(&mut bench, 1, ballot(1, 1), 0), expected);
         assert_eq!(bench.state.durable.promised, ballot(1, 1));
     }
@@ -190,7 +190,7 @@ mod tests {
         let again = bench.step_untouched(|at, state, fx| {
             on_prepare(at, state, ReplicaId(1), ballot(1, 1), Slot(0), fx);
         });
-        assert_eq!(again, Effects::none().to(1, promise));
+        assert_eq!(again, Effects::none().sent(1, promise));
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
             on_prepare(at, state, ReplicaId(1), ballot(2, 1), Slot(0), fx);
         });
         let promised = ballot(2, 2);
-        assert_eq!(rejected, Effects::none().to(1, Message::Reject { promised }));
+        assert_eq!(rejected, Effects::none().sent(1, Message::Reject { promised }));
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
         let reported =
             votes([(1, vote(ballot(1, 2), say("b"))), (3, vote(ballot(1, 2), say("d")))]);
         let chunk = Promise { from: Slot(1), ..whole_promise(ballot(2, 1), reported) };
-        let expected = Effects::saved().to(1, Message::Promise(chunk)).set(Timer::Election);
+        let expected = Effects::saved().sent(1, Message::Promise(chunk)).set(Timer::Election);
         assert_eq!(asks(&mut bench, 1, ballot(2, 1), 1), expected);
     }
 
@@ -222,7 +222,7 @@ mod tests {
         let mut leader = Bench::new(0, 3).leading(1, 0);
         let promise = Message::Promise(whole_promise(ballot(1, 1), vec![]));
         let expected = Effects::saved()
-            .to(1, promise.clone())
+            .sent(1, promise.clone())
             .cancelled(Timer::Resend)
             .cancelled(Timer::Heartbeat)
             .set(Timer::Election);
@@ -233,7 +233,7 @@ mod tests {
         candidate
             .step(|at, state, fx| crate::proposer::start(at, state.to_mut(), ballot(1, 0), fx));
         let expected =
-            Effects::saved().to(1, promise).cancelled(Timer::Resend).set(Timer::Election);
+            Effects::saved().sent(1, promise).cancelled(Timer::Resend).set(Timer::Election);
         assert_eq!(asks(&mut candidate, 1, ballot(1, 1), 0), expected);
         assert_eq!(candidate.state.phase, Phase::Follower);
     }
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_vote_is_saved_before_it_is_sent_and_raises_the_promise() {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
-        let expected = Effects::saved().to(2, accepted(ballot(1, 2), 4)).set(Timer::Election);
+        let expected = Effects::saved().sent(2, accepted(ballot(1, 2), 4)).set(Timer::Election);
         assert_eq!(proposes(&mut bench, ballot(1, 2), 4, say("a")), expected);
         assert_eq!(bench.state.durable.promised, ballot(1, 2));
         let held: Vec<_> = bench.state.durable.votes.iter().collect();
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_vote_in_the_promised_ballot_is_saved_too() {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
-        let expected = Effects::saved().to(1, accepted(ballot(1, 1), 0));
+        let expected = Effects::saved().sent(1, accepted(ballot(1, 1), 0));
         assert_eq!(proposes(&mut bench, ballot(1, 1), 0, say("a")), expected);
     }
 
@@ -262,7 +262,7 @@ mod tests {
         let proposal = Proposal { ballot: of, slot, value, decided_upto: Slot(0) };
         let again =
             bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(1), proposal, fx));
-        assert_eq!(again, Effects::none().to(1, accepted(ballot(1, 1), 0)));
+        assert_eq!(again, Effects::none().sent(1, accepted(ballot(1, 1), 0)));
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
         let rejected =
             bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(1), proposal, fx));
         let promised = ballot(2, 2);
-        assert_eq!(rejected, Effects::none().to(1, Message::Reject { promised }));
+        assert_eq!(rejected, Effects::none().sent(1, Message::Reject { promised }));
     }
 
     #[test]
@@ -301,14 +301,14 @@ mod tests {
         let answer =
             bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(2), proposal, fx));
         let decided = Message::Decided(run(1, vec![say("b")], 2));
-        assert_eq!(answer, Effects::none().to(2, decided));
+        assert_eq!(answer, Effects::none().sent(2, decided));
     }
 
     #[test]
     fn at_the_compacted_bound_an_accept_is_voted_on() {
         let storage = Storage::with_log([say("a"), say("b")], 9);
         let mut bench = Bench::restored(0, 3, storage).promised(ballot(1, 1));
-        let expected = Effects::saved().to(1, accepted(ballot(1, 1), 2));
+        let expected = Effects::saved().sent(1, accepted(ballot(1, 1), 2));
         assert_eq!(proposes(&mut bench, ballot(1, 1), 2, say("c")), expected);
     }
 

@@ -361,3 +361,6 @@ impl Actor for Client {
         format!("client {}", self.user)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,34 @@ impl<T: Debug> Debug for Durable<T> {
         Debug::fmt(&self.0, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::ReplicaId;
+
+    #[test]
+    fn writing_durable_state_marks_a_save_and_reading_does_not() {
+        let mut effects = Effects::default();
+        let mut durable = Durable::restored(1);
+        assert_eq!((*durable, effects.save), (1, false));
+        *durable.write(&mut effects) = 2;
+        assert_eq!((*durable, effects.save), (2, true));
+    }
+
+    #[test]
+    fn effects_keep_the_order_in_which_they_are_wanted() {
+        let mut effects = Effects::default();
+        let second = Duration::from_secs(1);
+        effects.send(ReplicaId(2), Message::Busy);
+        effects.report(Message::SkipSlot);
+        effects.set_timer(Timer::Retry, second..second * 2);
+        effects.cancel_timer(Timer::Retry);
+        let expected = Effects {
+            save: false,
+            sends: vec![(NodeId(2), Message::Busy), (NodeId::LOCAL, Message::SkipSlot)],
+            timers: vec![(Timer::Retry, Some(second..second * 2)), (Timer::Retry, None)],
+        };
+        assert_eq!(effects, expected);
+    }
+}

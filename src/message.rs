@@ -433,3 +433,6 @@ impl Debug for Entries {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

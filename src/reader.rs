@@ -127,3 +127,101 @@ impl Actor for Reader {
         "reader".into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{applied, run, say};
+    use crate::types::Value;
+
+    fn reader() -> Reader {
+        let replicas = vec![NodeId(0), NodeId(1)];
+        Reader { replicas, from: Slot(0), tuning: ClientTuning::default() }
+    }
+
+    fn state(next: u64, target: usize, answered: bool) -> ReaderState {
+        ReaderState { next: Slot(next), target, answered }
+    }
+
+    /// What the reader wants when entries come, and its state after that.
+    fn receives(before: ReaderState, src: u64, entries: Entries) -> (Effects, ReaderState) {
+        let mut effects = Effects::default();
+        let mut cow = Cow::Borrowed(&before);
+        reader().on_entries(&mut cow, NodeId(src), entries, &mut effects);
+        (effects, cow.into_owned())
+    }
+
+    fn times_out(before: ReaderState) -> (Effects, ReaderState) {
+        let mut effects = Effects::default();
+        let mut cow = Cow::Borrowed(&before);
+        reader().on_retry_timeout(&mut cow, &mut effects);
+        (effects, cow.into_owned())
+    }
+
+    fn news(slot: u64, text: &str) -> Message {
+        applied(slot, say(text), vec![])
+    }
+
+    /// The question, and the timer until it is asked again.
+    fn asks(replica: u8, from: u64) -> Effects {
+        let mut effects = Effects::none().sent(replica, Message::Tail { from: Slot(from) });
+        let delay = ClientTuning::default().retry_interval;
+        effects.set_timer(Timer::Retry, delay..delay * 5 / 4);
+        effects
+    }
+
+    #[test]
+    fn entries_are_reported_in_slot_order() {
+        let (effects, after) = receives(state(0, 0, false), 0, run(0, vec![say("a"), say("b")], 2));
+        assert_eq!(effects, Effects::none().reported(news(0, "a")).reported(news(1, "b")));
+        assert_eq!(after, state(2, 0, true));
+    }
+
+    #[test]
+    fn entries_are_reported_once() {
+        let (effects, after) = receives(state(1, 0, true), 0, run(0, vec![say("a"), say("b")], 2));
+        assert_eq!(effects, Effects::none().reported(news(1, "b")));
+        assert_eq!(after, state(2, 0, true));
+        let again = receives(after.clone(), 0, run(0, vec![say("a"), say("b")], 2));
+        assert_eq!(again, (Effects::none(), after));
+    }
+
+    #[test]
+    fn entries_above_a_gap_are_not_reported() {
+        let before = state(0, 0, true);
+        let gap = receives(before.clone(), 0, run(1, vec![say("b")], 2));
+        assert_eq!(gap, (Effects::none(), before));
+    }
+
+    #[test]
+    fn a_chunk_that_is_not_the_last_is_followed_by_a_question_at_once() {
+        let (effects, _) = receives(state(0, 0, true), 0, run(0, vec![Value::Noop], 9));
+        let expected = Effects::none()
+            .reported(applied(0, Value::Noop, vec![]))
+            .sent(0, Message::Tail { from: Slot(1) });
+        assert_eq!(effects, expected);
+    }
+
+    #[test]
+    fn a_chunk_without_news_is_not_followed_by_a_question() {
+        let (effects, _) = receives(state(3, 0, true), 0, run(0, vec![say("a")], 9));
+        assert_eq!(effects, Effects::none());
+    }
+
+    #[test]
+    fn a_replica_that_answers_is_asked_again() {
+        assert_eq!(times_out(state(4, 0, true)), (asks(0, 4), state(4, 0, false)));
+    }
+
+    #[test]
+    fn a_replica_that_does_not_answer_makes_way_for_the_next() {
+        assert_eq!(times_out(state(4, 0, false)), (asks(1, 4), state(4, 1, false)));
+        assert_eq!(times_out(state(4, 1, false)), (asks(0, 4), state(4, 0, false)));
+    }
+
+    #[test]
+    fn a_late_answer_of_another_replica_is_read_but_does_not_count_as_an_answer() {
+        let (effects, after) = receives(state(0, 1, false), 0, run(0, vec![say("a")], 1));
+        assert_eq!((effects, after), (Effects::none().reported(news(0, "a")), state(1, 1, false)));
+    }
+}

@@ -193,3 +193,117 @@ impl Replica {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+    use crate::types::{Slot, Value};
+    use stateright::actor::Command;
+
+    fn replica() -> Replica {
+        Replica::new(Cluster::new(3), Tuning::default())
+    }
+
+    fn receives(state: &State, src: u64, message: Message) -> (State, Out<Replica>) {
+        let mut out = Out::new();
+        let mut state = Cow::Borrowed(state);
+        let (me, src) = (Id::from(0), Id::from(src as usize));
+        replica().on_msg(me, &mut state, src, message, &mut out);
+        (state.into_owned(), out)
+    }
+
+    #[test]
+    fn a_start_sets_the_election_timer_and_saves_nothing() {
+        let mut out = Out::new();
+        let state = replica().on_start(Id::from(0), &None, &mut out);
+        assert_eq!(state, State::restored(Storage::default()));
+        let delay = Tuning::default().election_delay();
+        let expected: [Command<Message, _, (), Storage>; 1] =
+            [Command::SetTimer(Timer::Election, delay)];
+        assert_eq!(as_text(out.iter()), as_text(&expected));
+    }
+
+    #[test]
+    fn a_start_resumes_at_the_saved_bound_as_a_follower_that_keeps_its_promise() {
+        let mut storage = Storage::with_log([one(open("ann", 7)), say("b")], 9);
+        storage.promised = ballot(4, 0);
+        storage.votes.insert(Slot(3), vote(ballot(4, 0), say("d")));
+        let state = State::restored(storage.clone());
+        assert_eq!(*state.durable, storage);
+        assert_eq!(state.learner.applied_upto, Slot(2));
+        assert_eq!(state.learner.sessions, storage.snapshot.sessions);
+        assert!(state.learner.decided.is_empty());
+        assert_eq!((state.phase, state.leader_alive), (Phase::Follower, false));
+    }
+
+    #[test]
+    fn a_handler_saves_before_it_sends() {
+        let before = State::restored(Storage::default());
+        let (after, out) = receives(&before, 1, prepare(ballot(1, 1), 0));
+        let promise = Message::Promise(whole_promise(ballot(1, 1), vec![]));
+        let expected: [Command<_, _, (), _>; 3] = [
+            Command::Save((*after.durable).clone()),
+            Command::Send(Id::from(1), promise),
+            Command::SetTimer(Timer::Election, Tuning::default().election_delay()),
+        ];
+        assert_eq!(as_text(out.iter()), as_text(&expected));
+        assert_eq!(after.durable.promised, ballot(1, 1));
+    }
+
+    #[test]
+    fn a_replica_s_messages_are_taken_from_replicas_only() {
+        let before = State::restored(Storage::default());
+        for stranger in [3, 100, NodeId::LOCAL.0] {
+            let (after, out) = receives(&before, stranger, prepare(ballot(1, 1), 0));
+            assert_eq!((after, out.len()), (before.clone(), 0));
+        }
+    }
+
+    #[test]
+    fn a_client_s_messages_are_taken_from_clients_only() {
+        let bench = Bench::new(0, 3).leading(1, 0);
+        let request = Message::Request(open("ann", 7));
+        for message in [request.clone(), Message::Tail { from: Slot(0) }] {
+            let (after, out) = receives(&bench.state, 1, message);
+            assert_eq!((after, out.len()), (bench.state.clone(), 0));
+        }
+        let (after, _) = receives(&bench.state, ANN.0, request);
+        assert!(after.durable.votes.contains_key(&Slot(0)));
+    }
+
+    #[test]
+    fn only_its_own_driver_may_make_a_replica_skip_a_slot() {
+        let bench = Bench::new(0, 3).leading(1, 0);
+        for stranger in [1, ANN.0] {
+            let (after, _) = receives(&bench.state, stranger, Message::SkipSlot);
+            assert_eq!(after, bench.state);
+        }
+        let (after, _) = receives(&bench.state, NodeId::LOCAL.0, Message::SkipSlot);
+        let Phase::Leading(leading) = after.phase else { panic!("it leads") };
+        assert_eq!(leading.next, Slot(1));
+    }
+
+    #[test]
+    fn answers_sent_to_clients_and_results_are_taken_from_nobody() {
+        let bench = Bench::new(0, 3).leading(1, 0);
+        let misled = [
+            Message::Busy,
+            acknowledged(session(0, 0), 1, 0),
+            applied(0, Value::Noop, vec![]),
+            Message::Entries(run(0, vec![say("x")], 1)),
+        ];
+        for message in misled {
+            for sender in [1, ANN.0, NodeId::LOCAL.0] {
+                let (after, out) = receives(&bench.state, sender, message.clone());
+                assert_eq!((after, out.len()), (bench.state.clone(), 0));
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "replica ids are 0 to 2")]
+    fn an_id_outside_the_cluster_is_refused() {
+        replica().on_start(Id::from(3), &None, &mut Out::new());
+    }
+}

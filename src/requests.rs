@@ -220,3 +220,6 @@ pub fn answer(
         intake.flows.retain(|session, _| learner.sessions.get(*session).is_some());
     }
 }
+
+#[cfg(test)]
+mod tests;

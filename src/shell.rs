@@ -25,3 +25,41 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acceptor::Storage;
+    use crate::replica::Replica;
+    use crate::testing::{as_text, ballot};
+    use stateright::actor::Command;
+    use std::time::Duration;
+
+    #[test]
+    fn the_save_comes_before_every_send() {
+        let saved = Storage { promised: ballot(1, 0), ..Storage::default() };
+        let mut out: Out<Replica> = Out::new();
+        let second = Duration::from_secs(1);
+        let mut effects = Effects::saved()
+            .sent(1, Message::Reject { promised: ballot(1, 0) })
+            .reported(Message::SkipSlot);
+        effects.set_timer(Timer::Election, second..second * 2);
+        effects.cancel_timer(Timer::Resend);
+        emit(effects, || saved.clone(), &mut out);
+        let expected: [Command<_, _, (), _>; 5] = [
+            Command::Save(saved),
+            Command::Send(Id::from(1), Message::Reject { promised: ballot(1, 0) }),
+            Command::Send(Id::from(u64::MAX as usize), Message::SkipSlot),
+            Command::SetTimer(Timer::Election, second..second * 2),
+            Command::CancelTimer(Timer::Resend),
+        ];
+        assert_eq!(as_text(out.iter()), as_text(&expected));
+    }
+
+    #[test]
+    fn what_is_not_to_be_saved_is_not_even_copied() {
+        let mut out: Out<Replica> = Out::new();
+        emit(Effects::none(), || unreachable!("nothing is saved"), &mut out);
+        assert_eq!(out.len(), 0);
+    }
+}

@@ -20,6 +20,7 @@ use crate::types::{
     User, Value, Vote,
 };
 use std::borrow::Cow;
+use std::fmt::Debug;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -113,6 +114,11 @@ pub(crate) fn acknowledged(session: SessionId, seq: u64, slot: u64) -> Message {
     Message::Acknowledged { session, seq: Seq(seq), slot: Slot(slot) }
 }
 
+/// Commands of stateright as text: they can be printed, but not compared.
+pub(crate) fn as_text<'a, C: Debug + 'a>(commands: impl IntoIterator<Item = &'a C>) -> Vec<String> {
+    commands.into_iter().map(|command| format!("{command:?}")).collect()
+}
+
 /// The range of a replica's timer under the default tuning.
 fn default_delay(timer: Timer) -> Range<Duration> {
     let tuning = Tuning::default();
@@ -137,25 +143,29 @@ impl Effects {
     }
 
     /// Then a message to a replica.
-    pub(crate) fn to(mut self, replica: u8, message: Message) -> Effects {
+    pub(crate) fn sent(mut self, replica: u8, message: Message) -> Effects {
         self.send(ReplicaId(replica), message);
         self
     }
 
     /// Then the same message to each of these replicas.
-    pub(crate) fn to_all<const N: usize>(self, replicas: [u8; N], message: Message) -> Effects {
-        replicas.into_iter().fold(self, |effects, replica| effects.to(replica, message.clone()))
+    pub(crate) fn sent_to_all<const N: usize>(
+        self,
+        replicas: [u8; N],
+        message: Message,
+    ) -> Effects {
+        replicas.into_iter().fold(self, |effects, replica| effects.sent(replica, message.clone()))
     }
 
     /// Then a message to a client, or to the driver.
-    pub(crate) fn to_node(mut self, node: NodeId, message: Message) -> Effects {
+    pub(crate) fn sent_to(mut self, node: NodeId, message: Message) -> Effects {
         self.send(node, message);
         self
     }
 
     /// Then a report to the driver.
     pub(crate) fn reported(self, message: Message) -> Effects {
-        self.to_node(NodeId::LOCAL, message)
+        self.sent_to(NodeId::LOCAL, message)
     }
 
     /// Then a replica's timer, at its default range.

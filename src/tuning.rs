@@ -91,3 +91,54 @@ impl Tuning {
         self.resend_interval..self.resend_interval * 3 / 2
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Body, Command, Operation, Seq, SessionId, Timestamp, User, Value};
+
+    #[test]
+    fn a_leader_s_heartbeats_fit_many_times_into_an_election_time_out() {
+        for millis in [20, 500, 10_000] {
+            let timeout = Duration::from_millis(millis);
+            let tuning = Tuning::default().with_election_timeout(timeout);
+            assert_eq!(tuning.election_delay(), timeout..timeout * 2);
+            assert!(tuning.heartbeat_delay().end * 5 < timeout, "{tuning:?}");
+            assert!(tuning.resend_delay().end * 5 < timeout, "{tuning:?}");
+        }
+    }
+
+    #[test]
+    fn all_time_outs_are_in_proportion() {
+        let tuning = Tuning::default();
+        assert_eq!(tuning.clone().with_election_timeout(tuning.election_timeout), {
+            let resend_interval = tuning.election_timeout / 12;
+            Tuning { resend_interval, ..tuning }
+        });
+    }
+
+    #[test]
+    fn every_delay_is_drawn_from_a_range() {
+        let tuning = Tuning::default().with_election_timeout(Duration::from_millis(1));
+        for delay in [tuning.election_delay(), tuning.heartbeat_delay(), tuning.resend_delay()] {
+            assert!(delay.start < delay.end, "{delay:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_message_fits_a_batch_and_a_chunk() {
+        let command = Command {
+            stamp: Timestamp(u64::MAX),
+            user: User::new(&"u".repeat(USER_BYTES_MAX)),
+            operation: Operation::InSession {
+                session: SessionId { slot: Slot(0), index: 0 },
+                seq: Seq(1),
+                acked_below: Seq(1),
+                body: Body::post(&"t".repeat(TEXT_BYTES_MAX)),
+            },
+        };
+        let tuning = Tuning::default();
+        assert!(command.size_bytes() <= tuning.batch_bytes_max);
+        assert!(Value::batch([command]).size_bytes() <= tuning.chunk_bytes_max);
+    }
+}

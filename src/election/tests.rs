@@ -43,7 +43,7 @@ mod a_time_out {
         bench.state.leader_alive = true;
         let promised = ballot(3, 1);
         let expected =
-            Effects::none().to_all([1, 2], Message::PreVote { promised }).set(Timer::Election);
+            Effects::none().sent_to_all([1, 2], Message::PreVote { promised }).set(Timer::Election);
         assert_eq!(times_out(&mut bench), expected);
         let attempt = PreVoting { asked: promised, granted: set([0]), highest: promised };
         assert_eq!(bench.state.phase, Phase::PreVoting(attempt));
@@ -57,7 +57,7 @@ mod a_time_out {
         grants(&mut bench, 4, ballot(3, 1), ballot(2, 0));
         let promised = ballot(3, 1);
         let expected = Effects::none()
-            .to_all([1, 2, 3, 4], Message::PreVote { promised })
+            .sent_to_all([1, 2, 3, 4], Message::PreVote { promised })
             .set(Timer::Election);
         assert_eq!(bench.step_untouched(on_election_timeout), expected);
         let attempt = PreVoting { asked: promised, granted: set([0, 4]), highest: promised };
@@ -69,7 +69,7 @@ mod a_time_out {
         let mut bench = Bench::new(0, 3).promised(ballot(3, 1));
         bench.tuning.pre_vote = false;
         let expected = Effects::saved()
-            .to_all([1, 2], prepare(ballot(4, 0), 0))
+            .sent_to_all([1, 2], prepare(ballot(4, 0), 0))
             .set(Timer::Election)
             .set(Timer::Resend);
         assert_eq!(times_out(&mut bench), expected);
@@ -113,7 +113,7 @@ mod a_pre_vote {
         for (own, asked) in [(ballot(3, 1), ballot(1, 1)), (ballot(1, 1), ballot(3, 1))] {
             let mut bench = Bench::new(0, 3).promised(own);
             let granted = Message::PreVoteGranted { asked, promised: own };
-            assert_eq!(answers_pre_vote(&mut bench, asked), Effects::none().to(2, granted));
+            assert_eq!(answers_pre_vote(&mut bench, asked), Effects::none().sent(2, granted));
         }
     }
 
@@ -136,17 +136,18 @@ mod a_pre_vote {
         times_out(&mut bench);
         let (asked, promised) = (Ballot::ZERO, Ballot::ZERO);
         let granted = Message::PreVoteGranted { asked, promised };
-        assert_eq!(answers_pre_vote(&mut bench, asked), Effects::none().to(2, granted.clone()));
+        assert_eq!(answers_pre_vote(&mut bench, asked), Effects::none().sent(2, granted.clone()));
         bench.step(|at, state, fx| proposer::start(at, state.to_mut(), ballot(1, 0), fx));
         let granted = Message::PreVoteGranted { asked, promised: ballot(1, 0) };
-        assert_eq!(answers_pre_vote(&mut bench, asked), Effects::none().to(2, granted));
+        assert_eq!(answers_pre_vote(&mut bench, asked), Effects::none().sent(2, granted));
     }
 
     #[test]
     fn granted_by_a_majority_starts_phase_1_above_all_that_they_promised() {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
         times_out(&mut bench);
-        let expected = Effects::saved().to_all([1, 2], prepare(ballot(8, 0), 0)).set(Timer::Resend);
+        let expected =
+            Effects::saved().sent_to_all([1, 2], prepare(ballot(8, 0), 0)).set(Timer::Resend);
         assert_eq!(grants(&mut bench, 2, ballot(1, 1), ballot(7, 2)), expected);
         assert_eq!(bench.state.durable.promised, ballot(8, 0));
         assert!(matches!(&bench.state.phase, Phase::Preparing(Preparing { .. })));
@@ -231,7 +232,7 @@ mod a_heartbeat {
     use super::*;
 
     fn ack(ballot: Ballot) -> Effects {
-        Effects::none().to(1, Message::HeartbeatAck { ballot })
+        Effects::none().sent(1, Message::HeartbeatAck { ballot })
     }
 
     #[test]
@@ -248,14 +249,14 @@ mod a_heartbeat {
             on_heartbeat(at, state, ReplicaId(1), ballot(1, 1), Slot(9), fx);
         });
         let promised = ballot(2, 2);
-        assert_eq!(effects, Effects::none().to(1, Message::Reject { promised }));
+        assert_eq!(effects, Effects::none().sent(1, Message::Reject { promised }));
     }
 
     #[test]
     fn of_a_higher_ballot_is_promised_and_followed() {
         let mut bench = Bench::new(0, 3).leading(1, 0);
         let expected = Effects::saved()
-            .to(1, Message::HeartbeatAck { ballot: ballot(2, 1) })
+            .sent(1, Message::HeartbeatAck { ballot: ballot(2, 1) })
             .cancelled(Timer::Resend)
             .cancelled(Timer::Heartbeat)
             .set(Timer::Election)
@@ -294,7 +295,7 @@ mod a_heartbeat {
     #[test]
     fn above_a_hole_in_one_s_own_log_is_a_sign_of_life_and_the_hole_is_fetched() {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).voted(2, ballot(1, 1), say("c"));
-        let expected = ack(ballot(1, 1)).to(1, fetch(0)).set(Timer::Election);
+        let expected = ack(ballot(1, 1)).sent(1, fetch(0)).set(Timer::Election);
         assert_eq!(beats(&mut bench, ballot(1, 1), 2), expected);
         assert!(bench.state.leader_alive);
     }
@@ -304,7 +305,7 @@ mod a_heartbeat {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).voted(0, ballot(1, 1), Value::Noop);
         let expected = Effects::none()
             .reported(applied(0, Value::Noop, vec![]))
-            .to(1, Message::HeartbeatAck { ballot: ballot(1, 1) })
+            .sent(1, Message::HeartbeatAck { ballot: ballot(1, 1) })
             .set(Timer::Election);
         assert_eq!(beats(&mut bench, ballot(1, 1), 1), expected);
     }
@@ -321,7 +322,7 @@ mod a_heartbeat {
     fn is_sent_by_a_leader_alone_and_names_its_bound() {
         let mut leader = Bench::new(0, 3).applied([say("a")]).leading(1, 1);
         let expected =
-            Effects::none().to_all([1, 2], heartbeat(ballot(1, 0), 1)).set(Timer::Heartbeat);
+            Effects::none().sent_to_all([1, 2], heartbeat(ballot(1, 0), 1)).set(Timer::Heartbeat);
         let tick = |bench: &mut Bench| {
             bench.step_untouched(|at, state, fx| on_heartbeat_timeout(at, state, fx))
         };

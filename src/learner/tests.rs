@@ -81,7 +81,7 @@ mod decided_values {
     #[test]
     fn are_never_applied_over_a_gap() {
         let mut bench = Bench::new(0, 3);
-        let expected = Effects::none().to(1, fetch(0));
+        let expected = Effects::none().sent(1, fetch(0));
         assert_eq!(teaches(&mut bench, 1, run(1, vec![say("b")], 2)), expected);
         let expected = Effects::none().reported(unheard_of(0, "a")).reported(unheard_of(1, "b"));
         assert_eq!(teaches(&mut bench, 2, run(0, vec![say("a")], 1)), expected);
@@ -90,7 +90,7 @@ mod decided_values {
     #[test]
     fn are_asked_for_until_there_are_no_more() {
         let mut bench = Bench::new(0, 3);
-        let expected = Effects::none().reported(unheard_of(0, "a")).to(1, fetch(1));
+        let expected = Effects::none().reported(unheard_of(0, "a")).sent(1, fetch(1));
         assert_eq!(teaches(&mut bench, 1, run(0, vec![say("a")], 3)), expected);
     }
 
@@ -155,7 +155,7 @@ mod a_leader_that_learns_from_others {
     fn above_a_gap_steps_down_too() {
         let mut bench = Bench::new(0, 5).leading(1, 0);
         let expected = Effects::none()
-            .to(1, fetch(0))
+            .sent(1, fetch(0))
             .cancelled(Timer::Resend)
             .cancelled(Timer::Heartbeat)
             .set(Timer::Election);
@@ -185,7 +185,7 @@ mod answers {
         let mut bench = Bench::new(0, 3).applied([say("a"), say("b")]);
         bench.state.learner.decided.insert(Slot(3), say("d"));
         let decided = Message::Decided(run(1, vec![say("b")], 2));
-        assert_eq!(answers_fetch(&mut bench, 1), Effects::none().to(2, decided));
+        assert_eq!(answers_fetch(&mut bench, 1), Effects::none().sent(2, decided));
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod answers {
     fn a_fetch_is_answered_across_the_compacted_bound() {
         let mut bench = Bench::restored(0, 3, Storage::with_log([say("a")], 9)).applied([say("b")]);
         let decided = Message::Decided(run(0, vec![say("a"), say("b")], 2));
-        assert_eq!(answers_fetch(&mut bench, 0), Effects::none().to(2, decided));
+        assert_eq!(answers_fetch(&mut bench, 0), Effects::none().sent(2, decided));
     }
 
     #[test]
@@ -229,9 +229,9 @@ mod answers {
         let mut tail =
             |from| bench.step_untouched(|at, state, fx| on_tail(at, state, ANN, Slot(from), fx));
         let news = Message::Entries(run(0, vec![say("a")], 1));
-        assert_eq!(tail(0), Effects::none().to_node(ANN, news));
+        assert_eq!(tail(0), Effects::none().sent_to(ANN, news));
         let nothing = Message::Entries(run(1, vec![], 1));
-        assert_eq!(tail(1), Effects::none().to_node(ANN, nothing));
+        assert_eq!(tail(1), Effects::none().sent_to(ANN, nothing));
     }
 }
 

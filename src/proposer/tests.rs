@@ -64,7 +64,8 @@ mod phase_1 {
     #[test]
     fn a_candidate_saves_its_own_promise_before_it_sends_prepare() {
         let mut bench = Bench::new(0, 3).promised(ballot(3, 2)).applied([say("a"), say("b")]);
-        let expected = Effects::saved().to_all([1, 2], prepare(ballot(4, 0), 2)).set(Timer::Resend);
+        let expected =
+            Effects::saved().sent_to_all([1, 2], prepare(ballot(4, 0), 2)).set(Timer::Resend);
         assert_eq!(starts(&mut bench, ballot(4, 0)), expected);
         assert_eq!(bench.state.durable.promised, ballot(4, 0));
         let phase = Preparing {
@@ -101,7 +102,7 @@ mod phase_1 {
         starts(&mut bench, ballot(1, 0));
         let list = votes([(0, vote(ballot(0, 1), say("a")))]);
         let chunk = Promise { last: false, ..whole_promise(ballot(1, 0), list) };
-        let expected = Effects::none().to(1, prepare(ballot(1, 0), 1));
+        let expected = Effects::none().sent(1, prepare(ballot(1, 0), 1));
         assert_eq!(promises(&mut bench, 1, chunk), expected);
         assert_eq!(preparing(&bench).expected, BTreeMap::from([(ReplicaId(1), Slot(1))]));
         assert_eq!(preparing(&bench).complete, ReplicaSet::of(ReplicaId(0)));
@@ -139,7 +140,7 @@ mod phase_1 {
         assert_eq!(promises(&mut bench, 1, nothing.clone()), Effects::none());
         // A third promise that is not whole does not complete the quorum of three.
         let part = Promise { next: Slot(7), last: false, ..nothing };
-        let expected = Effects::none().to(2, prepare(ballot(2, 0), 7));
+        let expected = Effects::none().sent(2, prepare(ballot(2, 0), 7));
         assert_eq!(promises(&mut bench, 2, part), expected);
         let complete: ReplicaSet = [ReplicaId(0), ReplicaId(1)].into_iter().collect();
         assert_eq!(preparing(&bench).complete, complete);
@@ -154,9 +155,9 @@ mod phase_1 {
         promises(&mut bench, 2, whole.clone());
         promises(&mut bench, 3, Promise { next: Slot(5), last: false, ..whole });
         let expected = Effects::none()
-            .to(1, prepare(ballot(1, 0), 1))
-            .to(3, prepare(ballot(1, 0), 5))
-            .to(4, prepare(ballot(1, 0), 1))
+            .sent(1, prepare(ballot(1, 0), 1))
+            .sent(3, prepare(ballot(1, 0), 5))
+            .sent(4, prepare(ballot(1, 0), 1))
             .set(Timer::Resend);
         assert_eq!(resends(&mut bench), expected);
     }
@@ -190,7 +191,7 @@ mod a_new_leader {
         let chunk = whole_promise(ballot(9, 0), vec![]);
         let (effects, leading, _) = leads(Bench::new(0, 3), chunk);
         let expected = Effects::none()
-            .to_all([1, 2], heartbeat(ballot(9, 0), 0))
+            .sent_to_all([1, 2], heartbeat(ballot(9, 0), 0))
             .set(Timer::Heartbeat)
             .set(Timer::Resend);
         assert_eq!(effects, expected);
@@ -210,8 +211,8 @@ mod a_new_leader {
         let list = votes([(0, vote(ballot(1, 1), say("a")))]);
         let (effects, leading, bench) = leads(Bench::new(0, 3), whole_promise(ballot(9, 0), list));
         let expected = Effects::saved()
-            .to_all([1, 2], accept(ballot(9, 0), 0, say("a"), 0))
-            .to_all([1, 2], heartbeat(ballot(9, 0), 0))
+            .sent_to_all([1, 2], accept(ballot(9, 0), 0, say("a"), 0))
+            .sent_to_all([1, 2], heartbeat(ballot(9, 0), 0))
             .set(Timer::Heartbeat)
             .set(Timer::Resend);
         assert_eq!(effects, expected);
@@ -293,10 +294,10 @@ mod a_new_leader {
         assert_eq!((leading.base, leading.next), (Slot(3), Slot(5)));
         // Slot 2 is below the base: its vote is not proposed, whatever it was.
         let expected = Effects::saved()
-            .to_all([1, 2], accept(ballot(9, 0), 3, Value::Noop, 1))
-            .to_all([1, 2], accept(ballot(9, 0), 4, say("e"), 1))
-            .to_all([1, 2], heartbeat(ballot(9, 0), 1))
-            .to_all([1, 2], fetch(1))
+            .sent_to_all([1, 2], accept(ballot(9, 0), 3, Value::Noop, 1))
+            .sent_to_all([1, 2], accept(ballot(9, 0), 4, say("e"), 1))
+            .sent_to_all([1, 2], heartbeat(ballot(9, 0), 1))
+            .sent_to_all([1, 2], fetch(1))
             .set(Timer::Heartbeat)
             .set(Timer::Resend);
         assert_eq!(effects, expected);
@@ -347,7 +348,7 @@ mod phase_2 {
     fn a_new_value_goes_to_the_next_slot_and_is_saved_before_it_is_sent() {
         let mut bench = Bench::new(0, 3).applied([say("a")]).leading(1, 1);
         queue(&mut bench, &["b"]);
-        let expected = Effects::saved().to_all([1, 2], accept(ballot(1, 0), 1, say("b"), 1));
+        let expected = Effects::saved().sent_to_all([1, 2], accept(ballot(1, 0), 1, say("b"), 1));
         assert_eq!(proposes_queued(&mut bench), expected);
         assert_eq!(bench.state.durable.votes[&Slot(1)], vote(ballot(1, 0), say("b")));
         assert_eq!(bench.leader().next, Slot(2));
@@ -358,7 +359,7 @@ mod phase_2 {
         let mut bench = Bench::new(0, 3).leading(1, 0).proposed(say("a"));
         let expected = Effects::none()
             .reported(unheard_of(0, "a"))
-            .to_all([1, 2], heartbeat(ballot(1, 0), 1))
+            .sent_to_all([1, 2], heartbeat(ballot(1, 0), 1))
             .set(Timer::Election);
         assert_eq!(votes_for(&mut bench, 2, ballot(1, 0), 0), expected);
         assert_eq!(bench.state.learner.applied_upto, Slot(1));
@@ -398,7 +399,7 @@ mod phase_2 {
         let expected = Effects::none()
             .reported(unheard_of(0, "a"))
             .reported(unheard_of(1, "b"))
-            .to_all([1, 2], heartbeat(ballot(1, 0), 2))
+            .sent_to_all([1, 2], heartbeat(ballot(1, 0), 2))
             .set(Timer::Election);
         assert_eq!(votes_for(&mut bench, 1, ballot(1, 0), 0), expected);
     }
@@ -409,7 +410,7 @@ mod phase_2 {
         let expected = Effects::none().reported(unheard_of(0, "a")).set(Timer::Election);
         assert_eq!(votes_for(&mut bench, 1, ballot(1, 0), 0), expected);
         queue(&mut bench, &["c"]);
-        let expected = Effects::saved().to_all([1, 2], accept(ballot(1, 0), 2, say("c"), 1));
+        let expected = Effects::saved().sent_to_all([1, 2], accept(ballot(1, 0), 2, say("c"), 1));
         assert_eq!(proposes_queued(&mut bench), expected);
     }
 
@@ -419,13 +420,13 @@ mod phase_2 {
         bench.tuning = Tuning { window_slots: 2, batch_commands_max: 1, ..Tuning::default() };
         queue(&mut bench, &["a", "b", "c"]);
         let expected = Effects::saved()
-            .to_all([1, 2], accept(ballot(1, 0), 0, say("a"), 0))
-            .to_all([1, 2], accept(ballot(1, 0), 1, say("b"), 0));
+            .sent_to_all([1, 2], accept(ballot(1, 0), 0, say("a"), 0))
+            .sent_to_all([1, 2], accept(ballot(1, 0), 1, say("b"), 0));
         assert_eq!(proposes_queued(&mut bench), expected);
         assert_eq!(bench.leader().intake.queue.len(), 1);
         let expected = Effects::saved()
             .reported(unheard_of(0, "a"))
-            .to_all([1, 2], accept(ballot(1, 0), 2, say("c"), 1))
+            .sent_to_all([1, 2], accept(ballot(1, 0), 2, say("c"), 1))
             .set(Timer::Election);
         assert_eq!(votes_for(&mut bench, 1, ballot(1, 0), 0), expected);
         assert!(bench.leader().intake.queue.is_empty());
@@ -440,8 +441,8 @@ mod phase_2 {
             .proposed(say("b"));
         votes_for(&mut bench, 3, ballot(1, 0), 2);
         let expected = Effects::none()
-            .to_all([1, 2, 3, 4], accept(ballot(1, 0), 1, say("a"), 1))
-            .to_all([1, 2, 4], accept(ballot(1, 0), 2, say("b"), 1))
+            .sent_to_all([1, 2, 3, 4], accept(ballot(1, 0), 1, say("a"), 1))
+            .sent_to_all([1, 2, 4], accept(ballot(1, 0), 2, say("b"), 1))
             .set(Timer::Resend);
         assert_eq!(resends(&mut bench), expected);
     }
@@ -449,7 +450,7 @@ mod phase_2 {
     #[test]
     fn the_time_out_fetches_again_what_is_below_the_base() {
         let mut bench = Bench::new(0, 3).applied([say("a")]).leading(1, 3);
-        let expected = Effects::none().to_all([1, 2], fetch(1)).set(Timer::Resend);
+        let expected = Effects::none().sent_to_all([1, 2], fetch(1)).set(Timer::Resend);
         assert_eq!(resends(&mut bench), expected);
     }
 
@@ -464,7 +465,8 @@ mod phase_2 {
     fn a_leader_proposes_after_a_restored_log() {
         let storage = Storage::with_log([say("a"), say("b")], 9);
         let mut bench = Bench::restored(0, 3, storage);
-        let expected = Effects::saved().to_all([1, 2], prepare(ballot(1, 0), 2)).set(Timer::Resend);
+        let expected =
+            Effects::saved().sent_to_all([1, 2], prepare(ballot(1, 0), 2)).set(Timer::Resend);
         assert_eq!(starts(&mut bench, ballot(1, 0)), expected);
     }
 }
@@ -478,7 +480,7 @@ mod skipped_slots {
         let effects = bench.step(|_, state, _| on_skip_slot(state));
         assert_eq!((effects, bench.leader().next), (Effects::none(), Slot(5)));
         queue(&mut bench, &["a"]);
-        let expected = Effects::saved().to_all([1, 2], accept(ballot(1, 0), 5, say("a"), 0));
+        let expected = Effects::saved().sent_to_all([1, 2], accept(ballot(1, 0), 5, say("a"), 0));
         assert_eq!(proposes_queued(&mut bench), expected);
     }
 
@@ -494,8 +496,8 @@ mod skipped_slots {
         bench.tuning = Tuning { skip_slots, batch_commands_max: 1, ..Tuning::default() };
         queue(&mut bench, &["a", "b"]);
         let expected = Effects::saved()
-            .to_all([1, 2], accept(ballot(1, 0), 0, say("a"), 0))
-            .to_all([1, 2], accept(ballot(1, 0), 3, say("b"), 0));
+            .sent_to_all([1, 2], accept(ballot(1, 0), 0, say("a"), 0))
+            .sent_to_all([1, 2], accept(ballot(1, 0), 3, say("b"), 0));
         assert_eq!(proposes_queued(&mut bench), expected);
     }
 

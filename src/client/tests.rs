@@ -1,0 +1,392 @@
+//! The client's rules, each as the exact effects it wants.
+
+use super::*;
+use crate::testing::session as session_id;
+
+/// Two replicas, at nodes 0 and 1.
+fn client() -> Client {
+    Client {
+        user: User::new("ann"),
+        nonce: Nonce(7),
+        session: None,
+        script: Vec::new(),
+        replicas: vec![NodeId(0), NodeId(1)],
+        tuning: ClientTuning { window: 2, ..ClientTuning::default() },
+    }
+}
+
+fn ours() -> SessionId {
+    session_id(3, 0)
+}
+
+/// A client and its state, to be given events one at a time.
+struct Chat {
+    client: Client,
+    state: ClientState,
+}
+
+impl Chat {
+    /// Before the first answer.
+    fn opening() -> Chat {
+        Chat::started(client()).0
+    }
+
+    /// In a session that is open.
+    fn open() -> Chat {
+        Chat::started(Client { session: Some(ours()), ..client() }).0
+    }
+
+    /// A client after its start, and the timers that it wants.
+    fn started(client: Client) -> (Chat, Vec<(Timer, Range<Duration>)>) {
+        let mut out = Out::new();
+        let state = client.on_start(Id::from(9), &None, &mut out);
+        let timer = |wanted: &_| match wanted {
+            stateright::actor::Command::SetTimer(timer, delay) => (*timer, delay.clone()),
+            other => panic!("a start sets timers only: {other:?}"),
+        };
+        let timers = out.iter().map(timer).collect();
+        (Chat { client, state }, timers)
+    }
+
+    fn step(
+        &mut self,
+        handler: impl FnOnce(&Client, &mut Cow<'_, ClientState>, &mut Effects),
+    ) -> Effects {
+        let mut effects = Effects::none();
+        let mut state = Cow::Borrowed(&self.state);
+        handler(&self.client, &mut state, &mut effects);
+        self.state = state.into_owned();
+        effects
+    }
+
+    fn ignores(&mut self, handler: impl FnOnce(&Client, &mut Cow<'_, ClientState>, &mut Effects)) {
+        let effects = self.step(|client, state, fx| {
+            handler(client, state, fx);
+            assert!(matches!(state, Cow::Borrowed(_)), "the state is not touched");
+        });
+        assert_eq!(effects, Effects::none());
+    }
+
+    fn submits(&mut self, text: &str) -> Effects {
+        self.step(|client, state, fx| client.on_submit(state, Body::post(text), fx))
+    }
+
+    fn waits(&mut self) -> Effects {
+        self.step(|client, state, fx| client.on_retry_timeout(state, fx))
+    }
+
+    fn acknowledged(&mut self, seq: u64) -> Effects {
+        let slot = Slot(10 + seq);
+        self.step(|client, state, fx| client.on_acknowledged(state, ours(), Seq(seq), slot, fx))
+    }
+
+    fn redirected(&mut self, leader: u64) -> Effects {
+        self.step(|client, state, fx| client.on_redirect(state, NodeId(leader), fx))
+    }
+
+    fn expired(&mut self) -> Effects {
+        self.step(|client, state, fx| client.on_session_expired(state, ours(), fx))
+    }
+}
+
+/// The request of this number, as it is sent.
+fn request(seq: u64, acked_below: u64, text: &str) -> Message {
+    let (seq, acked_below, body) = (Seq(seq), Seq(acked_below), Body::post(text));
+    let operation = Operation::InSession { session: ours(), seq, acked_below, body };
+    Message::Request(Command { stamp: Timestamp(0), user: User::new("ann"), operation })
+}
+
+fn opening() -> Message {
+    Message::Request(crate::testing::open("ann", 7))
+}
+
+fn confirmed(seq: u64) -> Message {
+    Message::Confirmed { seq: Seq(seq), slot: Slot(10 + seq) }
+}
+
+impl Effects {
+    /// Then the client's timer, at its retry interval doubled so often.
+    fn retry(mut self, doublings: u32) -> Effects {
+        let delay = ClientTuning::default().retry_interval * 2_u32.pow(doublings);
+        self.set_timer(Timer::Retry, delay..delay * 2);
+        self
+    }
+}
+
+mod opening {
+    use super::*;
+
+    #[test]
+    fn a_client_that_starts_will_soon_ask_for_a_session() {
+        let soon = Duration::ZERO..ClientTuning::default().redirect_delay;
+        let (mut chat, timers) = Chat::started(client());
+        assert_eq!(timers, [(Timer::Retry, soon)]);
+        let expected = Effects::none().sent(1, super::opening()).retry(1);
+        assert_eq!(chat.waits(), expected);
+    }
+
+    #[test]
+    fn an_open_session_without_anything_to_say_needs_no_timer() {
+        assert_eq!(Chat::started(Client { session: Some(ours()), ..client() }).1, []);
+    }
+
+    #[test]
+    fn a_script_is_said_at_the_first_time_out() {
+        let script = vec![Body::post("a"), Body::post("b"), Body::post("c")];
+        let (mut chat, timers) =
+            Chat::started(Client { session: Some(ours()), script, ..client() });
+        assert_eq!(timers.len(), 1);
+        let expected =
+            Effects::none().sent(0, request(1, 1, "a")).sent(0, request(2, 1, "b")).retry(0);
+        assert_eq!(chat.waits(), expected);
+    }
+
+    #[test]
+    fn an_opened_session_is_reported_and_what_waits_is_sent() {
+        let mut chat = Chat::opening();
+        assert_eq!(chat.submits("a"), Effects::none(), "it has no session yet");
+        let effects =
+            chat.step(|client, state, fx| client.on_session_opened(state, Nonce(7), ours(), fx));
+        let expected = Effects::none()
+            .reported(Message::Opened { session: ours() })
+            .sent(0, request(1, 1, "a"))
+            .retry(0);
+        assert_eq!(effects, expected);
+        assert_eq!(chat.state.phase, ClientPhase::Open(ours()));
+    }
+
+    #[test]
+    fn a_session_opened_for_another_nonce_or_for_the_second_time_is_ignored() {
+        let mut chat = Chat::opening();
+        chat.ignores(|client, state, fx| client.on_session_opened(state, Nonce(8), ours(), fx));
+        let mut chat = Chat::open();
+        let other = session_id(4, 0);
+        chat.ignores(|client, state, fx| client.on_session_opened(state, Nonce(7), other, fx));
+    }
+}
+
+mod sending {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_numbered_from_one_and_sent_at_once() {
+        let mut chat = Chat::open();
+        assert_eq!(chat.submits("a"), Effects::none().sent(0, request(1, 1, "a")).retry(0));
+        assert_eq!(chat.submits("b"), Effects::none().sent(0, request(2, 1, "b")));
+    }
+
+    #[test]
+    fn at_most_a_window_of_requests_is_unacknowledged() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.submits("b");
+        assert_eq!(chat.submits("c"), Effects::none());
+        assert_eq!(chat.state.waiting, [Body::post("c")]);
+        // The first number that has no acknowledgement is 2 now.
+        let expected = Effects::none().reported(confirmed(1)).sent(0, request(3, 2, "c")).retry(0);
+        assert_eq!(chat.acknowledged(1), expected);
+    }
+
+    #[test]
+    fn a_bound_first_sent_along_is_frozen() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.submits("b");
+        chat.acknowledged(1);
+        // Number 2 is sent again as it was sent first, though number 1 is acknowledged now.
+        let expected = Effects::none().sent(0, request(2, 1, "b")).retry(0);
+        assert_eq!(chat.waits(), expected);
+    }
+
+    #[test]
+    fn acknowledgements_out_of_order_do_not_raise_the_bound_over_a_gap() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.submits("b");
+        chat.submits("c");
+        let expected = Effects::none().reported(confirmed(2)).sent(0, request(3, 1, "c")).retry(0);
+        assert_eq!(chat.acknowledged(2), expected);
+    }
+
+    #[test]
+    fn a_retry_sends_everything_unanswered_unchanged_and_in_order() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.submits("b");
+        let expected =
+            Effects::none().sent(1, request(1, 1, "a")).sent(1, request(2, 1, "b")).retry(1);
+        assert_eq!(chat.waits(), expected);
+    }
+
+    #[test]
+    fn the_last_acknowledgement_stops_the_timer() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        let expected = Effects::none().reported(confirmed(1)).cancelled(Timer::Retry);
+        assert_eq!(chat.acknowledged(1), expected);
+        assert!(chat.state.is_idle());
+    }
+
+    #[test]
+    fn an_acknowledgement_is_reported_once_and_only_of_one_s_own_session() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        let (of, other) = (ours(), session_id(9, 9));
+        chat.ignores(|client, state, fx| {
+            client.on_acknowledged(state, other, Seq(1), Slot(5), fx);
+        });
+        chat.acknowledged(1);
+        chat.ignores(|client, state, fx| client.on_acknowledged(state, of, Seq(1), Slot(5), fx));
+    }
+}
+
+mod the_replica_asked {
+    use super::*;
+
+    /// The target, whether it is hopeful, and the doublings of the retry time.
+    fn manner(chat: &Chat) -> (usize, bool, u8) {
+        (chat.state.target, chat.state.hopeful, chat.state.backoff)
+    }
+
+    #[test]
+    fn changes_with_every_time_out_and_the_time_doubles_up_to_a_limit() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        for (target, doublings) in [(1, 1), (0, 2), (1, 3), (0, 4), (1, 4), (0, 4)] {
+            let expected = Effects::none().sent(target, request(1, 1, "a")).retry(doublings);
+            assert_eq!(chat.waits(), expected);
+        }
+    }
+
+    #[test]
+    fn is_asked_once_more_if_it_has_answered_before() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.waits();
+        chat.submits("b");
+        chat.acknowledged(1);
+        assert_eq!(manner(&chat), (1, true, 0));
+        assert_eq!(chat.waits(), Effects::none().sent(1, request(2, 1, "b")).retry(0));
+        assert_eq!(manner(&chat), (1, false, 0));
+        assert_eq!(chat.waits(), Effects::none().sent(0, request(2, 1, "b")).retry(1));
+    }
+
+    #[test]
+    fn is_the_one_that_is_said_to_lead_after_a_short_while() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        let mut expected = Effects::none();
+        let delay = ClientTuning::default().redirect_delay;
+        expected.set_timer(Timer::Retry, delay..delay * 2);
+        assert_eq!(chat.redirected(1), expected);
+        assert_eq!(manner(&chat), (1, true, 0));
+        assert_eq!(chat.waits(), Effects::none().sent(1, request(1, 1, "a")).retry(0));
+    }
+
+    #[test]
+    fn does_not_change_when_it_is_itself_said_to_lead_or_an_unknown_one_is() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        for leader in [0, 5] {
+            chat.ignores(|client, state, fx| client.on_redirect(state, NodeId(leader), fx));
+        }
+    }
+
+    #[test]
+    fn does_not_change_while_nothing_is_unanswered() {
+        Chat::open().ignores(|client, state, fx| client.on_redirect(state, NodeId(1), fx));
+    }
+
+    #[test]
+    fn changes_while_the_session_is_being_opened() {
+        let mut chat = Chat::opening();
+        chat.redirected(1);
+        assert_eq!(chat.waits(), Effects::none().sent(1, super::opening()).retry(0));
+    }
+
+    #[test]
+    fn stays_where_there_is_only_one_and_the_time_still_doubles() {
+        let mut chat = Chat::open();
+        chat.client.replicas.truncate(1);
+        chat.submits("a");
+        chat.submits("b");
+        chat.acknowledged(1);
+        assert_eq!(manner(&chat), (0, false, 0), "hope is kept only where there are others");
+        chat.waits();
+        assert_eq!(manner(&chat), (0, false, 1));
+    }
+
+    #[test]
+    fn is_asked_again_later_when_it_is_busy() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        let before = chat.state.clone();
+        let mut out = Out::new();
+        let mut state = Cow::Borrowed(&chat.state);
+        chat.client.on_msg(Id::from(9), &mut state, Id::from(0), Message::Busy, &mut out);
+        assert_eq!((out.len(), &*state), (0, &before));
+    }
+}
+
+mod an_expired_session {
+    use super::*;
+
+    #[test]
+    fn ends_with_the_unacknowledged_reported_as_unknown() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.submits("b");
+        chat.submits("c");
+        let unknown = Message::OutcomeUnknown { first: Seq(1), count: 2 };
+        let expected = Effects::none().reported(unknown).cancelled(Timer::Retry);
+        assert_eq!(chat.expired(), expected);
+        assert_eq!(chat.state.phase, ClientPhase::Expired);
+    }
+
+    #[test]
+    fn of_which_all_was_acknowledged_leaves_nothing_unknown() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.acknowledged(1);
+        let unknown = Message::OutcomeUnknown { first: Seq(2), count: 0 };
+        let expected = Effects::none().reported(unknown).cancelled(Timer::Retry);
+        assert_eq!(chat.expired(), expected);
+    }
+
+    #[test]
+    fn never_sends_anything_again() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.expired();
+        assert_eq!(chat.waits(), Effects::none().cancelled(Timer::Retry));
+        chat.ignores(|client, state, fx| client.on_redirect(state, NodeId(1), fx));
+        chat.ignores(|client, state, fx| {
+            client.on_acknowledged(state, ours(), Seq(1), Slot(5), fx);
+        });
+        assert_eq!(chat.submits("b"), Effects::none().cancelled(Timer::Retry));
+    }
+
+    #[test]
+    fn of_another_client_or_a_second_time_is_ignored() {
+        let other = session_id(9, 9);
+        Chat::open().ignores(|client, state, fx| client.on_session_expired(state, other, fx));
+        let mut chat = Chat::open();
+        chat.expired();
+        chat.ignores(|client, state, fx| client.on_session_expired(state, ours(), fx));
+        let mut chat = Chat::opening();
+        chat.ignores(|client, state, fx| client.on_session_expired(state, ours(), fx));
+    }
+}
+
+#[test]
+fn only_its_own_driver_may_submit() {
+    let chat = Chat::open();
+    let submit = Message::Submit(Body::post("a"));
+    for (sender, sends) in [(NodeId(0), 0), (NodeId::LOCAL, 1)] {
+        let mut out = Out::new();
+        let mut state = Cow::Borrowed(&chat.state);
+        let sender = Id::from(sender.0 as usize);
+        chat.client.on_msg(Id::from(9), &mut state, sender, submit.clone(), &mut out);
+        assert_eq!(state.unacknowledged.len(), sends);
+    }
+}

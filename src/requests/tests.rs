@@ -1,0 +1,342 @@
+//! What clients are answered, each rule as the exact effects it wants.
+
+use super::*;
+use crate::effects::Timer;
+use crate::learner;
+use crate::testing::*;
+use crate::types::{Body, ReplicaId, Vote};
+
+fn asks(bench: &mut Bench, client: NodeId, command: Command) -> Effects {
+    bench.step(|at, state, fx| on_request(at, state, client, command, fx))
+}
+
+fn is_answered(bench: &mut Bench, client: NodeId, command: Command) -> Effects {
+    bench.step_untouched(|at, state, fx| on_request(at, state, client, command, fx))
+}
+
+fn decides(bench: &mut Bench, slot: u64, value: Value) -> Effects {
+    bench.step(|at, state, fx| learner::decide(at, state.to_mut(), vec![(Slot(slot), value)], fx))
+}
+
+/// Leads in ballot b1.r0 from slot 1 on; slot 0 has opened Ann's session `s0.0`.
+fn leader() -> Bench {
+    Bench::new(0, 3).applied([one(open("ann", 7))]).leading(1, 1)
+}
+
+/// Ann's message of this number.
+fn ann(seq: u64) -> Command {
+    post("ann", session(0, 0), seq, "hi")
+}
+
+/// What proposing this value sends, of a leader whose bound is 1.
+fn proposal(slot: u64, value: Value) -> Effects {
+    Effects::saved().sent_to_all([1, 2], accept(ballot(1, 0), slot, value, 1))
+}
+
+fn opened(nonce: u64, session: SessionId) -> Message {
+    Message::SessionOpened { nonce: Nonce(nonce), session }
+}
+
+mod admission {
+    use super::*;
+
+    #[test]
+    fn a_leader_puts_the_next_number_of_a_session_into_the_log() {
+        let mut bench = leader();
+        assert_eq!(asks(&mut bench, ANN, ann(1)), proposal(1, one(ann(1))));
+        let flow = Flow { proposed: Seq(1), client: ANN };
+        assert_eq!(bench.leader().intake.flows, BTreeMap::from([(session(0, 0), flow)]));
+    }
+
+    #[test]
+    fn a_number_may_follow_one_that_is_still_in_flight() {
+        let mut bench = leader();
+        asks(&mut bench, ANN, ann(1));
+        assert_eq!(asks(&mut bench, ANN, ann(2)), proposal(2, one(ann(2))));
+    }
+
+    #[test]
+    fn a_gap_in_a_session_s_numbers_is_not_put_into_the_log() {
+        assert_eq!(is_answered(&mut leader(), ANN, ann(2)), Effects::none());
+    }
+
+    #[test]
+    fn a_number_in_flight_is_put_into_the_log_once() {
+        let mut bench = leader();
+        asks(&mut bench, ANN, ann(1));
+        assert_eq!(is_answered(&mut bench, ANN, ann(1)), Effects::none());
+    }
+
+    #[test]
+    fn a_client_that_moved_is_answered_where_it_asked_last() {
+        let mut bench = leader();
+        asks(&mut bench, ANN, ann(1));
+        assert_eq!(asks(&mut bench, BOB, ann(1)), Effects::none());
+        let answer = (BOB, acknowledged(session(0, 0), 1, 1));
+        assert_eq!(decides(&mut bench, 1, one(ann(1))).sends[0], answer);
+
+        asks(&mut bench, ANN, open("cy", 9));
+        assert_eq!(asks(&mut bench, BOB, open("cy", 9)), Effects::none());
+        let answer = (BOB, opened(9, session(2, 0)));
+        assert_eq!(decides(&mut bench, 2, one(open("cy", 9))).sends[0], answer);
+    }
+
+    #[test]
+    fn an_opening_in_flight_is_put_into_the_log_once() {
+        let mut bench = leader();
+        let opening = open("bob", 8);
+        assert_eq!(asks(&mut bench, BOB, opening.clone()), proposal(1, one(opening.clone())));
+        assert_eq!(is_answered(&mut bench, BOB, opening), Effects::none());
+    }
+
+    #[test]
+    fn another_user_s_session_is_not_served() {
+        let theirs = post("bob", session(0, 0), 1, "hi");
+        assert_eq!(is_answered(&mut leader(), BOB, theirs), Effects::none());
+    }
+
+    #[test]
+    fn a_session_that_this_leader_has_not_learned_of_is_not_served_nor_expired() {
+        let theirs = post("bob", session(1, 0), 1, "hi");
+        assert_eq!(is_answered(&mut leader(), BOB, theirs), Effects::none());
+    }
+
+    #[test]
+    fn a_full_queue_answers_busy_and_keeps_what_it_has() {
+        let mut bench = leader();
+        bench.tuning.window_slots = 0;
+        bench.tuning.queue_commands_max = 1;
+        assert_eq!(asks(&mut bench, ANN, ann(1)), Effects::none());
+        assert_eq!(is_answered(&mut bench, ANN, ann(2)), busy(ANN));
+        assert_eq!(is_answered(&mut bench, BOB, open("bob", 8)), busy(BOB));
+        // What waits in the queue is no news, however full it is.
+        assert_eq!(is_answered(&mut bench, ANN, ann(1)), Effects::none());
+        assert_eq!(bench.leader().intake.queue, [ann(1)]);
+    }
+
+    fn busy(client: NodeId) -> Effects {
+        Effects::none().sent_to(client, Message::Busy)
+    }
+}
+
+mod redirection {
+    use super::*;
+
+    #[test]
+    fn a_follower_names_the_replica_that_leads() {
+        let mut bench = Bench::new(0, 3).promised(ballot(4, 2));
+        let redirect = Message::Redirect { leader: ReplicaId(2) };
+        let expected = Effects::none().sent_to(ANN, redirect);
+        assert_eq!(is_answered(&mut bench, ANN, open("ann", 7)), expected);
+    }
+
+    #[test]
+    fn a_replica_that_knows_of_no_leader_says_nothing() {
+        assert_eq!(is_answered(&mut Bench::new(0, 3), ANN, open("ann", 7)), Effects::none());
+    }
+
+    #[test]
+    fn one_that_promised_its_own_ballot_and_does_not_lead_says_nothing() {
+        let mut bench = Bench::new(0, 3).promised(ballot(4, 0));
+        assert_eq!(is_answered(&mut bench, ANN, open("ann", 7)), Effects::none());
+    }
+}
+
+mod answers_from_the_session_table {
+    use super::*;
+
+    #[test]
+    fn an_applied_command_is_acknowledged_again_by_any_replica() {
+        let log = [one(open("ann", 7)), one(ann(1))];
+        let again = Effects::none().sent_to(ANN, acknowledged(session(0, 0), 1, 1));
+        let mut follower = Bench::new(0, 3).promised(ballot(1, 1)).applied(log.clone());
+        assert_eq!(is_answered(&mut follower, ANN, ann(1)), again);
+        let mut leader = Bench::new(0, 3).applied(log).leading(1, 2);
+        assert_eq!(is_answered(&mut leader, ANN, ann(1)), again);
+    }
+
+    #[test]
+    fn an_acknowledgement_that_the_client_has_is_forgotten() {
+        let operation = Operation::InSession {
+            session: session(0, 0),
+            seq: Seq(2),
+            acked_below: Seq(2),
+            body: Body::Sync,
+        };
+        let second = Command { operation, ..ann(1) };
+        let log = [one(open("ann", 7)), one(ann(1)), one(second.clone())];
+        let mut bench = Bench::new(0, 3).applied(log).leading(1, 3);
+        assert_eq!(is_answered(&mut bench, ANN, ann(1)), Effects::none());
+        let again = Effects::none().sent_to(ANN, acknowledged(session(0, 0), 2, 2));
+        assert_eq!(is_answered(&mut bench, ANN, second), again);
+    }
+
+    #[test]
+    fn a_nonce_finds_the_session_that_it_opened() {
+        let again = Effects::none().sent_to(BOB, opened(7, session(0, 0)));
+        assert_eq!(is_answered(&mut leader(), BOB, open("ann", 7)), again);
+    }
+
+    #[test]
+    fn the_same_nonce_of_another_user_opens_another_session() {
+        let opening = open("bob", 7);
+        assert_eq!(asks(&mut leader(), BOB, opening.clone()), proposal(1, one(opening)));
+    }
+
+    #[test]
+    fn an_evicted_session_has_expired_at_every_replica() {
+        let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
+        bench.tuning.sessions_max = 1;
+        let mut bench = bench.applied([one(open("ann", 7)), one(open("bob", 8))]);
+        let expired = Message::SessionExpired { session: session(0, 0) };
+        let expected = Effects::none().sent_to(ANN, expired);
+        assert_eq!(is_answered(&mut bench, ANN, ann(1)), expected);
+    }
+}
+
+mod answers_at_the_slot {
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_names_the_slot_and_comes_only_when_the_command_is_applied() {
+        let mut bench = leader();
+        asks(&mut bench, ANN, ann(1));
+        asks(&mut bench, ANN, ann(2));
+        // Slot 2 is decided before slot 1: nothing is applied, and nobody is answered.
+        assert_eq!(decides(&mut bench, 2, one(ann(2))), Effects::none());
+        let expected = Effects::none()
+            .sent_to(ANN, acknowledged(session(0, 0), 1, 1))
+            .reported(applied(1, one(ann(1)), vec![Outcome::Applied]))
+            .sent_to(ANN, acknowledged(session(0, 0), 2, 2))
+            .reported(applied(2, one(ann(2)), vec![Outcome::Applied]))
+            .set(Timer::Election);
+        assert_eq!(decides(&mut bench, 1, one(ann(1))), expected);
+    }
+
+    #[test]
+    fn an_opened_session_is_named_and_its_place_forgotten() {
+        let mut bench = leader();
+        asks(&mut bench, BOB, open("bob", 8));
+        let effects = decides(&mut bench, 1, one(open("bob", 8)));
+        assert_eq!(effects.sends[0], (BOB, opened(8, session(1, 0))));
+        assert!(bench.leader().intake.openings.is_empty());
+    }
+
+    #[test]
+    fn an_opening_that_was_applied_before_names_the_first_session() {
+        let mut bench = leader();
+        bench.leader_mut().intake.openings.insert((User::new("ann"), Nonce(7)), ANN);
+        let effects = decides(&mut bench, 1, one(open("ann", 7)));
+        let expected = Effects::none()
+            .sent_to(ANN, opened(7, session(0, 0)))
+            .reported(applied(1, one(open("ann", 7)), vec![Outcome::OpenedBefore(session(0, 0))]))
+            .set(Timer::Election);
+        assert_eq!(effects, expected);
+    }
+
+    #[test]
+    fn a_duplicate_is_suppressed_and_not_acknowledged_at_its_second_slot() {
+        let mut bench = leader();
+        asks(&mut bench, ANN, ann(1));
+        decides(&mut bench, 1, one(ann(1)));
+        let duplicate = Outcome::Duplicate(Some(Slot(1)));
+        let expected =
+            Effects::none().reported(applied(2, one(ann(1)), vec![duplicate])).set(Timer::Election);
+        assert_eq!(decides(&mut bench, 2, one(ann(1))), expected);
+    }
+
+    #[test]
+    fn a_session_evicted_before_its_command_is_applied_has_expired() {
+        let mut bench = leader();
+        bench.tuning.sessions_max = 1;
+        asks(&mut bench, ANN, ann(1));
+        let eviction = decides(&mut bench, 1, one(open("bob", 8)));
+        assert_eq!(eviction.sends.len(), 1, "only the driver hears of it: {eviction:?}");
+        let expired = Message::SessionExpired { session: session(0, 0) };
+        let no_session = vec![Outcome::NoSession];
+        let expected = Effects::none()
+            .sent_to(ANN, expired)
+            .reported(applied(2, one(ann(1)), no_session))
+            .set(Timer::Election);
+        assert_eq!(decides(&mut bench, 2, one(ann(1))), expected);
+        assert!(bench.leader().intake.flows.is_empty());
+    }
+
+    #[test]
+    fn whom_to_answer_is_forgotten_before_there_are_more_of_them_than_sessions() {
+        let mut bench = leader();
+        bench.tuning.sessions_max = 1;
+        asks(&mut bench, ANN, ann(1));
+        decides(&mut bench, 1, one(open("bob", 8)));
+        asks(&mut bench, BOB, post("bob", session(1, 0), 1, "hi"));
+        assert_eq!(bench.leader().intake.flows.len(), 2);
+        decides(&mut bench, 2, Value::Noop);
+        let left: Vec<_> = bench.leader().intake.flows.keys().collect();
+        assert_eq!(left, [&session(1, 0)]);
+    }
+
+    #[test]
+    fn a_follower_answers_nobody() {
+        let mut bench = Bench::new(0, 3).applied([one(open("ann", 7))]);
+        let expected = Effects::none().reported(applied(1, one(ann(1)), vec![Outcome::Applied]));
+        assert_eq!(decides(&mut bench, 1, one(ann(1))), expected);
+    }
+}
+
+mod batches {
+    use super::*;
+
+    fn next_value(texts: &[&str], tuning: &Tuning) -> (Option<Value>, usize) {
+        let command = |text: &&str| post("ann", session(0, 0), 1, text);
+        let mut intake = Intake { queue: texts.iter().map(command).collect(), ..Intake::default() };
+        (intake.next_value(tuning), intake.queue.len())
+    }
+
+    fn batch(texts: &[&str]) -> Option<Value> {
+        Some(Value::batch(texts.iter().map(|text| post("ann", session(0, 0), 1, text))))
+    }
+
+    #[test]
+    fn an_empty_queue_makes_none() {
+        assert_eq!(next_value(&[], &Tuning::default()), (None, 0));
+    }
+
+    #[test]
+    fn all_that_wait_go_into_one_slot() {
+        let all = next_value(&["a", "b", "c"], &Tuning::default());
+        assert_eq!(all, (batch(&["a", "b", "c"]), 0));
+    }
+
+    #[test]
+    fn a_batch_is_cut_by_the_number_of_its_commands() {
+        let tuning = Tuning { batch_commands_max: 2, ..Tuning::default() };
+        assert_eq!(next_value(&["a", "b", "c"], &tuning), (batch(&["a", "b"]), 1));
+    }
+
+    #[test]
+    fn a_batch_is_cut_by_its_bytes_and_a_command_too_large_goes_alone() {
+        let bytes = post("ann", session(0, 0), 1, "a").size_bytes();
+        let cut = |batch_bytes_max| {
+            let tuning = Tuning { batch_bytes_max, ..Tuning::default() };
+            next_value(&["a", "b", "c"], &tuning)
+        };
+        assert_eq!(cut(3 * bytes), (batch(&["a", "b", "c"]), 0));
+        assert_eq!(cut(3 * bytes - 1), (batch(&["a", "b"]), 1));
+        assert_eq!(cut(1), (batch(&["a"]), 2));
+    }
+
+    #[test]
+    fn commands_that_arrive_while_the_window_is_full_share_a_slot() {
+        let mut bench = leader();
+        bench.tuning.window_slots = 1;
+        asks(&mut bench, ANN, ann(1));
+        assert_eq!(asks(&mut bench, ANN, ann(2)), Effects::none());
+        assert_eq!(asks(&mut bench, BOB, open("bob", 8)), Effects::none());
+        bench.step(|at, state, fx| {
+            proposer::on_accepted(at, state, ReplicaId(1), ballot(1, 0), Slot(1), fx);
+        });
+        let both = Value::batch([ann(2), open("bob", 8)]);
+        let vote = Vote { ballot: ballot(1, 0), value: both };
+        assert_eq!(bench.state.durable.votes[&Slot(2)], vote);
+    }
+}
