@@ -16,6 +16,7 @@ pub mod node;
 pub mod paxos;
 pub mod permanence;
 pub mod properties;
+pub mod refinement;
 pub mod run;
 pub mod seen;
 pub mod silent;
