@@ -155,6 +155,16 @@ impl ReplicaGhost {
                     ghost.promised = ghost.promised.max(vote.ballot);
                 }
             }
+            // A vote may be cast and compacted away in one step: what it was for is in the request.
+            if let Event::Deliver { msg: Message::Accept { ballot, slot, value, .. }, .. } =
+                &step.event
+            {
+                let (ballot, slot) = (*ballot, *slot);
+                if step.sends.iter().any(|(_, m)| *m == Message::Accepted { ballot, slot }) {
+                    ghost.votes.insert((slot, ballot), value.clone());
+                    ghost.promised = ghost.promised.max(ballot);
+                }
+            }
             ghost.promised = ghost.promised.max(state.durable.promised);
         }
         for report in step.reports {

@@ -47,7 +47,7 @@ fn leadership() -> Vec<Entry> {
             "rivals",
             "3 ballots, and rival commands that reach the same slot",
             rivals(3).ballots(&[(1, 0), (1, 1), (2, 2)]),
-            0,
+            478_271,
         )
         .reaches(&[
             "a leader is elected",
@@ -60,14 +60,14 @@ fn leadership() -> Vec<Entry> {
             "five",
             "5 replicas (f = 2), 2 ballots",
             Config::new(5).client("ann", 1, 0).ballots(&[(1, 0), (1, 1)]),
-            0,
+            482_568,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"]),
         quick(
             "four",
             "4 replicas: half of them are no quorum",
             rivals(4).ballots(&[(1, 0), (1, 1)]),
-            0,
+            167_964,
         )
         .reaches(&["two leaders' ballots get votes"]),
         quick(
@@ -77,7 +77,7 @@ fn leadership() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.pre_vote = true),
-            0,
+            534_711,
         )
         .reaches(&[
             "a pre-vote is granted",
@@ -92,7 +92,7 @@ fn leadership() -> Vec<Entry> {
                 .last_client(|client| client.window = 2)
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.window_slots = 2),
-            0,
+            1_314_020,
         )
         .reaches(&["two slots are in flight", "a new leader adopts an old value"]),
         quick(
@@ -106,7 +106,7 @@ fn leadership() -> Vec<Entry> {
                     tuning.window_slots = 2;
                     tuning.chunk_entries_max = 1;
                 }),
-            0,
+            1_092_150,
         )
         .reaches(&["a promise comes in chunks", "a follower catches up by fetching"]),
         quick(
@@ -117,7 +117,7 @@ fn leadership() -> Vec<Entry> {
                 (1, 1),
                 (2, 1),
             ]),
-            0,
+            111_972,
         )
         .reaches(&[
             "a slot is skipped",
@@ -130,7 +130,7 @@ fn leadership() -> Vec<Entry> {
             Config { inputs: vec![(0, Message::SkipSlot)], ..Config::new(3) }
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0), (1, 1), (2, 1)]),
-            0,
+            122_452,
         )
         .reaches(&["a new leader closes a gap with a Noop", "a Noop is chosen"]),
     ]
@@ -146,7 +146,7 @@ fn clients() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .last_client(|client| client.asks = vec![0, 1])
                 .ballots(&[(1, 0), (1, 1), (2, 1)]),
-            0,
+            245_738,
         )
         .reaches(&[
             "a duplicate is suppressed",
@@ -157,7 +157,7 @@ fn clients() -> Vec<Entry> {
             "real-time",
             "a client asks after another's acknowledgement",
             Config::new(3).client("ann", 1, 0).client("bob", 1, 0).ballots(&[(1, 0), (1, 1)]),
-            0,
+            21_778,
         )
         .reaches(&["a client asks after another's acknowledgement", "everything is delivered"]),
         quick(
@@ -167,7 +167,7 @@ fn clients() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0), (1, 1)]),
-            0,
+            4_168,
         )
         .reaches(&["a session is opened through the log", "everything is delivered"]),
         quick(
@@ -184,7 +184,7 @@ fn clients() -> Vec<Entry> {
                     tuning.batch_commands_max = 2;
                     tuning.queue_commands_max = 2;
                 }),
-            0,
+            376_482,
         )
         .reaches(&["a batch of two commands is chosen"]),
         quick(
@@ -197,7 +197,7 @@ fn clients() -> Vec<Entry> {
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.queue_commands_max = 1),
-            0,
+            450_368,
         )
         .reaches(&["a client is told that the leader is busy"]),
         quick(
@@ -208,7 +208,7 @@ fn clients() -> Vec<Entry> {
                 .client("bob", 1, 0)
                 .last_client(|client| client.syncs = true)
                 .ballots(&[(1, 0), (1, 1), (2, 1)]),
-            0,
+            811_645,
         )
         .reaches(&["a client asks after another's acknowledgement"]),
         quick(
@@ -220,14 +220,14 @@ fn clients() -> Vec<Entry> {
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.sessions_max = 1),
-            0,
+            7_178,
         )
         .reaches(&["a session is evicted"]),
         quick(
             "reader",
             "a reader follows the log at a replica that may lag",
             Config { reader: Some(1), ..Config::new(3) }.client("ann", 1, 0).ballots(&[(1, 0)]),
-            0,
+            1_330,
         )
         .reaches(&["a follower catches up by fetching", "everything is delivered"]),
         quick(
@@ -237,7 +237,7 @@ fn clients() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0)]),
-            0,
+            16_308,
         )
         .reaches(&["everything is delivered"]),
     ]
@@ -250,7 +250,7 @@ fn faults() -> Vec<Entry> {
             "crash-recovery",
             "a replica crashes at any moment, and comes back with what it saved",
             rivals(3).ballots(&[(1, 0), (1, 1)]).crashes(&[0, 1, 2], 1, true),
-            0,
+            119_860,
         )
         .reaches(&["a replica recovers in the middle of phase 2", "everything is delivered"]),
         quick(
@@ -261,7 +261,7 @@ fn faults() -> Vec<Entry> {
                 .last_client(|client| client.asks = vec![0, 1])
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0, 1, 2], 1, false),
-            0,
+            2_663_791,
         )
         .reaches(&["everything is delivered with f replicas down", "a client is redirected"]),
         quick(
@@ -271,7 +271,7 @@ fn faults() -> Vec<Entry> {
                 .client("ann", 2, 0)
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            0,
+            66_431,
         )
         .reaches(&[
             "a snapshot is taken",
@@ -286,7 +286,7 @@ fn faults() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0, 1, 2], 1, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            0,
+            63_565,
         )
         .reaches(&["a snapshot is taken", "everything is delivered"]),
     ]
@@ -299,7 +299,7 @@ fn full() -> Vec<Entry> {
             "rivals-two-rounds",
             "a leader that comes back in a higher round, after another has led",
             rivals(3).ballots(&[(1, 0), (1, 1), (2, 0)]),
-            0,
+            2_128_564,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"])
         .full(),
@@ -307,7 +307,7 @@ fn full() -> Vec<Entry> {
             "rivals-crash",
             "3 ballots and rival commands, with a crash and a recovery",
             rivals(3).ballots(&[(1, 0), (1, 1), (2, 2)]).crashes(&[0, 1, 2], 1, true),
-            0,
+            10_320_641,
         )
         .reaches(&[
             "a candidate is told of two values for a slot",
@@ -323,7 +323,7 @@ fn full() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0, 1, 2], 1, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            0,
+            5_047_827,
         )
         .reaches(&["a duplicate is suppressed", "a snapshot is taken"])
         .full(),

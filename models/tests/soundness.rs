@@ -1,0 +1,270 @@
+//! Evidence that exploration is sound: true counts where stateright's own model miscounts, equality
+//! with an enumeration that keeps whole states, and the same local states under every reduction.
+
+mod naive;
+
+use naive::{Naive, Steps};
+use paxos_chat::effects::Timer;
+use paxos_chat::message::Message;
+use paxos_chat::types::{Ballot, ReplicaId};
+use paxos_chat_models::catalog::Config;
+use paxos_chat_models::compact::{CompactModel, Reductions};
+use paxos_chat_models::engine::{Options, bfs};
+use paxos_chat_models::node::{Node, NodeState};
+use paxos_chat_models::spec::{Kind, Local, PropertyName, Spec, Step};
+use stateright::actor::{Actor, Id, Out};
+use stateright::{Checker, Model};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+/// stateright's engine stops at once where nothing is asked.
+const NOTHING: [PropertyName; 1] = [PropertyName { name: "nothing is asked", kind: Kind::Always }];
+
+/// A specification that remembers and judges nothing.
+struct Bare {
+    ballots: BTreeSet<Ballot>,
+}
+
+impl Bare {
+    fn of(config: &Config) -> Bare {
+        let ballot = |(round, id): &(u32, u8)| Ballot { round: *round, replica: ReplicaId(*id) };
+        Bare { ballots: config.ballots.iter().map(ballot).collect() }
+    }
+}
+
+impl Spec<Node> for Bare {
+    type Ghost = ();
+    type History = ();
+    type View = ();
+    fn ghost(&self, _: usize) {}
+    fn history(&self) {}
+    fn remember(&self, _: &Step<'_, Node, ()>) {}
+    fn properties(&self) -> &[PropertyName] {
+        &NOTHING
+    }
+    fn view(&self, _: usize, _: &Local<Node, ()>) {}
+    fn within(&self, _: usize, state: &NodeState) -> bool {
+        naive::is_within(&self.ballots, state)
+    }
+    fn may_time_out(&self, actor: usize, _: &NodeState, timer: &Timer) -> bool {
+        naive::may_time_out(&self.ballots, actor, *timer)
+    }
+}
+
+fn compact(config: &Config) -> CompactModel<Node, Bare> {
+    CompactModel::new(config.nodes(config.genesis()), Bare::of(config)).with_faults(config.faults)
+}
+
+/// One leader, one message.
+fn smallest() -> Config {
+    Config::new(3).client("ann", 1, 0).ballots(&[(1, 0)])
+}
+
+/// Configurations that an enumeration of whole states can finish.
+fn small_configs() -> Vec<(&'static str, Config)> {
+    vec![
+        ("one leader", smallest()),
+        ("crash and recovery", smallest().crashes(&[0, 1, 2], 1, true)),
+        ("snapshots", smallest().tuned(|tuning| tuning.snapshot_slots = 1)),
+        ("crash for good", smallest().crashes(&[0, 1, 2], 1, false)),
+    ]
+}
+
+#[test]
+fn counts_are_those_of_an_enumeration_that_keeps_whole_states() {
+    for (name, config) in small_configs() {
+        let report = bfs(&compact(&config), &Options::default());
+        assert!(report.complete, "{name}");
+        let naive = Naive::explore(&config, Steps::Growing);
+        assert_eq!(report.unique_states, naive.unique_states, "{name}");
+    }
+}
+
+#[test]
+fn explicit_loss_reaches_the_same_local_states() {
+    let config = smallest();
+    let growing = Naive::explore(&config, Steps::Growing);
+    let losing = Naive::explore(&config, Steps::Losing);
+    assert!(losing.unique_states > growing.unique_states);
+    assert_eq!(losing.locals, growing.locals);
+}
+
+/// The local states that a model has met, as text.
+fn locals_of(model: &CompactModel<Node, Bare>) -> BTreeSet<(usize, String)> {
+    model.all_locals().map(|(actor, local)| (actor, format!("{local:?}"))).collect()
+}
+
+#[test]
+fn eager_sends_keep_the_reachable_local_states() {
+    let rivals = Config::new(3).client("ann", 1, 0).ballots(&[(1, 0), (1, 1)]);
+    for (name, config) in small_configs().into_iter().chain([("two leaders", rivals)]) {
+        let full = compact(&config);
+        let all = bfs(&full, &Options::default());
+        let eager = Reductions { eager_sends: true, stale_messages: false };
+        let reduced = compact(&config).with_reductions(eager);
+        let fewer = bfs(&reduced, &Options::default());
+        assert!(all.complete && fewer.complete, "{name}");
+        assert!(fewer.unique_states < all.unique_states, "{name}");
+        assert_eq!(locals_of(&reduced), locals_of(&full), "{name}");
+    }
+}
+
+#[test]
+fn reductions_keep_verdicts_and_reachable_local_states() {
+    let events = &["a leader is elected", "everything is delivered", "a Noop is chosen"];
+    for (name, config) in small_configs() {
+        let run = |reductions| {
+            let model = config.model(events, reductions);
+            let report = bfs(&model, &Options::default());
+            assert!(report.complete, "{name}");
+            let hits: Vec<bool> = report.discoveries.iter().map(Option::is_some).collect();
+            let locals: BTreeSet<(usize, String)> =
+                model.all_locals().map(|(actor, local)| (actor, format!("{local:?}"))).collect();
+            assert!(model.check_stale().is_ok(), "{name}");
+            (report.unique_states, hits, locals)
+        };
+        let (all, hits, locals) = run(Reductions::default());
+        let both = Reductions { eager_sends: true, stale_messages: true };
+        let (fewer, same_hits, same_locals) = run(both);
+        assert!(fewer < all, "{name}");
+        assert_eq!(same_hits, hits, "{name}");
+        assert_eq!(same_locals, locals, "{name}");
+    }
+}
+
+#[test]
+fn a_false_claim_of_staleness_makes_the_run_void() {
+    /// Claims that nothing a replica ignores will ever matter.
+    struct Rash(Bare);
+    impl Spec<Node> for Rash {
+        type Ghost = ();
+        type History = ();
+        type View = ();
+        fn ghost(&self, _: usize) {}
+        fn history(&self) {}
+        fn remember(&self, _: &Step<'_, Node, ()>) {}
+        fn properties(&self) -> &[PropertyName] {
+            &NOTHING
+        }
+        fn view(&self, _: usize, _: &Local<Node, ()>) {}
+        fn within(&self, actor: usize, state: &NodeState) -> bool {
+            self.0.within(actor, state)
+        }
+        fn may_time_out(&self, actor: usize, state: &NodeState, timer: &Timer) -> bool {
+            self.0.may_time_out(actor, state, timer)
+        }
+        fn is_stale(&self, _: usize, _: &NodeState, _: usize, _: &Message) -> bool {
+            true
+        }
+    }
+    let config = smallest();
+    let reductions = Reductions { eager_sends: true, stale_messages: true };
+    let model = CompactModel::new(config.nodes(config.genesis()), Rash(Bare::of(&config)))
+        .with_reductions(reductions);
+    bfs(&model, &Options::default());
+    let refuted = model.check_stale().expect_err("a request that a follower ignores matters later");
+    assert!(refuted.message.contains("receives"), "{}", refuted.message);
+}
+
+#[test]
+fn both_engines_count_alike() {
+    for (name, config) in small_configs() {
+        let ours = bfs(&compact(&config), &Options::default());
+        let theirs = compact(&config).checker().threads(2).spawn_bfs().join();
+        assert_eq!(ours.unique_states, theirs.unique_state_count() as u64, "{name}");
+        assert_eq!(ours.generated_states, theirs.state_count() as u64, "{name}");
+    }
+}
+
+#[test]
+fn counts_and_fingerprints_do_not_depend_on_threads() {
+    let config = smallest().crashes(&[0, 1, 2], 1, true);
+    let run = |threads| {
+        let model = compact(&config);
+        let report = bfs(&model, &Options { threads, ..Options::default() });
+        (report.unique_states, report.generated_states, report.by_depth)
+    };
+    let one = run(1);
+    for threads in [2, 3, 8] {
+        assert_eq!(run(threads), one, "{threads} threads");
+    }
+}
+
+/// An actor with one timer, which fires once.
+struct OneTimer;
+
+impl Actor for OneTimer {
+    type Msg = ();
+    type Timer = ();
+    type State = ();
+    type Storage = ();
+    type Random = ();
+    fn on_start(&self, _: Id, _: &Option<()>, out: &mut Out<Self>) {
+        out.set_timer((), std::time::Duration::ZERO..std::time::Duration::ZERO);
+    }
+}
+
+/// An actor that sends six messages to itself at its start, and collects what arrives.
+struct Collector;
+
+impl Actor for Collector {
+    type Msg = u8;
+    type Timer = ();
+    type State = BTreeSet<u8>;
+    type Storage = ();
+    type Random = ();
+    fn on_start(&self, id: Id, _: &Option<()>, out: &mut Out<Self>) -> BTreeSet<u8> {
+        (0..6).for_each(|message| out.send(id, message));
+        BTreeSet::new()
+    }
+    fn on_msg(&self, _: Id, state: &mut Cow<'_, BTreeSet<u8>>, _: Id, msg: u8, _: &mut Out<Self>) {
+        if !state.contains(&msg) {
+            state.to_mut().insert(msg);
+        }
+    }
+}
+
+/// As [`Bare`], for actors that are not ours.
+struct Anything;
+
+impl<A: Actor> Spec<A> for Anything {
+    type Ghost = ();
+    type History = ();
+    type View = ();
+    fn ghost(&self, _: usize) {}
+    fn history(&self) {}
+    fn remember(&self, _: &Step<'_, A, ()>) {}
+    fn properties(&self) -> &[PropertyName] {
+        &NOTHING
+    }
+    fn view(&self, _: usize, _: &Local<A, ()>) {}
+}
+
+#[test]
+fn actors_with_one_timer_each_have_all_their_states() {
+    for (actors, states) in [(2, 4), (4, 16)] {
+        let model = CompactModel::new((0..actors).map(|_| (OneTimer, None)).collect(), Anything);
+        assert_eq!(bfs(&model, &Options::default()).unique_states, states);
+        let theirs = model.checker().spawn_bfs().join();
+        assert_eq!(theirs.unique_state_count() as u64, states);
+    }
+}
+
+#[test]
+fn a_network_that_duplicates_adds_no_states() {
+    let model = CompactModel::new(vec![(Collector, None)], Anything);
+    assert_eq!(bfs(&model, &Options::default()).unique_states, 64);
+    assert_eq!(model.checker().spawn_bfs().join().unique_state_count(), 64);
+}
+
+#[test]
+fn cutting_a_handler_adds_nothing_to_crashing_after_it() {
+    // Every save of a handler comes before every send, so a crash within a handler leaves either
+    // the storage of before and none of its messages, or that of after and some of them. The first
+    // is a crash before the handler, the second a crash after it with messages undelivered.
+    let config = smallest().crashes(&[0, 1, 2], 1, true);
+    let whole = Naive::explore(&config, Steps::Growing);
+    let cut = Naive::explore(&config, Steps::Cut);
+    assert_eq!(cut.locals, whole.locals);
+    assert!(cut.unique_states > whole.unique_states);
+}
