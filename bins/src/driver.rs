@@ -4,6 +4,8 @@
 //! - *Nothing is sent before what it reveals is saved*: everything a turn wants to send waits
 //!   until the last save of that turn has returned. One save covers a burst (group commit): a
 //!   later save of the same actor includes the earlier ones.
+//! - *Reported before sent*: what a turn reports to its host, and what the storage makes of it, is
+//!   done before anything of that turn is sent.
 //! - *A failed save is the end*: nothing of its turn is sent, and the driver returns the error.
 //! - *Local stays local*: what an actor sends to [`NodeId::LOCAL`] goes to its host, and the host
 //!   decides which messages may come from, or leave for, a network.
@@ -71,7 +73,7 @@ pub trait Host<A: Actor> {
     /// Ends the driver.
     fn on_local(&mut self, message: A::Msg) -> io::Result<()>;
 
-    /// Everything that the turn wanted is done.
+    /// Everything that the turn reports was reported; what it sends leaves after this.
     ///
     /// # Errors
     /// Ends the driver.
@@ -300,23 +302,23 @@ where
         if delay.is_empty() { delay.start } else { self.world.rng.random_range(delay.clone()) }
     }
 
-    /// Saves first, and only then lets anything out.
+    /// Saves first, then reports to the host, and only then lets anything out.
     fn flush(&mut self) -> Result<(), DriverError> {
-        if let Some(storage) = self.to_save.take()
-            && let Err(error) = self.world.storage.save(storage)
-        {
-            self.to_send.clear();
-            return Err(DriverError::Storage(error));
+        let to_send = std::mem::take(&mut self.to_send);
+        if let Some(storage) = self.to_save.take() {
+            self.world.storage.save(storage).map_err(DriverError::Storage)?;
         }
-        for (to, message) in std::mem::take(&mut self.to_send) {
-            let to = NodeId(usize::from(to) as u64);
-            if to == NodeId::LOCAL {
-                self.host.on_local(message).map_err(DriverError::Host)?;
-            } else {
-                self.send(to, &message);
-            }
+        let is_local = |(to, _): &(Id, A::Msg)| usize::from(*to) == index(NodeId::LOCAL);
+        let (local, to_send): (Vec<_>, Vec<_>) = to_send.into_iter().partition(is_local);
+        for (_, message) in local {
+            self.host.on_local(message).map_err(DriverError::Host)?;
         }
-        self.host.on_turn_end().map_err(DriverError::Host)
+        self.host.on_turn_end().map_err(DriverError::Host)?;
+        self.world.storage.settle().map_err(DriverError::Storage)?;
+        for (to, message) in to_send {
+            self.send(NodeId(usize::from(to) as u64), &message);
+        }
+        Ok(())
     }
 
     /// Whatever cannot be sent is a lost message, which the protocol survives.

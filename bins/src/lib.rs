@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`driver`] | runs any actor: receive a burst, hand it over, persist, send |
 //! | [`network`], [`loss`], [`clock`], [`storage`] | what a driver needs of the world, as small traits |
+//! | [`disk`], [`journal`] | a replica's durable storage |
 //! | [`nodes`] | which address an actor's id stands for |
 //! | [`wire`] | datagrams |
 //! | [`config`] | `cluster.toml` |
@@ -26,8 +27,10 @@ pub mod client_host;
 pub mod clock;
 pub mod config;
 pub mod console;
+pub mod disk;
 pub mod driver;
 pub mod harness;
+pub mod journal;
 pub mod judge;
 pub mod loss;
 pub mod network;

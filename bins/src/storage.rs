@@ -20,6 +20,15 @@ pub trait Storage<S> {
     /// # Errors
     /// When it may not have been stored. The caller must not reveal the state, nor go on.
     fn save(&mut self, state: S) -> io::Result<()>;
+
+    /// Finishes what a save has begun: everything that the turn reports is with the host by now,
+    /// and nothing of it was sent.
+    ///
+    /// # Errors
+    /// As of [`Storage::save`].
+    fn settle(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Keeps the state in memory: it survives a driver, and not its process. Clones share the state.

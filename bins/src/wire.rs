@@ -42,6 +42,11 @@ impl ClusterId {
         id.copy_from_slice(&hash.as_bytes()[..8]);
         ClusterId(id)
     }
+
+    /// The id as it is stored.
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
 }
 
 impl Debug for ClusterId {

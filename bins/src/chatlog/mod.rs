@@ -24,17 +24,19 @@
 //! - *Chained*: each line's hash covers all lines before it, so that no line can be deleted,
 //!   doubled, moved or altered without every later hash disagreeing.
 //!
-//! **Absent**: syncing to disk.
+//! **Absent**: when a log is synced, which is its journal's matter.
 
 mod date;
 mod escape;
 mod line;
+mod writer;
+
+pub use writer::{LogFile, LogWriter, Position, Written};
 
 use crate::wire::ClusterId;
 use line::Line;
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{SessionId, Slot, Timestamp, Value};
-use std::io::{self, Write};
 
 /// A text within one line, quoted, with nothing in it that a terminal would act on.
 pub fn quoted(text: &str) -> String {
@@ -95,63 +97,14 @@ impl Chain {
         self.0.to_hex()[..16].to_owned()
     }
 
+    /// The hash.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        *self.0.as_bytes()
+    }
+
     /// All digits of the hash.
     pub fn to_hex(&self) -> String {
         self.0.to_hex().to_string()
-    }
-}
-
-/// Writes a log.
-#[derive(Debug)]
-pub struct LogWriter<W> {
-    out: W,
-    chain: Chain,
-    lines: u64,
-}
-
-impl<W: Write> LogWriter<W> {
-    /// Begins the log of this cluster.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn create(mut out: W, cluster: ClusterId) -> io::Result<LogWriter<W>> {
-        let header = header(cluster);
-        out.write_all(header.as_bytes())?;
-        out.write_all(b"\n")?;
-        out.flush()?;
-        Ok(LogWriter { out, chain: Chain::start(&header), lines: 0 })
-    }
-
-    /// Appends a slot.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn append(&mut self, entry: &Entry) -> io::Result<()> {
-        for line in entry.lines() {
-            let content = line.to_string();
-            self.chain.step(&content);
-            writeln!(self.out, "{content}\t{}", self.chain.short())?;
-            self.lines += 1;
-        }
-        Ok(())
-    }
-
-    /// Hands everything appended to the system.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-
-    /// The hash of everything appended.
-    pub fn chain(&self) -> Chain {
-        self.chain
-    }
-
-    /// The lines after the header.
-    pub fn lines(&self) -> u64 {
-        self.lines
     }
 }
 
@@ -190,54 +143,98 @@ fn wrong<T>(line: usize, wrong: impl Into<String>) -> Result<T, ParseError> {
     Err(ParseError { line, wrong: wrong.into() })
 }
 
+/// What is left of a log whose writer was killed, or whose disk lost what was not synced.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The entries that are whole.
+    pub log: ChatLog,
+    /// How many bytes they and the header take.
+    pub good_bytes: u64,
+    /// The hash at the mark, if the log goes that far.
+    pub chain_at_mark: Option<Chain>,
+    /// What is wrong behind them, if it is more than an incomplete slot.
+    pub damage: Option<ParseError>,
+}
+
 impl ChatLog {
     /// Reads a log back. A slot that is incomplete at the end is left out and noted as torn.
     ///
     /// # Errors
     /// The first line that is no line of a log, or does not follow from those before it.
     pub fn parse(bytes: &[u8]) -> Result<ChatLog, ParseError> {
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let good = &bytes[..error.valid_up_to()];
-                let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
-                match std::str::from_utf8(good) {
-                    // A character that the end of the file cuts in two: torn, as below.
-                    Ok(text) if error.error_len().is_none() => text,
-                    _ => return wrong(line, "not UTF-8 text"),
-                }
-            }
-        };
+        let recovered = ChatLog::scan(bytes, 0)?;
+        recovered.damage.map_or(Ok(recovered.log), Err)
+    }
+
+    /// Reads back what was not lost: damage is an error only below the mark, counted in slots,
+    /// because only what is below it was synced.
+    ///
+    /// # Errors
+    /// The first line that is no line of a log, or does not follow from those before it.
+    pub fn recover(bytes: &[u8], mark: u64) -> Result<Recovered, ParseError> {
+        let recovered = ChatLog::scan(bytes, mark)?;
+        match recovered.damage {
+            Some(damage) if recovered.chain_at_mark.is_none() => Err(damage),
+            _ => Ok(recovered),
+        }
+    }
+
+    fn scan(bytes: &[u8], mark: u64) -> Result<Recovered, ParseError> {
+        let (text, mut damage) = readable(bytes);
         let mut lines = text.split_inclusive('\n').zip(1..);
         let header = lines.next().and_then(|(line, _)| line.strip_suffix('\n'));
         let Some(header) = header.filter(|line| line.starts_with("# paxos-chat log 1, ")) else {
             return wrong(1, "not the header of a chat log of version 1");
         };
-        let mut log = ChatLog {
-            header: header.to_owned(),
-            entries: Vec::new(),
-            chain: Chain::start(header),
-            lines: 0,
-            torn_at: None,
-        };
-        let mut assembly = Assembly::new(log.chain);
+        let chain = Chain::start(header);
+        let header = header.to_owned();
+        let mut good_bytes = header.len() + 1;
+        let mut read_bytes = good_bytes;
+        let mut log = ChatLog { header, entries: Vec::new(), chain, lines: 0, torn_at: None };
+        let mut chain_at_mark = (mark == 0).then_some(chain);
+        let mut assembly = Assembly::new(chain);
         for (text, number) in lines {
-            let Some(text) = text.strip_suffix('\n') else {
+            let Some(line) = text.strip_suffix('\n') else {
                 log.torn_at = Some(number);
                 break;
             };
-            let expected = Slot(log.entries.len() as u64);
-            if let Some(entry) = assembly.take(text, number, expected)? {
-                log.entries.push(entry);
-                log.chain = assembly.chain;
-                log.lines = number as u64 - 1;
+            read_bytes += text.len();
+            match assembly.take(line, number, Slot(log.entries.len() as u64)) {
+                Ok(None) => {}
+                Ok(Some(entry)) => {
+                    log.entries.push(entry);
+                    log.chain = assembly.chain;
+                    log.lines = number as u64 - 1;
+                    good_bytes = read_bytes;
+                    if log.entries.len() as u64 == mark {
+                        chain_at_mark = Some(log.chain);
+                    }
+                }
+                Err(error) => {
+                    damage = Some(error);
+                    break;
+                }
             }
         }
-        if log.torn_at.is_none() && !assembly.commands.is_empty() {
+        if damage.is_none() && log.torn_at.is_none() && !assembly.commands.is_empty() {
             log.torn_at = Some(log.lines as usize + 2);
         }
-        Ok(log)
+        Ok(Recovered { log, good_bytes: good_bytes as u64, chain_at_mark, damage })
     }
+}
+
+/// The text of a log up to where it is none. A character that the end of the file cuts in two is
+/// no damage: the line is torn there.
+fn readable(bytes: &[u8]) -> (&str, Option<ParseError>) {
+    let error = match std::str::from_utf8(bytes) {
+        Ok(text) => return (text, None),
+        Err(error) => error,
+    };
+    let good = &bytes[..error.valid_up_to()];
+    let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+    let text = std::str::from_utf8(good).unwrap_or_default();
+    let damage = ParseError { line, wrong: "not UTF-8 text".into() };
+    (text, error.error_len().map(|_| damage))
 }
 
 /// The lines of a slot that is not complete yet.

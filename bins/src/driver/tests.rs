@@ -176,7 +176,7 @@ fn one_save_covers_a_burst_and_comes_before_every_send() {
     test.arrives(address(6), &Say::Report);
     test.arrives(address(7), &Say::Keep(2));
     driver.turn().unwrap();
-    let expected = ["save [1, 2]", "send Kept(1) to 5", "report Report", "send Kept(2) to 7"];
+    let expected = ["save [1, 2]", "report Report", "send Kept(1) to 5", "send Kept(2) to 7"];
     assert_eq!(test.taken(), expected);
 }
 

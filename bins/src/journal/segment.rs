@@ -1,0 +1,134 @@
+//! Segments: files of frames, with a header that says whose they are.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..4 | magic `PXCJ` |
+//! | 4 | version of the format |
+//! | 5 | the replica |
+//! | 8..16 | the cluster |
+//! | 16..24 | number of the segment, counted from 1 |
+//! | 24..32 | number of its first frame |
+//! | 32..40 | length of the file |
+//! | 60..64 | CRC-32C of the bytes before |
+//! | 64.. | frames, then zeros |
+//!
+//! **Invariant — preallocated**: a segment has its whole length and its header before it has its
+//! name, so that appending changes no metadata and cannot run out of space.
+
+use super::Identity;
+use super::error::{Damage, JournalError};
+use super::frame;
+use crate::disk::{Disk, DiskFile, replace, write_all_at};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where the first frame is.
+pub(super) const FRAMES_AT: usize = 64;
+const CRC_AT: usize = FRAMES_AT - 4;
+const MAGIC: [u8; 4] = *b"PXCJ";
+const VERSION: u8 = 1;
+const PREFIX: &str = "segment-";
+
+/// A segment that is being written.
+pub(super) struct Segment {
+    file: Box<dyn DiskFile>,
+    pub(super) number: u64,
+    length: usize,
+    end: usize,
+}
+
+impl Segment {
+    /// Makes an empty one; it is durable when this returns.
+    pub(super) fn create(
+        disk: &dyn Disk,
+        folder: &Path,
+        identity: Identity,
+        number: u64,
+        first_frame: u64,
+        length: usize,
+    ) -> io::Result<Segment> {
+        let mut bytes = vec![0; length];
+        bytes[0..4].copy_from_slice(&MAGIC);
+        bytes[4] = VERSION;
+        bytes[5] = identity.replica;
+        bytes[8..16].copy_from_slice(&identity.cluster.to_bytes());
+        bytes[16..24].copy_from_slice(&number.to_le_bytes());
+        bytes[24..32].copy_from_slice(&first_frame.to_le_bytes());
+        bytes[32..40].copy_from_slice(&(length as u64).to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes();
+        bytes[CRC_AT..FRAMES_AT].copy_from_slice(&crc);
+        let file = replace(disk, &path(folder, number), &bytes)?;
+        Ok(Segment { file, number, length, end: FRAMES_AT })
+    }
+
+    /// Is there room for frames of so many bytes?
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.end + bytes <= self.length
+    }
+
+    /// Appends a frame and syncs it.
+    pub(super) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
+        write_all_at(&mut *self.file, self.end as u64, frame)?;
+        self.file.sync()?;
+        self.end += frame.len();
+        Ok(())
+    }
+}
+
+/// The file of a segment.
+pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{PREFIX}{number:010}"))
+}
+
+/// The number of the segment that has this name.
+pub(super) fn number_of(name: &str) -> Option<u64> {
+    let number = name.strip_prefix(PREFIX)?.parse().ok()?;
+    (path(Path::new(""), number) == Path::new(name)).then_some(number)
+}
+
+/// Checks that these bytes are the segment that they should be, and finds its frames.
+///
+/// # Errors
+/// When they are not, or are damaged.
+pub(super) fn read<'a>(
+    bytes: &'a [u8],
+    file: &Path,
+    identity: Identity,
+    number: u64,
+    first_frame: u64,
+) -> Result<frame::Scan<'a>, JournalError> {
+    check_header(bytes, identity, number, first_frame)
+        .and_then(|()| frame::scan(bytes, FRAMES_AT, first_frame))
+        .map_err(|damage| damage.of(file))
+}
+
+fn check_header(bytes: &[u8], own: Identity, number: u64, first: u64) -> Result<(), Damage> {
+    let Some(header) = bytes.get(..FRAMES_AT) else {
+        return Damage::at(bytes.len(), "the file ends within its header");
+    };
+    if header[0..4] != MAGIC {
+        return Damage::foreign(0, "this is no segment of a journal");
+    }
+    if header[CRC_AT..] != crc32c::crc32c(&header[..CRC_AT]).to_le_bytes() {
+        return Damage::at(0, "the checksum of the header does not fit");
+    }
+    if header[4] != VERSION {
+        return Damage::version(4, header[4]);
+    }
+    own.check(header, 5)?;
+    let word = |at: usize| {
+        header[at..at + 8].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+    };
+    if word(16) != number {
+        return Damage::at(16, format!("it is segment {}, whatever its name says", word(16)));
+    }
+    if word(24) != first {
+        let found = word(24);
+        return Damage::at(24, format!("it begins with frame {found} where {first} is expected"));
+    }
+    if word(32) != bytes.len() as u64 {
+        let wrong = format!("the file has {} bytes where it had {}", bytes.len(), word(32));
+        return Damage::at(bytes.len(), wrong);
+    }
+    Ok(())
+}
