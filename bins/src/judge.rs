@@ -29,8 +29,11 @@ const FAULTS_MAX: usize = 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunFile {
-    /// The replicas that were killed.
+    /// The replicas that were killed for good.
     pub killed: BTreeSet<u8>,
+    /// How often a replica was killed and restarted.
+    #[serde(default)]
+    pub restarts: BTreeMap<u8, u64>,
 }
 
 impl RunFile {
@@ -48,6 +51,7 @@ impl RunFile {
 struct LogFile {
     id: u8,
     killed: bool,
+    restarts: u64,
     bytes: Vec<u8>,
     log: Result<ChatLog, String>,
 }
@@ -111,7 +115,9 @@ impl Evidence {
             if let Some(id) = id.and_then(|id| id.parse().ok()) {
                 let bytes = std::fs::read(&path).map_err(unreadable(&path))?;
                 let log = ChatLog::parse(&bytes).map_err(|error| error.to_string());
-                logs.push(LogFile { id, killed: run.killed.contains(&id), bytes, log });
+                let killed = run.killed.contains(&id);
+                let restarts = run.restarts.get(&id).copied().unwrap_or_default();
+                logs.push(LogFile { id, killed, restarts, bytes, log });
             } else if path.extension().is_some_and(|extension| extension == EXTENSION) {
                 records.push(Record::read(&path)?);
             }
@@ -147,8 +153,10 @@ pub struct ReplicaReport {
     pub entries: u64,
     /// The hash of its log.
     pub log_hash: String,
-    /// Was it killed?
+    /// Was it killed for good?
     pub killed: bool,
+    /// How often was it killed and restarted?
+    pub restarts: u64,
 }
 
 /// The judgement.
@@ -223,7 +231,8 @@ fn replica_report(file: &LogFile) -> ReplicaReport {
         Ok(log) => (log.lines, log.chain.to_hex()),
         Err(_) => (0, "damaged".into()),
     };
-    ReplicaReport { id: file.id, entries, log_hash, killed: file.killed }
+    let (id, killed, restarts) = (file.id, file.killed, file.restarts);
+    ReplicaReport { id, entries, log_hash, killed, restarts }
 }
 
 /// Compares all logs with the longest survivor's; false if they are not as they must be.

@@ -25,7 +25,7 @@ struct Replica {
 impl Replica {
     fn start(cluster: &TestCluster, id: u8) -> Replica {
         let mut child = Command::new(REPLICA)
-            .args(["--config", arg(&cluster.config), "--id", &id.to_string()])
+            .args(["--config", arg(&cluster.config), "--id", &id.to_string(), "--volatile"])
             .args(["--log-dir", arg(cluster.folder.path()), "--stop-at-end-of-input"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -141,7 +141,7 @@ fn wrong_input_to_a_replica_is_answered() {
     refused(REPLICA, &["--config", config, "--id", "0", "--loss", "1.5"], &["1.5", "from 0"]);
     let held = UdpSocket::bind(("127.0.0.1", cluster.port)).unwrap();
     let logs = arg(cluster.folder.path());
-    let args = ["--config", config, "--id", "0", "--log-dir", logs];
+    let args = ["--config", config, "--id", "0", "--log-dir", logs, "--init"];
     refused(REPLICA, &args, &["in use", &cluster.port.to_string(), config]);
     drop(held);
     let broken = cluster.folder.path().join("broken.toml");
@@ -157,7 +157,7 @@ fn a_replica_that_ran_before_does_not_come_back_empty() {
     replica.type_line("kill me");
     assert_eq!(replica.child.wait().unwrap().code(), Some(137));
     let logs = arg(cluster.folder.path());
-    let args = ["--config", arg(&cluster.config), "--id", "0", "--log-dir", logs];
+    let args = ["--config", arg(&cluster.config), "--id", "0", "--log-dir", logs, "--volatile"];
     refused(REPLICA, &args, &["ran before", "replica-0.log", "empty folder"]);
 }
 
@@ -280,7 +280,7 @@ fn a_replica_without_a_terminal_outlives_its_standard_input() {
     let cluster = TestCluster::new(&[]);
     let mut child = Command::new(REPLICA)
         .args(["--config", arg(&cluster.config), "--id", "0"])
-        .args(["--log-dir", arg(cluster.folder.path())])
+        .args(["--log-dir", arg(cluster.folder.path()), "--init"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use paxos_chat_runtime::config::{Config, Problem, Timeouts, check_f};
+use paxos_chat_runtime::harness::kill_loop::KillLoop;
 use paxos_chat_runtime::harness::report;
 use paxos_chat_runtime::harness::run::{Progress, RunError, RunOptions, run};
 use paxos_chat_runtime::judge::{Evidence, Verdict, judge};
@@ -91,6 +92,13 @@ struct RunArgs {
     /// How many primaries to kill, one after another, while clients write.
     #[arg(long, default_value_t = 0)]
     kill: u8,
+    /// Kill this replica with SIGKILL and restart it, again and again while clients write; `all`
+    /// for a random one, the primary or all at once.
+    #[arg(long, value_name = "ID|all", conflicts_with_all = ["kill", "volatile"])]
+    kill_loop: Option<KillLoop>,
+    /// Keep what replicas promise in memory only.
+    #[arg(long)]
+    volatile: bool,
     /// Slots that every primary jumps over.
     #[arg(long, value_name = "SLOT,...", value_delimiter = ',')]
     skip_slots: Vec<u64>,
@@ -191,6 +199,8 @@ fn run_cluster(args: &RunArgs) -> Result<ExitCode> {
         clients: args.clients,
         messages: args.messages,
         kill: args.kill,
+        kill_loop: args.kill_loop,
+        volatile: args.volatile,
         skip_slots: args.skip_slots.iter().copied().collect(),
         loss: args.loss.map(Loss::probability),
         seed: args.seed.unwrap_or_else(rand::random),

@@ -5,16 +5,18 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use paxos_chat::replica::Replica;
 use paxos_chat::types::{NodeId, ReplicaId};
-use paxos_chat_runtime::chatlog::LogWriter;
+use paxos_chat_runtime::chatlog::{LogFile, LogWriter};
 use paxos_chat_runtime::clock::SystemClock;
 use paxos_chat_runtime::config::Config;
 use paxos_chat_runtime::console::{ConsoleCommand, HELP, Status};
-use paxos_chat_runtime::driver::{Driver, Handle, Input, World};
+use paxos_chat_runtime::disk::SystemDisk;
+use paxos_chat_runtime::driver::{Driver, DriverError, Handle, Input, World};
+use paxos_chat_runtime::journal::{self, Identity, Place, SEGMENT_BYTES};
 use paxos_chat_runtime::loss::{Loss, LossyNetwork};
 use paxos_chat_runtime::network::UdpNetwork;
 use paxos_chat_runtime::nodes::NodeTable;
 use paxos_chat_runtime::replica_host::ReplicaHost;
-use paxos_chat_runtime::storage::MemoryStorage;
+use paxos_chat_runtime::storage::{MemoryStorage, Storage};
 use paxos_chat_runtime::wire::Codec;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -22,11 +24,14 @@ use std::fs::File;
 use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 /// Clients remembered at once.
 const CLIENTS_MAX: usize = 16_384;
 /// The status of a process that a signal would have killed.
 const KILLED: i32 = 137;
+/// The status of a replica whose disk failed: it must not vote any more. `EX_IOERR` of sysexits.
+const DISK_FAILED: u8 = 74;
 
 /// Runs one replica of a Multi-Paxos chat cluster.
 #[derive(Parser)]
@@ -44,7 +49,13 @@ struct Args {
     /// Slots to jump over when this replica leads: an injected fault.
     #[arg(long, value_name = "SLOT,...", value_delimiter = ',')]
     skip_slots: Option<Vec<u64>>,
-    /// The folder of the chat log.
+    /// Format this replica's storage, once, before its first start.
+    #[arg(long, conflicts_with = "volatile")]
+    init: bool,
+    /// Keep promises and votes in memory only, for benchmarks: such a replica can't come back.
+    #[arg(long)]
+    volatile: bool,
+    /// The folder of the chat log and of the journal.
     #[arg(long, value_name = "DIR", default_value = ".")]
     log_dir: PathBuf,
     /// Seed of random delays and of injected loss; random if it is not given.
@@ -55,7 +66,7 @@ struct Args {
     stop_at_end_of_input: bool,
 }
 
-type Log = BufWriter<File>;
+type Log = BufWriter<LogFile>;
 type Control = Handle<Replica, ReplicaHost<Log>>;
 
 fn main() -> ExitCode {
@@ -72,7 +83,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("replica: {error}");
-            ExitCode::FAILURE
+            match error {
+                DriverError::Storage(_) | DriverError::Host(_) => ExitCode::from(DISK_FAILED),
+                DriverError::Network(_) => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -108,9 +122,16 @@ fn start(args: &Args) -> Result<Started> {
             args.config.display()
         )),
     })?;
-    let log_path = args.log_dir.join(format!("replica-{}.log", own.id));
-    let log = LogWriter::create(BufWriter::new(create_log(&log_path)?), config.cluster_id())
-        .with_context(|| format!("cannot write {}", log_path.display()))?;
+    let tuning = config.tuning_of(&own);
+    let identity = Identity { cluster: config.cluster_id(), replica: own.id };
+    let place = Place {
+        disk: Rc::new(SystemDisk),
+        folder: args.log_dir.clone(),
+        identity,
+        sessions_max: tuning.sessions_max,
+        segment_bytes: SEGMENT_BYTES,
+    };
+    let (storage, log) = open_storage(args, &place)?;
     let seed = args.seed.unwrap_or_else(rand::random);
     let loss = args.loss.unwrap_or(config.loss_of(Some(&own)));
     let (control, inbox) = Handle::new(socket.waker());
@@ -118,10 +139,10 @@ fn start(args: &Args) -> Result<Started> {
         network: Box::new(LossyNetwork::new(socket, loss, seed)),
         clock: Box::new(SystemClock::start()),
         rng: Box::new(StdRng::seed_from_u64(seed.wrapping_add(1))),
-        storage: Box::new(MemoryStorage::default()),
+        storage,
     };
     let driver = Driver::start(
-        Replica::new(config.size(), config.tuning_of(&own)),
+        Replica::new(config.size(), tuning),
         NodeId::from(ReplicaId(own.id)),
         NodeTable::new(config.addresses(), CLIENTS_MAX),
         Codec::new(config.cluster_id()),
@@ -133,24 +154,43 @@ fn start(args: &Args) -> Result<Started> {
         own.id,
         config.replicas.len(),
         own.address,
-        log_path.display()
+        place.chat_log().display()
     );
     Ok((driver, control, inbox))
 }
 
-/// Makes the chat log; a replica that has one has run before.
-fn create_log(path: &Path) -> Result<File> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+type OpenStorage = (Box<dyn Storage<paxos_chat::acceptor::Storage>>, LogWriter<Log>);
+
+/// Opens the journal and the chat log; formats them first if that is asked for.
+fn open_storage(args: &Args, place: &Place) -> Result<OpenStorage> {
+    std::fs::create_dir_all(&place.folder)
+        .with_context(|| format!("cannot make the folder {}", place.folder.display()))?;
+    if args.volatile {
+        let path = place.chat_log();
+        let file = LogFile::new(Box::new(create_log(&path)?), 0);
+        let log = LogWriter::create(BufWriter::new(file), place.identity.cluster)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        return Ok((Box::new(MemoryStorage::default()), log));
     }
+    if args.init {
+        journal::format(place)?;
+    }
+    let opened = journal::open(place)?;
+    for warning in &opened.warnings {
+        eprintln!("replica: warning: {warning}");
+    }
+    Ok((Box::new(opened.storage), opened.log))
+}
+
+/// Makes the chat log of a replica that keeps nothing else.
+fn create_log(path: &Path) -> Result<File> {
     match File::create_new(path) {
         Ok(file) => Ok(file),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
-            "{} exists, so this replica ran before. What it promised was kept in memory and is \
-             lost: it must not come back under its id, because it could contradict itself. Leave \
-             it down (the cluster goes on while a majority is up), or begin a new cluster: stop \
-             all replicas, and give each --log-dir an empty folder",
+            "{} exists, so this replica ran before. A replica with --volatile keeps what it \
+             promised in memory only, and must not come back under its id, because it could \
+             contradict itself. Leave it down (the cluster goes on while a majority is up), or \
+             begin a new cluster: stop all replicas, and give each --log-dir an empty folder",
             path.display()
         ),
         Err(error) => Err(error).with_context(|| format!("cannot make {}", path.display())),

@@ -109,6 +109,19 @@ pub struct ReplicaArgs<'a> {
     pub folder: &'a Path,
     /// Its seed.
     pub seed: u64,
+    /// Where it keeps what it promises.
+    pub storage: StorageMode,
+}
+
+/// Where a replica keeps what it promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageMode {
+    /// On disk, formatted at this start.
+    New,
+    /// On disk, as an earlier start left it.
+    Existing,
+    /// In memory.
+    Volatile,
 }
 
 /// A running replica.
@@ -154,11 +167,18 @@ impl ReplicaProcess {
         let id = args.id;
         let failed = |error| StartError::Failed { id, error };
         let errors = args.folder.join(format!("replica-{id}.stderr"));
-        let stderr = File::create(&errors).map_err(failed)?;
+        // What an earlier life of it said is kept.
+        let said_before = std::fs::metadata(&errors).map_or(0, |file| file.len());
+        let stderr = File::options().append(true).create(true).open(&errors).map_err(failed)?;
         let mut command = programs.command("replica");
         command.arg("--config").arg(args.config).arg("--id").arg(id.to_string());
         command.arg("--log-dir").arg(args.folder).arg("--seed").arg(args.seed.to_string());
         command.arg("--stop-at-end-of-input");
+        match args.storage {
+            StorageMode::New => drop(command.arg("--init")),
+            StorageMode::Existing => {}
+            StorageMode::Volatile => drop(command.arg("--volatile")),
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = Guarded::spawn(&mut command).map_err(failed)?;
         let console = child.0.stdin.take();
@@ -178,8 +198,10 @@ impl ReplicaProcess {
             Err(RecvTimeoutError::Disconnected) => {
                 // Its end closes its output, so everything it said is in the file.
                 let _ = replica.child.wait_until(Instant::now() + PROMPTLY);
-                let said = std::fs::read_to_string(&errors).unwrap_or_default();
-                Err(StartError::Ended { id, said: said.trim().to_owned() })
+                let said = std::fs::read(&errors).unwrap_or_default();
+                let said = said.get(said_before as usize..).unwrap_or_default();
+                let said = String::from_utf8_lossy(said).trim().to_owned();
+                Err(StartError::Ended { id, said })
             }
         }
     }

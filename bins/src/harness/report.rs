@@ -19,7 +19,12 @@ pub fn table(verdict: &Verdict) -> String {
     for replica in &verdict.replicas {
         let (id, entries) = (replica.id.to_string(), replica.entries.to_string());
         let hash = replica.log_hash.get(..12).unwrap_or(&replica.log_hash);
-        row(&mut out, [&id, &entries, hash, if replica.killed { "killed" } else { "" }]);
+        let fate = match (replica.killed, replica.restarts) {
+            (true, _) => "killed".to_owned(),
+            (false, 0) => String::new(),
+            (false, restarts) => format!("restarted {restarts}x"),
+        };
+        row(&mut out, [&id, &entries, hash, &fate]);
     }
     out.push('\n');
     for fault in &verdict.faults {

@@ -7,29 +7,26 @@
 //!
 //! **Absent**: judgement, which [`crate::judge`] takes from the files alone.
 
+use super::cluster::Cluster;
 use super::feed::Feed;
-use super::process::{
-    ClientArgs, ClientProcess, Programs, ReplicaArgs, ReplicaProcess, StartError,
-};
-use crate::config::{Config, Problem, Timeouts, check_f};
+use super::kill_loop::KillLoop;
+use super::process::{ClientProcess, Programs, StartError};
+use crate::config::{Config, Problem};
 use crate::judge::{Evidence, EvidenceError, RunFile, Verdict, judge};
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long nothing may be acknowledged.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long survivors may take to reach the same log.
 const CATCH_UP_MAX: Duration = Duration::from_secs(20);
 /// How long a cluster may take to have a primary.
 const PRIMARY_MAX: Duration = Duration::from_secs(20);
 /// Between two looks at the processes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
-/// How often other free ports are tried when another process was faster.
-const START_ATTEMPTS: u32 = 5;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -44,6 +41,10 @@ pub struct RunOptions {
     pub messages: u64,
     /// How many primaries to kill.
     pub kill: u8,
+    /// Which replicas to kill and restart, again and again.
+    pub kill_loop: Option<KillLoop>,
+    /// Keep what replicas promise in memory only.
+    pub volatile: bool,
     /// Slots that every primary jumps over.
     pub skip_slots: BTreeSet<u64>,
     /// Loss at all replicas and clients.
@@ -103,15 +104,18 @@ pub fn run(
     let mut stage = Stage { options, interrupted, progress, cluster, clients };
     let feed = Feed::start(&mut stage.clients, options.messages, options.seed);
     let mut faults = Vec::new();
-    faults.extend(stage.kill_primaries(&feed)?);
+    match options.kill_loop {
+        Some(whom) => faults.extend(stage.kill_and_restart(whom, &feed)?),
+        None => faults.extend(stage.kill_primaries(&feed)?),
+    }
     feed.release(options.messages);
     faults.extend(stage.wait_for_clients()?);
     faults.extend(stage.wait_for_survivors()?);
     for replica in &mut stage.cluster.replicas {
         replica.stop();
     }
-    let killed = stage.cluster.killed.clone();
-    RunFile { killed }.write(&options.folder)?;
+    let (killed, restarts) = (stage.cluster.killed.clone(), stage.cluster.restarts.clone());
+    RunFile { killed, restarts }.write(&options.folder)?;
     let mut verdict = judge(&Evidence::read(&options.folder)?);
     faults.extend(unacknowledged(&verdict));
     verdict.ok &= faults.is_empty();
@@ -151,148 +155,16 @@ fn prepare_folder(folder: &Path) -> Result<(), RunError> {
     Ok(())
 }
 
-/// The configuration to run, on free ports of this machine if none is given.
-fn configure(options: &RunOptions) -> Result<Config, RunError> {
-    let mut config = match &options.config {
-        Some(config) => config.clone(),
-        None => {
-            check_f(options.f)?;
-            let name = format!("run-{:016x}", rand::random::<u64>());
-            Config::new(name, options.f, free_addresses(2 * usize::from(options.f) + 1)?)?
-        }
-    };
-    if let Some(loss) = options.loss {
-        config.loss = loss;
-        for replica in &mut config.replicas {
-            replica.loss = None;
-        }
-    }
-    if let Some(timeout) = options.timeout_ms {
-        config.timeouts = Timeouts::with_election_ms(timeout);
-    }
-    for replica in &mut config.replicas {
-        replica.skip_slots.extend(&options.skip_slots);
-    }
-    config.check()?;
-    if options.kill > config.f {
-        let (kill, f) = (options.kill, config.f);
-        return Err(RunError::Usage(format!(
-            "--kill {kill}: a cluster with f = {f} survives at most {f}; kill fewer, or raise -f"
-        )));
-    }
-    Ok(config)
-}
-
-/// Ports of this machine that were free a moment ago.
-fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
-    let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
-    // All are held at once, so that they differ.
-    let sockets: Vec<UdpSocket> =
-        (0..count).map(|_| UdpSocket::bind(any)).collect::<io::Result<_>>()?;
-    sockets.iter().map(UdpSocket::local_addr).collect()
-}
-
-/// Running replicas.
-struct Cluster {
-    config: Config,
-    config_path: PathBuf,
-    replicas: Vec<ReplicaProcess>,
-    killed: BTreeSet<u8>,
-}
-
-impl Cluster {
-    fn start(programs: &Programs, options: &RunOptions) -> Result<Cluster, RunError> {
-        let mut attempt = 1;
-        loop {
-            match Cluster::try_start(programs, options) {
-                Err(RunError::Start(StartError::Ended { said, .. }))
-                    if options.config.is_none()
-                        && attempt < START_ATTEMPTS
-                        && said.contains("in use") =>
-                {
-                    attempt += 1;
-                }
-                result => return result,
-            }
-        }
-    }
-
-    fn try_start(programs: &Programs, options: &RunOptions) -> Result<Cluster, RunError> {
-        let config = configure(options)?;
-        let config_path = options.folder.join("cluster.toml");
-        std::fs::write(&config_path, config.to_toml())?;
-        let mut replicas: Vec<ReplicaProcess> = Vec::new();
-        for replica in &config.replicas {
-            let args = ReplicaArgs {
-                id: replica.id,
-                config: &config_path,
-                folder: &options.folder,
-                seed: options.seed.wrapping_mul(1000).wrapping_add(replica.id.into()),
-            };
-            match ReplicaProcess::start(programs, &args) {
-                Ok(replica) => replicas.push(replica),
-                Err(error) => {
-                    for mut started in replicas {
-                        // Nothing was said yet, so nothing is lost with its log.
-                        let _ = started.kill();
-                        let name = format!("replica-{}.log", started.id);
-                        std::fs::remove_file(options.folder.join(name))?;
-                    }
-                    return Err(error.into());
-                }
-            }
-        }
-        Ok(Cluster { config, config_path, replicas, killed: BTreeSet::new() })
-    }
-
-    fn start_clients(
-        &mut self,
-        programs: &Programs,
-        options: &RunOptions,
-    ) -> Result<Vec<ClientProcess>, RunError> {
-        let users = &self.config.users;
-        if !users.is_empty() && users.len() < options.clients as usize {
-            let (count, known) = (options.clients, users.len());
-            return Err(RunError::Usage(format!(
-                "--clients {count}: the configuration lists only {known} users; list more, or none"
-            )));
-        }
-        let mut clients = Vec::new();
-        for index in 0..options.clients {
-            let listed = users.get(index as usize).cloned();
-            let args = ClientArgs {
-                name: &listed.unwrap_or_else(|| format!("client-{index}")),
-                config: &self.config_path,
-                folder: &options.folder,
-                seed: options.seed.wrapping_mul(1000).wrapping_add(500 + u64::from(index)),
-                patience: PATIENCE,
-            };
-            clients.push(ClientProcess::start(programs, &args)?);
-        }
-        Ok(clients)
-    }
-
-    /// The replica that leads in the highest round, if one does.
-    fn primary(&mut self) -> Option<usize> {
-        let killed = &self.killed;
-        let statuses = self.replicas.iter_mut().enumerate().filter_map(|(index, replica)| {
-            let status = if killed.contains(&replica.id) { None } else { replica.status().ok() };
-            status.filter(super::super::console::Status::leads).map(|status| (status.round, index))
-        });
-        statuses.max().map(|(_, index)| index)
-    }
-}
-
 /// Everything that runs.
-struct Stage<'a> {
-    options: &'a RunOptions,
-    interrupted: &'a AtomicBool,
-    progress: &'a mut dyn Progress,
-    cluster: Cluster,
-    clients: Vec<ClientProcess>,
+pub(super) struct Stage<'a> {
+    pub(super) options: &'a RunOptions,
+    pub(super) interrupted: &'a AtomicBool,
+    pub(super) progress: &'a mut dyn Progress,
+    pub(super) cluster: Cluster,
+    pub(super) clients: Vec<ClientProcess>,
 }
 
-type Faults = Result<Option<String>, RunError>;
+pub(super) type Faults = Result<Option<String>, RunError>;
 
 impl Stage<'_> {
     /// Kills the primary of the moment, again and again, spread over the messages.
@@ -329,7 +201,7 @@ impl Stage<'_> {
     }
 
     /// Waits until each client has so many acknowledgements.
-    fn wait_for_acknowledgements(&mut self, count: u64) -> Faults {
+    pub(super) fn wait_for_acknowledgements(&mut self, count: u64) -> Faults {
         let mut seen = (Instant::now(), 0);
         loop {
             let (total, lowest) = self.count_acknowledged()?;
@@ -400,7 +272,7 @@ impl Stage<'_> {
         Ok((total, counts.into_iter().min().unwrap_or(u64::MAX)))
     }
 
-    fn pause(&self) -> Result<(), RunError> {
+    pub(super) fn pause(&self) -> Result<(), RunError> {
         std::thread::sleep(LOOK_INTERVAL);
         if self.interrupted.load(Ordering::Relaxed) { Err(RunError::Interrupted) } else { Ok(()) }
     }

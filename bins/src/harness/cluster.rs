@@ -1,0 +1,204 @@
+//! The replicas of a run: configured on free ports, started, and started again.
+
+use super::kill_loop::KillLoop;
+use super::process::{
+    ClientArgs, ClientProcess, Programs, ReplicaArgs, ReplicaProcess, StartError, StorageMode,
+};
+use super::run::{PATIENCE, RunError, RunOptions};
+use crate::config::{Config, Timeouts, check_f};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often other free ports are tried when another process was faster.
+const START_ATTEMPTS: u32 = 5;
+/// How long the port of a killed replica may be held by somebody else.
+const RESTART_MAX: Duration = Duration::from_secs(5);
+
+/// The configuration to run, on free ports of this machine if none is given.
+fn configure(options: &RunOptions) -> Result<Config, RunError> {
+    let mut config = match &options.config {
+        Some(config) => config.clone(),
+        None => {
+            check_f(options.f)?;
+            let name = format!("run-{:016x}", rand::random::<u64>());
+            Config::new(name, options.f, free_addresses(2 * usize::from(options.f) + 1)?)?
+        }
+    };
+    if let Some(loss) = options.loss {
+        config.loss = loss;
+        for replica in &mut config.replicas {
+            replica.loss = None;
+        }
+    }
+    if let Some(timeout) = options.timeout_ms {
+        config.timeouts = Timeouts::with_election_ms(timeout);
+    }
+    for replica in &mut config.replicas {
+        replica.skip_slots.extend(&options.skip_slots);
+    }
+    config.check()?;
+    if let Some(KillLoop::One(id)) = options.kill_loop
+        && usize::from(id) >= config.replicas.len()
+    {
+        let last = config.replicas.len() - 1;
+        return Err(RunError::Usage(format!("--kill-loop {id}: the replicas are 0 to {last}")));
+    }
+    if options.kill > config.f {
+        let (kill, f) = (options.kill, config.f);
+        return Err(RunError::Usage(format!(
+            "--kill {kill}: a cluster with f = {f} survives at most {f}; kill fewer, or raise -f"
+        )));
+    }
+    Ok(config)
+}
+
+/// Ports of this machine that were free a moment ago.
+fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
+    let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+    // All are held at once, so that they differ.
+    let sockets: Vec<UdpSocket> =
+        (0..count).map(|_| UdpSocket::bind(any)).collect::<io::Result<_>>()?;
+    sockets.iter().map(UdpSocket::local_addr).collect()
+}
+
+/// Running replicas.
+pub(super) struct Cluster {
+    config: Config,
+    config_path: PathBuf,
+    pub(super) replicas: Vec<ReplicaProcess>,
+    /// Those that were killed for good.
+    pub(super) killed: BTreeSet<u8>,
+    /// How often each was killed and restarted.
+    pub(super) restarts: BTreeMap<u8, u64>,
+}
+
+impl Cluster {
+    pub(super) fn start(programs: &Programs, options: &RunOptions) -> Result<Cluster, RunError> {
+        let mut attempt = 1;
+        loop {
+            match Cluster::try_start(programs, options) {
+                Err(RunError::Start(StartError::Ended { said, .. }))
+                    if options.config.is_none()
+                        && attempt < START_ATTEMPTS
+                        && said.contains("in use") =>
+                {
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn try_start(programs: &Programs, options: &RunOptions) -> Result<Cluster, RunError> {
+        let config = configure(options)?;
+        let config_path = options.folder.join("cluster.toml");
+        std::fs::write(&config_path, config.to_toml())?;
+        let mut replicas: Vec<ReplicaProcess> = Vec::new();
+        for replica in &config.replicas {
+            let args = ReplicaArgs {
+                id: replica.id,
+                config: &config_path,
+                folder: &options.folder,
+                seed: options.seed.wrapping_mul(1000).wrapping_add(replica.id.into()),
+                storage: if options.volatile { StorageMode::Volatile } else { StorageMode::New },
+            };
+            match ReplicaProcess::start(programs, &args) {
+                Ok(replica) => replicas.push(replica),
+                Err(error) => {
+                    for mut started in replicas {
+                        // Nothing was said yet, so nothing is lost with its log.
+                        let _ = started.kill();
+                        remove_storage(&options.folder, started.id)?;
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
+        let (killed, restarts) = (BTreeSet::new(), BTreeMap::new());
+        Ok(Cluster { config, config_path, replicas, killed, restarts })
+    }
+
+    /// Starts a killed replica again, on the storage that it left.
+    pub(super) fn restart(
+        &mut self,
+        programs: &Programs,
+        options: &RunOptions,
+        index: usize,
+    ) -> Result<(), RunError> {
+        let id = self.replicas[index].id;
+        let count = self.restarts.entry(id).or_default();
+        *count += 1;
+        let args = ReplicaArgs {
+            id,
+            config: &self.config_path,
+            folder: &options.folder,
+            seed: options.seed.wrapping_mul(1000).wrapping_add(*count * 100 + u64::from(id)),
+            storage: StorageMode::Existing,
+        };
+        let deadline = Instant::now() + RESTART_MAX;
+        loop {
+            match ReplicaProcess::start(programs, &args) {
+                Ok(replica) => {
+                    self.replicas[index] = replica;
+                    return Ok(());
+                }
+                // Another process of this machine may hold the port for a moment.
+                Err(StartError::Ended { said, .. })
+                    if said.contains("in use") && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    pub(super) fn start_clients(
+        &mut self,
+        programs: &Programs,
+        options: &RunOptions,
+    ) -> Result<Vec<ClientProcess>, RunError> {
+        let users = &self.config.users;
+        if !users.is_empty() && users.len() < options.clients as usize {
+            let (count, known) = (options.clients, users.len());
+            return Err(RunError::Usage(format!(
+                "--clients {count}: the configuration lists only {known} users; list more, or none"
+            )));
+        }
+        let mut clients = Vec::new();
+        for index in 0..options.clients {
+            let listed = users.get(index as usize).cloned();
+            let args = ClientArgs {
+                name: &listed.unwrap_or_else(|| format!("client-{index}")),
+                config: &self.config_path,
+                folder: &options.folder,
+                seed: options.seed.wrapping_mul(1000).wrapping_add(500 + u64::from(index)),
+                patience: PATIENCE,
+            };
+            clients.push(ClientProcess::start(programs, &args)?);
+        }
+        Ok(clients)
+    }
+
+    /// The replica that leads in the highest round, if one does.
+    pub(super) fn primary(&mut self) -> Option<usize> {
+        let killed = &self.killed;
+        let statuses = self.replicas.iter_mut().enumerate().filter_map(|(index, replica)| {
+            let status = if killed.contains(&replica.id) { None } else { replica.status().ok() };
+            status.filter(crate::console::Status::leads).map(|status| (status.round, index))
+        });
+        statuses.max().map(|(_, index)| index)
+    }
+}
+
+/// Removes what a replica wrote that never served.
+fn remove_storage(folder: &Path, id: u8) -> io::Result<()> {
+    let journal = folder.join(format!("replica-{id}.journal"));
+    if journal.exists() {
+        std::fs::remove_dir_all(journal)?;
+    }
+    std::fs::remove_file(folder.join(format!("replica-{id}.log")))
+}

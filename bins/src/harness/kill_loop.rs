@@ -1,0 +1,93 @@
+//! Kills replicas with SIGKILL and starts them again, at random moments, while clients write.
+//!
+//! **Invariants**
+//! - *Kills fall among writes*: each round releases its share of the messages right before.
+//! - *Everything random follows from the seed*; what a moment hits, the machine decides.
+//! - *Bounded*: so many rounds, each with a limit.
+
+use super::feed::Feed;
+use super::process::Programs;
+use super::run::{Faults, RunError, Stage};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// Rounds of killing, and the shares that messages are released in.
+const ROUNDS: u64 = 12;
+/// The longest time between the release of messages and a kill.
+const BEFORE_KILL_MAX: Duration = Duration::from_millis(200);
+/// The longest time that a killed replica is down.
+const DOWN_MAX: Duration = Duration::from_millis(800);
+
+/// Which replicas are killed and restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KillLoop {
+    /// This one, in each round.
+    One(u8),
+    /// In each round a random one, the primary, or all at once.
+    All,
+}
+
+impl FromStr for KillLoop {
+    type Err = String;
+    fn from_str(text: &str) -> Result<KillLoop, String> {
+        if text == "all" {
+            return Ok(KillLoop::All);
+        }
+        let id = text.parse().map_err(|_| format!("{text:?} is neither a replica nor `all`"))?;
+        Ok(KillLoop::One(id))
+    }
+}
+
+impl Stage<'_> {
+    /// Kills and restarts, round after round, until all messages are released.
+    pub(super) fn kill_and_restart(&mut self, whom: KillLoop, feed: &Feed) -> Faults {
+        let programs = Programs::find()?;
+        let mut rng = StdRng::seed_from_u64(self.options.seed);
+        let messages = self.options.messages;
+        for round in 0..ROUNDS {
+            feed.release(messages * (round + 1) / (ROUNDS + 1));
+            self.pause_for(rng.random_range(Duration::ZERO..BEFORE_KILL_MAX))?;
+            let victims = self.victims(whom, &mut rng);
+            for &index in &victims {
+                self.cluster.replicas[index].kill()?;
+            }
+            self.pause_for(rng.random_range(Duration::ZERO..DOWN_MAX))?;
+            for &index in &victims {
+                self.cluster.restart(&programs, self.options, index)?;
+            }
+            let ids: Vec<u8> = victims.iter().map(|v| self.cluster.replicas[*v].id).collect();
+            self.progress.note(&format!("killed and restarted {ids:?}"));
+            // The share before last must be through, so that no client runs out of patience.
+            let due = messages * round / (ROUNDS + 1);
+            if let Some(fault) = self.wait_for_acknowledgements(due)? {
+                return Ok(Some(fault));
+            }
+        }
+        Ok(None)
+    }
+
+    fn victims(&mut self, whom: KillLoop, rng: &mut StdRng) -> Vec<usize> {
+        let count = self.cluster.replicas.len();
+        match whom {
+            KillLoop::One(id) => vec![usize::from(id)],
+            KillLoop::All => match rng.random_range(0..4) {
+                0 => (0..count).collect(),
+                1 => {
+                    let any = rng.random_range(0..count);
+                    vec![self.cluster.primary().unwrap_or(any)]
+                }
+                _ => vec![rng.random_range(0..count)],
+            },
+        }
+    }
+
+    fn pause_for(&self, time: Duration) -> Result<(), RunError> {
+        let deadline = Instant::now() + time;
+        while Instant::now() < deadline {
+            self.pause()?;
+        }
+        Ok(())
+    }
+}
