@@ -22,7 +22,8 @@ pub fn draw<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>, steps: &[TraceStep
     let height = TOP + (steps.len() + 2) * ROW_HEIGHT;
     let mut svg = format!(
         "<svg version='1.1' baseProfile='full' width='{width}' height='{height}' \
-         viewBox='0 0 {width} {height}' xmlns='http://www.w3.org/2000/svg'>\n{STYLE}{MARKERS}"
+         viewBox='0 0 {width} {height}' xmlns='http://www.w3.org/2000/svg'>\n{STYLE}{MARKERS}\
+         <rect width='{width}' height='{height}' fill='#fbfbf8' />\n"
     );
     for lane in 0..lanes {
         let (x, bottom) = (x(lane), height - ROW_HEIGHT / 2);
@@ -76,11 +77,13 @@ fn draw_step(svg: &mut String, row: usize, step: &TraceStep, steps: &[TraceStep]
     }
     // The label says what happens without repeating whose lane it is.
     let text = step.text.split_once(": ").map_or(step.text.as_str(), |(_, what)| what);
+    // An arrow from the right would cross a label beside its head.
+    let from_right = step.sent_at.is_some_and(|at| steps[at].actor > step.actor);
     let _ = writeln!(
         svg,
         "<text x='{}' y='{}' class='svg-event-label label'>{}. {}</text>",
         x2 + 14,
-        y2 + 4,
+        if from_right { y2 + 15 } else { y2 + 4 },
         row + 1,
         escape(text)
     );
@@ -92,9 +95,9 @@ fn escape(text: &str) -> String {
 
 const STYLE: &str = "<style>\
     .lane{stroke:#9aa4b1;stroke-width:1.5}\
-    .name{font:bold 14px sans-serif;text-anchor:middle;fill:#1b2733}\
+    text.name{font:bold 14px sans-serif;text-anchor:middle;fill:#1b2733}\
     .message{stroke:#2f6fb5;stroke-width:1.4}\
-    .label{font:11px sans-serif;fill:#1b2733;stroke:none}\
+    text.label{font:11px sans-serif;fill:#1b2733;stroke:none}\
     .time-out{fill:#f5c542;stroke:#8a6d00}\
     .input{fill:#8fd18f;stroke:#2d6b2d}\
     .crash{fill:#e05b4f;stroke:#7d1d15}\

@@ -270,20 +270,8 @@ impl<A: ChatActor> Spec<A> for Refinement {
         History { slots: BTreeMap::new(), unused, refuted: None }
     }
 
-    /// What the chat remembers, and a vote that a snapshot drops in the very step that casts and
-    /// reveals it.
     fn remember(&self, step: &Step<'_, A, Ghost>) -> Ghost {
-        let mut ghost = as_node(step, |step| self.chat.remember(step));
-        if let Ghost::Replica(ghost) = &mut ghost
-            && let Event::Deliver { msg: Message::Accept { ballot, slot, value, .. }, .. } =
-                &step.event
-        {
-            let accepted = Message::Accepted { ballot: *ballot, slot: *slot };
-            if step.sends.iter().any(|(_, sent)| *sent == accepted) {
-                ghost.votes.entry((*slot, *ballot)).or_insert_with(|| value.clone());
-            }
-        }
-        ghost
+        as_node(step, |step| self.chat.remember(step))
     }
 
     fn is_recorded(&self, step: &Step<'_, A, Ghost>) -> bool {

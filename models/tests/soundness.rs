@@ -23,12 +23,14 @@ const NOTHING: [PropertyName; 1] = [PropertyName { name: "nothing is asked", kin
 /// A specification that remembers and judges nothing.
 struct Bare {
     ballots: BTreeSet<Ballot>,
+    mortals: Vec<u8>,
 }
 
 impl Bare {
     fn of(config: &Config) -> Bare {
         let ballot = |(round, id): &(u32, u8)| Ballot { round: *round, replica: ReplicaId(*id) };
-        Bare { ballots: config.ballots.iter().map(ballot).collect() }
+        let ballots = config.ballots.iter().map(ballot).collect();
+        Bare { ballots, mortals: config.mortals.clone() }
     }
 }
 
@@ -48,6 +50,9 @@ impl Spec<Node> for Bare {
     }
     fn may_time_out(&self, actor: usize, _: &NodeState, timer: &Timer) -> bool {
         naive::may_time_out(&self.ballots, actor, *timer)
+    }
+    fn may_crash(&self, actor: usize) -> bool {
+        self.mortals.iter().any(|mortal| usize::from(*mortal) == actor)
     }
 }
 
@@ -82,7 +87,8 @@ fn counts_are_those_of_an_enumeration_that_keeps_whole_states() {
 
 #[test]
 fn explicit_loss_reaches_the_same_local_states() {
-    let config = smallest();
+    // An election without clients: every subset of what was sent is a state of its own here.
+    let config = Config::new(3).ballots(&[(1, 0)]);
     let growing = Naive::explore(&config, Steps::Growing);
     let losing = Naive::explore(&config, Steps::Losing);
     assert!(losing.unique_states > growing.unique_states);
