@@ -303,7 +303,8 @@ impl Actor for Client {
             next_seq: Seq::FIRST,
             unacknowledged: BTreeMap::new(),
             target: 0,
-            hopeful: false,
+            // The first replica is asked before any other.
+            hopeful: self.replicas.len() > 1,
             backoff: 0,
         };
         let mut effects = Effects::default();

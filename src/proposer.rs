@@ -23,6 +23,10 @@ use crate::{acceptor, election, learner};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+/// How many slots above its window a leader goes when a slot below is stuck: enough for its
+/// followers to notice, and a bound on what the next leader must propose again.
+const STUCK_SLOTS_MAX: u64 = 64;
+
 /// What a replica is doing about leadership.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
@@ -257,7 +261,9 @@ fn decide_if_voted(at: &Context<'_>, state: &mut State, slot: Slot, effects: &mu
 /// Proposes what is queued, as far as the window has room.
 pub fn propose_queued(at: &Context<'_>, state: &mut State, effects: &mut Effects) {
     while let Phase::Leading(leading) = &mut state.phase {
-        if leading.in_flight.len() >= at.tuning.window_slots {
+        let spread = leading.next.0 - state.learner.applied_upto.max(leading.base).0;
+        let window = at.tuning.window_slots;
+        if leading.in_flight.len() >= window || spread >= window as u64 + STUCK_SLOTS_MAX {
             return;
         }
         let Some(value) = leading.intake.next_value(at.tuning) else { return };

@@ -89,8 +89,6 @@ fn highest_ballot_wins() {
     world.then("what Alice said had not been chosen; it goes to the next slot");
     world.times_out("alice", Retry);
     world.delivers_all();
-    world.times_out("alice", Retry);
-    world.delivers_all();
     for name in ["r0", "r1"] {
         assert_eq!(world.log(name), ["1: Open(bob, nonce 1)", "2: \"a\"#alice.1"]);
     }
@@ -174,6 +172,7 @@ fn duplicate_suppressed() {
 
     world.then("Alice asks r1 before slot 1 is decided: it goes to slot 2 as well");
     world.times_out("alice", Retry);
+    world.times_out("alice", Retry);
     world.delivers("alice", "r1", "Request");
 
     world.then("it is applied once, and acknowledged at slot 1; the next number follows it");
@@ -201,6 +200,8 @@ fn lost_acknowledgement() {
     world.delivers_all();
 
     world.then("Alice asks again, and a follower acknowledges it with the same slot");
+    world.times_out("alice", Retry);
+    world.loses_all();
     world.times_out("alice", Retry);
     world.delivers_all();
     world.matches("lost_acknowledgement");

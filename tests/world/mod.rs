@@ -100,12 +100,16 @@ impl World {
 
     /// Adds a client, who may have a session already.
     pub(crate) fn client(&mut self, user: &str, session: Option<SessionId>) {
+        // Whoever opens a session asks replica 1 first, the others replica 0.
+        let first = usize::from(session.is_none());
         let client = Client {
             user: User::new(user),
             nonce: Nonce(1),
             session,
             script: Vec::new(),
-            replicas: (0..self.replicas as u64).map(NodeId).collect(),
+            replicas: (0..self.replicas)
+                .map(|id| NodeId(((id + first) % self.replicas) as u64))
+                .collect(),
             tuning: ClientTuning::default(),
         };
         let mut out = Out::new();
