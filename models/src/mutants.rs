@@ -104,12 +104,7 @@ pub fn all() -> Vec<Description> {
             &["crash-recovery"],
         ),
         row(M03, "ballot reused after a restart", "phxpaxos #145", &["crash-recovery"]),
-        row(
-            M04,
-            "promise of an earlier ballot counted",
-            "MyPaxos #18",
-            &["rivals-two-rounds"],
-        ),
+        row(M04, "promise of an earlier ballot counted", "MyPaxos #18", &["rivals-two-rounds"]),
         row(
             M05,
             "vote of another ballot counted",
