@@ -142,7 +142,7 @@ pub struct ReplicaView {
 
 impl ReplicaGhost {
     /// What is remembered after a step of this replica.
-    fn remember(&self, spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> ReplicaGhost {
+    fn remember(&self, step: &Step<'_, Node, Ghost>) -> ReplicaGhost {
         let mut ghost = self.clone();
         let state = step.state.and_then(NodeState::replica);
         if let Some(state) = state {
@@ -172,7 +172,7 @@ impl ReplicaGhost {
                 ghost.deliver(*slot, value, outcomes);
             }
         }
-        properties::judge_replica_step(spec, self, step, &mut ghost.broken);
+        properties::judge_replica_step(self, step, &mut ghost.broken);
         ghost
     }
 
@@ -241,7 +241,7 @@ impl Spec<Node> for ChatSpec {
                 {
                     ghost.delivered = delivered_below_snapshot(storage);
                 }
-                Ghost::Replica(ghost.remember(self, step))
+                Ghost::Replica(ghost.remember(step))
             }
             Ghost::Client(mut acknowledged) => {
                 for report in step.reports {

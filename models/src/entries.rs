@@ -323,7 +323,7 @@ fn full() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0, 1, 2], 1, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            0,
+            5_085_652,
         )
         .reaches(&["a duplicate is suppressed", "a snapshot is taken"])
         .full(),

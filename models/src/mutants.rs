@@ -250,10 +250,8 @@ impl Mutated {
                 let foreign = chunk.votes.iter_mut().filter(|(slot, _)| !own.contains_key(slot));
                 foreign.for_each(|(_, vote)| vote.value = Value::Noop);
             }
-            (Mutant::M09, Message::Accept { ballot, .. }) => {
-                if *ballot < state.durable.promised {
-                    set_promised(&mut state.durable, *ballot);
-                }
+            (Mutant::M09, Message::Accept { ballot, .. }) if *ballot < state.durable.promised => {
+                set_promised(&mut state.durable, *ballot);
             }
             (Mutant::M08, Message::Accept { ballot, slot, .. }) => {
                 // Nothing but the promise protects a vote.
@@ -266,10 +264,10 @@ impl Mutated {
             }
             (Mutant::M15, Message::Prepare { ballot, .. })
             | (Mutant::M15, Message::Accept { ballot, .. })
-            | (Mutant::M15, Message::Heartbeat { ballot, .. }) => {
-                if ballot.round == state.durable.promised.round {
-                    *ballot = state.durable.promised;
-                }
+            | (Mutant::M15, Message::Heartbeat { ballot, .. })
+                if ballot.round == state.durable.promised.round =>
+            {
+                *ballot = state.durable.promised;
             }
             (Mutant::P01, Message::Heartbeat { ballot, decided_upto }) => {
                 let ballot = *ballot;
@@ -281,10 +279,8 @@ impl Mutated {
                     }
                 });
             }
-            (Mutant::M20, Message::Accept { slot, .. }) => {
-                if *slot < state.durable.snapshot.upto {
-                    write(&mut state.durable, |storage| storage.snapshot.upto = Slot(0));
-                }
+            (Mutant::M20, Message::Accept { slot, .. }) if *slot < state.durable.snapshot.upto => {
+                write(&mut state.durable, |storage| storage.snapshot.upto = Slot(0));
             }
             _ => {}
         }

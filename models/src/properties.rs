@@ -94,12 +94,10 @@ pub const EVENTS: [&str; 28] = [
 
 /// Judges a step of a replica against what is remembered of it.
 pub(crate) fn judge_replica_step(
-    spec: &ChatSpec,
     ghost: &ReplicaGhost,
     step: &Step<'_, Node, Ghost>,
     broken: &mut Verdict,
 ) {
-    let _ = spec;
     let Some(state) = step.state.and_then(NodeState::replica) else { return };
     broken.note(PROMISED_MONOTONE, state.durable.promised < ghost.promised);
     let snapshot = step.storage.map_or(Slot(0), |saved| saved.snapshot.upto);
