@@ -71,7 +71,7 @@ fn run_entries(grade: Grade, options: &RunArgs) -> anyhow::Result<u8> {
         worst = worse(worst, run_one(&entry, options, &mut coverage, false));
         if INTERRUPTED.load(Ordering::Relaxed) {
             eprintln!("check: interrupted; the entries after {:?} were not run", entry.name);
-            return Ok(INCOMPLETE);
+            return Ok(worse(worst, INCOMPLETE));
         }
     }
     if options.engine() != Engine::ActorModel && grade == Grade::Quick {
@@ -147,7 +147,9 @@ fn write_file(file: &std::path::Path, content: &str, what: &str) {
 }
 
 fn status_of(entry: &Entry, outcome: &Outcome, options: &RunArgs) -> u8 {
-    if outcome.is_violated() || outcome.void.is_some() {
+    // An assertion of an actor that fails is a violation, whatever it is called.
+    let panicked = matches!(outcome.report.stopped, Some(Stopped::Panic(_)));
+    if outcome.is_violated() || outcome.void.is_some() || panicked {
         return VIOLATED;
     }
     if !outcome.is_complete() {

@@ -426,7 +426,10 @@ where
         let only_sends = repeatable && !recorded && next == local;
         let origin = Origin { actor: actor as u32, local, event };
         let cell = StepCell { next, sends: sends.into(), verdict, recorded, only_sends, origin };
-        Some(u32::try_from(self.steps.push(cell)).expect("fewer steps") + FIRST_STEP)
+        let number =
+            u32::try_from(self.steps.push(cell)).expect("fewer than 2^32 steps") + FIRST_STEP;
+        assert!(number < STALE, "the numbers of steps leave the mark free");
+        Some(number)
     }
 
     fn event(&self, actor: usize, event: OriginEvent) -> Event<'_, A> {

@@ -366,7 +366,7 @@ fn full() -> Vec<Entry> {
                 .client("bob", 1, 1)
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0, 1, 2], 1, true),
-            0,
+            2_270_290,
         )
         .reaches(&[
             "a replica recovers in the middle of phase 2",
@@ -380,7 +380,7 @@ fn full() -> Vec<Entry> {
                 .client("ann", 2, 0)
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            0,
+            146_910,
         )
         .reaches(&["a Noop is chosen", "a snapshot is taken"])
         .full(),

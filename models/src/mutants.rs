@@ -1,4 +1,4 @@
-//! Protocol bugs from the literature and from issue trackers, each as a wrapper that changes what
+//! Protocol bugs, from the literature, from issue trackers and our own, each as a wrapper that changes what
 //! goes into one handler of a replica or what comes out of it. A release build of the replica
 //! carries none of them.
 //!
@@ -13,7 +13,7 @@ use paxos_chat::types::{Ballot, NodeId, Operation, ReplicaId, Seq, SessionId, Sl
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 
-/// A bug. The names are those of the table that `check mutants` prints.
+/// A bug, by the number it has in the table that `check mutants` prints; numbers are not used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mutant {
     /// A promise is not saved before it is sent.
@@ -127,9 +127,9 @@ pub fn all() -> Vec<Description> {
         row(M26, "acknowledged when proposed", "classic", &["rivals"]),
         row(M28, "read answered by a deposed leader", "etcd #741, consul #54", &["sync"]),
         row(M29, "applied over a gap", "classic", &["pipeline"]),
-        row(N01, "superseded leader announces what it fetched", "design review", &["five-deposed"]),
-        row(N02, "new command on the highest reported slot", "design review", &["rivals"]),
-        row(N03, "promise omits the compacted bound", "design review", &["compaction"]),
+        row(N01, "superseded leader announces what it fetched", "our own", &["five-deposed"]),
+        row(N02, "new command on the highest reported slot", "our own", &["rivals"]),
+        row(N03, "promise omits the compacted bound", "our own", &["compaction"]),
         Description {
             equivalent: Some(
                 "in one ballot every pull starts at the same slot, the votes below the ballot no \
@@ -137,7 +137,7 @@ pub fn all() -> Vec<Description> {
                  taken; so a chunk that comes again says nothing new, and the last one of an \
                  acceptor cannot come before the others",
             ),
-            ..row(N04, "chunk of an earlier pull taken", "design review", &["chunks"])
+            ..row(N04, "chunk of an earlier pull taken", "our own", &["chunks"])
         },
         row(N07, "lost storage, empty acceptor", "Michael et al., DISC 2017", &["crash-recovery"]),
         row(P01, "bound decides votes of another ballot", "our own", &["rivals"]),

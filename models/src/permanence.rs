@@ -5,9 +5,16 @@
 //! delivery would again change nothing, and send nothing that it had not sent when it was dropped.
 //! Otherwise the run is void.
 //!
-//! **Why that is enough**: the message was delivered before it was dropped, so what it sends is in
-//! the network or was dropped there in turn; delivering it again at any later moment would lead
-//! to the same system state.
+//! **Why that is enough**: call an envelope dead in a state if it was dropped at a local state from
+//! which its receiver's present one is reachable by steps of the run. By induction on the length of
+//! a path, every state of the full system has a partner in the run with the same core (locals,
+//! history, crashes, inputs) whose network lacks dead envelopes only. A step of the full system that
+//! delivers an envelope which is there is a step of the partner. One that delivers a dead envelope
+//! changes no local state, by the check, and sends only what that envelope had made its receiver
+//! send before it was dropped, which is in the network or dead in turn. Whether an envelope is dead
+//! depends on it and its receiver's local state alone, so states that differ in dropped envelopes may
+//! be merged. The claims are checked on the graph of the reduced run, which by the same induction has
+//! every local step of the full one.
 
 use crate::compact::{CompactModel, Envelope, FIRST_STEP, LocalCell, NO_OP, STALE};
 use crate::spec::Spec;

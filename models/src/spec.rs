@@ -153,7 +153,8 @@ pub trait Spec<A: Actor>: Send + Sync {
     /// What is remembered of the system before anything happens.
     fn history(&self) -> Self::History;
 
-    /// What is remembered of the actor after this step.
+    /// What is remembered of the actor after this step. Not asked about a delivery that changes and
+    /// sends nothing: such a step must add nothing to what is remembered.
     fn remember(&self, step: &Step<'_, A, Self::Ghost>) -> Self::Ghost;
 
     /// Is this a step after which something new may be remembered of the system?

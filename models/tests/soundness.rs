@@ -118,7 +118,16 @@ fn eager_sends_keep_the_reachable_local_states() {
 #[test]
 fn reductions_keep_verdicts_and_reachable_local_states() {
     let events = &["a leader is elected", "everything is delivered", "a Noop is chosen"];
-    for (name, config) in small_configs() {
+    let one = || Config::new(3).client("ann", 1, 0);
+    let more = [
+        ("two leaders", one().ballots(&[(1, 0), (1, 1)])),
+        ("pre-votes", one().ballots(&[(1, 0)]).tuned(|tuning| tuning.pre_vote = true)),
+        (
+            "a slot skipped on request",
+            Config { inputs: vec![(0, Message::SkipSlot)], ..one() }.ballots(&[(1, 0)]),
+        ),
+    ];
+    for (name, config) in small_configs().into_iter().chain(more) {
         let run = |reductions| {
             let model = config.model(events, reductions);
             let report = bfs(&model, &Options::default());

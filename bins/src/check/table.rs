@@ -5,6 +5,7 @@ use super::{INCOMPLETE, VIOLATED, stopped_because};
 use paxos_chat_models::catalog::{Config, Entry, Grade};
 use paxos_chat_models::compact::Reductions;
 use paxos_chat_models::coverage::Coverage;
+use paxos_chat_models::engine::Stopped;
 use paxos_chat_models::run::{Engine, Outcome};
 use paxos_chat_models::spec::Kind;
 use serde_json::json;
@@ -41,8 +42,11 @@ pub(super) fn bounds(config: &Config) -> String {
         .map(|plan| {
             let asks: Vec<String> = plan.asks.iter().map(|id| format!("r{id}")).collect();
             let opens = if plan.opens { ", opens its session" } else { "" };
-            let window = if plan.window > 1 { ", window 2 or more" } else { "" };
-            format!("{} says {} at {}{opens}{window}", plan.user, plan.messages, asks.join(" or "))
+            let window =
+                if plan.window > 1 { format!(", window {}", plan.window) } else { "".into() };
+            let syncs = if plan.syncs { ", a Sync last" } else { "" };
+            let (user, says, asks) = (plan.user, plan.messages, asks.join(" or "));
+            format!("{user} says {says} at {asks}{opens}{syncs}{window}")
         })
         .collect();
     let ballots: Vec<String> =
@@ -169,6 +173,7 @@ fn result(entry: &Entry, outcome: &Outcome, status: u8) -> String {
     match (status, &outcome.report.stopped) {
         (_, _) if outcome.void.is_some() => "VOID".into(),
         (VIOLATED, _) if outcome.is_violated() => "VIOLATED".into(),
+        (_, Some(stopped @ Stopped::Panic(_))) => stopped_because(stopped),
         (INCOMPLETE, Some(stopped)) => format!("incomplete: {}", stopped_because(stopped)),
         (VIOLATED, _) if known.is_some_and(|known| known != outcome.report.unique_states) => {
             format!("the catalog counts {} unique states", known.unwrap_or(0))
