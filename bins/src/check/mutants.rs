@@ -90,8 +90,7 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
         };
         // The claims of staleness are about the protocol as it is. One that a mutant refutes can
         // hide states, but not invent any; where it would hide the bug, nothing is claimed.
-        // Neither where the mutant must survive: only a run without claims can show that.
-        let stale_messages = mutant.mutant != Mutant::M05 && mutant.equivalent.is_none();
+        let stale_messages = mutant.mutant != Mutant::M05;
         let reductions = Reductions { eager_sends: true, stale_messages };
         let (outcome, model) = run::run(&entry.config, &[], Engine::Compact, reductions, &options);
         fate.unique_states += outcome.report.unique_states;
@@ -108,6 +107,10 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
         }
         fate.depth = outcome.report.depth;
         fate.stopped = outcome.report.stopped.as_ref().map(super::stopped_because);
+        // A survivor counts only if no claim has hidden anything.
+        if outcome.void.is_some() {
+            fate.stopped = Some("a claim of staleness is refuted by the mutant".into());
+        }
     }
     Ok(fate)
 }
