@@ -1,0 +1,374 @@
+//! Steps of one actor: each is computed once, by calling the actor, and remembered.
+
+use super::state::{Action, CRASHES, Envelope, LOCALS, SystemState};
+use super::{CompactModel, Inbound};
+use crate::intern::{AtomicTable, content_hash};
+use crate::spec::{Event, Local, Spec, Step, Verdict};
+use stateright::actor::{Actor, Command, Id, Out};
+use std::borrow::Cow;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+
+/// A local state and what is known of it.
+pub(crate) struct LocalCell<A: Actor, S: Spec<A>> {
+    pub(crate) local: Local<A, S::Ghost>,
+    pub(super) verdict: Verdict,
+    pub(super) view: u32,
+    within: bool,
+    /// By inbound envelope: a step or [`NO_OP`], marked if [`STALE`].
+    pub(crate) deliveries: AtomicTable,
+    /// By timer; only those that may fire.
+    pub(crate) timeouts: OnceLock<Box<[(u32, u32)]>>,
+    /// By input: a step, or [`NO_OP`].
+    pub(crate) inputs: AtomicTable,
+    pub(crate) crash: OnceLock<u32>,
+    pub(crate) recovery: OnceLock<u32>,
+}
+
+impl<A: Actor, S: Spec<A>> PartialEq<Local<A, S::Ghost>> for LocalCell<A, S> {
+    fn eq(&self, other: &Local<A, S::Ghost>) -> bool {
+        self.local == *other
+    }
+}
+
+/// A delivery that changes nothing, or leads out of bounds.
+pub(crate) const NO_OP: u32 = 1;
+/// The first number of a step.
+pub(crate) const FIRST_STEP: u32 = 2;
+/// Marks a delivery that by the specification's claim only repeats itself for ever after.
+pub(crate) const STALE: u32 = 1 << 31;
+
+/// A step of one actor, computed once.
+pub(crate) struct StepCell {
+    pub(crate) next: u32,
+    /// Sorted.
+    pub(crate) sends: Box<[Envelope]>,
+    /// What the step reaches.
+    pub(super) verdict: Verdict,
+    /// The specification records it.
+    pub(super) recorded: bool,
+    /// It changes nothing but the network.
+    pub(crate) only_sends: bool,
+    pub(super) origin: Origin,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) actor: u32,
+    pub(super) local: u32,
+    pub(super) event: OriginEvent,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum OriginEvent {
+    Deliver(u32),
+    Timeout(u32),
+    Input(u32),
+    Crash,
+    Recover,
+}
+
+impl<A, S> CompactModel<A, S>
+where
+    A: Actor,
+    S: Spec<A>,
+{
+    pub(crate) fn intern_local(&self, actor: usize, local: Local<A, S::Ghost>) -> u32 {
+        self.locals[actor].intern_with(local, |local| LocalCell {
+            verdict: self.spec.judge_local(actor, &local),
+            view: self.views.intern(self.spec.view(actor, &local)),
+            within: local.state.as_ref().is_none_or(|state| self.spec.within(actor, state)),
+            local,
+            deliveries: AtomicTable::default(),
+            timeouts: OnceLock::new(),
+            inputs: AtomicTable::default(),
+            crash: OnceLock::new(),
+            recovery: OnceLock::new(),
+        })
+    }
+
+    /// Runs the actor once and interns what came of it. `None` for a step that changes nothing.
+    pub(super) fn compute(&self, actor: usize, local: u32, event: OriginEvent) -> Option<u32> {
+        let before = &self.cell(actor, local).local;
+        let spec_event = self.event(actor, event);
+        let (next, sends, reports) = self.run(actor, Some(before), &spec_event);
+        let may_be_ignored = matches!(event, OriginEvent::Deliver(_) | OriginEvent::Input(_));
+        if may_be_ignored && sends.is_empty() && reports.is_empty() && next == *before {
+            return None;
+        }
+        let step = Step {
+            actor,
+            before: Some(before),
+            event: spec_event,
+            state: next.state.as_ref(),
+            storage: next.storage.as_ref(),
+            sends: &sends,
+            reports: &reports,
+        };
+        let ghost = self.spec.remember(&step);
+        let verdict = self.spec.judge_step(&step);
+        let recorded = self.spec.is_recorded(&step);
+        let mut sends: Vec<Envelope> =
+            sends.into_iter().map(|(dst, msg)| self.intern_envelope(actor, dst, msg)).collect();
+        sends.sort_unstable();
+        sends.dedup();
+        let next = self.intern_local(actor, Local { ghost, ..next });
+        let repeatable = matches!(event, OriginEvent::Deliver(_) | OriginEvent::Timeout(_));
+        let only_sends = repeatable && !recorded && next == local;
+        let origin = Origin { actor: actor as u32, local, event };
+        let cell = StepCell { next, sends: sends.into(), verdict, recorded, only_sends, origin };
+        let number =
+            u32::try_from(self.steps.push(cell)).expect("fewer than 2^32 steps") + FIRST_STEP;
+        assert!(number < STALE, "the numbers of steps leave the mark free");
+        Some(number)
+    }
+
+    pub(crate) fn event(&self, actor: usize, event: OriginEvent) -> Event<'_, A> {
+        match event {
+            OriginEvent::Deliver(index) => {
+                let inbound = self.inbound[actor].get(index);
+                Event::Deliver { src: inbound.src, msg: &inbound.msg }
+            }
+            OriginEvent::Timeout(timer) => Event::Timeout(self.timers.get(timer)),
+            OriginEvent::Input(input) => Event::Input(&self.inputs[input as usize].1),
+            OriginEvent::Crash => Event::Crash,
+            OriginEvent::Recover => Event::Recover,
+        }
+    }
+
+    pub(crate) fn intern_envelope(&self, src: usize, dst: usize, msg: A::Msg) -> Envelope {
+        Envelope::new(dst, self.inbound[dst].intern(Inbound { src, msg }))
+    }
+
+    /// Calls the actor. The ghost of the result is that of the local state before.
+    #[allow(clippy::type_complexity, reason = "three results of one call")]
+    pub(crate) fn run(
+        &self,
+        actor: usize,
+        before: Option<&Local<A, S::Ghost>>,
+        event: &Event<'_, A>,
+    ) -> (Local<A, S::Ghost>, Vec<(usize, A::Msg)>, Vec<A::Msg>) {
+        let this = &self.actors[actor];
+        let id = Id::from(actor);
+        let mut out = Out::new();
+        let ghost = before.map_or_else(|| self.spec.ghost(actor), |before| before.ghost.clone());
+        let mut timers = before.map_or_else(Vec::new, |before| before.timers.clone());
+        let mut storage = match before {
+            Some(before) => before.storage.clone(),
+            None => self.storages[actor].clone(),
+        };
+        let up = |before: Option<&Local<A, S::Ghost>>| {
+            before.and_then(|before| before.state.clone()).expect("only an actor that is up acts")
+        };
+        let state = match event {
+            Event::Start | Event::Recover => Some(this.on_start(id, &storage, &mut out)),
+            Event::Crash => {
+                timers.clear();
+                None
+            }
+            Event::Deliver { src, msg } => {
+                let mut state = Cow::Owned(up(before));
+                this.on_msg(id, &mut state, Id::from(*src), (*msg).clone(), &mut out);
+                Some(state.into_owned())
+            }
+            Event::Input(msg) => {
+                let mut state = Cow::Owned(up(before));
+                this.on_msg(id, &mut state, Id::from(usize::MAX), (*msg).clone(), &mut out);
+                Some(state.into_owned())
+            }
+            Event::Timeout(timer) => {
+                let mut state = Cow::Owned(up(before));
+                timers.retain(|set| set != *timer);
+                this.on_timeout(id, &mut state, timer, &mut out);
+                Some(state.into_owned())
+            }
+        };
+        let mut sends = Vec::new();
+        let mut reports = Vec::new();
+        for command in out {
+            match command {
+                Command::Send(dst, msg) if usize::from(dst) < self.actors.len() => {
+                    sends.push((usize::from(dst), msg));
+                }
+                Command::Send(_, msg) => reports.push(msg),
+                Command::SetTimer(timer, _) if !timers.contains(&timer) => timers.push(timer),
+                Command::SetTimer(..) => {}
+                Command::CancelTimer(timer) => timers.retain(|set| *set != timer),
+                Command::Save(saved) => storage = Some(saved),
+                Command::ChooseRandom(..) => {
+                    unimplemented!("actors that choose at random are not modelled")
+                }
+            }
+        }
+        timers.sort_by_key(content_hash);
+        (Local { state, timers, storage, ghost }, sends, reports)
+    }
+
+    /// What delivering this envelope to this local state comes to, marked if it is stale.
+    pub(super) fn delivery_or_stale(&self, actor: usize, local: u32, envelope: u32) -> u32 {
+        let cell = self.cell(actor, local);
+        let known = cell.deliveries.get(envelope);
+        if known != 0 {
+            return known;
+        }
+        let outcome = match &cell.local.state {
+            // Nothing is delivered to an actor that is down.
+            None => NO_OP,
+            Some(state) => {
+                let step = self.compute(actor, local, OriginEvent::Deliver(envelope));
+                let step = step.filter(|step| self.take(*step)).unwrap_or(NO_OP);
+                let repeats = step == NO_OP || self.step(step).only_sends;
+                let inbound = self.inbound[actor].get(envelope);
+                let stale = repeats
+                    && self.reductions.stale_messages
+                    && self.spec.is_stale(actor, state, inbound.src, &inbound.msg);
+                if stale { STALE | step } else { step }
+            }
+        };
+        cell.deliveries.set(envelope, outcome);
+        outcome
+    }
+
+    /// The step of delivering this envelope to this local state, or [`NO_OP`].
+    pub(crate) fn delivery(&self, actor: usize, local: u32, envelope: u32) -> u32 {
+        self.delivery_or_stale(actor, local, envelope) & !STALE
+    }
+
+    pub(super) fn is_stale(&self, envelope: Envelope, words: &[u32]) -> bool {
+        let local = words[LOCALS + envelope.dst()];
+        self.delivery_or_stale(envelope.dst(), local, envelope.index()) & STALE != 0
+    }
+
+    pub(crate) fn step(&self, step: u32) -> &StepCell {
+        &self.steps[(step - FIRST_STEP) as usize]
+    }
+
+    /// Is this step within the bounds? If so, notes what it reaches.
+    pub(super) fn take(&self, step: u32) -> bool {
+        let cell = self.step(step);
+        let within = self.cell(cell.origin.actor as usize, cell.next).within;
+        if within {
+            self.reached.fetch_or(cell.verdict.0, Ordering::Relaxed);
+        }
+        within
+    }
+
+    /// The time-outs that may happen: the timer, and the step.
+    pub(crate) fn timeouts(&self, actor: usize, local: u32) -> &[(u32, u32)] {
+        let cell = self.cell(actor, local);
+        cell.timeouts.get_or_init(|| {
+            let Some(state) = &cell.local.state else { return Box::default() };
+            let may = |timer: &A::Timer| self.spec.may_time_out(actor, state, timer);
+            cell.local
+                .timers
+                .iter()
+                .filter(|timer| may(timer))
+                .filter_map(|timer| {
+                    let timer = self.timers.intern(timer.clone());
+                    let step = self.compute(actor, local, OriginEvent::Timeout(timer))?;
+                    self.take(step).then_some((timer, step))
+                })
+                .collect()
+        })
+    }
+
+    /// What a person's input to this local state comes to.
+    pub(crate) fn input(&self, actor: usize, local: u32, input: u32) -> u32 {
+        let cell = self.cell(actor, local);
+        let known = cell.inputs.get(input);
+        if known != 0 || cell.local.state.is_none() {
+            return known.max(NO_OP);
+        }
+        let step = self.compute(actor, local, OriginEvent::Input(input));
+        let step = step.filter(|step| self.take(*step)).unwrap_or(NO_OP);
+        cell.inputs.set(input, step);
+        step
+    }
+
+    /// The step of a crash or a recovery, if the bounds allow one.
+    pub(super) fn fault(&self, state: &SystemState, actor: usize) -> Option<u32> {
+        let id = state.words[LOCALS + actor];
+        let cell = self.cell(actor, id);
+        if cell.local.state.is_none() {
+            let compute = || self.compute(actor, id, OriginEvent::Recover);
+            return self
+                .faults
+                .recovery
+                .then(|| *cell.recovery.get_or_init(|| compute().expect("a recovery is a step")))
+                .filter(|step| self.take(*step));
+        }
+        let allowed = state.words[CRASHES] < self.faults.crashes_total
+            && self.spec.may_crash(actor)
+            && self.down(state) < self.faults.crashes_at_once;
+        let compute = || self.compute(actor, id, OriginEvent::Crash);
+        allowed
+            .then(|| *cell.crash.get_or_init(|| compute().expect("a crash is a step")))
+            .filter(|step| self.take(*step))
+    }
+
+    pub(super) fn down(&self, state: &SystemState) -> u32 {
+        let is_down = |actor: &usize| self.local(state, *actor).state.is_none();
+        (0..self.actors.len()).filter(is_down).count() as u32
+    }
+
+    /// The history after a step.
+    pub(super) fn record(&self, history: u32, number: u32) -> u32 {
+        self.recorded.get_or_insert(&[history, number], || {
+            let before = self.histories.get(history);
+            self.with_step(number, |step| self.histories.intern(self.spec.record(before, step)))
+        })
+    }
+
+    /// Rebuilds a step for the specification by running the actor again.
+    pub(crate) fn with_step<R>(
+        &self,
+        number: u32,
+        f: impl FnOnce(&Step<'_, A, S::Ghost>) -> R,
+    ) -> R {
+        let Origin { actor, local, event } = self.step(number).origin;
+        let actor = actor as usize;
+        let before = &self.cell(actor, local).local;
+        let event = self.event(actor, event);
+        let (next, sends, reports) = self.run(actor, Some(before), &event);
+        f(&Step {
+            actor,
+            before: Some(before),
+            event,
+            state: next.state.as_ref(),
+            storage: next.storage.as_ref(),
+            sends: &sends,
+            reports: &reports,
+        })
+    }
+
+    /// Runs `f` on the step that an action takes in a state, if it is possible there.
+    pub fn inspect<R>(
+        &self,
+        state: &SystemState,
+        action: Action,
+        f: impl FnOnce(&Step<'_, A, S::Ghost>) -> R,
+    ) -> Option<R> {
+        self.step_of(state, action).map(|step| self.with_step(step, f))
+    }
+
+    /// Every message that was delivered to an actor that was up, whether it took effect or not,
+    /// once for each local state.
+    pub fn for_each_delivered(&self, mut f: impl FnMut(usize, &A::Msg)) {
+        for (actor, locals) in self.locals.iter().enumerate() {
+            for (_, cell) in locals.iter().filter(|(_, cell)| cell.local.state.is_some()) {
+                for (envelope, _) in cell.deliveries.iter() {
+                    f(actor, &self.inbound[actor].get(envelope).msg);
+                }
+            }
+        }
+    }
+
+    /// Every local step that was taken.
+    pub fn for_each_taken_step(&self, mut f: impl FnMut(&Step<'_, A, S::Ghost>)) {
+        for (number, cell) in self.steps.iter() {
+            if self.cell(cell.origin.actor as usize, cell.next).within {
+                self.with_step(number as u32 + FIRST_STEP, &mut f);
+            }
+        }
+    }
+}
