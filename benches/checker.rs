@@ -6,8 +6,8 @@ use paxos_chat_models::engine::Options;
 use paxos_chat_models::entries;
 use paxos_chat_models::run::{Engine, run};
 
-const NONE: Reductions = Reductions { eager_sends: false, stale_messages: false };
-const BOTH: Reductions = Reductions { eager_sends: true, stale_messages: true };
+const NONE: Reductions = Reductions::NONE;
+const BOTH: Reductions = Reductions::ALL;
 
 fn engines(c: &mut Criterion) {
     let entry = entries::find("sessions").expect("an entry of the catalog");

@@ -98,7 +98,7 @@ fn run_one(entry: &Entry, options: &RunArgs, coverage: &mut Coverage, verbose: b
     let reductions = if options.no_reductions {
         Reductions::default()
     } else {
-        Reductions { eager_sends: true, stale_messages: true }
+        Reductions::ALL
     };
     let bar = progress::Bar::new(entry.name);
     let show = |progress: &paxos_chat_models::engine::Progress| bar.show(progress);

@@ -20,6 +20,8 @@
 //! (Holzmann, *State Compression in SPIN*, 1997).
 
 mod explored;
+mod packed;
+mod ports;
 mod state;
 mod steps;
 mod successors;
@@ -31,7 +33,8 @@ pub(crate) use verdicts::per_property;
 
 use crate::intern::{Interner, Memo};
 use crate::spec::{Local, Spec};
-use state::{CRASHES, HISTORY, LOCALS};
+use ports::{Arrival, Move, Port};
+use state::{CRASHES, HISTORY, PORTS};
 use stateright::actor::Actor;
 use std::sync::atomic::AtomicU64;
 use steps::StepCell;
@@ -57,6 +60,19 @@ pub struct Reductions {
     /// have made their receiver send already. Needs `eager_sends`. The claim is checked after
     /// the run by [`CompactModel::check_stale`].
     pub stale_messages: bool,
+    /// Take states for one that differ only by a renaming under which, by the specification's
+    /// claim, the system looks the same. The claim is checked after the run by
+    /// [`CompactModel::check_symmetry`].
+    pub symmetry: bool,
+}
+
+impl Reductions {
+    /// Every reduction.
+    pub const ALL: Reductions =
+        Reductions { eager_sends: true, stale_messages: true, symmetry: true };
+    /// No reduction.
+    pub const NONE: Reductions =
+        Reductions { eager_sends: false, stale_messages: false, symmetry: false };
 }
 
 /// A system of actors under a specification.
@@ -68,16 +84,25 @@ pub struct CompactModel<A: Actor, S: Spec<A>> {
     spec: S,
     faults: Faults,
     reductions: Reductions,
+    /// How many renamings there are, apart from the one that changes nothing.
+    renamings: usize,
     pub(crate) locals: Vec<Interner<LocalCell<A, S>>>,
-    inbound: Vec<Interner<Inbound<A::Msg>>>,
+    inbound: Vec<Interner<Renamed<Inbound<A::Msg>>>>,
     timers: Interner<A::Timer>,
     steps: boxcar::Vec<StepCell>,
-    histories: Interner<S::History>,
+    histories: Interner<Renamed<S::History>>,
     views: Interner<S::View>,
+    ports: Vec<Interner<Port>>,
+    /// By envelope and its receiver's port, the number of the arrival.
+    arrivals: Memo<u64, u32>,
+    arrived: boxcar::Vec<Arrival>,
+    /// By actor, port and input, the number of the move.
+    input_moves: Memo<(u32, u32, u32), u32>,
+    inputs_moved: boxcar::Vec<Move>,
     /// By history and step.
-    recorded: Memo<u32>,
+    recorded: Memo<Box<[u32]>, u32>,
     /// By history and the views of all actors.
-    verdicts: Memo<u64>,
+    verdicts: Memo<Box<[u32]>, u64>,
     /// The events of all steps that were taken.
     reached: AtomicU64,
 }
@@ -87,6 +112,18 @@ pub struct CompactModel<A: Actor, S: Spec<A>> {
 struct Inbound<M> {
     src: usize,
     msg: M,
+}
+
+/// A value, and what it adds to a fingerprint under each renaming.
+struct Renamed<T> {
+    value: T,
+    renamed_terms: Box<[u64]>,
+}
+
+impl<T: PartialEq> PartialEq<T> for Renamed<T> {
+    fn eq(&self, other: &T) -> bool {
+        self.value == *other
+    }
 }
 
 /// The most actors that a model may have.
@@ -104,6 +141,7 @@ where
         CompactModel {
             locals: actors.iter().map(|_| Interner::default()).collect(),
             inbound: actors.iter().map(|_| Interner::default()).collect(),
+            ports: actors.iter().map(|_| Interner::default()).collect(),
             actors,
             storages,
             inputs: Vec::new(),
@@ -111,9 +149,14 @@ where
             spec,
             faults: Faults::default(),
             reductions: Reductions::default(),
+            renamings: 0,
             steps: boxcar::Vec::new(),
             histories: Interner::default(),
             views: Interner::default(),
+            arrivals: Memo::default(),
+            arrived: boxcar::Vec::new(),
+            input_moves: Memo::default(),
+            inputs_moved: boxcar::Vec::new(),
             recorded: Memo::default(),
             verdicts: Memo::default(),
             reached: AtomicU64::new(0),
@@ -142,6 +185,7 @@ where
         let sound = reductions.eager_sends || !reductions.stale_messages;
         assert!(sound, "a message may be dropped only once everything it sends is sent");
         self.reductions = reductions;
+        self.renamings = if reductions.symmetry { self.spec.renamings() } else { 0 };
         self
     }
 
@@ -169,18 +213,23 @@ where
     }
 
     /// The state without its network: two states with the same core differ in envelopes only.
-    pub fn core<'a>(&self, state: &'a SystemState) -> &'a [u32] {
-        &state.words[..LOCALS + self.actors.len()]
+    pub fn core(&self, state: &SystemState) -> Vec<u32> {
+        let locals = (0..self.actors.len()).map(|actor| self.port_of(state, actor).local);
+        state.words[..PORTS].iter().copied().chain(locals).collect()
+    }
+
+    fn port_of(&self, state: &SystemState, actor: usize) -> &Port {
+        self.port(actor, state.words[PORTS + actor])
     }
 
     /// The local state of an actor.
     pub fn local(&self, state: &SystemState, actor: usize) -> &Local<A, S::Ghost> {
-        &self.cell(actor, state.words[LOCALS + actor]).local
+        &self.cell(actor, self.port_of(state, actor).local).local
     }
 
     /// What is remembered of the system.
     pub fn history(&self, state: &SystemState) -> &S::History {
-        self.histories.get(state.words[HISTORY])
+        &self.histories.get(state.words[HISTORY]).value
     }
 
     /// How many crashes there were.
@@ -190,20 +239,15 @@ where
 
     /// The envelopes in flight: sender, receiver and message, ordered by content.
     pub fn envelopes(&self, state: &SystemState) -> Vec<(usize, usize, &A::Msg)> {
-        let mut envelopes: Vec<Envelope> = self.network(state).map(Envelope).collect();
+        let mut envelopes: Vec<Envelope> = self.network(state).collect();
         envelopes.sort_by_key(|envelope| self.content_order(*envelope));
         envelopes.into_iter().map(|envelope| self.open(envelope)).collect()
     }
 
     /// Sender, receiver and message of an envelope.
     pub fn open(&self, envelope: Envelope) -> (usize, usize, &A::Msg) {
-        let inbound = self.inbound[envelope.dst()].get(envelope.index());
+        let inbound = &self.inbound[envelope.dst()].get(envelope.index()).value;
         (inbound.src, envelope.dst(), &inbound.msg)
-    }
-
-    /// How many distinct local states of each actor were met.
-    pub fn local_counts(&self) -> Vec<usize> {
-        self.locals.iter().map(Interner::len).collect()
     }
 
     /// All distinct local states that were met: the actor and the state.
@@ -214,23 +258,21 @@ where
             .flat_map(|(actor, locals)| locals.iter().map(move |(_, cell)| (actor, &cell.local)))
     }
 
-    /// How many distinct envelopes were met.
-    pub fn envelope_count(&self) -> usize {
-        self.inbound.iter().map(Interner::len).sum()
-    }
-
     pub(crate) fn cell(&self, actor: usize, id: u32) -> &LocalCell<A, S> {
         self.locals[actor].get(id)
     }
 
-    pub(super) fn network<'a>(&self, state: &'a SystemState) -> impl Iterator<Item = u32> + 'a {
-        state.words[LOCALS + self.actors.len()..].iter().copied()
+    fn network(&self, state: &SystemState) -> impl Iterator<Item = Envelope> {
+        (0..self.actors.len()).flat_map(move |actor| {
+            let inbox = &self.port_of(state, actor).inbox;
+            inbox.iter().map(move |envelope| Envelope::new(actor, *envelope))
+        })
     }
 
     /// Receiver, sender, content: an order that every run agrees on.
     pub(super) fn content_order(&self, envelope: Envelope) -> (usize, usize, u64) {
         let inbound = &self.inbound[envelope.dst()];
-        let src = inbound.get(envelope.index()).src;
+        let src = inbound.get(envelope.index()).value.src;
         (envelope.dst(), src, inbound.hash_of(envelope.index()))
     }
 }

@@ -6,9 +6,11 @@
 //!   threads arrive, so that they can make up fingerprints that every run agrees on.
 //! - *Reading is lock-free*: an id's value never moves.
 
+use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxBuildHasher;
 use siphasher::sip::SipHasher13;
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::OnceLock;
@@ -37,10 +39,15 @@ pub struct Interner<T> {
     shards: Box<[Mutex<Shard>]>,
 }
 
-/// The ids of the values of one content hash; nearly always one.
-type Shard = HashMap<u64, Vec<u32>, FxBuildHasher>;
+/// Ids, by the hashes of their values.
+type Shard = HashTable<u32>;
 
 const SHARDS: usize = 64;
+
+/// The shard of a hash: by bits that the tables within a shard do not use.
+fn shard_of(hash: u64) -> usize {
+    (hash >> 32) as usize % SHARDS
+}
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
@@ -67,15 +74,25 @@ impl<T> Interner<T> {
         K: Hash,
         T: PartialEq<K>,
     {
-        let hash = content_hash(&key);
-        let mut shard = self.shards[(hash >> 58) as usize % SHARDS].lock();
-        let ids = shard.entry(hash).or_default();
-        if let Some(id) = ids.iter().find(|id| self.values[**id as usize].1 == key) {
+        self.intern_hashed(content_hash(&key), key, make)
+    }
+
+    /// As [`Interner::intern_with`], for a key whose hash is known.
+    pub fn intern_hashed<K>(&self, hash: u64, key: K, make: impl FnOnce(K) -> T) -> u32
+    where
+        T: PartialEq<K>,
+    {
+        let mut shard = self.shards[shard_of(hash)].lock();
+        let is_equal = |id: &u32| {
+            let (known, value) = &self.values[*id as usize];
+            *known == hash && *value == key
+        };
+        if let Some(id) = shard.find(hash, is_equal) {
             return *id;
         }
         let id =
             u32::try_from(self.values.push((hash, make(key)))).expect("fewer than 2^32 values");
-        ids.push(id);
+        shard.insert_unique(hash, id, |id| self.values[*id as usize].0);
         id
     }
 
@@ -84,7 +101,7 @@ impl<T> Interner<T> {
         &self.values[id as usize].1
     }
 
-    /// The content hash of the value of an id.
+    /// The hash of the value of an id.
     pub fn hash_of(&self, id: u32) -> u64 {
         self.values[id as usize].0
     }
@@ -105,30 +122,31 @@ impl<T> Interner<T> {
     }
 }
 
-/// Remembers the answers to questions that are short vectors of numbers.
-pub struct Memo<V> {
-    shards: Box<[RwLock<Answers<V>>]>,
+/// Remembers the answers to questions: numbers, or short vectors of them.
+pub struct Memo<K, V> {
+    shards: Box<[RwLock<HashMap<K, V, FxBuildHasher>>]>,
 }
 
-type Answers<V> = HashMap<Box<[u32]>, V, FxBuildHasher>;
-
-impl<V> Default for Memo<V> {
+impl<K, V> Default for Memo<K, V> {
     fn default() -> Self {
         Memo { shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
     }
 }
 
-impl<V: Copy> Memo<V> {
+impl<K: Hash + Eq, V: Copy> Memo<K, V> {
     /// The answer, worked out if it is not known. It must be a function of the key.
-    pub fn get_or_insert(&self, key: &[u32], work_out: impl FnOnce() -> V) -> V {
-        let hash = FxBuildHasher.hash_one(key);
-        let shard = &self.shards[(hash >> 32) as usize % SHARDS];
+    pub fn get_or_insert<Q>(&self, key: &Q, work_out: impl FnOnce() -> V) -> V
+    where
+        Q: Hash + Eq + ToOwned + ?Sized,
+        Q::Owned: Into<K>,
+        K: Borrow<Q>,
+    {
+        let shard = &self.shards[shard_of(FxBuildHasher.hash_one(key))];
         if let Some(known) = shard.read().get(key) {
             return *known;
         }
         let value = work_out();
-        shard.write().insert(key.into(), value);
-        value
+        *shard.write().entry(key.to_owned().into()).or_insert(value)
     }
 }
 

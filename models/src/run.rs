@@ -6,7 +6,7 @@
 
 use crate::catalog::{ChatModel, Config};
 use crate::compact::Reductions;
-use crate::engine::{self, Options, Report, Stopped};
+use crate::engine::{Options, Report, Stopped};
 use crate::silent;
 use crate::spec::Kind;
 use crate::trace::{TraceStep, trace};
@@ -79,13 +79,13 @@ pub fn run(
     let model = config.model(events, reductions);
     let outcome = match engine {
         Engine::Compact => {
-            let report = engine::bfs_judged(&model, options, |state| model.verdict(state).0);
+            let report = model.bfs(options);
             judge(&model, report)
         }
         Engine::Stateright => {
             let report = stateright_report(config.model(events, reductions), options);
             // The counts are stateright's; what it has not kept is judged on our model.
-            let judged = engine::bfs_judged(&model, options, |state| model.verdict(state).0);
+            let judged = model.bfs(options);
             judge(&model, Report { discoveries: judged.discoveries, ..report })
         }
         Engine::ActorModel => Outcome {
@@ -106,7 +106,7 @@ fn judge(model: &ChatModel, report: Report) -> Outcome {
         let hit = found.is_some() || reached.has(bit);
         let counterexample = match (property.kind, found) {
             (Kind::Always, Some(at)) => {
-                let path = engine::path_to(model, at.fingerprint, at.depth);
+                let path = model.path_to(at.fingerprint, at.depth);
                 path.map_or_else(Vec::new, |(init, steps)| trace(model, &init, &steps))
             }
             _ => Vec::new(),

@@ -195,6 +195,39 @@ pub trait Spec<A: Actor>: Send + Sync {
         false
     }
 
+    /// How many renamings there are, apart from the one that changes nothing, under which the
+    /// system looks the same: permutations of actors, with what goes with them. With that one they
+    /// are a group. The claim is checked after the run.
+    fn renamings(&self) -> usize {
+        0
+    }
+
+    /// The actor that takes this one's place.
+    fn rename_actor(&self, renaming: usize, actor: usize) -> usize {
+        unimplemented!("renaming {renaming} of actor {actor}")
+    }
+
+    /// What the local state of an actor becomes: a local state of the one that takes its place.
+    fn rename_local(
+        &self,
+        renaming: usize,
+        actor: usize,
+        local: &Local<A, Self::Ghost>,
+    ) -> Local<A, Self::Ghost> {
+        let _ = local;
+        unimplemented!("renaming {renaming} of a local state of actor {actor}")
+    }
+
+    /// What a message becomes.
+    fn rename_message(&self, renaming: usize, message: &A::Msg) -> A::Msg {
+        unimplemented!("renaming {renaming} of {message:?}")
+    }
+
+    /// What is remembered of the system becomes this.
+    fn rename_history(&self, renaming: usize, history: &Self::History) -> Self::History {
+        unimplemented!("renaming {renaming} of {history:?}")
+    }
+
     /// The properties, at most 64.
     fn properties(&self) -> &[PropertyName];
 

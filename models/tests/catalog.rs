@@ -8,7 +8,7 @@ use paxos_chat_models::mutants;
 use paxos_chat_models::run::{Engine, run};
 use std::collections::BTreeSet;
 
-const BOTH: Reductions = Reductions { eager_sends: true, stale_messages: true };
+const BOTH: Reductions = Reductions::ALL;
 
 /// Entries above this are left to the `check` command.
 const SMALL: u64 = 130_000;
@@ -60,7 +60,7 @@ fn mutants_name_entries_of_the_catalog_and_die_there() {
             let mut entry = find(name).unwrap_or_else(|| panic!("no entry {name}"));
             entry.config.mutant = Some(mutant.mutant);
             let options = Options { max_states: Some(limit), ..Options::default() };
-            let reductions = Reductions { eager_sends: true, stale_messages: false };
+            let reductions = Reductions { eager_sends: true, ..Reductions::NONE };
             let (outcome, _) = run(&entry.config, &[], Engine::Compact, reductions, &options);
             if outcome.is_violated() {
                 assert!(mutant.equivalent.is_none(), "{:?} is killed", mutant.mutant);

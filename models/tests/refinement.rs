@@ -7,7 +7,7 @@ use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId, Slot};
 use paxos_chat_models::catalog::Config;
 use paxos_chat_models::compact::{CompactModel, Reductions};
-use paxos_chat_models::engine::{Options, bfs_judged, path_to};
+use paxos_chat_models::engine::Options;
 use paxos_chat_models::node::{Node, NodeState};
 use paxos_chat_models::paxos::Action;
 use paxos_chat_models::refinement::{self, PROPERTIES, Refinement, Refuted};
@@ -15,9 +15,9 @@ use paxos_chat_models::spec::Kind;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 
-const NONE: Reductions = Reductions { eager_sends: false, stale_messages: false };
-const EAGER: Reductions = Reductions { eager_sends: true, stale_messages: false };
-const ALL: Reductions = Reductions { eager_sends: true, stale_messages: true };
+const NONE: Reductions = Reductions::NONE;
+const EAGER: Reductions = Reductions { eager_sends: true, ..Reductions::NONE };
+const ALL: Reductions = Reductions::ALL;
 
 /// Two commands of two clients that ask different replicas: rivals for the same slot.
 fn rivals(ballots: &[(u32, u8)]) -> Config {
@@ -27,7 +27,7 @@ fn rivals(ballots: &[(u32, u8)]) -> Config {
 /// Explores all states, and asserts that the actors refine Paxos there, with every event reached.
 fn assert_refines(config: &Config, reductions: Reductions) {
     let model = refinement::model(config, reductions);
-    let report = bfs_judged(&model, &Options::default(), |state| model.verdict(state).0);
+    let report = model.bfs(&Options::default());
     for (bit, property) in PROPERTIES.iter().enumerate() {
         let hit = report.discoveries[bit].is_some() || model.reached().has(bit);
         assert_eq!(hit, property.kind == Kind::Sometimes, "{}", property.name);
@@ -221,10 +221,10 @@ impl Actor for Faulty {
 fn refute(config: &Config, fault: Fault) -> Refuted {
     let model: CompactModel<Faulty, Refinement> =
         refinement::model_of(config, EAGER, |_, node| Faulty { node, fault });
-    let report = bfs_judged(&model, &Options::default(), |state| model.verdict(state).0);
+    let report = model.bfs(&Options::default());
     let always = PROPERTIES.iter().zip(&report.discoveries).filter(|(p, _)| p.kind == Kind::Always);
     let violated = always.filter_map(|(_, found)| *found).next().expect("the fault is refuted");
-    let (_, steps) = path_to(&model, violated.fingerprint, violated.depth).expect("a path");
+    let (_, steps) = model.path_to(violated.fingerprint, violated.depth).expect("a path");
     let (_, last) = steps.last().expect("a step");
     let refuted = model.history(last).refuted.clone();
     refuted.expect("the step is refuted")

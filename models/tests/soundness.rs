@@ -106,7 +106,7 @@ fn eager_sends_keep_the_reachable_local_states() {
     for (name, config) in small_configs().into_iter().chain([("two leaders", rivals)]) {
         let full = compact(&config);
         let all = bfs(&full, &Options::default());
-        let eager = Reductions { eager_sends: true, stale_messages: false };
+        let eager = Reductions { eager_sends: true, ..Reductions::NONE };
         let reduced = compact(&config).with_reductions(eager);
         let fewer = bfs(&reduced, &Options::default());
         assert!(all.complete && fewer.complete, "{name}");
@@ -139,7 +139,7 @@ fn reductions_keep_verdicts_and_reachable_local_states() {
             (report.unique_states, hits, locals)
         };
         let (all, hits, locals) = run(Reductions::default());
-        let both = Reductions { eager_sends: true, stale_messages: true };
+        let both = Reductions::ALL;
         let (fewer, same_hits, same_locals) = run(both);
         assert!(fewer < all, "{name}");
         assert_eq!(same_hits, hits, "{name}");
@@ -173,7 +173,7 @@ fn a_false_claim_of_staleness_makes_the_run_void() {
         }
     }
     let config = smallest();
-    let reductions = Reductions { eager_sends: true, stale_messages: true };
+    let reductions = Reductions::ALL;
     let model = CompactModel::new(config.nodes(config.genesis()), Rash(Bare::of(&config)))
         .with_reductions(reductions);
     bfs(&model, &Options::default());

@@ -91,7 +91,7 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
         // The claims of staleness are about the protocol as it is. One that a mutant refutes can
         // hide states, but not invent any; where it would hide the bug, nothing is claimed.
         let stale_messages = mutant.mutant != Mutant::M05;
-        let reductions = Reductions { eager_sends: true, stale_messages };
+        let reductions = Reductions { stale_messages, ..Reductions::ALL };
         let (outcome, model) = run::run(&entry.config, &[], Engine::Compact, reductions, &options);
         fate.unique_states += outcome.report.unique_states;
         fate.seconds += outcome.report.elapsed.as_secs_f64();

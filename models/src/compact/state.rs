@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 
 /// The number of an envelope: receiver and index among the envelopes to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Envelope(pub(super) u32);
+pub struct Envelope(u32);
 
 const INDEX_BITS: u32 = 26;
 
@@ -22,6 +22,10 @@ impl Envelope {
         (self.0 >> INDEX_BITS) as usize
     }
 
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+
     pub(super) fn index(self) -> u32 {
         self.0 & ((1 << INDEX_BITS) - 1)
     }
@@ -31,15 +35,14 @@ impl Envelope {
 #[derive(Clone, Debug)]
 pub struct SystemState {
     pub(super) fingerprint: u64,
-    /// History, crashes so far, the inputs given so far as a bit set, the local state of each
-    /// actor, then the envelopes, sorted.
+    /// History, crashes so far, the inputs given so far as a bit set, then the port of each actor.
     pub(super) words: Box<[u32]>,
 }
 
 pub(super) const HISTORY: usize = 0;
 pub(super) const CRASHES: usize = 1;
 pub(super) const INPUTS: usize = 2;
-pub(super) const LOCALS: usize = 3;
+pub(super) const PORTS: usize = 3;
 
 impl SystemState {
     /// The state's fingerprint: the same in every run.
@@ -88,17 +91,38 @@ where
     A: Actor,
     S: Spec<A>,
 {
-    pub(super) fn local_term(&self, actor: usize, id: u32) -> u64 {
-        spread(self.locals[actor].hash_of(id), 2 * actor as u64 + 3)
+    pub(super) fn local_term(&self, actor: usize, id: u32, renaming: Option<usize>) -> u64 {
+        match renaming {
+            None => Self::local_hash_term(actor, self.locals[actor].hash_of(id)),
+            Some(renaming) => self.cell(actor, id).renamed_terms[renaming],
+        }
     }
 
-    pub(super) fn envelope_term(&self, envelope: Envelope) -> u64 {
-        let hash = self.inbound[envelope.dst()].hash_of(envelope.index());
-        spread(hash, 2 * envelope.dst() as u64 + 4)
+    pub(super) fn local_hash_term(actor: usize, hash: u64) -> u64 {
+        spread(hash, 2 * actor as u64 + 3)
     }
 
-    pub(super) fn history_term(&self, id: u32) -> u64 {
-        spread(self.histories.hash_of(id), 1)
+    pub(super) fn envelope_term(&self, envelope: Envelope, renaming: Option<usize>) -> u64 {
+        let inbound = &self.inbound[envelope.dst()];
+        match renaming {
+            None => Self::envelope_hash_term(envelope.dst(), inbound.hash_of(envelope.index())),
+            Some(renaming) => inbound.get(envelope.index()).renamed_terms[renaming],
+        }
+    }
+
+    pub(super) fn envelope_hash_term(dst: usize, hash: u64) -> u64 {
+        spread(hash, 2 * dst as u64 + 4)
+    }
+
+    pub(super) fn history_term(&self, id: u32, renaming: Option<usize>) -> u64 {
+        match renaming {
+            None => Self::history_hash_term(self.histories.hash_of(id)),
+            Some(renaming) => self.histories.get(id).renamed_terms[renaming],
+        }
+    }
+
+    pub(super) fn history_hash_term(hash: u64) -> u64 {
+        spread(hash, 1)
     }
 
     pub(super) fn crashes_term(crashes: u32) -> u64 {

@@ -1,7 +1,7 @@
 //! Steps of one actor: each is computed once, by calling the actor, and remembered.
 
-use super::state::{Action, CRASHES, Envelope, LOCALS, SystemState};
-use super::{CompactModel, Inbound};
+use super::state::{Action, Envelope, SystemState};
+use super::{CompactModel, Inbound, Renamed};
 use crate::intern::{AtomicTable, content_hash};
 use crate::spec::{Event, Local, Spec, Step, Verdict};
 use stateright::actor::{Actor, Command, Id, Out};
@@ -15,6 +15,8 @@ pub(crate) struct LocalCell<A: Actor, S: Spec<A>> {
     pub(super) verdict: Verdict,
     pub(super) view: u32,
     within: bool,
+    /// What it adds to a fingerprint under each renaming.
+    pub(super) renamed_terms: Box<[u64]>,
     /// By inbound envelope: a step or [`NO_OP`], marked if [`STALE`].
     pub(crate) deliveries: AtomicTable,
     /// By timer; only those that may fire.
@@ -78,6 +80,13 @@ where
             verdict: self.spec.judge_local(actor, &local),
             view: self.views.intern(self.spec.view(actor, &local)),
             within: local.state.as_ref().is_none_or(|state| self.spec.within(actor, state)),
+            renamed_terms: (0..self.renamings)
+                .map(|renaming| {
+                    let renamed = self.spec.rename_local(renaming, actor, &local);
+                    let actor = self.spec.rename_actor(renaming, actor);
+                    Self::local_hash_term(actor, content_hash(&renamed))
+                })
+                .collect(),
             local,
             deliveries: AtomicTable::default(),
             timeouts: OnceLock::new(),
@@ -123,10 +132,10 @@ where
         Some(number)
     }
 
-    pub(crate) fn event(&self, actor: usize, event: OriginEvent) -> Event<'_, A> {
+    pub(super) fn event(&self, actor: usize, event: OriginEvent) -> Event<'_, A> {
         match event {
             OriginEvent::Deliver(index) => {
-                let inbound = self.inbound[actor].get(index);
+                let inbound = &self.inbound[actor].get(index).value;
                 Event::Deliver { src: inbound.src, msg: &inbound.msg }
             }
             OriginEvent::Timeout(timer) => Event::Timeout(self.timers.get(timer)),
@@ -137,7 +146,43 @@ where
     }
 
     pub(crate) fn intern_envelope(&self, src: usize, dst: usize, msg: A::Msg) -> Envelope {
-        Envelope::new(dst, self.inbound[dst].intern(Inbound { src, msg }))
+        let index = self.inbound[dst].intern_with(Inbound { src, msg }, |inbound| Renamed {
+            renamed_terms: (0..self.renamings)
+                .map(|renaming| {
+                    let msg = self.spec.rename_message(renaming, &inbound.msg);
+                    let src = self.spec.rename_actor(renaming, inbound.src);
+                    let dst = self.spec.rename_actor(renaming, dst);
+                    Self::envelope_hash_term(dst, content_hash(&Inbound { src, msg }))
+                })
+                .collect(),
+            value: inbound,
+        });
+        Envelope::new(dst, index)
+    }
+
+    pub(super) fn intern_history(&self, history: S::History) -> u32 {
+        self.histories.intern_with(history, |history| Renamed {
+            renamed_terms: (0..self.renamings)
+                .map(|renaming| {
+                    let renamed = self.spec.rename_history(renaming, &history);
+                    Self::history_hash_term(content_hash(&renamed))
+                })
+                .collect(),
+            value: history,
+        })
+    }
+
+    /// What a step is an action of.
+    pub(super) fn action_of(&self, step: u32) -> Action {
+        let Origin { actor, event, .. } = self.step(step).origin;
+        let actor = actor as usize;
+        match event {
+            OriginEvent::Deliver(index) => Action::Deliver(Envelope::new(actor, index)),
+            OriginEvent::Timeout(timer) => Action::Timeout(actor, timer),
+            OriginEvent::Input(input) => Action::Input(input),
+            OriginEvent::Crash => Action::Crash(actor),
+            OriginEvent::Recover => Action::Recover(actor),
+        }
     }
 
     /// Calls the actor. The ghost of the result is that of the local state before.
@@ -218,7 +263,7 @@ where
                 let step = self.compute(actor, local, OriginEvent::Deliver(envelope));
                 let step = step.filter(|step| self.take(*step)).unwrap_or(NO_OP);
                 let repeats = step == NO_OP || self.step(step).only_sends;
-                let inbound = self.inbound[actor].get(envelope);
+                let inbound = &self.inbound[actor].get(envelope).value;
                 let stale = repeats
                     && self.reductions.stale_messages
                     && self.spec.is_stale(actor, state, inbound.src, &inbound.msg);
@@ -232,11 +277,6 @@ where
     /// The step of delivering this envelope to this local state, or [`NO_OP`].
     pub(crate) fn delivery(&self, actor: usize, local: u32, envelope: u32) -> u32 {
         self.delivery_or_stale(actor, local, envelope) & !STALE
-    }
-
-    pub(super) fn is_stale(&self, envelope: Envelope, words: &[u32]) -> bool {
-        let local = words[LOCALS + envelope.dst()];
-        self.delivery_or_stale(envelope.dst(), local, envelope.index()) & STALE != 0
     }
 
     pub(crate) fn step(&self, step: u32) -> &StepCell {
@@ -285,37 +325,25 @@ where
         step
     }
 
-    /// The step of a crash or a recovery, if the bounds allow one.
-    pub(super) fn fault(&self, state: &SystemState, actor: usize) -> Option<u32> {
-        let id = state.words[LOCALS + actor];
-        let cell = self.cell(actor, id);
-        if cell.local.state.is_none() {
-            let compute = || self.compute(actor, id, OriginEvent::Recover);
-            return self
-                .faults
-                .recovery
-                .then(|| *cell.recovery.get_or_init(|| compute().expect("a recovery is a step")))
-                .filter(|step| self.take(*step));
-        }
-        let allowed = state.words[CRASHES] < self.faults.crashes_total
-            && self.spec.may_crash(actor)
-            && self.down(state) < self.faults.crashes_at_once;
-        let compute = || self.compute(actor, id, OriginEvent::Crash);
-        allowed
-            .then(|| *cell.crash.get_or_init(|| compute().expect("a crash is a step")))
-            .filter(|step| self.take(*step))
-    }
-
-    pub(super) fn down(&self, state: &SystemState) -> u32 {
-        let is_down = |actor: &usize| self.local(state, *actor).state.is_none();
-        (0..self.actors.len()).filter(is_down).count() as u32
+    /// The step of a crash of this local state, or of a recovery if it is down; [`NO_OP`] if it
+    /// leads out of bounds.
+    pub(super) fn fault(&self, actor: usize, local: u32) -> u32 {
+        let cell = self.cell(actor, local);
+        let (memo, event) = match cell.local.state {
+            Some(_) => (&cell.crash, OriginEvent::Crash),
+            None => (&cell.recovery, OriginEvent::Recover),
+        };
+        *memo.get_or_init(|| {
+            let step = self.compute(actor, local, event);
+            step.filter(|step| self.take(*step)).unwrap_or(NO_OP)
+        })
     }
 
     /// The history after a step.
     pub(super) fn record(&self, history: u32, number: u32) -> u32 {
-        self.recorded.get_or_insert(&[history, number], || {
-            let before = self.histories.get(history);
-            self.with_step(number, |step| self.histories.intern(self.spec.record(before, step)))
+        self.recorded.get_or_insert(&[history, number][..], || {
+            let before = &self.histories.get(history).value;
+            self.with_step(number, |step| self.intern_history(self.spec.record(before, step)))
         })
     }
 
@@ -357,7 +385,7 @@ where
         for (actor, locals) in self.locals.iter().enumerate() {
             for (_, cell) in locals.iter().filter(|(_, cell)| cell.local.state.is_some()) {
                 for (envelope, _) in cell.deliveries.iter() {
-                    f(actor, &self.inbound[actor].get(envelope).msg);
+                    f(actor, &self.inbound[actor].get(envelope).value.msg);
                 }
             }
         }

@@ -1,11 +1,61 @@
-//! The first state, and the state after a step: what is sent joins the network, and what the
+//! The first state, and the state after a step: what is sent arrives in the network, and what the
 //! reductions allow is taken or dropped at once.
+//!
+//! **Invariant — the order of arrivals does not matter**: an arrival changes the receiver's port by
+//! one envelope and no local state, so what is sent at once in the end is the same in every order.
 
 use super::CompactModel;
-use super::state::{CRASHES, Envelope, HISTORY, INPUTS, LOCALS, SystemState};
-use super::steps::{FIRST_STEP, OriginEvent};
+use super::ports::Move;
+use super::state::{CRASHES, Envelope, HISTORY, INPUTS, PORTS, SystemState};
+use super::steps::OriginEvent;
+use crate::intern::spread;
 use crate::spec::{Event, Local, Spec, Step};
 use stateright::actor::Actor;
+
+/// A system state in the making, and what may be used again for the next one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    /// The words of the state.
+    pub(super) words: Vec<u32>,
+    /// The sum of its terms, and the sum under each renaming.
+    sums: Vec<u64>,
+    /// What has been sent and has not arrived.
+    queue: Vec<Envelope>,
+    /// What was dropped on its arrival, and made its receiver send something.
+    dropped: Vec<Envelope>,
+}
+
+impl Draft {
+    /// Starts again from a state and its sums.
+    fn restart(&mut self, words: &[u32], sums: &[u64]) {
+        self.words.clear();
+        self.words.extend_from_slice(words);
+        self.sums.clear();
+        self.sums.extend_from_slice(sums);
+        self.queue.clear();
+        self.dropped.clear();
+    }
+
+    /// Replaces a part of what every sum is made of.
+    fn change(&mut self, old: u64, new: u64) {
+        for sum in &mut self.sums {
+            *sum = sum.wrapping_sub(old).wrapping_add(new);
+        }
+    }
+
+    /// The fingerprint: the same for all states that are renamings of one another.
+    pub(super) fn fingerprint(&self) -> u64 {
+        fingerprint(&self.sums)
+    }
+}
+
+/// The fingerprint of a state with these sums: one that their order does not matter to.
+pub(super) fn fingerprint(sums: &[u64]) -> u64 {
+    match sums {
+        [sum] => *sum,
+        sums => sums.iter().map(|sum| spread(*sum, 0)).fold(0, u64::wrapping_add),
+    }
+}
 
 impl<A, S> CompactModel<A, S>
 where
@@ -14,8 +64,8 @@ where
 {
     /// The state before anything happens: every actor has started.
     pub(super) fn init(&self) -> SystemState {
-        let mut words = vec![self.histories.intern(self.spec.history()), 0, 0];
-        let mut sent = Vec::new();
+        let mut draft = Draft::default();
+        draft.words.extend([self.intern_history(self.spec.history()), 0, 0]);
         for actor in 0..self.actors.len() {
             let (local, sends, reports) = self.run(actor, None, &Event::Start);
             let ghost = self.spec.remember(&Step {
@@ -27,166 +77,108 @@ where
                 sends: &sends,
                 reports: &reports,
             });
-            words.push(self.intern_local(actor, Local { ghost, ..local }));
-            sent.extend(
-                sends.into_iter().map(|(dst, msg)| self.intern_envelope(actor, dst, msg).0),
-            );
+            let local = self.intern_local(actor, Local { ghost, ..local });
+            draft.words.push(self.intern_port(actor, local, Vec::new()));
+            let sent = sends.into_iter().map(|(dst, msg)| self.intern_envelope(actor, dst, msg));
+            draft.queue.extend(sent);
+            draft.queue.extend(self.sends_at_once(actor, local, &[]));
         }
-        sent.sort_unstable();
-        sent.dedup();
-        let mut fingerprint = self
-            .history_term(words[HISTORY])
-            .wrapping_add(Self::crashes_term(0))
-            .wrapping_add(Self::inputs_term(0));
-        for (actor, local) in words[LOCALS..].iter().enumerate() {
-            fingerprint = fingerprint.wrapping_add(self.local_term(actor, *local));
-        }
-        for envelope in &sent {
-            fingerprint = fingerprint.wrapping_add(self.envelope_term(Envelope(*envelope)));
-        }
-        words.extend(sent);
-        if self.reductions.eager_sends {
-            for actor in 0..self.actors.len() {
-                fingerprint = self.saturate(&[], Some(actor), fingerprint, &mut words);
-            }
-        }
-        if self.reductions.stale_messages {
-            fingerprint = self.drop_stale(fingerprint, &mut words);
-        }
-        SystemState { fingerprint, words: words.into() }
-    }
-    /// The state after a step.
-    pub(super) fn successor(&self, state: &SystemState, number: u32) -> SystemState {
-        let step = self.step(number);
-        let actor = step.origin.actor as usize;
-        let n = self.actors.len();
-        let old = state.words[LOCALS + actor];
-        let mut words = Vec::with_capacity(state.words.len() + step.sends.len());
-        words.extend_from_slice(&state.words[..LOCALS + n]);
-        let mut fingerprint = state.fingerprint;
-        if old != step.next {
-            words[LOCALS + actor] = step.next;
-            fingerprint = fingerprint
-                .wrapping_sub(self.local_term(actor, old))
-                .wrapping_add(self.local_term(actor, step.next));
-        }
-        if matches!(step.origin.event, OriginEvent::Crash) {
-            words[CRASHES] += 1;
-            fingerprint = fingerprint
-                .wrapping_sub(Self::crashes_term(words[CRASHES] - 1))
-                .wrapping_add(Self::crashes_term(words[CRASHES]));
-        }
-        if let OriginEvent::Input(input) = step.origin.event {
-            let before = words[INPUTS];
-            words[INPUTS] |= 1 << input;
-            fingerprint = fingerprint
-                .wrapping_sub(Self::inputs_term(before))
-                .wrapping_add(Self::inputs_term(words[INPUTS]));
-        }
-        let history =
-            if step.recorded { self.record(words[HISTORY], number) } else { words[HISTORY] };
-        if history != words[HISTORY] {
-            fingerprint = fingerprint
-                .wrapping_sub(self.history_term(words[HISTORY]))
-                .wrapping_add(self.history_term(history));
-            words[HISTORY] = history;
-        }
-        let old_envelopes = &state.words[LOCALS + n..];
-        let moved = (old != step.next).then_some(actor);
-        let sent = step.sends.iter().copied();
-        fingerprint = self.merge(old_envelopes, sent, fingerprint, &mut words);
-        if self.reductions.eager_sends {
-            fingerprint = self.saturate(old_envelopes, moved, fingerprint, &mut words);
-        }
-        if self.reductions.stale_messages {
-            fingerprint = self.drop_stale(fingerprint, &mut words);
-        }
-        SystemState { fingerprint, words: words.into() }
+        self.sums(&draft.words, &mut draft.sums);
+        self.arrive(&mut draft);
+        SystemState { fingerprint: draft.fingerprint(), words: draft.words.into() }
     }
 
-    /// Appends the old envelopes and those sent, sorted.
-    pub(super) fn merge(
+    /// The sum of the terms of a state, and the sum under each renaming.
+    pub(super) fn sums(&self, words: &[u32], sums: &mut Vec<u64>) {
+        let rest =
+            Self::crashes_term(words[CRASHES]).wrapping_add(Self::inputs_term(words[INPUTS]));
+        sums.clear();
+        sums.push(rest.wrapping_add(self.history_term(words[HISTORY], None)));
+        for renaming in 0..self.renamings {
+            sums.push(rest.wrapping_add(self.history_term(words[HISTORY], Some(renaming))));
+        }
+        for (actor, port) in words[PORTS..].iter().enumerate() {
+            let port = self.port(actor, *port);
+            sums[0] = sums[0].wrapping_add(port.term);
+            for (sum, term) in sums[1..].iter_mut().zip(&port.renamed_terms) {
+                *sum = sum.wrapping_add(*term);
+            }
+        }
+    }
+
+    /// Makes the state after a move of an actor in a state with these sums.
+    pub(super) fn draft(
         &self,
-        old: &[u32],
-        sent: impl Iterator<Item = Envelope>,
-        mut fingerprint: u64,
-        words: &mut Vec<u32>,
-    ) -> u64 {
-        let mut sent = sent.peekable();
-        for &envelope in old {
-            while let Some(new) = sent.next_if(|new| new.0 < envelope) {
-                fingerprint = fingerprint.wrapping_add(self.envelope_term(new));
-                words.push(new.0);
+        words: &[u32],
+        sums: &[u64],
+        actor: usize,
+        taken: &Move,
+        draft: &mut Draft,
+    ) {
+        draft.restart(words, sums);
+        self.replace(draft, actor, taken.next);
+        let step = self.step(taken.step);
+        if step.recorded {
+            self.draft_history(draft, taken.step);
+        }
+        match step.origin.event {
+            OriginEvent::Crash => {
+                let crashes = draft.words[CRASHES];
+                draft.words[CRASHES] = crashes + 1;
+                draft.change(Self::crashes_term(crashes), Self::crashes_term(crashes + 1));
             }
-            sent.next_if_eq(&Envelope(envelope));
-            words.push(envelope);
+            OriginEvent::Input(input) => {
+                let given = draft.words[INPUTS];
+                draft.words[INPUTS] = given | 1 << input;
+                draft.change(Self::inputs_term(given), Self::inputs_term(given | 1 << input));
+            }
+            _ => {}
         }
-        for new in sent {
-            fingerprint = fingerprint.wrapping_add(self.envelope_term(new));
-            words.push(new.0);
-        }
-        fingerprint
+        draft.queue.extend_from_slice(&taken.sends);
+        self.arrive(draft);
     }
 
-    /// Drops the envelopes that are stale where they would arrive.
-    pub(super) fn drop_stale(&self, mut fingerprint: u64, words: &mut Vec<u32>) -> u64 {
-        let start = LOCALS + self.actors.len();
-        let mut kept = start;
-        for place in start..words.len() {
-            let envelope = Envelope(words[place]);
-            if self.is_stale(envelope, words) {
-                fingerprint = fingerprint.wrapping_sub(self.envelope_term(envelope));
-            } else {
-                words[kept] = envelope.0;
-                kept += 1;
-            }
+    fn draft_history(&self, draft: &mut Draft, step: u32) {
+        let old = draft.words[HISTORY];
+        let new = self.record(old, step);
+        draft.words[HISTORY] = new;
+        for (place, sum) in draft.sums.iter_mut().enumerate() {
+            let renaming = place.checked_sub(1);
+            *sum = sum
+                .wrapping_sub(self.history_term(old, renaming))
+                .wrapping_add(self.history_term(new, renaming));
         }
-        words.truncate(kept);
-        fingerprint
     }
 
-    /// Takes every step that only sends, until none sends anything new. `old` were the envelopes
-    /// of a saturated state; since then only `moved` has changed, and envelopes have come.
-    pub(super) fn saturate(
-        &self,
-        old: &[u32],
-        moved: Option<usize>,
-        mut fingerprint: u64,
-        words: &mut Vec<u32>,
-    ) -> u64 {
-        let start = LOCALS + self.actors.len();
-        let is_news = |envelope: &u32| {
-            moved == Some(Envelope(*envelope).dst()) || old.binary_search(envelope).is_err()
-        };
-        let mut queue: Vec<u32> = words[start..].iter().copied().filter(is_news).collect();
-        let mut added: Vec<Envelope> = Vec::new();
-        let send = |step: u32, added: &mut Vec<Envelope>, queue: &mut Vec<u32>, words: &[u32]| {
-            if step < FIRST_STEP || !self.step(step).only_sends {
-                return;
-            }
-            for envelope in &self.step(step).sends {
-                if words[start..].binary_search(&envelope.0).is_err() && !added.contains(envelope) {
-                    added.push(*envelope);
-                    queue.push(envelope.0);
+    /// Puts an actor's port in the place of its present one.
+    fn replace(&self, draft: &mut Draft, actor: usize, new: u32) {
+        let old = std::mem::replace(&mut draft.words[PORTS + actor], new);
+        if old == new {
+            return;
+        }
+        let (old, new) = (self.port(actor, old), self.port(actor, new));
+        draft.sums[0] = draft.sums[0].wrapping_sub(old.term).wrapping_add(new.term);
+        let terms = old.renamed_terms.iter().zip(&new.renamed_terms);
+        for (sum, (old, new)) in draft.sums[1..].iter_mut().zip(terms) {
+            *sum = sum.wrapping_sub(*old).wrapping_add(*new);
+        }
+    }
+
+    /// Lets everything arrive that was sent, and what that makes its receivers send at once.
+    fn arrive(&self, draft: &mut Draft) {
+        while let Some(envelope) = draft.queue.pop() {
+            let actor = envelope.dst();
+            let port = draft.words[PORTS + actor];
+            let Some(arrival) = self.arrival(port, envelope) else { continue };
+            if arrival.next == port && !arrival.sends.is_empty() {
+                // It is dropped, so the network does not tell that it has arrived already.
+                if draft.dropped.contains(&envelope) {
+                    continue;
                 }
+                draft.dropped.push(envelope);
             }
-        };
-        if let Some(actor) = moved {
-            for (_, step) in self.timeouts(actor, words[LOCALS + actor]) {
-                send(*step, &mut added, &mut queue, words);
-            }
+            draft.queue.extend_from_slice(&arrival.sends);
+            self.replace(draft, actor, arrival.next);
         }
-        while let Some(envelope) = queue.pop() {
-            let envelope = Envelope(envelope);
-            let local = words[LOCALS + envelope.dst()];
-            let step = self.delivery(envelope.dst(), local, envelope.index());
-            send(step, &mut added, &mut queue, words);
-        }
-        if !added.is_empty() {
-            added.sort_unstable();
-            let before: Vec<u32> = words.drain(start..).collect();
-            fingerprint = self.merge(&before, added.into_iter(), fingerprint, words);
-        }
-        fingerprint
     }
 }

@@ -1,6 +1,6 @@
 //! What a state violates or reaches: judged on local states and on the views of all, once each.
 
-use super::state::{HISTORY, LOCALS, SystemState};
+use super::state::{HISTORY, PORTS, SystemState};
 use super::{CompactModel, MAX_ACTORS};
 use crate::spec::{Spec, Verdict};
 use stateright::actor::Actor;
@@ -13,18 +13,22 @@ where
 {
     /// The properties that this state violates or reaches.
     pub fn verdict(&self, state: &SystemState) -> Verdict {
+        self.verdict_of(&state.words)
+    }
+
+    pub(super) fn verdict_of(&self, words: &[u32]) -> Verdict {
         let n = self.actors.len();
         let mut verdict = Verdict::default();
         let mut key = [0; 1 + MAX_ACTORS];
-        key[0] = state.words[HISTORY];
+        key[0] = words[HISTORY];
         for actor in 0..n {
-            let cell = self.cell(actor, state.words[LOCALS + actor]);
-            verdict = verdict | cell.verdict;
-            key[1 + actor] = cell.view;
+            let port = self.port(actor, words[PORTS + actor]);
+            verdict = verdict | port.verdict;
+            key[1 + actor] = port.view;
         }
         let of_all = self.verdicts.get_or_insert(&key[..=n], || {
             let views: Vec<&S::View> = key[1..=n].iter().map(|id| self.views.get(*id)).collect();
-            self.spec.judge(&views, self.histories.get(key[0])).0
+            self.spec.judge(&views, &self.histories.get(key[0]).value).0
         });
         verdict | Verdict(of_all)
     }

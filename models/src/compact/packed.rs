@@ -1,0 +1,120 @@
+//! The system as a space of packed states, for our own engine.
+
+use super::CompactModel;
+use super::successors::Draft;
+use crate::engine::{Options, Report, Space, Walk, path_by, search};
+use crate::spec::{Kind, Spec};
+use stateright::actor::Actor;
+
+/// States as rows of words.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    words: Vec<u32>,
+    /// Words a state.
+    width: usize,
+}
+
+impl Block {
+    fn row(&self, place: usize) -> &[u32] {
+        &self.words[place * self.width..][..self.width]
+    }
+
+    fn push(&mut self, words: &[u32]) {
+        self.width = words.len();
+        self.words.extend_from_slice(words);
+    }
+}
+
+/// What is used again from state to state.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    draft: Draft,
+    sums: Vec<u64>,
+}
+
+/// The system, with or without a judgement of its states.
+struct Packed<'a, A: Actor, S: Spec<A>> {
+    model: &'a CompactModel<A, S>,
+    judged: bool,
+}
+
+impl<A: Actor, S: Spec<A>> CompactModel<A, S>
+where
+    Self: Sync,
+{
+    /// Explores all states, and judges every property in each.
+    pub fn bfs(&self, options: &Options<'_>) -> Report {
+        search(&Packed { model: self, judged: true }, options)
+    }
+
+    /// Explores all states and judges nothing: for measuring the exploration alone.
+    pub fn bfs_unjudged(&self, options: &Options<'_>) -> Report {
+        search(&Packed { model: self, judged: false }, options)
+    }
+
+    /// A shortest path to a state that [`CompactModel::bfs`] has found: see
+    /// [`crate::engine::path_to`].
+    pub fn path_to(&self, target: u64, depth: u64) -> Option<Walk<Self>> {
+        path_by(self, |state| state.fingerprint().max(1), target, depth)
+    }
+}
+
+impl<A: Actor, S: Spec<A>> Space for Packed<'_, A, S>
+where
+    CompactModel<A, S>: Sync,
+{
+    type Block = Block;
+    type Scratch = Scratch;
+
+    fn properties(&self) -> usize {
+        self.model.spec.properties().len()
+    }
+
+    fn always(&self) -> u64 {
+        let bits = self.model.spec.properties().iter().enumerate();
+        bits.filter(|(_, p)| p.kind == Kind::Always).map(|(bit, _)| 1 << bit).sum()
+    }
+
+    fn start(&self, admit: &mut impl FnMut(u64) -> bool, into: &mut Block) {
+        let init = self.model.init();
+        if admit(init.fingerprint().max(1)) {
+            into.push(&init.words);
+        }
+    }
+
+    fn expand(
+        &self,
+        block: &Block,
+        place: usize,
+        Scratch { draft, sums }: &mut Scratch,
+        admit: &mut impl FnMut(u64) -> bool,
+        into: &mut Block,
+    ) {
+        let words = block.row(place);
+        self.model.sums(words, sums);
+        self.model.for_each_move(words, |actor, taken| {
+            self.model.draft(words, sums, actor, taken, draft);
+            if admit(draft.fingerprint().max(1)) {
+                into.push(&draft.words);
+            }
+        });
+    }
+
+    fn judge(&self, block: &Block, place: usize) -> u64 {
+        if self.judged { self.model.verdict_of(block.row(place)).0 } else { 0 }
+    }
+
+    fn fingerprint(&self, block: &Block, place: usize) -> u64 {
+        let mut sums = Vec::new();
+        self.model.sums(block.row(place), &mut sums);
+        super::successors::fingerprint(&sums).max(1)
+    }
+
+    fn len(block: &Block) -> usize {
+        block.words.len().checked_div(block.width).unwrap_or(0)
+    }
+
+    fn size_bytes(block: &Block) -> u64 {
+        (block.words.capacity() * size_of::<u32>()) as u64
+    }
+}

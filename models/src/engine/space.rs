@@ -1,0 +1,122 @@
+//! What the engine explores: states that are packed into blocks, each known by a fingerprint.
+
+use stateright::{Expectation, Model, Property};
+use std::hash::{Hash, Hasher};
+
+/// A space of states.
+///
+/// Every [`Model`] is one; a model of its own may keep its states packed, and work out the
+/// fingerprint of a successor before the successor.
+pub trait Space: Sync {
+    /// States of one level, packed.
+    type Block: Default + Send;
+    /// What may be used again from state to state.
+    type Scratch: Default;
+
+    /// How many properties there are, at most 64.
+    fn properties(&self) -> usize;
+
+    /// The properties that must hold always, as bits.
+    fn always(&self) -> u64;
+
+    /// Appends the initial states whose fingerprints are admitted.
+    fn start(&self, admit: &mut impl FnMut(u64) -> bool, into: &mut Self::Block);
+
+    /// Appends the successors of a state whose fingerprints are admitted.
+    fn expand(
+        &self,
+        block: &Self::Block,
+        place: usize,
+        scratch: &mut Self::Scratch,
+        admit: &mut impl FnMut(u64) -> bool,
+        into: &mut Self::Block,
+    );
+
+    /// The `Always` properties that a state violates and the `Sometimes` ones that it reaches.
+    fn judge(&self, block: &Self::Block, place: usize) -> u64;
+
+    /// The fingerprint of a state.
+    fn fingerprint(&self, block: &Self::Block, place: usize) -> u64;
+
+    /// How many states a block has.
+    fn len(block: &Self::Block) -> usize;
+
+    /// The bytes that a block takes.
+    fn size_bytes(block: &Self::Block) -> u64;
+
+    /// The bytes that the space itself takes by now.
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
+}
+
+/// The fingerprint of a state: a hash of its content, never 0, which marks an empty place.
+pub fn fingerprint<T: Hash>(state: &T) -> u64 {
+    let mut hasher = siphasher::sip::SipHasher13::new();
+    state.hash(&mut hasher);
+    hasher.finish().max(1)
+}
+
+/// Any model, its states as they are.
+pub(super) struct Plain<'a, M: Model> {
+    pub(super) model: &'a M,
+    pub(super) properties: Vec<Property<M>>,
+}
+
+impl<M> Space for Plain<'_, M>
+where
+    M: Model + Sync,
+    M::State: Hash + Send + Sync,
+{
+    type Block = Vec<M::State>;
+    type Scratch = ();
+
+    fn properties(&self) -> usize {
+        self.properties.len()
+    }
+
+    fn always(&self) -> u64 {
+        let bits = self.properties.iter().enumerate();
+        bits.filter(|(_, p)| p.expectation == Expectation::Always).map(|(bit, _)| 1 << bit).sum()
+    }
+
+    fn start(&self, admit: &mut impl FnMut(u64) -> bool, into: &mut Vec<M::State>) {
+        let within = |state: &M::State| self.model.within_boundary(state);
+        let initial = self.model.init_states().into_iter().filter(within);
+        into.extend(initial.filter(|state| admit(fingerprint(state))));
+    }
+
+    fn expand(
+        &self,
+        block: &Vec<M::State>,
+        place: usize,
+        (): &mut (),
+        admit: &mut impl FnMut(u64) -> bool,
+        into: &mut Vec<M::State>,
+    ) {
+        let within = |state: &M::State| self.model.within_boundary(state);
+        let successors = self.model.next_states(&block[place]).into_iter().filter(within);
+        into.extend(successors.filter(|state| admit(fingerprint(state))));
+    }
+
+    fn judge(&self, block: &Vec<M::State>, place: usize) -> u64 {
+        let state = &block[place];
+        let hit = |(bit, property): (usize, &Property<M>)| {
+            let holds = (property.condition)(self.model, state);
+            u64::from(holds == (property.expectation == Expectation::Sometimes)) << bit
+        };
+        self.properties.iter().enumerate().map(hit).fold(0, std::ops::BitOr::bitor)
+    }
+
+    fn fingerprint(&self, block: &Vec<M::State>, place: usize) -> u64 {
+        fingerprint(&block[place])
+    }
+
+    fn len(block: &Vec<M::State>) -> usize {
+        block.len()
+    }
+
+    fn size_bytes(block: &Vec<M::State>) -> u64 {
+        (block.capacity() * size_of::<M::State>()) as u64
+    }
+}
