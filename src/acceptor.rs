@@ -4,18 +4,21 @@
 //! - *Promised never goes back*, across restarts too.
 //! - *No Accepted(b) after Promise(b') with b' > b.*
 //! - *Votes are dropped only below the compacted bound*: below it every slot is decided, its value
-//!   is in the log, and an `Accept` is answered with `Decided`, never voted on.
+//!   was reported to the driver, whose chat log has it, and an `Accept` is answered with `Decided`,
+//!   never voted on.
+//! - *Bounded*: votes are kept from the compacted bound up to a limit above what is applied.
 //!
-//! **Absent**: counting. An acceptor does not know what is chosen.
+//! **Absent**: counting. An acceptor does not know what is chosen. The log: what is applied is the
+//! driver's to keep, and a replica holds no more of it than its learner's recent values.
 //!
 //! **Source**: *Paxos Made Simple* (2001), sections 2.2 and 3; chunked promises are our own.
 
 use crate::effects::{Durable, Effects};
-use crate::message::{Message, Promise};
+use crate::message::{Asker, Message, Promise};
 use crate::replica::{Context, State};
 use crate::session::Sessions;
 use crate::tuning::Tuning;
-use crate::types::{Ballot, NodeId, ReplicaId, Slot, Value, Vote};
+use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
 use crate::{election, learner};
 use imbl::OrdMap;
 use std::borrow::Cow;
@@ -27,10 +30,8 @@ pub struct Storage {
     pub promised: Ballot,
     /// The votes at and above the snapshot's bound.
     pub votes: OrdMap<Slot, Vote>,
-    /// The state that applying `log` leads to.
+    /// The replicated state at the compacted bound.
     pub snapshot: Snapshot,
-    /// The decided values below the snapshot's bound.
-    pub log: OrdMap<Slot, Value>,
 }
 
 /// The replicated state after every slot below a bound was applied.
@@ -45,12 +46,11 @@ pub struct Snapshot {
 impl Storage {
     /// The storage of a replica that has applied these values from slot 0 on, and taken a
     /// snapshot after them.
-    pub fn with_log(values: impl IntoIterator<Item = Value>, sessions_max: usize) -> Storage {
+    pub fn after(values: impl IntoIterator<Item = Value>, sessions_max: usize) -> Storage {
         let mut storage = Storage::default();
         for value in values {
             let slot = storage.snapshot.upto;
             storage.snapshot.sessions.apply(slot, &value, sessions_max);
-            storage.log.insert(slot, value);
             storage.snapshot.upto = slot.next();
         }
         storage
@@ -121,8 +121,7 @@ pub fn on_accept(
 ) {
     let Proposal { ballot, slot, value, decided_upto } = proposal;
     if slot < state.durable.snapshot.upto {
-        let entries = learner::entries(state, slot, at.tuning);
-        effects.send(NodeId::from(leader), Message::Decided(entries));
+        learner::send_entries(at, state, Asker::Replica(leader), slot, effects);
         return;
     }
     if ballot < state.durable.promised {
@@ -133,11 +132,14 @@ pub fn on_accept(
     if ballot > state.durable.promised {
         election::follow(at, state, ballot, effects);
     }
-    if state.durable.votes.get(&slot).is_none_or(|held| held.ballot < ballot) {
-        let vote = Vote { ballot, value };
-        state.to_mut().durable.write(effects).votes.insert(slot, vote);
+    // A vote that is not cast is as good as a lost message; the leader asks again.
+    if slot.0.saturating_sub(state.learner.applied_upto.0) < at.tuning.votes_ahead_max {
+        if state.durable.votes.get(&slot).is_none_or(|held| held.ballot < ballot) {
+            let vote = Vote { ballot, value };
+            state.to_mut().durable.write(effects).votes.insert(slot, vote);
+        }
+        effects.send(leader, Message::Accepted { ballot, slot });
     }
-    effects.send(leader, Message::Accepted { ballot, slot });
     learner::on_announcement(at, state, ballot, decided_upto, effects);
 }
 
@@ -157,6 +159,7 @@ pub struct Proposal {
 mod tests {
     use super::*;
     use crate::effects::Timer;
+    use crate::message::LogRead;
     use crate::proposer::Phase;
     use crate::testing::*;
 
@@ -290,8 +293,9 @@ mod tests {
 
     #[test]
     fn below_the_compacted_bound_an_accept_is_answered_with_decided_and_never_voted_on() {
-        let storage = Storage::with_log([say("a"), say("b")], 9);
+        let storage = Storage::after([say("a"), say("b")], 9);
         let mut bench = Bench::restored(0, 3, storage).promised(ballot(1, 1));
+        bench.state.learner.decided.insert(Slot(1), say("b"));
         let proposal = Proposal {
             ballot: ballot(9, 2),
             slot: Slot(1),
@@ -305,8 +309,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_in_memory_any_more_the_driver_answers_from_its_log() {
+        let storage = Storage::after([say("a"), say("b")], 9);
+        let mut bench = Bench::restored(0, 3, storage).promised(ballot(1, 1));
+        let (of, slot, value) = (ballot(9, 2), Slot(1), say("x"));
+        let proposal = Proposal { ballot: of, slot, value, decided_upto: Slot(0) };
+        let answer =
+            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(2), proposal, fx));
+        let asker = Asker::Replica(ReplicaId(2));
+        let read = Message::ReadLog(LogRead { asker, from: Slot(1), upto: Slot(2) });
+        assert_eq!(answer, Effects::none().reported(read));
+    }
+
+    #[test]
+    fn a_vote_far_above_what_is_applied_is_not_cast() {
+        let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
+        let far = bench.tuning.votes_ahead_max;
+        let expected = Effects::saved().sent(1, accepted(ballot(1, 1), far - 1));
+        assert_eq!(proposes(&mut bench, ballot(1, 1), far - 1, say("a")), expected);
+        assert_eq!(proposes(&mut bench, ballot(1, 1), far, say("b")), Effects::none());
+        assert_eq!(bench.state.durable.highest_vote(), Some(Slot(far - 1)));
+    }
+
+    #[test]
     fn at_the_compacted_bound_an_accept_is_voted_on() {
-        let storage = Storage::with_log([say("a"), say("b")], 9);
+        let storage = Storage::after([say("a"), say("b")], 9);
         let mut bench = Bench::restored(0, 3, storage).promised(ballot(1, 1));
         let expected = Effects::saved().sent(1, accepted(ballot(1, 1), 2));
         assert_eq!(proposes(&mut bench, ballot(1, 1), 2, say("c")), expected);
@@ -365,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_chunk_asked_from_below_the_compacted_bound_says_so_and_covers_it() {
-        let mut storage = Storage::with_log([say("a"), say("b"), say("c")], 9);
+        let mut storage = Storage::after([say("a"), say("b"), say("c")], 9);
         storage.votes.insert(Slot(3), vote(ballot(1, 1), say("d")));
         let chunk = storage.promise_chunk(ballot(2, 0), Slot(1), &Tuning::default());
         let expected = Promise {
@@ -381,18 +408,17 @@ mod tests {
 
     #[test]
     fn a_chunk_of_a_compacted_storage_without_votes_ends_at_the_bound() {
-        let storage = Storage::with_log([say("a"), say("b")], 9);
+        let storage = Storage::after([say("a"), say("b")], 9);
         let chunk = storage.promise_chunk(ballot(2, 0), Slot(0), &Tuning::default());
         assert_eq!(shape(&chunk), (0, 2, vec![], true));
     }
 
     #[test]
-    fn storage_with_a_log_holds_the_sessions_that_the_log_leads_to() {
+    fn storage_after_a_log_holds_the_sessions_that_the_log_leads_to() {
         let opened = session(1, 0);
         let log = [Value::Noop, one(open("ann", 7)), one(post("ann", opened, 1, "hi"))];
-        let storage = Storage::with_log(log.clone(), 9);
+        let storage = Storage::after(log, 9);
         assert_eq!(storage.snapshot.upto, Slot(3));
-        assert!(storage.log.values().eq(&log));
         assert!(storage.votes.is_empty());
         let kept = storage.snapshot.sessions.get(opened).expect("it was opened");
         assert_eq!((kept.last_seq.0, kept.slots.values().collect()), (1, vec![&Slot(2)]));

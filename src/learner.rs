@@ -8,12 +8,14 @@
 //! - *A leader announces only what its ballot stands for*: slots below its base, and slots it
 //!   decided by counting votes of its ballot. A leader that learns another slot in any other way
 //!   has been superseded, and steps down first.
+//! - *Bounded*: applied values leave memory some way behind the compacted bound. Each was reported
+//!   to the driver when it was applied, and whoever asks for it is answered from the driver's log.
 //!
 //! **Source**: *Paxos Made Simple* (2001), sections 2.3 and 3. The announced bound is Raft's commit
 //! index (Ongaro's thesis, section 3.6.2), with ballots in place of terms.
 
 use crate::effects::{Effects, Timer};
-use crate::message::{Entries, Message};
+use crate::message::{Asker, Entries, LogRead, Message};
 use crate::proposer::Phase;
 use crate::replica::{Context, State};
 use crate::session::Sessions;
@@ -28,27 +30,29 @@ use std::borrow::Cow;
 pub struct Learner {
     /// Everything below is decided and applied.
     pub applied_upto: Slot,
-    /// Decided values at and above the compacted bound; above `applied_upto` there may be gaps.
+    /// Decided values: the recent ones below the compacted bound, and all at and above it. Above
+    /// `applied_upto` there may be gaps.
     pub decided: OrdMap<Slot, Value>,
     /// The session table at `applied_upto`.
     pub sessions: Sessions,
 }
 
-/// The decided values from a slot on, as many as a chunk takes.
-pub fn entries(state: &State, from: Slot, tuning: &Tuning) -> Entries {
-    let (log, decided) = (&state.durable.log, &state.learner.decided);
-    let applied_upto = state.learner.applied_upto;
-    let mut values: Vec<Value> = Vec::new();
-    let mut bytes = 0;
-    for slot in from.upto(applied_upto).take(tuning.chunk_entries_max) {
-        let Some(value) = log.get(&slot).or_else(|| decided.get(&slot)) else { break };
-        bytes += value.size_bytes();
-        if bytes > tuning.chunk_bytes_max && !values.is_empty() {
-            break;
-        }
-        values.push(value.clone());
+/// Sends decided values from a slot on, as many as a chunk takes; or has the driver send them, if
+/// they are in its log only.
+pub fn send_entries(
+    at: &Context<'_>,
+    state: &State,
+    asker: Asker,
+    from: Slot,
+    effects: &mut Effects,
+) {
+    let Learner { applied_upto: upto, decided, .. } = &state.learner;
+    if from < *upto && !decided.contains_key(&from) {
+        effects.report(Message::ReadLog(LogRead { asker, from, upto: *upto }));
+        return;
     }
-    Entries { from, values, applied_upto }
+    let values = from.upto(*upto).map_while(|slot| decided.get(&slot).cloned());
+    effects.send(asker.node(), asker.answer(Entries::chunk(from, *upto, values, at.tuning)));
 }
 
 /// A leader announced that it has decided everything below `upto` in its `ballot`, which is the
@@ -118,13 +122,13 @@ pub fn on_fetch(
     effects: &mut Effects,
 ) {
     if from < state.learner.applied_upto {
-        effects.send(asker, Message::Decided(entries(state, from, at.tuning)));
+        send_entries(at, state, Asker::Replica(asker), from, effects);
     }
 }
 
 /// A client asks for applied entries.
 pub fn on_tail(at: &Context<'_>, state: &State, reader: NodeId, from: Slot, effects: &mut Effects) {
-    effects.send(reader, Message::Entries(entries(state, from, at.tuning)));
+    send_entries(at, state, Asker::Client(reader), from, effects);
 }
 
 /// These slots are decided. Applies what is contiguous, and compacts when it is time.
@@ -156,7 +160,7 @@ fn apply(at: &Context<'_>, state: &mut State, value: Value, effects: &mut Effect
     effects.report(Message::Applied { slot, value, outcomes });
 }
 
-/// Moves applied values into the durable log and drops their votes, if a snapshot is due.
+/// Drops the votes of applied slots, and forgets values that are not recent, if a snapshot is due.
 fn compact(tuning: &Tuning, state: &mut State, effects: &mut Effects) {
     let upto = state.learner.applied_upto;
     let from = state.durable.snapshot.upto;
@@ -166,10 +170,14 @@ fn compact(tuning: &Tuning, state: &mut State, effects: &mut Effects) {
     let storage = state.durable.write(effects);
     storage.snapshot.upto = upto;
     storage.snapshot.sessions = state.learner.sessions.clone();
+    let decided = &mut state.learner.decided;
     for slot in from.upto(upto) {
+        assert!(decided.contains_key(&slot), "an applied slot is decided");
         storage.votes.remove(&slot);
-        let value = state.learner.decided.remove(&slot);
-        storage.log.insert(slot, value.expect("an applied slot is decided"));
+    }
+    let recent = Slot(upto.0.saturating_sub(tuning.recent_slots));
+    while let Some(&(oldest, _)) = decided.get_min().filter(|(slot, _)| *slot < recent) {
+        decided.remove(&oldest);
     }
 }
 

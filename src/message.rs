@@ -11,13 +11,15 @@
 //! | `Prepare`, `Accept` | the `Resend` timer |
 //! | `Heartbeat` | the `Heartbeat` timer |
 //! | `Fetch` | the next heartbeat, or the leader's `Resend` timer |
+//! | `ReadLog` | nobody: the question that it came from is asked again |
 //! | all replies | a repeated request |
 //!
 //! **Source**: *Paxos Made Simple* (2001) for phases 1 and 2; Ongaro's thesis (2014), sections
 //! 6.3 and 9.6, for sessions and pre-votes. Promises are pulled in chunks, which is our own.
 
+use crate::tuning::Tuning;
 use crate::types::{
-    Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote,
+    Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Display, Formatter};
@@ -150,6 +152,8 @@ pub enum Message {
         /// What each command of the value came to.
         outcomes: Vec<Outcome>,
     },
+    /// Answer this from the log on disk. From a replica to its driver.
+    ReadLog(LogRead),
     /// The session is open. From a client to its driver.
     Opened {
         /// The session.
@@ -198,6 +202,67 @@ pub struct Entries {
     pub values: Vec<Value>,
     /// The sender has applied everything below this bound.
     pub applied_upto: Slot,
+}
+
+impl Entries {
+    /// The first of these values, as many as a chunk takes: the sender has applied everything
+    /// below `upto`, and the values are those of `from` and the slots after it.
+    pub fn chunk(
+        from: Slot,
+        upto: Slot,
+        values: impl IntoIterator<Item = Value>,
+        tuning: &Tuning,
+    ) -> Entries {
+        let mut chunk: Vec<Value> = Vec::new();
+        let mut bytes = 0;
+        for value in values.into_iter().take(tuning.chunk_entries_max) {
+            bytes += value.size_bytes();
+            if bytes > tuning.chunk_bytes_max && !chunk.is_empty() {
+                break;
+            }
+            chunk.push(value);
+        }
+        Entries { from, values: chunk, applied_upto: upto }
+    }
+}
+
+/// Who wants entries of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Asker {
+    /// A replica that lags.
+    Replica(ReplicaId),
+    /// A client that reads.
+    Client(NodeId),
+}
+
+impl Asker {
+    /// Where the answer goes.
+    pub fn node(self) -> NodeId {
+        match self {
+            Asker::Replica(replica) => replica.into(),
+            Asker::Client(client) => client,
+        }
+    }
+
+    /// The answer.
+    pub fn answer(self, entries: Entries) -> Message {
+        match self {
+            Asker::Replica(_) => Message::Decided(entries),
+            Asker::Client(_) => Message::Entries(entries),
+        }
+    }
+}
+
+/// A question about entries that a replica has applied and does not keep in memory. Its driver
+/// answers the asker from the chat log, with [`Asker::answer`] of an [`Entries::chunk`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LogRead {
+    /// Who asks.
+    pub asker: Asker,
+    /// The first slot wanted.
+    pub from: Slot,
+    /// Everything below is applied, and was reported to the driver in this life or an earlier one.
+    pub upto: Slot,
 }
 
 /// What a command of an applied batch came to.
@@ -258,6 +323,7 @@ impl Message {
             Submit(_)
             | SkipSlot
             | Applied { .. }
+            | ReadLog(_)
             | Opened { .. }
             | Confirmed { .. }
             | OutcomeUnknown { .. } => Route::Local,
@@ -306,6 +372,7 @@ impl Message {
             | Submit(_)
             | SkipSlot
             | Applied { .. }
+            | ReadLog(_)
             | Confirmed { .. }
             | OutcomeUnknown { .. } => true,
         }
@@ -337,6 +404,7 @@ impl Message {
             Submit(_) => "Submit",
             SkipSlot => "SkipSlot",
             Applied { .. } => "Applied",
+            ReadLog(_) => "ReadLog",
             Opened { .. } => "Opened",
             Confirmed { .. } => "Confirmed",
             OutcomeUnknown { .. } => "OutcomeUnknown",
@@ -402,6 +470,9 @@ impl Display for Message {
             HeartbeatAck { ballot } => write!(f, "{name}({ballot})"),
             Submit(body) => write!(f, "{name}({body})"),
             Applied { slot, value, .. } => write!(f, "{name}(slot {slot}, {value})"),
+            ReadLog(LogRead { asker, from, upto }) => {
+                write!(f, "{name}(for {}, [{from}, {upto}))", asker.node())
+            }
             Confirmed { seq, slot } => write!(f, "{name}(#{seq}, slot {slot})"),
             OutcomeUnknown { first, count } => write!(f, "{name}(#{first}, {count} in all)"),
         }

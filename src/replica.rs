@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_start_resumes_at_the_saved_bound_as_a_follower_that_keeps_its_promise() {
-        let mut storage = Storage::with_log([one(open("ann", 7)), say("b")], 9);
+        let mut storage = Storage::after([one(open("ann", 7)), say("b")], 9);
         storage.promised = ballot(4, 0);
         storage.votes.insert(Slot(3), vote(ballot(4, 0), say("d")));
         let state = State::restored(storage.clone());

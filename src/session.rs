@@ -73,6 +73,38 @@ impl Sessions {
         self.table.iter().map(|(id, session)| (*id, session))
     }
 
+    /// The table with these sessions, as it was when everything below `upto` had been applied.
+    ///
+    /// # Errors
+    /// Says what is wrong, if applying such a log can't lead to it.
+    pub fn restored(
+        sessions: impl IntoIterator<Item = (SessionId, Session)>,
+        upto: Slot,
+    ) -> Result<Sessions, String> {
+        let mut table = imbl::OrdMap::new();
+        for (id, session) in sessions {
+            let wrong = |what: &str| Err(format!("session {id}: {what}"));
+            if session.used < id.slot || session.used >= upto {
+                return wrong("it was not used between its opening and the table's bound");
+            }
+            if session.slots.len() > ACKNOWLEDGEMENTS_MAX {
+                return wrong("it has more acknowledgements than a session keeps");
+            }
+            let held = session.slots.iter();
+            if !held.map(|(_, slot)| *slot).is_sorted()
+                || session.slots.values().any(|slot| *slot < id.slot || *slot > session.used)
+                || session.slots.get_max().is_some_and(|(seq, _)| *seq > session.last_seq)
+            {
+                return wrong("its acknowledgements are not those of what it has applied");
+            }
+            if table.get_max().is_some_and(|(last, _)| *last >= id) {
+                return wrong("it is out of order");
+            }
+            table.insert(id, session);
+        }
+        Ok(Sessions { table })
+    }
+
     /// Applies the value of a slot and says what each of its commands came to.
     pub fn apply(&mut self, slot: Slot, value: &Value, sessions_max: usize) -> Vec<Outcome> {
         let apply_one = |(index, command)| self.apply_command(slot, index, command, sessions_max);
@@ -222,6 +254,31 @@ mod tests {
         let batch = Value::batch([post("ann", session, 1, 1), post("ann", session, 4, 3)]);
         let expected = [Outcome::Duplicate(None), Outcome::Duplicate(Some(Slot(4)))];
         assert_eq!(sessions.apply(Slot(6), &batch, 9), expected);
+    }
+
+    #[test]
+    fn a_table_is_restored_from_its_sessions_and_only_if_they_can_be_such() {
+        let mut sessions = Sessions::default();
+        sessions.apply(Slot(0), &Value::batch([open("ann", 1), open("bob", 2)]), 9);
+        sessions.apply(Slot(3), &Value::batch([post("ann", id(0, 0), 1, 1)]), 9);
+        let rows = || sessions.iter().map(|(id, session)| (id, session.clone()));
+        assert_eq!(Sessions::restored(rows(), Slot(4)).as_ref(), Ok(&sessions));
+        let refused = |change: &dyn Fn(&mut Vec<(SessionId, Session)>), upto, what: &str| {
+            let mut rows: Vec<_> = rows().collect();
+            change(&mut rows);
+            let error = Sessions::restored(rows, Slot(upto)).expect_err(what);
+            assert!(error.contains(what), "{error}");
+        };
+        refused(&|_| {}, 3, "not used between");
+        refused(&|rows| rows[0].1.used = Slot(2), 4, "not those of what it has applied");
+        refused(&|rows| rows[0].1.last_seq = Seq(0), 4, "not those of what it has applied");
+        refused(&|rows| rows.swap(0, 1), 4, "out of order");
+        refused(&|rows| rows[1].0 = id(0, 0), 4, "out of order");
+        refused(
+            &|rows| rows[0].1.slots = (1..2000).map(|n| (Seq(n), Slot(1))).collect(),
+            4,
+            "more acknowledgements",
+        );
     }
 
     #[test]

@@ -32,6 +32,13 @@ pub struct Tuning {
     pub sessions_max: usize,
     /// A snapshot is taken, and votes below it are dropped, every so many slots; 0 is never.
     pub snapshot_slots: u64,
+    /// Applied values below the compacted bound that are kept in memory, so that whoever lags a
+    /// little is answered without the disk; counted in slots.
+    pub recent_slots: u64,
+    /// How far above what it has applied a replica votes: it keeps such votes until the gap below
+    /// them is closed. Above the window and what a stuck leader adds to it, so that only a replica
+    /// that catches up ever gets there.
+    pub votes_ahead_max: u64,
     /// Ask for support before using a ballot, so that a replica back from a partition or a
     /// restart does not depose a healthy leader.
     pub pre_vote: bool,
@@ -56,7 +63,9 @@ impl Default for Tuning {
             chunk_entries_max: 256,
             chunk_bytes_max: 32 * 1024,
             sessions_max: 4096,
-            snapshot_slots: 1024,
+            snapshot_slots: 512,
+            recent_slots: 256,
+            votes_ahead_max: 4096,
             pre_vote: true,
             skip_slots: BTreeSet::new(),
             election_timeout: Duration::from_millis(500),

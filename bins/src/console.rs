@@ -6,7 +6,6 @@ use paxos_chat::proposer::Phase;
 use paxos_chat::replica::Replica;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
-use std::io::Write;
 use std::str::FromStr;
 
 /// What the console understands.
@@ -72,10 +71,7 @@ pub struct Status {
 
 impl Status {
     /// The status of the replica that this driver runs.
-    pub fn of<W: Write>(replica: u8, driver: &Driver<Replica, ReplicaHost<W>>) -> Status
-    where
-        ReplicaHost<W>: crate::driver::Host<Replica>,
-    {
+    pub fn of(replica: u8, driver: &Driver<Replica, ReplicaHost>) -> Status {
         let state = driver.state();
         let promised = state.durable.promised;
         let role = match state.phase {

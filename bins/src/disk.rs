@@ -43,9 +43,13 @@ pub trait Disk {
     fn lock(&self, folder: &Path) -> io::Result<Option<Box<dyn Any>>>;
 }
 
-/// A file open for writing.
+/// A file open for reading and writing.
 #[allow(clippy::missing_errors_doc, reason = "each fails as the system call of its name does")]
 pub trait DiskFile {
+    /// Reads some bytes from this offset on, and says how many; none at the end.
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize>;
+    /// How long the file is, in bytes.
+    fn length(&self) -> io::Result<u64>;
     /// Writes some of the bytes at this offset, and says how many.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize>;
     /// Cuts the file, or extends it by zeros.
@@ -114,11 +118,13 @@ impl Disk for SystemDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(File::create(path)?))
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        Ok(Box::new(options.open(path)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().write(true).open(path)?))
+        Ok(Box::new(OpenOptions::new().read(true).write(true).open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -150,6 +156,14 @@ impl Disk for SystemDisk {
 }
 
 impl DiskFile for File {
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        FileExt::read_at(self, bytes, offset)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         FileExt::write_at(self, bytes, offset)
     }

@@ -73,12 +73,13 @@ pub trait Host<A: Actor> {
     /// Ends the driver.
     fn on_local(&mut self, message: A::Msg) -> io::Result<()>;
 
-    /// Everything that the turn reports was reported; what it sends leaves after this.
+    /// Everything that the turn reports was reported; what it sends leaves after this, and after
+    /// it the answers that are given here.
     ///
     /// # Errors
     /// Ends the driver.
-    fn on_turn_end(&mut self) -> io::Result<()> {
-        Ok(())
+    fn on_turn_end(&mut self) -> io::Result<Vec<(NodeId, A::Msg)>> {
+        Ok(Vec::new())
     }
 }
 
@@ -313,10 +314,13 @@ where
         for (_, message) in local {
             self.host.on_local(message).map_err(DriverError::Host)?;
         }
-        self.host.on_turn_end().map_err(DriverError::Host)?;
+        let answers = self.host.on_turn_end().map_err(DriverError::Host)?;
         self.world.storage.settle().map_err(DriverError::Storage)?;
         for (to, message) in to_send {
             self.send(NodeId(usize::from(to) as u64), &message);
+        }
+        for (to, message) in answers {
+            self.send(to, &message);
         }
         Ok(())
     }

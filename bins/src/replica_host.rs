@@ -1,32 +1,57 @@
 //! What a replica's process adds to its actor: who may send it what, time stamps, and the chat
-//! log.
+//! log, which it writes, and from which it answers whoever lags.
 //!
 //! **Invariants**
 //! - *A replica's address never counts as a client's*, nor the other way round.
 //! - *A request is stamped where it enters*, and only if it is within the limits of name and text.
 //! - *The chat log is written at the end of each turn*, so that it never lags behind an answer by
 //!   more than that turn.
+//! - *Bounded*: a turn reads at most [`READS_MAX`] chunks of the log, one for each asker. A question
+//!   that is not answered is as good as lost, and asked again; so whoever catches up can't keep the
+//!   replica from serving, and is itself the one that says when it wants more.
 
-use crate::chatlog::{Chain, Entry, LogWriter};
+use crate::chatlog::{Chain, Entry, Store};
 use crate::driver::{Host, Sender};
-use paxos_chat::message::{Message, Route};
+use paxos_chat::message::{Asker, Entries, LogRead, Message, Route};
 use paxos_chat::replica::Replica;
-use paxos_chat::tuning::{TEXT_BYTES_MAX, USER_BYTES_MAX};
-use paxos_chat::types::{Body, Command, Operation, Timestamp};
-use std::collections::BTreeSet;
-use std::io::{self, Write};
+use paxos_chat::tuning::{TEXT_BYTES_MAX, Tuning, USER_BYTES_MAX};
+use paxos_chat::types::{Body, Command, NodeId, Operation, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+/// Chunks read from the log in one turn.
+pub const READS_MAX: usize = 16;
 
 /// The host of a replica.
-#[derive(Debug)]
-pub struct ReplicaHost<W> {
+pub struct ReplicaHost {
     users: BTreeSet<String>,
-    log: LogWriter<W>,
+    tuning: Tuning,
+    log: Store,
+    /// What is asked of the log in this turn.
+    reads: BTreeMap<Asker, LogRead>,
+    reads_served: u64,
 }
 
-impl<W: Write> ReplicaHost<W> {
-    /// Writes what is applied to `log`, and serves these users; all, if there are none.
-    pub fn new(log: LogWriter<W>, users: impl IntoIterator<Item = String>) -> ReplicaHost<W> {
-        ReplicaHost { users: users.into_iter().collect(), log }
+impl ReplicaHost {
+    /// Writes what is applied to `log`, and serves these users; all, if there are none. Chunks are
+    /// cut as the replica cuts them.
+    pub fn new(
+        log: Store,
+        users: impl IntoIterator<Item = String>,
+        tuning: &Tuning,
+    ) -> ReplicaHost {
+        ReplicaHost {
+            users: users.into_iter().collect(),
+            tuning: tuning.clone(),
+            log,
+            reads: BTreeMap::new(),
+            reads_served: 0,
+        }
+    }
+
+    /// How many chunks were read from the log for others.
+    pub fn log_reads(&self) -> u64 {
+        self.reads_served
     }
 
     /// The hash of everything applied.
@@ -50,7 +75,7 @@ impl<W: Write> ReplicaHost<W> {
     }
 }
 
-impl<W: Write> Host<Replica> for ReplicaHost<W> {
+impl Host<Replica> for ReplicaHost {
     fn admits(&mut self, from: Sender, message: &mut Message, now: Timestamp) -> bool {
         if !message.is_plausible() {
             return false;
@@ -73,26 +98,54 @@ impl<W: Write> Host<Replica> for ReplicaHost<W> {
     }
 
     fn on_local(&mut self, message: Message) -> io::Result<()> {
-        if let Message::Applied { slot, value, outcomes } = message {
-            self.log.append(&Entry { slot, value, outcomes })?;
+        match message {
+            Message::Applied { slot, value, outcomes } => {
+                self.log.append(&Entry { slot, value, outcomes })?;
+            }
+            Message::ReadLog(read)
+                if self.reads.len() < READS_MAX || self.reads.contains_key(&read.asker) =>
+            {
+                self.reads.insert(read.asker, read);
+            }
+            _ => {}
         }
         Ok(())
     }
 
-    fn on_turn_end(&mut self) -> io::Result<()> {
-        self.log.flush()
+    fn on_turn_end(&mut self) -> io::Result<Vec<(NodeId, Message)>> {
+        self.log.flush()?;
+        let reads = std::mem::take(&mut self.reads);
+        reads.into_values().map(|read| self.answer(read)).collect()
+    }
+}
+
+impl ReplicaHost {
+    fn answer(&mut self, read: LogRead) -> io::Result<(NodeId, Message)> {
+        let LogRead { asker, from, upto } = read;
+        self.reads_served += 1;
+        let (entries_max, bytes_max) = (self.tuning.chunk_entries_max, self.tuning.chunk_bytes_max);
+        let mut bytes = 0;
+        let entries = self.log.read(from, upto, |read| {
+            bytes += read.last().map_or(0, |entry| entry.value.size_bytes());
+            read.len() < entries_max && bytes < bytes_max
+        })?;
+        let values = entries.into_iter().map(|entry| entry.value);
+        let chunk = Entries::chunk(from, upto, values, &self.tuning);
+        Ok((asker.node(), asker.answer(chunk)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::fake::FakeDisk;
     use crate::wire::ClusterId;
-    use paxos_chat::types::{Ballot, Nonce, Slot, User};
+    use paxos_chat::types::{Ballot, Nonce, ReplicaId, Slot, User, Value};
 
-    fn host(users: &[&str]) -> ReplicaHost<Vec<u8>> {
-        let log = LogWriter::create(Vec::new(), ClusterId::of("test")).unwrap();
-        ReplicaHost::new(log, users.iter().map(|user| (*user).to_owned()))
+    fn host(users: &[&str]) -> ReplicaHost {
+        let path = std::path::Path::new("/data/replica-0.log");
+        let log = Store::create(&FakeDisk::default(), path, ClusterId::of("test")).unwrap();
+        ReplicaHost::new(log, users.iter().map(|user| (*user).to_owned()), &Tuning::default())
     }
 
     fn opening(user: &str) -> Message {
@@ -126,6 +179,44 @@ mod tests {
         assert!(!host(&[]).admits(Sender::Stranger, &mut opening(&long), Timestamp(7)));
         assert!(host(&["ann"]).admits(Sender::Stranger, &mut opening("ann"), Timestamp(7)));
         assert!(!host(&["ann"]).admits(Sender::Stranger, &mut opening("bob"), Timestamp(7)));
+    }
+
+    fn applied(slot: u64) -> Message {
+        Message::Applied { slot: Slot(slot), value: Value::Noop, outcomes: Vec::new() }
+    }
+
+    #[test]
+    fn questions_about_the_log_are_answered_at_the_end_of_the_turn() {
+        let mut host = host(&[]);
+        host.tuning.chunk_entries_max = 2;
+        let asker = Asker::Replica(ReplicaId(2));
+        let read = |from| Message::ReadLog(LogRead { asker, from: Slot(from), upto: Slot(5) });
+        for slot in 0..5 {
+            host.on_local(applied(slot)).unwrap();
+        }
+        host.on_local(read(0)).unwrap();
+        host.on_local(read(1)).unwrap();
+        let answer = |from, count| {
+            let (from, applied_upto) = (Slot(from), Slot(5));
+            Message::Decided(Entries { from, values: vec![Value::Noop; count], applied_upto })
+        };
+        let answers = host.on_turn_end().unwrap();
+        assert_eq!(answers, [(NodeId(2), answer(1, 2))], "one chunk for each asker");
+        host.on_local(read(3)).unwrap();
+        assert_eq!(host.on_turn_end().unwrap(), [(NodeId(2), answer(3, 2))]);
+        assert_eq!(host.on_turn_end().unwrap(), []);
+    }
+
+    #[test]
+    fn a_turn_reads_for_a_few_only() {
+        let mut host = host(&[]);
+        host.on_local(applied(0)).unwrap();
+        for client in 0..2 * READS_MAX as u64 {
+            let asker = Asker::Client(NodeId(100 + client));
+            let read = LogRead { asker, from: Slot(0), upto: Slot(1) };
+            host.on_local(Message::ReadLog(read)).unwrap();
+        }
+        assert_eq!(host.on_turn_end().unwrap().len(), READS_MAX);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, NodeId, Nonce, Timestamp, User};
-use paxos_chat_runtime::chatlog::{ChatLog, LogFile};
+use paxos_chat_runtime::chatlog::ChatLog;
 use paxos_chat_runtime::client_host::{ClientHost, Event};
 use paxos_chat_runtime::clock::Clock;
 use paxos_chat_runtime::disk::Disk;
@@ -23,7 +23,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -35,7 +35,6 @@ const POWER_CUTS: u32 = 25;
 /// Virtual time within which everything must be acknowledged and equal.
 const LIMIT: Duration = Duration::from_secs(3600);
 
-type Host = ReplicaHost<BufWriter<LogFile>>;
 type ClientDriver = Driver<Client, ClientHost<Box<dyn FnMut(Event) -> io::Result<()>>>>;
 /// A datagram's sender, receiver and bytes.
 type Datagram = (SocketAddr, SocketAddr, Vec<u8>);
@@ -102,7 +101,7 @@ fn nodes(clients: usize) -> NodeTable {
 struct Machine {
     id: u16,
     disk: FakeDisk,
-    driver: Option<Driver<Replica, Host>>,
+    driver: Option<Driver<Replica, ReplicaHost>>,
     back_at: Duration,
 }
 
@@ -131,10 +130,15 @@ impl Machine {
             rng: Box::new(StdRng::seed_from_u64(seed)),
             storage: Box::new(opened.storage),
         };
-        let tuning = Tuning { snapshot_slots: 5, batch_commands_max: 2, ..Tuning::default() };
+        let tuning = Tuning {
+            snapshot_slots: 5,
+            recent_slots: 3,
+            batch_commands_max: 2,
+            ..Tuning::default()
+        };
+        let host = ReplicaHost::new(opened.log, [], &tuning);
         let (actor, id) = (Replica::new(Cluster::new(3), tuning), NodeId(self.id.into()));
         let codec = Codec::new(ClusterId::of("test"));
-        let host = ReplicaHost::new(opened.log, []);
         self.driver = Some(Driver::start(actor, id, nodes(9), codec, host, world).unwrap());
     }
 

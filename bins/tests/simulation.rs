@@ -7,9 +7,11 @@ use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, NodeId, Nonce, Operation, Timestamp, User};
-use paxos_chat_runtime::chatlog::{ChatLog, LogWriter};
+use paxos_chat_runtime::chatlog::{ChatLog, Store};
 use paxos_chat_runtime::client_host::{ClientHost, Event};
 use paxos_chat_runtime::clock::Clock;
+use paxos_chat_runtime::disk::Disk;
+use paxos_chat_runtime::disk::fake::FakeDisk;
 use paxos_chat_runtime::driver::{Driver, World};
 use paxos_chat_runtime::loss::{Loss, LossyNetwork};
 use paxos_chat_runtime::network::Network;
@@ -21,8 +23,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -92,19 +95,8 @@ impl Clock for Endpoint {
     }
 }
 
-/// A log file in memory.
-#[derive(Clone, Default)]
-struct Page(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+/// Where a replica's chat log is on its disk.
+const LOG: &str = "/data/replica.log";
 
 fn address(port: u16) -> SocketAddr {
     ([10, 0, 0, 1], port).into()
@@ -123,12 +115,12 @@ fn world<S: Clone + 'static>(air: &Rc<Air>, port: u16, loss: f64, seed: u64) -> 
 }
 
 type Events = Rc<RefCell<Vec<Event>>>;
-type ReplicaDriver = Driver<Replica, ReplicaHost<Page>>;
+type ReplicaDriver = Driver<Replica, ReplicaHost>;
 type ClientDriver = Driver<Client, ClientHost<Box<dyn FnMut(Event) -> io::Result<()>>>>;
 
 struct Simulation {
     air: Rc<Air>,
-    replicas: Vec<(ReplicaDriver, Page)>,
+    replicas: Vec<(ReplicaDriver, FakeDisk)>,
     clients: Vec<(ClientDriver, Events)>,
 }
 
@@ -144,12 +136,13 @@ impl Simulation {
         let addresses: Vec<SocketAddr> = (0..REPLICAS).map(address).collect();
         let nodes = |clients| NodeTable::new(addresses.clone(), clients);
         let replicas = (0..REPLICAS).map(|id| {
-            let page = Page::default();
-            let host = ReplicaHost::new(LogWriter::create(page.clone(), cluster).unwrap(), []);
+            let disk = FakeDisk::default();
+            let log = Store::create(&disk, Path::new(LOG), cluster).unwrap();
+            let host = ReplicaHost::new(log, [], tuning);
             let actor = Replica::new(Cluster::new(REPLICAS as u8), tuning.clone());
             let world = world(&air, id, loss, seed);
             let (id, codec) = (NodeId(id.into()), Codec::new(cluster));
-            (Driver::start(actor, id, nodes(9), codec, host, world).unwrap(), page)
+            (Driver::start(actor, id, nodes(9), codec, host, world).unwrap(), disk)
         });
         let replicas = replicas.collect();
         let clients = (REPLICAS..REPLICAS + CLIENTS).map(|id| {
@@ -201,7 +194,7 @@ impl Simulation {
     }
 
     fn logs(&self) -> Vec<Vec<u8>> {
-        self.replicas.iter().map(|(_, page)| page.0.borrow().clone()).collect()
+        self.replicas.iter().map(|(_, disk)| disk.read(Path::new(LOG)).unwrap()).collect()
     }
 
     /// Runs until everything is acknowledged and all logs are equal.
@@ -267,6 +260,7 @@ fn logs_are_equal_under_loss_duplication_and_reordering() {
 fn snapshots_and_small_chunks_change_nothing() {
     let tuning = Tuning {
         snapshot_slots: 4,
+        recent_slots: 2,
         chunk_entries_max: 2,
         batch_commands_max: 3,
         window_slots: 4,

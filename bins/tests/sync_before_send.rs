@@ -20,13 +20,11 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{self, BufWriter};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
-
-type Log = BufWriter<paxos_chat_runtime::chatlog::LogFile>;
 
 /// What happened, in order, and what is to arrive.
 #[derive(Clone, Default)]
@@ -85,7 +83,7 @@ fn place(disk: &FakeDisk) -> Place {
     }
 }
 
-fn start(disk: &FakeDisk, scene: &Scene, snapshot_slots: u64) -> Driver<Replica, ReplicaHost<Log>> {
+fn start(disk: &FakeDisk, scene: &Scene, snapshot_slots: u64) -> Driver<Replica, ReplicaHost> {
     let Opened { storage, log, warnings } = open(&place(disk)).map_err(|e| e.to_string()).unwrap();
     assert!(warnings.is_empty());
     let trace = Rc::clone(&scene.trace);
@@ -107,7 +105,8 @@ fn start(disk: &FakeDisk, scene: &Scene, snapshot_slots: u64) -> Driver<Replica,
     let tuning = Tuning { snapshot_slots, ..Tuning::default() };
     let tuning = tuning.with_election_timeout(Duration::from_secs(600));
     let nodes = NodeTable::new((0..3).map(address).collect(), 9);
-    let (actor, host) = (Replica::new(Cluster::new(3), tuning), ReplicaHost::new(log, []));
+    let host = ReplicaHost::new(log, [], &tuning);
+    let actor = Replica::new(Cluster::new(3), tuning);
     Driver::start(actor, NodeId(0), nodes, codec(), host, world).unwrap()
 }
 

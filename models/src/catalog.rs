@@ -8,9 +8,9 @@
 
 use crate::chat::ChatSpec;
 use crate::compact::{CompactModel, Faults, Reductions};
+use crate::machine::Disk;
 use crate::mutants::{Mutant, Mutated};
 use crate::node::Node;
-use paxos_chat::acceptor::Storage;
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::message::Message;
 use paxos_chat::quorum::Cluster;
@@ -111,6 +111,7 @@ impl Config {
                 chunk_entries_max: 4,
                 sessions_max: 4,
                 snapshot_slots: 0,
+                recent_slots: 0,
                 pre_vote: false,
                 ..Tuning::default()
             },
@@ -167,8 +168,8 @@ impl Config {
 
     /// The system that these bounds describe.
     pub fn model(&self, events: &[&'static str], reductions: Reductions) -> ChatModel {
-        let storage = self.genesis();
-        let genesis_upto = storage.snapshot.upto;
+        let genesis = self.genesis();
+        let genesis_upto = genesis.storage.snapshot.upto;
         let cluster = Cluster::new(self.replicas);
         let spec = ChatSpec {
             cluster,
@@ -184,14 +185,14 @@ impl Config {
             properties: ChatSpec::properties(events),
         };
         let inputs = self.inputs.iter().map(|(actor, m)| (usize::from(*actor), m.clone()));
-        CompactModel::new(self.nodes(storage), spec)
+        CompactModel::new(self.nodes(genesis), spec)
             .with_faults(self.faults)
             .with_inputs(inputs.collect())
             .with_reductions(reductions)
     }
 
-    /// The actors, each with what its storage holds at the start.
-    pub fn nodes(&self, genesis: Storage) -> Vec<(Node, Option<Storage>)> {
+    /// The actors, each with what its disk holds at the start.
+    pub fn nodes(&self, genesis: Disk) -> Vec<(Node, Option<Disk>)> {
         let cluster = Cluster::new(self.replicas);
         let replicas = cluster.replicas().map(|id| {
             let mut tuning = self.tuning.clone();
@@ -201,14 +202,14 @@ impl Config {
             let node = match self.mutant {
                 None => Node::Replica(replica),
                 Some(mutant) => {
-                    let (replicas, genesis) = (self.replicas, genesis.clone());
+                    let (replicas, genesis) = (self.replicas, genesis.storage.clone());
                     Node::Mutated(Mutated { replica, replicas, genesis, mutant })
                 }
             };
             (node, Some(genesis.clone()))
         });
         let sessions: BTreeMap<User, SessionId> = {
-            let sessions = genesis.snapshot.sessions.iter();
+            let sessions = genesis.storage.snapshot.sessions.iter();
             sessions.map(|(id, session)| (session.user.clone(), id)).collect()
         };
         let clients = self.clients.iter().map(|plan| {
@@ -238,9 +239,9 @@ impl Config {
         ClientTuning { window, backoff_doublings_max: 0, ..ClientTuning::default() }
     }
 
-    /// The storage that every replica starts from: the sessions that are open already were opened
+    /// The disk that every replica starts from: the sessions that are open already were opened
     /// by the log's first entry, as any session is.
-    pub fn genesis(&self) -> Storage {
+    pub fn genesis(&self) -> Disk {
         let opening = |plan: &ClientPlan| Command {
             stamp: Timestamp(0),
             user: User::new(plan.user),
@@ -249,7 +250,7 @@ impl Config {
         let opened: Vec<Command> =
             self.clients.iter().filter(|plan| !plan.opens).map(opening).collect();
         let values = (!opened.is_empty()).then(|| Value::batch(opened));
-        Storage::with_log(values, self.tuning.sessions_max)
+        Disk::after(values, self.tuning.sessions_max)
     }
 
     fn nonce(plan: &ClientPlan) -> Nonce {

@@ -7,11 +7,11 @@
 //!
 //! **Absent**: the properties themselves (see [`crate::properties`]).
 
+use crate::machine::Disk;
 use crate::node::{Node, NodeState};
 use crate::properties::{self, EVENTS, SAFETY};
 use crate::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
 use crate::staleness;
-use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Outcome};
 use paxos_chat::proposer::Phase;
@@ -147,7 +147,8 @@ impl ReplicaGhost {
         let state = step.state.and_then(NodeState::replica);
         if let Some(state) = state {
             for (slot, vote) in &state.durable.votes {
-                let saved = step.storage.is_some_and(|saved| saved.votes.get(slot) == Some(vote));
+                let saved =
+                    step.storage.is_some_and(|saved| saved.storage.votes.get(slot) == Some(vote));
                 let revealed = Message::Accepted { ballot: vote.ballot, slot: *slot };
                 if saved || step.sends.iter().any(|(_, sent)| *sent == revealed) {
                     ghost.votes.insert((*slot, vote.ballot), vote.value.clone());
@@ -201,11 +202,11 @@ impl Delivery {
     }
 }
 
-/// The log of applied values that a storage holds, and what it delivers.
-fn delivered_below_snapshot(storage: &Storage) -> BTreeMap<(Slot, u32), Delivery> {
+/// What the chat log on a disk delivers.
+fn delivered_by_log(disk: &Disk) -> BTreeMap<(Slot, u32), Delivery> {
     let mut ghost = ReplicaGhost::default();
     let mut sessions = paxos_chat::session::Sessions::default();
-    for (slot, value) in &storage.log {
+    for (slot, value) in &disk.log {
         let outcomes = sessions.apply(*slot, value, usize::MAX);
         ghost.deliver(*slot, value, &outcomes);
     }
@@ -237,9 +238,9 @@ impl Spec<Node> for ChatSpec {
         match before {
             Ghost::Replica(mut ghost) => {
                 if matches!(step.event, Event::Start)
-                    && let Some(storage) = step.storage
+                    && let Some(disk) = step.storage
                 {
-                    ghost.delivered = delivered_below_snapshot(storage);
+                    ghost.delivered = delivered_by_log(disk);
                 }
                 Ghost::Replica(ghost.remember(step))
             }
@@ -300,10 +301,10 @@ impl Spec<Node> for ChatSpec {
 
     fn is_stale(&self, actor: usize, state: &NodeState, src: usize, msg: &Message) -> bool {
         match state {
-            NodeState::Replica(state) => {
+            NodeState::Replica(machine) => {
                 let mortal = self.mortals.iter().any(|mortal| usize::from(mortal.0) == actor);
                 let highest = self.ballots.last().copied().unwrap_or_default();
-                staleness::at_replica(state, src, msg, mortal, highest)
+                staleness::at_replica(&machine.replica, src, msg, mortal, highest)
             }
             NodeState::Client(state) => staleness::at_client(state, msg),
             NodeState::Reader(_) => false,
@@ -322,8 +323,9 @@ impl Spec<Node> for ChatSpec {
                 if let Some(saved) = &local.storage {
                     decided.extend(saved.log.iter().map(|(slot, value)| (*slot, value.clone())));
                 }
-                if let Some(state) = local.state.as_ref().and_then(NodeState::replica) {
-                    let log = state.durable.log.iter().chain(&state.learner.decided);
+                if let Some(machine) = local.state.as_ref().and_then(NodeState::machine) {
+                    let state = &machine.replica;
+                    let log = machine.log.iter().chain(&state.learner.decided);
                     decided.extend(log.map(|(slot, value)| (*slot, value.clone())));
                     if let Phase::Leading(leading) = &state.phase {
                         leads = Some((leading.ballot, leading.base));

@@ -277,16 +277,20 @@ fn faults() -> Vec<Entry> {
             "a snapshot is taken",
             "a leader fetches below its base",
             "an Accept below the compacted bound is answered with Decided",
+            "a question about what is not in memory is answered from the log",
         ]),
         quick(
             "compaction-crash",
-            "snapshots, a crash and a recovery from them",
+            "snapshots, a crash and a recovery from them; the last applied value stays in memory",
             Config::new(3)
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0, 1, 2], 1, true)
-                .tuned(|tuning| tuning.snapshot_slots = 1),
-            63_565,
+                .tuned(|tuning| {
+                    tuning.snapshot_slots = 1;
+                    tuning.recent_slots = 1;
+                }),
+            72_224,
         )
         .reaches(&["a snapshot is taken", "everything is delivered"]),
     ]

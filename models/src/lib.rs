@@ -11,6 +11,7 @@ pub mod engine;
 pub mod entries;
 pub mod explore;
 pub mod intern;
+pub mod machine;
 pub mod mutants;
 pub mod node;
 pub mod paxos;

@@ -3,13 +3,16 @@
 //! **Absent**: behaviour. Every call goes to the actor inside, built by the constructor that the
 //! binaries use.
 
+use crate::machine::{Disk, Machine, drive};
 use crate::mutants::Mutated;
-use paxos_chat::acceptor::Storage;
+use imbl::OrdMap;
 use paxos_chat::client::{Client, ClientState};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::reader::{Reader, ReaderState};
 use paxos_chat::replica::{Replica, State};
+use paxos_chat::tuning::Tuning;
+use paxos_chat::types::{Slot, Value};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::fmt::{self, Debug, Formatter};
@@ -30,8 +33,8 @@ pub enum Node {
 /// The state of a [`Node`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NodeState {
-    /// Of a replica.
-    Replica(State),
+    /// Of a replica, with the chat log on its disk.
+    Replica(Machine),
     /// Of a client.
     Client(ClientState),
     /// Of a reader.
@@ -42,7 +45,15 @@ impl NodeState {
     /// The state of a replica, if it is one.
     pub fn replica(&self) -> Option<&State> {
         match self {
-            NodeState::Replica(state) => Some(state),
+            NodeState::Replica(machine) => Some(&machine.replica),
+            _ => None,
+        }
+    }
+
+    /// A replica's machine, if it is one.
+    pub fn machine(&self) -> Option<&Machine> {
+        match self {
+            NodeState::Replica(machine) => Some(machine),
             _ => None,
         }
     }
@@ -59,7 +70,10 @@ impl NodeState {
 impl Debug for NodeState {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            NodeState::Replica(state) => Debug::fmt(state, f),
+            NodeState::Replica(machine) => {
+                Debug::fmt(&machine.replica, f)?;
+                write!(f, " log {:?}", machine.log)
+            }
             NodeState::Client(state) => Debug::fmt(state, f),
             NodeState::Reader(state) => Debug::fmt(state, f),
         }
@@ -84,22 +98,24 @@ impl Actor for Node {
     type Msg = Message;
     type Timer = Timer;
     type State = NodeState;
-    type Storage = Storage;
+    type Storage = Disk;
     type Random = ();
 
-    fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Self>) -> NodeState {
+    fn on_start(&self, id: Id, disk: &Option<Disk>, out: &mut Out<Self>) -> NodeState {
+        let storage = disk.as_ref().map(|disk| disk.storage.clone());
+        let mut log = disk.as_ref().map_or_else(OrdMap::new, |disk| disk.log.clone());
         match self {
             Node::Replica(actor) => {
                 let mut commands = Out::new();
-                let state = actor.on_start(id, storage, &mut commands);
-                take_over(commands, out);
-                NodeState::Replica(state)
+                let replica = actor.on_start(id, &storage, &mut commands);
+                drive(commands, &mut log, actor.tuning(), out);
+                NodeState::Replica(Machine { replica, log })
             }
             Node::Mutated(actor) => {
                 let mut commands = Out::new();
-                let state = actor.on_start(id, storage, &mut commands);
-                take_over(commands, out);
-                NodeState::Replica(state)
+                let replica = actor.on_start(id, &storage, &mut commands);
+                drive(commands, &mut log, actor.replica.tuning(), out);
+                NodeState::Replica(Machine { replica, log })
             }
             Node::Client(actor) => {
                 let mut commands = Out::new();
@@ -126,15 +142,20 @@ impl Actor for Node {
     ) {
         match self {
             Node::Replica(actor) => {
-                delegate!(actor, Replica, state, out, |a: &Replica, s: &mut _, o: &mut _| a
-                    .on_msg(id, s, src, msg, o));
+                let machine = running(state);
+                let mut replica = Cow::Borrowed(&machine.replica);
+                let mut commands = Out::new();
+                actor.on_msg(id, &mut replica, src, msg, &mut commands);
+                let replica = match replica {
+                    Cow::Borrowed(_) => None,
+                    Cow::Owned(replica) => Some(replica),
+                };
+                go_on(state, replica, commands, actor.tuning(), out);
             }
             Node::Mutated(actor) => {
-                let NodeState::Replica(before) = &**state else { unreachable!("a replica") };
                 let mut commands = Out::new();
-                let after = actor.on_msg(id, before, src, msg, &mut commands);
-                *state = Cow::Owned(NodeState::Replica(after));
-                take_over(commands, out);
+                let after = actor.on_msg(id, &running(state).replica, src, msg, &mut commands);
+                go_on(state, Some(after), commands, actor.replica.tuning(), out);
             }
             Node::Client(actor) => {
                 delegate!(actor, Client, state, out, |a: &Client, s: &mut _, o: &mut _| a
@@ -156,15 +177,20 @@ impl Actor for Node {
     ) {
         match self {
             Node::Replica(actor) => {
-                delegate!(actor, Replica, state, out, |a: &Replica, s: &mut _, o: &mut _| a
-                    .on_timeout(id, s, timer, o));
+                let machine = running(state);
+                let mut replica = Cow::Borrowed(&machine.replica);
+                let mut commands = Out::new();
+                actor.on_timeout(id, &mut replica, timer, &mut commands);
+                let replica = match replica {
+                    Cow::Borrowed(_) => None,
+                    Cow::Owned(replica) => Some(replica),
+                };
+                go_on(state, replica, commands, actor.tuning(), out);
             }
             Node::Mutated(actor) => {
-                let NodeState::Replica(before) = &**state else { unreachable!("a replica") };
                 let mut commands = Out::new();
-                let after = actor.on_timeout(id, before, timer, &mut commands);
-                *state = Cow::Owned(NodeState::Replica(after));
-                take_over(commands, out);
+                let after = actor.on_timeout(id, &running(state).replica, timer, &mut commands);
+                go_on(state, Some(after), commands, actor.replica.tuning(), out);
             }
             Node::Client(actor) => {
                 delegate!(actor, Client, state, out, |a: &Client, s: &mut _, o: &mut _| a
@@ -187,37 +213,38 @@ impl Actor for Node {
     }
 }
 
-/// How an inner actor's storage is kept as a node's.
-trait IntoStorage {
-    fn into_storage(self) -> Option<Storage>;
+fn running<'a>(state: &'a Cow<'_, NodeState>) -> &'a Machine {
+    state.machine().expect("a node keeps its kind")
 }
 
-impl IntoStorage for Storage {
-    fn into_storage(self) -> Option<Storage> {
-        Some(self)
+/// A machine after a handler that left its replica in this state; `None` is as it was.
+fn go_on(
+    state: &mut Cow<'_, NodeState>,
+    replica: Option<State>,
+    commands: Out<Replica>,
+    tuning: &Tuning,
+    out: &mut Out<Node>,
+) {
+    let before = running(state);
+    let mut log: OrdMap<Slot, Value> = before.log.clone();
+    drive(commands, &mut log, tuning, out);
+    let replica = replica.or_else(|| (log != before.log).then(|| before.replica.clone()));
+    if let Some(replica) = replica {
+        *state = Cow::Owned(NodeState::Replica(Machine { replica, log }));
     }
 }
 
-impl IntoStorage for () {
-    fn into_storage(self) -> Option<Storage> {
-        None
-    }
-}
-
+/// Takes over what a client or a reader puts out.
 fn take_over<A>(commands: Out<A>, out: &mut Out<Node>)
 where
-    A: Actor<Msg = Message, Timer = Timer, Storage: IntoStorage>,
+    A: Actor<Msg = Message, Timer = Timer, Storage = ()>,
 {
     for command in commands {
         match command {
             Command::Send(to, message) => out.send(to, message),
             Command::SetTimer(timer, delay) => out.set_timer(timer, delay),
             Command::CancelTimer(timer) => out.cancel_timer(timer),
-            Command::Save(storage) => {
-                if let Some(storage) = storage.into_storage() {
-                    out.save(storage);
-                }
-            }
+            Command::Save(()) => {}
             Command::ChooseRandom(..) => unreachable!("no actor of the protocol chooses at random"),
         }
     }

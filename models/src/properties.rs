@@ -10,6 +10,7 @@
 //! inductive invariant (`SafeAt`); Herlihy and Wing (1990) for the real-time order.
 
 use crate::chat::{ChatSpec, Delivery, Ghost, RealTime, ReplicaGhost, ReplicaView, View};
+use crate::machine::{Disk, Machine};
 use crate::node::{Node, NodeState};
 use crate::spec::{Event, Local, Step, Verdict};
 use paxos_chat::message::{Message, Outcome};
@@ -59,7 +60,7 @@ const READER_PREFIX: usize = 15;
 const OWN_BALLOT: usize = 16;
 
 /// The events that runs are asked to reach.
-pub const EVENTS: [&str; 28] = [
+pub const EVENTS: [&str; 29] = [
     "a leader is elected",
     "two leaders' ballots get votes",
     "a new leader adopts an old value",
@@ -80,6 +81,7 @@ pub const EVENTS: [&str; 28] = [
     "a session is evicted",
     "a snapshot is taken",
     "an Accept below the compacted bound is answered with Decided",
+    "a question about what is not in memory is answered from the log",
     "a pre-vote is granted",
     "a follower hears a leader that makes progress",
     "a leader steps down unheard",
@@ -100,7 +102,7 @@ pub(crate) fn judge_replica_step(
 ) {
     let Some(state) = step.state.and_then(NodeState::replica) else { return };
     broken.note(PROMISED_MONOTONE, state.durable.promised < ghost.promised);
-    let snapshot = step.storage.map_or(Slot(0), |saved| saved.snapshot.upto);
+    let snapshot = step.storage.map_or(Slot(0), |saved| saved.storage.snapshot.upto);
     let before = step.before.and_then(|local| local.state.as_ref()).and_then(NodeState::replica);
     let floor = before.map_or(snapshot, |before| before.learner.applied_upto);
     broken.note(APPLIED_MONOTONE, state.learner.applied_upto < floor);
@@ -119,8 +121,8 @@ pub(crate) fn judge_replica_step(
 
 /// Does the step send a promise, vote or ballot that the storage does not hold?
 fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
-    let promised = step.storage.map_or(Ballot::ZERO, |saved| saved.promised);
-    let vote = |slot: &Slot| step.storage.and_then(|saved| saved.votes.get(slot));
+    let promised = step.storage.map_or(Ballot::ZERO, |saved| saved.storage.promised);
+    let vote = |slot: &Slot| step.storage.and_then(|saved| saved.storage.votes.get(slot));
     step.sends.iter().any(|(_, message)| match message {
         Message::Promise(chunk) => promised < chunk.ballot,
         Message::Prepare { ballot, .. } => promised < *ballot,
@@ -144,8 +146,10 @@ pub(crate) fn judge_local(spec: &ChatSpec, local: &Local<Node, Ghost>) -> Verdic
     let mut verdict = ghost.broken;
     verdict.note(VALIDITY, !ghost.votes.values().all(|value| is_valid(spec, value)));
     verdict.note(EXACTLY_ONCE, !is_exactly_once(spec, &ghost.delivered));
-    if let Some(state) = local.state.as_ref().and_then(NodeState::replica) {
-        verdict.note(COMPACTION, !is_compacted_right(state));
+    verdict.note(COMPACTION, !local.storage.as_ref().is_none_or(is_saved_right));
+    if let Some(machine) = local.state.as_ref().and_then(NodeState::machine) {
+        let state = &machine.replica;
+        verdict.note(COMPACTION, !is_compacted_right(machine));
         note(
             &mut verdict,
             spec,
@@ -181,16 +185,20 @@ fn is_exactly_once(spec: &ChatSpec, delivered: &BTreeMap<(Slot, u32), Delivery>)
     })
 }
 
-/// Are votes kept above the compacted bound only, and is everything below it in the log?
-fn is_compacted_right(state: &State) -> bool {
-    let upto = state.durable.snapshot.upto;
-    let log = state.durable.log.keys().copied();
-    state.durable.votes.keys().all(|slot| *slot >= upto)
-        && log.eq(Slot(0).upto(upto))
-        && state.learner.applied_upto >= upto
-        && upto
-            .upto(state.learner.applied_upto)
-            .all(|slot| state.learner.decided.contains_key(&slot))
+/// Are votes kept above the compacted bound only, is everything applied in the chat log, and what
+/// is not compacted in memory too?
+fn is_compacted_right(Machine { replica, log }: &Machine) -> bool {
+    let (upto, applied_upto) = (replica.durable.snapshot.upto, replica.learner.applied_upto);
+    replica.durable.votes.keys().all(|slot| *slot >= upto)
+        && log.keys().copied().eq(Slot(0).upto(applied_upto))
+        && applied_upto >= upto
+        && upto.upto(applied_upto).all(|slot| replica.learner.decided.contains_key(&slot))
+}
+
+/// Is everything below the saved bound in the chat log that a crash leaves?
+fn is_saved_right(Disk { storage, log }: &Disk) -> bool {
+    let upto = storage.snapshot.upto;
+    log.keys().copied().eq(Slot(0).upto(upto)) && storage.votes.keys().all(|slot| *slot >= upto)
 }
 
 // --- The system.
@@ -408,6 +416,11 @@ pub fn events(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
             _ => None,
         });
     }
+    if let Some(state) = before
+        && step.sends.iter().any(|(_, message)| is_read_from_log(state, message))
+    {
+        events.push("a question about what is not in memory is answered from the log");
+    }
     for report in step.reports {
         let Message::Applied { outcomes, .. } = report else { continue };
         for outcome in outcomes {
@@ -419,6 +432,13 @@ pub fn events(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
         }
     }
     events
+}
+
+/// Is this an answer with something that the replica has applied and does not hold any more?
+fn is_read_from_log(state: &State, message: &Message) -> bool {
+    let (Message::Decided(entries) | Message::Entries(entries)) = message else { return false };
+    let from = entries.from;
+    from < state.durable.snapshot.upto && !state.learner.decided.contains_key(&from)
 }
 
 fn events_of_phase(

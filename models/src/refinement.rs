@@ -41,10 +41,10 @@ use self::steps::{Actions, actions, untrue};
 use crate::catalog::Config;
 use crate::chat::{ChatSpec, Ghost, ReplicaGhost};
 use crate::compact::{CompactModel, Reductions};
+use crate::machine::Disk;
 use crate::node::{Node, NodeState};
 use crate::paxos::{self, Msg};
 use crate::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
-use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, Slot, Value};
@@ -53,11 +53,11 @@ use std::collections::BTreeMap;
 
 /// An actor that can stand for a [`Node`]: one, or one that does it wrong.
 pub trait ChatActor:
-    Actor<Msg = Message, Timer = Timer, State = NodeState, Storage = Storage>
+    Actor<Msg = Message, Timer = Timer, State = NodeState, Storage = Disk>
 {
 }
 impl<A> ChatActor for A where
-    A: Actor<Msg = Message, Timer = Timer, State = NodeState, Storage = Storage>
+    A: Actor<Msg = Message, Timer = Timer, State = NodeState, Storage = Disk>
 {
 }
 

@@ -5,8 +5,8 @@
 //! driver is left out, because it would stay on `ActorModel`'s network for ever.
 
 use crate::catalog::Config;
+use crate::machine::Disk;
 use crate::node::{Node, NodeState};
-use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, NodeId, ReplicaId};
@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug)]
 pub struct Silent {
     node: Node,
-    genesis: Option<Storage>,
+    genesis: Option<Disk>,
     may_stand: bool,
 }
 
@@ -43,10 +43,10 @@ impl Actor for Silent {
     type Msg = Message;
     type Timer = Timer;
     type State = NodeState;
-    type Storage = Storage;
+    type Storage = Disk;
     type Random = ();
 
-    fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Self>) -> NodeState {
+    fn on_start(&self, id: Id, storage: &Option<Disk>, out: &mut Out<Self>) -> NodeState {
         let storage = storage.clone().or_else(|| self.genesis.clone());
         let mut commands = Out::new();
         let state = self.node.on_start(id, &storage, &mut commands);

@@ -1,13 +1,13 @@
 //! The actors refine Paxos at every slot, on bounds with leader changes, crashes, compaction and
 //! skipped slots; and actors that do it wrong are refuted.
 
-use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::{Effects, Timer};
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId, Slot};
 use paxos_chat_models::catalog::Config;
 use paxos_chat_models::compact::{CompactModel, Reductions};
 use paxos_chat_models::engine::Options;
+use paxos_chat_models::machine::Disk;
 use paxos_chat_models::node::{Node, NodeState};
 use paxos_chat_models::paxos::Action;
 use paxos_chat_models::refinement::{self, PROPERTIES, Refinement, Refuted};
@@ -157,9 +157,10 @@ impl Faulty {
 
     /// Hands on what was put out, but for what the fault keeps back.
     fn put_out(&self, commands: Out<Node>, out: &mut Out<Self>) {
-        let spoil = |command| match command {
-            Command::Save(storage) if self.fault == Fault::SavesNoPromise => {
-                Command::Save(Storage { promised: Ballot::ZERO, ..storage })
+        let spoil = |command: Command<Message, Timer, (), Disk>| match command {
+            Command::Save(mut disk) if self.fault == Fault::SavesNoPromise => {
+                disk.storage.promised = Ballot::ZERO;
+                Command::Save(disk)
             }
             command => command,
         };
@@ -168,8 +169,8 @@ impl Faulty {
 }
 
 fn set_promised(state: &mut Cow<'_, NodeState>, promised: Ballot) {
-    if let NodeState::Replica(replica) = state.to_mut() {
-        replica.durable.write(&mut Effects::default()).promised = promised;
+    if let NodeState::Replica(machine) = state.to_mut() {
+        machine.replica.durable.write(&mut Effects::default()).promised = promised;
     }
 }
 
@@ -177,10 +178,10 @@ impl Actor for Faulty {
     type Msg = Message;
     type Timer = Timer;
     type State = NodeState;
-    type Storage = Storage;
+    type Storage = Disk;
     type Random = ();
 
-    fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Self>) -> NodeState {
+    fn on_start(&self, id: Id, storage: &Option<Disk>, out: &mut Out<Self>) -> NodeState {
         let mut commands = Out::new();
         let state = self.node.on_start(id, storage, &mut commands);
         self.put_out(commands, out);

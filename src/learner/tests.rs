@@ -197,28 +197,29 @@ mod answers {
 
     #[test]
     fn a_fetch_is_answered_across_the_compacted_bound() {
-        let mut bench = Bench::restored(0, 3, Storage::with_log([say("a")], 9)).applied([say("b")]);
+        let mut bench = Bench::restored(0, 3, Storage::after([say("a")], 9)).applied([say("b")]);
+        bench.state.learner.decided.insert(Slot(0), say("a"));
         let decided = Message::Decided(run(0, vec![say("a"), say("b")], 2));
         assert_eq!(answers_fetch(&mut bench, 0), Effects::none().sent(2, decided));
     }
 
     #[test]
     fn entries_are_cut_by_their_number() {
-        let bench = Bench::new(0, 3).applied([say("a"), say("b"), say("c")]);
-        let tuning = Tuning { chunk_entries_max: 2, ..Tuning::default() };
-        let cut = |from| super::super::entries(&bench.state, Slot(from), &tuning);
-        assert_eq!(cut(0), run(0, vec![say("a"), say("b")], 3));
-        assert_eq!(cut(2), run(2, vec![say("c")], 3));
-        assert_eq!(cut(3), run(3, vec![], 3));
+        let mut bench = Bench::new(0, 3).applied([say("a"), say("b"), say("c")]);
+        bench.tuning.chunk_entries_max = 2;
+        let decided =
+            |from, values| Effects::none().sent(2, Message::Decided(run(from, values, 3)));
+        assert_eq!(answers_fetch(&mut bench, 0), decided(0, vec![say("a"), say("b")]));
+        assert_eq!(answers_fetch(&mut bench, 2), decided(2, vec![say("c")]));
     }
 
     #[test]
     fn entries_are_cut_by_their_bytes_and_one_too_large_is_sent_alone() {
-        let bench = Bench::new(0, 3).applied([say("a"), say("b"), say("c")]);
         let bytes = say("a").size_bytes();
         let count = |chunk_bytes_max| {
             let tuning = Tuning { chunk_bytes_max, ..Tuning::default() };
-            super::super::entries(&bench.state, Slot(0), &tuning).values.len()
+            let values = [say("a"), say("b"), say("c")];
+            Entries::chunk(Slot(0), Slot(3), values, &tuning).values.len()
         };
         assert_eq!([3 * bytes, 3 * bytes - 1, 2 * bytes - 1, 1].map(count), [3, 2, 1, 1]);
     }
@@ -244,24 +245,52 @@ mod compaction {
             .voted(1, ballot(1, 1), say("b"))
             .voted(2, ballot(1, 1), say("c"));
         bench.tuning.snapshot_slots = snapshot_slots;
+        bench.tuning.recent_slots = 0;
         bench
     }
 
     #[test]
-    fn moves_what_is_applied_into_the_log_and_drops_its_votes() {
+    fn drops_the_votes_of_what_is_applied_and_forgets_it() {
         let mut bench = compacting(2);
         let before = teaches(&mut bench, 1, run(0, vec![say("a")], 1));
         assert_eq!(before, Effects::none().reported(unheard_of(0, "a")), "one slot is too few");
         let expected = Effects::saved().reported(unheard_of(1, "b"));
         assert_eq!(teaches(&mut bench, 1, run(1, vec![say("b")], 2)), expected);
 
-        let Storage { votes, snapshot, log, .. } = &*bench.state.durable;
+        let Storage { votes, snapshot, .. } = &*bench.state.durable;
         assert_eq!(snapshot.upto, Slot(2));
         let left: Vec<(&Slot, &Vote)> = votes.iter().collect();
         assert_eq!(left, [(&Slot(2), &vote(ballot(1, 1), say("c")))]);
-        let kept: Vec<_> = log.iter().collect();
-        assert_eq!(kept, [(&Slot(0), &say("a")), (&Slot(1), &say("b"))]);
         assert!(bench.state.learner.decided.is_empty());
+    }
+
+    #[test]
+    fn keeps_recent_values_and_answers_with_them() {
+        let mut bench = compacting(3);
+        bench.tuning.recent_slots = 2;
+        teaches(&mut bench, 1, run(0, vec![say("a"), say("b"), say("c")], 3));
+        let kept: Vec<_> = bench.state.learner.decided.keys().collect();
+        assert_eq!(kept, [&Slot(1), &Slot(2)]);
+        let mut asks = |from| {
+            bench.step_untouched(|at, state, fx| on_fetch(at, state, ReplicaId(2), Slot(from), fx))
+        };
+        let decided = Message::Decided(run(1, vec![say("b"), say("c")], 3));
+        assert_eq!(asks(1), Effects::none().sent(2, decided));
+        let asker = Asker::Replica(ReplicaId(2));
+        let read = LogRead { asker, from: Slot(0), upto: Slot(3) };
+        assert_eq!(asks(0), Effects::none().reported(Message::ReadLog(read)));
+    }
+
+    #[test]
+    fn a_reader_of_what_is_forgotten_is_answered_by_the_driver() {
+        let mut bench = compacting(2);
+        teaches(&mut bench, 1, run(0, vec![say("a"), say("b")], 2));
+        let mut tail =
+            |from| bench.step_untouched(|at, state, fx| on_tail(at, state, ANN, Slot(from), fx));
+        let read = LogRead { asker: Asker::Client(ANN), from: Slot(1), upto: Slot(2) };
+        assert_eq!(tail(1), Effects::none().reported(Message::ReadLog(read)));
+        let nothing = Message::Entries(run(2, vec![], 2));
+        assert_eq!(tail(2), Effects::none().sent_to(ANN, nothing));
     }
 
     #[test]

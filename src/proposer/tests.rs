@@ -463,7 +463,7 @@ mod phase_2 {
 
     #[test]
     fn a_leader_proposes_after_a_restored_log() {
-        let storage = Storage::with_log([say("a"), say("b")], 9);
+        let storage = Storage::after([say("a"), say("b")], 9);
         let mut bench = Bench::restored(0, 3, storage);
         let expected =
             Effects::saved().sent_to_all([1, 2], prepare(ballot(1, 0), 2)).set(Timer::Resend);

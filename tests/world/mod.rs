@@ -71,7 +71,7 @@ struct Wants {
 pub(crate) fn storage_with_session_of(user: &str) -> Storage {
     let operation = Operation::OpenSession { nonce: Nonce(1) };
     let opening = Command { stamp: Timestamp(0), user: User::new(user), operation };
-    Storage::with_log([Value::batch([opening])], 9)
+    Storage::after([Value::batch([opening])], 9)
 }
 
 /// The session that slot 0 opened.

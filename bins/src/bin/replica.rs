@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use paxos_chat::replica::Replica;
 use paxos_chat::types::{NodeId, ReplicaId};
-use paxos_chat_runtime::chatlog::{LogFile, LogWriter};
+use paxos_chat_runtime::chatlog::Store;
 use paxos_chat_runtime::clock::SystemClock;
 use paxos_chat_runtime::config::Config;
 use paxos_chat_runtime::console::{ConsoleCommand, HELP, Status};
@@ -20,9 +20,8 @@ use paxos_chat_runtime::storage::{MemoryStorage, Storage};
 use paxos_chat_runtime::wire::Codec;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use std::fs::File;
-use std::io::{BufRead, BufWriter, ErrorKind, IsTerminal, Write, stdin, stdout};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, ErrorKind, IsTerminal, Write, stdin, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -66,8 +65,7 @@ struct Args {
     stop_at_end_of_input: bool,
 }
 
-type Log = BufWriter<LogFile>;
-type Control = Handle<Replica, ReplicaHost<Log>>;
+type Control = Handle<Replica, ReplicaHost>;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -91,11 +89,8 @@ fn main() -> ExitCode {
     }
 }
 
-type Started = (
-    Driver<Replica, ReplicaHost<Log>>,
-    Control,
-    std::sync::mpsc::Receiver<Input<Replica, ReplicaHost<Log>>>,
-);
+type Started =
+    (Driver<Replica, ReplicaHost>, Control, std::sync::mpsc::Receiver<Input<Replica, ReplicaHost>>);
 
 fn start(args: &Args) -> Result<Started> {
     let mut config = Config::read(&args.config)?;
@@ -141,12 +136,13 @@ fn start(args: &Args) -> Result<Started> {
         rng: Box::new(StdRng::seed_from_u64(seed.wrapping_add(1))),
         storage,
     };
+    let host = ReplicaHost::new(log, config.users.clone(), &tuning);
     let driver = Driver::start(
         Replica::new(config.size(), tuning),
         NodeId::from(ReplicaId(own.id)),
         NodeTable::new(config.addresses(), CLIENTS_MAX),
         Codec::new(config.cluster_id()),
-        ReplicaHost::new(log, config.users.clone()),
+        host,
         world,
     )?;
     println!(
@@ -159,17 +155,14 @@ fn start(args: &Args) -> Result<Started> {
     Ok((driver, control, inbox))
 }
 
-type OpenStorage = (Box<dyn Storage<paxos_chat::acceptor::Storage>>, LogWriter<Log>);
+type OpenStorage = (Box<dyn Storage<paxos_chat::acceptor::Storage>>, Store);
 
 /// Opens the journal and the chat log; formats them first if that is asked for.
 fn open_storage(args: &Args, place: &Place) -> Result<OpenStorage> {
     std::fs::create_dir_all(&place.folder)
         .with_context(|| format!("cannot make the folder {}", place.folder.display()))?;
     if args.volatile {
-        let path = place.chat_log();
-        let file = LogFile::new(Box::new(create_log(&path)?), 0);
-        let log = LogWriter::create(BufWriter::new(file), place.identity.cluster)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        let log = create_log(place)?;
         return Ok((Box::new(MemoryStorage::default()), log));
     }
     if args.init {
@@ -183,18 +176,19 @@ fn open_storage(args: &Args, place: &Place) -> Result<OpenStorage> {
 }
 
 /// Makes the chat log of a replica that keeps nothing else.
-fn create_log(path: &Path) -> Result<File> {
-    match File::create_new(path) {
-        Ok(file) => Ok(file),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
+fn create_log(place: &Place) -> Result<Store> {
+    let path = place.chat_log();
+    if path.exists() {
+        bail!(
             "{} exists, so this replica ran before. A replica with --volatile keeps what it \
              promised in memory only, and must not come back under its id, because it could \
              contradict itself. Leave it down (the cluster goes on while a majority is up), or \
              begin a new cluster: stop all replicas, and give each --log-dir an empty folder",
             path.display()
-        ),
-        Err(error) => Err(error).with_context(|| format!("cannot make {}", path.display())),
+        );
     }
+    Store::create(&*place.disk, &path, place.identity.cluster)
+        .with_context(|| format!("cannot make {}", path.display()))
 }
 
 fn read_console(args: &Args, control: &Control) {

@@ -24,19 +24,33 @@
 //! - *Chained*: each line's hash covers all lines before it, so that no line can be deleted,
 //!   doubled, moved or altered without every later hash disagreeing.
 //!
+//! | file | what it holds |
+//! |---|---|
+//! | `line`, `date`, `escape` | one line |
+//! | `scan` | reading, from any position on |
+//! | `writer` | appending |
+//! | `index` | a second file, to find slots without reading everything before them |
+//! | `store` | a log on a disk: opened, continued, read while it is written |
+//!
 //! **Absent**: when a log is synced, which is its journal's matter.
 
 mod date;
 mod escape;
+mod index;
 mod line;
+mod scan;
+mod store;
 mod writer;
 
-pub use writer::{LogFile, LogWriter, Position, Written};
+pub(crate) use store::REMEDY;
+pub use store::{OpenError, Opened, Store, Synced, index_path};
+pub use writer::{LogFile, LogWriter, Written};
 
 use crate::wire::ClusterId;
 use line::Line;
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{SessionId, Slot, Timestamp, Value};
+use scan::{Next, Scanner};
 
 /// A text within one line, quoted, with nothing in it that a terminal would act on.
 pub fn quoted(text: &str) -> String {
@@ -93,6 +107,11 @@ impl Chain {
         self.0 = hasher.finalize();
     }
 
+    /// The hash of these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Chain {
+        Chain(blake3::Hash::from_bytes(bytes))
+    }
+
     fn short(&self) -> String {
         self.0.to_hex()[..16].to_owned()
     }
@@ -108,9 +127,25 @@ impl Chain {
     }
 }
 
+/// How the first line of a log begins.
+const HEADER: &str = "# paxos-chat log 1, ";
+
 /// The first line of a log.
 fn header(cluster: ClusterId) -> String {
-    format!("# paxos-chat log 1, cluster {cluster}")
+    format!("{HEADER}cluster {cluster}")
+}
+
+/// How far a log goes, and its hash there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The slots of the log: those below this one.
+    pub slots: u64,
+    /// Lines, without the header.
+    pub lines: u64,
+    /// Bytes, with the header.
+    pub bytes: u64,
+    /// The hash of all lines so far.
+    pub chain: Chain,
 }
 
 /// A log that was read back.
@@ -129,31 +164,22 @@ pub struct ChatLog {
     pub torn_at: Option<usize>,
 }
 
-/// Where a log is not a log, counted in lines from 1.
+/// Where a log is not a log.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {wrong}")]
+#[error("line {line}, offset {offset}: {wrong}")]
 pub struct ParseError {
-    /// The line.
-    pub line: usize,
+    /// The line, counted from 1.
+    pub line: u64,
+    /// Where it begins, in bytes.
+    pub offset: u64,
     /// What is wrong there.
     pub wrong: String,
 }
 
-fn wrong<T>(line: usize, wrong: impl Into<String>) -> Result<T, ParseError> {
-    Err(ParseError { line, wrong: wrong.into() })
-}
-
-/// What is left of a log whose writer was killed, or whose disk lost what was not synced.
-#[derive(Debug)]
-pub struct Recovered {
-    /// The entries that are whole.
-    pub log: ChatLog,
-    /// How many bytes they and the header take.
-    pub good_bytes: u64,
-    /// The hash at the mark, if the log goes that far.
-    pub chain_at_mark: Option<Chain>,
-    /// What is wrong behind them, if it is more than an incomplete slot.
-    pub damage: Option<ParseError>,
+/// Says what is wrong with the line behind this position.
+fn wrong<T>(at: Position, wrong: impl Into<String>) -> Result<T, ParseError> {
+    // The header is line 1.
+    Err(ParseError { line: at.lines + 2, offset: at.bytes, wrong: wrong.into() })
 }
 
 impl ChatLog {
@@ -162,139 +188,44 @@ impl ChatLog {
     /// # Errors
     /// The first line that is no line of a log, or does not follow from those before it.
     pub fn parse(bytes: &[u8]) -> Result<ChatLog, ParseError> {
-        let recovered = ChatLog::scan(bytes, 0)?;
-        recovered.damage.map_or(Ok(recovered.log), Err)
-    }
-
-    /// Reads back what was not lost: damage is an error only below the mark, counted in slots,
-    /// because only what is below it was synced.
-    ///
-    /// # Errors
-    /// The first line that is no line of a log, or does not follow from those before it.
-    pub fn recover(bytes: &[u8], mark: u64) -> Result<Recovered, ParseError> {
-        let recovered = ChatLog::scan(bytes, mark)?;
-        match recovered.damage {
-            Some(damage) if recovered.chain_at_mark.is_none() => Err(damage),
-            _ => Ok(recovered),
-        }
-    }
-
-    fn scan(bytes: &[u8], mark: u64) -> Result<Recovered, ParseError> {
-        let (text, mut damage) = readable(bytes);
-        let mut lines = text.split_inclusive('\n').zip(1..);
-        let header = lines.next().and_then(|(line, _)| line.strip_suffix('\n'));
-        let Some(header) = header.filter(|line| line.starts_with("# paxos-chat log 1, ")) else {
-            return wrong(1, "not the header of a chat log of version 1");
+        let header = bytes.iter().position(|byte| *byte == b'\n').map(|end| &bytes[..end]);
+        let header = header.and_then(|line| std::str::from_utf8(line).ok());
+        let Some(header) = header.filter(|line| line.starts_with(HEADER)) else {
+            let wrong = "not the header of a chat log of version 1".into();
+            return Err(ParseError { line: 1, offset: 0, wrong });
         };
-        let chain = Chain::start(header);
-        let header = header.to_owned();
-        let mut good_bytes = header.len() + 1;
-        let mut read_bytes = good_bytes;
-        let mut log = ChatLog { header, entries: Vec::new(), chain, lines: 0, torn_at: None };
-        let mut chain_at_mark = (mark == 0).then_some(chain);
-        let mut assembly = Assembly::new(chain);
-        for (text, number) in lines {
-            let Some(line) = text.strip_suffix('\n') else {
-                log.torn_at = Some(number);
-                break;
-            };
-            read_bytes += text.len();
-            match assembly.take(line, number, Slot(log.entries.len() as u64)) {
-                Ok(None) => {}
-                Ok(Some(entry)) => {
-                    log.entries.push(entry);
-                    log.chain = assembly.chain;
-                    log.lines = number as u64 - 1;
-                    good_bytes = read_bytes;
-                    if log.entries.len() as u64 == mark {
-                        chain_at_mark = Some(log.chain);
-                    }
-                }
-                Err(error) => {
-                    damage = Some(error);
-                    break;
-                }
-            }
-        }
-        if damage.is_none() && log.torn_at.is_none() && !assembly.commands.is_empty() {
-            log.torn_at = Some(log.lines as usize + 2);
-        }
-        Ok(Recovered { log, good_bytes: good_bytes as u64, chain_at_mark, damage })
-    }
-}
-
-/// The text of a log up to where it is none. A character that the end of the file cuts in two is
-/// no damage: the line is torn there.
-fn readable(bytes: &[u8]) -> (&str, Option<ParseError>) {
-    let error = match std::str::from_utf8(bytes) {
-        Ok(text) => return (text, None),
-        Err(error) => error,
-    };
-    let good = &bytes[..error.valid_up_to()];
-    let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
-    let text = std::str::from_utf8(good).unwrap_or_default();
-    let damage = ParseError { line, wrong: "not UTF-8 text".into() };
-    (text, error.error_len().map(|_| damage))
-}
-
-/// The lines of a slot that is not complete yet.
-struct Assembly {
-    chain: Chain,
-    commands: Vec<(paxos_chat::types::Command, Outcome)>,
-    count: u32,
-}
-
-impl Assembly {
-    fn new(chain: Chain) -> Assembly {
-        Assembly { chain, commands: Vec::new(), count: 0 }
-    }
-
-    /// Takes a line; gives the entry that it completes.
-    fn take(
-        &mut self,
-        text: &str,
-        number: usize,
-        expected: Slot,
-    ) -> Result<Option<Entry>, ParseError> {
-        let Some((content, hash)) = text.rsplit_once('\t') else {
-            return wrong(number, "it has no fields separated by tabs");
-        };
-        let line = match Line::parse(content) {
-            Ok(line) => line,
-            Err(error) => return wrong(number, error),
-        };
-        if line.slot() != expected {
-            let found = line.slot();
-            return wrong(number, format!("slot {found} where slot {expected} is expected"));
-        }
-        self.chain.step(content);
-        if hash != self.chain.short() {
-            let wanted = self.chain.short();
-            return wrong(
-                number,
-                format!("the running hash is {hash} where {wanted} follows from the lines so far"),
-            );
-        }
-        let (value, outcomes) = match line {
-            Line::Noop(_) if self.commands.is_empty() => (Value::Noop, Vec::new()),
-            Line::Empty(_) if self.commands.is_empty() => (Value::batch([]), Vec::new()),
-            Line::Noop(_) | Line::Empty(_) => return wrong(number, "it is within a batch"),
-            Line::Command { index, count, command, outcome, .. } => {
-                let at = self.commands.len() as u64;
-                if u64::from(index) != at || (at > 0 && count != self.count) || index >= count {
-                    let wanted = format!("{at}/{}", if at > 0 { self.count } else { count });
-                    return wrong(number, format!("command {index}/{count} where {wanted} fits"));
-                }
-                self.count = count;
-                self.commands.push((command, outcome));
-                if index + 1 < count {
-                    return Ok(None);
-                }
-                let (commands, outcomes): (Vec<_>, Vec<_>) = self.commands.drain(..).unzip();
-                (Value::batch(commands), outcomes)
+        let start = Position::start(header);
+        let mut scanner = Scanner::new(&bytes[start.bytes as usize..], start);
+        let mut entries = Vec::new();
+        let torn_at = loop {
+            match scanner.next() {
+                Ok(Next::Entry(entry)) => entries.push(entry),
+                Ok(Next::End) => break None,
+                Ok(Next::Torn) => break Some(scanner.position().lines as usize + 2),
+                Ok(Next::Damage(error)) => return Err(error),
+                // Bytes in memory can be read.
+                Err(error) => return wrong(scanner.position(), error.to_string()),
             }
         };
-        Ok(Some(Entry { slot: expected, value, outcomes }))
+        let Position { lines, chain, .. } = scanner.position();
+        Ok(ChatLog { header: header.to_owned(), entries, chain, lines, torn_at })
+    }
+
+    /// The first line of a log, with its end.
+    pub fn head(cluster: ClusterId) -> String {
+        header(cluster) + "\n"
+    }
+
+    /// The position behind the first line.
+    pub fn begin(cluster: ClusterId) -> Position {
+        Position::start(&header(cluster))
+    }
+}
+
+impl Position {
+    fn start(header: &str) -> Position {
+        let bytes = header.len() as u64 + 1;
+        Position { slots: 0, lines: 0, bytes, chain: Chain::start(header) }
     }
 }
 

@@ -160,7 +160,9 @@ fn errors_say_where_and_what() {
     let (bytes, _) = written(&sample());
     let text = String::from_utf8(bytes).unwrap();
     let error = ChatLog::parse(text.replace("\tgap\t", "\tgape\t").as_bytes()).unwrap_err();
-    assert_eq!(error.to_string(), "line 6: \"gape\" is not an outcome");
+    let offset = text.len() - text.lines().last().unwrap().len() - 1;
+    let expected = format!("line 6, offset {offset}: \"gape\" is not an outcome");
+    assert_eq!(error.to_string(), expected);
     let error = ChatLog::parse(b"hello\n").unwrap_err();
     assert_eq!(error.line, 1);
 }

@@ -4,8 +4,9 @@
 //! - *What is applied again is what the log holds*: a slot that is in the log already is compared
 //!   and not written again; a difference is an error, because a slot has one value for ever.
 //! - *Slots are appended in order, without a gap.*
+//! - *Marks depend on the log alone*: where an index has a record is the same on all replicas.
 
-use super::{Chain, ChatLog, Entry, header};
+use super::{Chain, ChatLog, Entry, Position};
 use crate::disk::{DiskFile, write_all_at};
 use crate::wire::ClusterId;
 use paxos_chat::types::Slot;
@@ -13,15 +14,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::rc::Rc;
-
-/// How far a log goes, and its hash there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// The slots of the log: those below this one.
-    pub slots: u64,
-    /// The hash of all lines so far.
-    pub chain: Chain,
-}
 
 /// How much of a log its writer has handed to the system; for others to read.
 #[derive(Clone, Debug)]
@@ -38,12 +30,12 @@ impl Written {
 #[derive(Debug)]
 pub struct LogWriter<W> {
     out: W,
-    chain: Chain,
-    lines: u64,
-    next: Slot,
+    begin: Position,
+    position: Position,
     /// Entries of the log that are to be applied again.
     known: VecDeque<Entry>,
     written: Written,
+    marker: Marker,
 }
 
 impl<W: Write> LogWriter<W> {
@@ -55,17 +47,20 @@ impl<W: Write> LogWriter<W> {
         out.write_all(ChatLog::head(cluster).as_bytes())?;
         out.flush()?;
         let start = ChatLog::begin(cluster);
-        let written = Written(Rc::new(Cell::new(start)));
-        let (chain, known) = (start.chain, VecDeque::new());
-        Ok(LogWriter { out, chain, lines: 0, next: Slot(0), known, written })
+        Ok(LogWriter::resume(out, start, start, VecDeque::new(), Marker::behind(start)))
     }
 
-    /// Goes on behind a log; the slots from `from` on are going to be applied again.
-    pub fn resume(out: W, log: ChatLog, from: Slot) -> LogWriter<W> {
-        let (chain, slots) = (log.chain, log.entries.len() as u64);
-        let known = log.entries.into_iter().filter(|entry| entry.slot >= from).collect();
-        let written = Written(Rc::new(Cell::new(Position { slots, chain })));
-        LogWriter { out, chain, lines: log.lines, next: Slot(slots), known, written }
+    /// Goes on behind this position in a log that begins there; the known entries, which end at the
+    /// position, are going to be applied again.
+    pub(super) fn resume(
+        out: W,
+        begin: Position,
+        position: Position,
+        known: VecDeque<Entry>,
+        marker: Marker,
+    ) -> LogWriter<W> {
+        let written = Written(Rc::new(Cell::new(position)));
+        LogWriter { out, begin, position, known, written, marker }
     }
 
     /// Appends a slot, or compares it with the one that is there.
@@ -73,7 +68,8 @@ impl<W: Write> LogWriter<W> {
     /// # Errors
     /// When it cannot be written, is not the next, or differs from what is there.
     pub fn append(&mut self, entry: &Entry) -> io::Result<()> {
-        let expected = self.known.front().map_or(self.next, |known| known.slot);
+        let next = Slot(self.position.slots);
+        let expected = self.known.front().map_or(next, |known| known.slot);
         let slot = entry.slot;
         if slot != expected {
             let wrong = format!("slot {slot} was applied where slot {expected} comes next");
@@ -86,13 +82,16 @@ impl<W: Write> LogWriter<W> {
             let wrong = format!("slot {slot} is in the chat log with another value or outcome");
             return Err(io::Error::new(io::ErrorKind::InvalidData, wrong));
         }
+        self.marker.pass(self.position);
         for line in entry.lines() {
             let content = line.to_string();
-            self.chain.step(&content);
-            writeln!(self.out, "{content}\t{}", self.chain.short())?;
-            self.lines += 1;
+            self.position.chain.step(&content);
+            let line = format!("{content}\t{}\n", self.position.chain.short());
+            self.out.write_all(line.as_bytes())?;
+            self.position.lines += 1;
+            self.position.bytes += line.len() as u64;
         }
-        self.next = slot.next();
+        self.position.slots = slot.next().0;
         Ok(())
     }
 
@@ -102,8 +101,18 @@ impl<W: Write> LogWriter<W> {
     /// When it cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()?;
-        self.written.0.set(Position { slots: self.next.0, chain: self.chain });
+        self.written.0.set(self.position);
         Ok(())
+    }
+
+    /// The positions that an index has to record and that were passed since this was asked last.
+    pub(super) fn take_marks(&mut self) -> Vec<Position> {
+        self.marker.take()
+    }
+
+    /// The position behind the header.
+    pub(super) fn begin(&self) -> Position {
+        self.begin
     }
 
     /// How much was handed to the system, at any time.
@@ -113,28 +122,52 @@ impl<W: Write> LogWriter<W> {
 
     /// The hash of everything appended.
     pub fn chain(&self) -> Chain {
-        self.chain
+        self.position.chain
     }
 
     /// The lines after the header.
     pub fn lines(&self) -> u64 {
-        self.lines
+        self.position.lines
     }
 }
 
-impl ChatLog {
-    /// The first line of a log, with its end.
-    pub fn head(cluster: ClusterId) -> String {
-        header(cluster) + "\n"
+/// Bytes of a log from one record of its index to the next, at least.
+pub(super) const MARK_BYTES: u64 = 1 << 16;
+
+/// Decides which positions of a log its index records.
+#[derive(Clone, Debug)]
+pub(super) struct Marker {
+    /// Where the last mark is, in bytes.
+    last: u64,
+    marks: Vec<Position>,
+}
+
+impl Marker {
+    /// Goes on behind the last mark, or the beginning of the log.
+    pub(super) fn behind(last: Position) -> Marker {
+        Marker { last: last.bytes, marks: Vec::new() }
     }
 
-    /// The position behind the first line.
-    pub fn begin(cluster: ClusterId) -> Position {
-        Position { slots: 0, chain: Chain::start(&header(cluster)) }
+    /// A slot begins here.
+    pub(super) fn pass(&mut self, at: Position) {
+        if at.bytes - self.last >= MARK_BYTES {
+            self.last = at.bytes;
+            self.marks.push(at);
+        }
+    }
+
+    /// The marks set since they were taken last.
+    pub(super) fn marks(&self) -> &[Position] {
+        &self.marks
+    }
+
+    /// Takes these marks.
+    pub(super) fn take(&mut self) -> Vec<Position> {
+        std::mem::take(&mut self.marks)
     }
 }
 
-/// The file of a log: one writes it, another syncs it. Clones are the same file.
+/// The file of a log: one writes it, others sync and read it. Clones are the same file.
 #[derive(Clone)]
 pub struct LogFile(Rc<RefCell<(Box<dyn DiskFile>, u64)>>);
 
@@ -151,6 +184,11 @@ impl LogFile {
     pub fn sync(&self) -> io::Result<()> {
         self.0.borrow_mut().0.sync()
     }
+
+    /// Reads from this offset on.
+    pub(super) fn reader(&self, offset: u64) -> LogBytes {
+        LogBytes { file: self.clone(), offset }
+    }
 }
 
 impl Write for LogFile {
@@ -163,5 +201,19 @@ impl Write for LogFile {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// The bytes of a log's file from an offset on.
+pub(super) struct LogBytes {
+    file: LogFile,
+    offset: u64,
+}
+
+impl io::Read for LogBytes {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.0.borrow().0.read_at(self.offset, bytes)?;
+        self.offset += read as u64;
+        Ok(read)
     }
 }

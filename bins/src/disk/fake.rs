@@ -101,6 +101,7 @@ struct Inner {
     durable_names: Names,
     pending_names: Vec<Naming>,
     operations: u64,
+    bytes_read: u64,
     faults: BTreeMap<u64, Fault>,
     is_off: bool,
     observer: Option<Observer>,
@@ -119,6 +120,11 @@ impl FakeDisk {
     /// How many operations that change something were begun.
     pub fn operations(&self) -> u64 {
         self.0.borrow().operations
+    }
+
+    /// How many bytes were read, of all files.
+    pub fn bytes_read(&self) -> u64 {
+        self.0.borrow().bytes_read
     }
 
     /// Calls this after each operation that took place.
@@ -252,7 +258,9 @@ impl Disk for FakeDisk {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let content = self.content(path)?;
-        Ok(self.0.borrow().contents[content].current.clone())
+        let bytes = self.0.borrow().contents[content].current.clone();
+        self.0.borrow_mut().bytes_read += bytes.len() as u64;
+        Ok(bytes)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
@@ -323,6 +331,20 @@ impl FakeFile {
 }
 
 impl DiskFile for FakeFile {
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut inner = self.disk.0.borrow_mut();
+        let current = &inner.contents[self.content].current;
+        let rest = current.get(offset as usize..).unwrap_or_default();
+        let read = rest.len().min(bytes.len());
+        bytes[..read].copy_from_slice(&rest[..read]);
+        inner.bytes_read += read as u64;
+        Ok(read)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.disk.0.borrow().contents[self.content].current.len() as u64)
+    }
+
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         let fault = self.disk.begin()?;
         let short = fault == Some(Fault::Short) && bytes.len() > 1;

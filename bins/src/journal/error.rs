@@ -14,9 +14,6 @@ const REMEDY_DAMAGED: &str = "the promises and votes of this replica cannot be t
 /// What an operator can do about files of somebody else.
 const REMEDY_FOREIGN: &str = "point --log-dir, --id and --config at the folder, the replica and \
     the cluster that belong together";
-/// What an operator can do about a chat log that lacks what was synced.
-const REMEDY_CHAT_LOG: &str = "copy the chat log of another replica that is at least as long to \
-    this name (it is the same on all), and start again";
 /// What an operator can do where the disk fails.
 const REMEDY_DISK: &str = "see to the disk (space, permissions, health), and start again";
 
@@ -92,8 +89,12 @@ impl JournalError {
         JournalError::refused(path, None, wrong, REMEDY_FOREIGN)
     }
 
-    pub(super) fn chat_log(path: &Path, wrong: impl Into<String>) -> JournalError {
-        JournalError::refused(path, None, wrong, REMEDY_CHAT_LOG)
+    pub(super) fn chat_log(
+        path: &Path,
+        offset: Option<u64>,
+        wrong: impl Into<String>,
+    ) -> JournalError {
+        JournalError::refused(path, offset, wrong, crate::chatlog::REMEDY)
     }
 
     pub(super) fn refused(

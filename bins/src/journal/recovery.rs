@@ -4,8 +4,9 @@
 //! - *Storage is formatted as a whole*: a crash leaves none, or all of it.
 //! - *Only the end may be torn*: of the journal the last frame, of the chat log what is above the
 //!   mark that the snapshot has of it. Both are cut off, and said.
-//! - *Two witnesses*: the chat log must have the hash that the snapshot recorded, and replaying it
-//!   must lead to the snapshot's session table.
+//! - *Two witnesses*: what is read of the chat log must lead to the hash that the snapshot recorded.
+//! - *The end is read, not the log*: the session table is the snapshot's, and the chat log is read
+//!   from a little below the snapshot on. `cluster verify` reads everything.
 
 use super::Place;
 use super::error::JournalError;
@@ -13,12 +14,10 @@ use super::record::{Replayed, replay};
 use super::segment::{self, Segment};
 use super::snapshot::{self, ChatLogMark, Snapshot};
 use super::storage::JournalStorage;
-use crate::chatlog::{ChatLog, LogFile, LogWriter, Recovered};
+use crate::chatlog::{self, ChatLog, OpenError, Store};
 use crate::disk::{TEMPORARY, replace};
 use paxos_chat::acceptor;
-use paxos_chat::session::Sessions;
 use std::collections::BTreeSet;
-use std::io::BufWriter;
 use std::path::Path;
 
 /// The first segment and the first frame.
@@ -29,7 +28,7 @@ pub struct Opened {
     /// Promises and votes.
     pub storage: JournalStorage,
     /// The chat log, to be continued.
-    pub log: LogWriter<BufWriter<LogFile>>,
+    pub log: Store,
     /// What was cut off.
     pub warnings: Vec<String>,
 }
@@ -81,9 +80,11 @@ pub fn open(place: &Place) -> Result<Opened, JournalError> {
         ..acceptor::Storage::default()
     };
     state.snapshot.upto = snapshot.upto;
+    state.snapshot.sessions = snapshot.sessions(place.sessions_max).map_err(|wrong| {
+        JournalError::damaged(&snapshot::path(&journal), format!("its session table: {wrong}"))
+    })?;
     let next_frame = replay_segments(place, &snapshot, &files, &mut state, &mut warnings)?;
-    let recovered = recover_chat_log(place, &snapshot, &mut state, &mut warnings)?;
-    let (chat_log, log) = continue_chat_log(place, recovered, &state, &mut warnings)?;
+    let log = open_chat_log(place, &snapshot, &mut warnings)?;
     let failed = || JournalError::disk("write", &journal);
     let (own, number) = (place.identity, files.last + 1);
     let segment = Segment::create(disk, &journal, own, number, next_frame, place.segment_bytes)
@@ -96,7 +97,7 @@ pub fn open(place: &Place) -> Result<Opened, JournalError> {
         first_segment: snapshot.segment,
         next_frame,
         saved: state,
-        chat_log,
+        chat_log: log.file(),
         written,
         snapshot_is_due: false,
         has_failed: false,
@@ -200,89 +201,23 @@ fn replay_segments(
     Ok(next)
 }
 
-/// Reads the chat log back, checks it, and takes the decided values from it.
-fn recover_chat_log(
+/// Opens the chat log, of which the snapshot knows how much was synced.
+fn open_chat_log(
     place: &Place,
     snapshot: &Snapshot,
-    state: &mut acceptor::Storage,
     warnings: &mut Vec<String>,
-) -> Result<Recovered, JournalError> {
-    let path = place.chat_log();
-    let refuse = |wrong: String| JournalError::chat_log(&path, wrong);
-    // Formatting gives the journal its name first.
-    let exists = place.disk().exists(&path).map_err(JournalError::disk("look for", &path))?;
-    if !exists && snapshot.chat_log.slots > 0 {
-        return Err(refuse("the chat log is missing".into()));
-    }
-    let bytes = if exists {
-        place.disk().read(&path).map_err(JournalError::disk("read", &path))?
-    } else {
-        let head = ChatLog::head(place.identity.cluster);
-        drop(
-            replace(place.disk(), &path, head.as_bytes())
-                .map_err(JournalError::disk("write", &path))?,
-        );
-        head.into_bytes()
-    };
-    let recovered = ChatLog::recover(&bytes, snapshot.chat_log.slots)
-        .map_err(|error| refuse(error.to_string()))?;
-    if format!("{}\n", recovered.log.header) != ChatLog::head(place.identity.cluster) {
-        let wrong = format!("it is the log of another cluster: {}", recovered.log.header);
-        return Err(JournalError::foreign(&path, wrong));
-    }
-    let Some(chain) = recovered.chain_at_mark else {
-        let (found, wanted) = (recovered.log.entries.len(), snapshot.chat_log.slots);
-        return Err(refuse(format!("it ends at slot {found}, and had {wanted} slots")));
-    };
-    if chain.to_bytes() != snapshot.chat_log.chain {
-        let slots = snapshot.chat_log.slots;
-        return Err(refuse(format!("its first {slots} slots are not those that were written")));
-    }
-    if let Some(damage) = &recovered.damage {
-        warnings.push(format!(
-            "{}, {damage}: the rest was not synced when this replica ended; it is cut off, and \
-             will be fetched again",
-            path.display()
-        ));
-    }
-    let mut sessions = Sessions::default();
-    for entry in recovered.log.entries.iter().take_while(|e| e.slot < snapshot.upto) {
-        let outcomes = sessions.apply(entry.slot, &entry.value, place.sessions_max);
-        if outcomes != entry.outcomes {
-            return Err(refuse(format!("slot {}: replaying it leads elsewhere", entry.slot)));
+) -> Result<Store, JournalError> {
+    let (path, own) = (place.chat_log(), place.identity.cluster);
+    let synced = snapshot.chat_log.synced();
+    match Store::open(place.disk(), &path, own, snapshot.upto, &synced) {
+        Ok(chatlog::Opened { store, warnings: found }) => {
+            warnings.extend(found);
+            Ok(store)
         }
-        state.log.insert(entry.slot, entry.value.clone());
+        Err(OpenError::Disk(error)) => Err(JournalError::disk("open", &path)(error)),
+        Err(OpenError::Foreign(wrong)) => Err(JournalError::foreign(&path, wrong)),
+        Err(OpenError::Damaged { offset, wrong }) => {
+            Err(JournalError::chat_log(&path, offset, wrong))
+        }
     }
-    if snapshot::rows(&sessions) != snapshot.sessions {
-        let file = snapshot::path(&place.journal());
-        let wrong = "its session table is not what the chat log leads to";
-        return Err(JournalError::damaged(&file, wrong));
-    }
-    state.snapshot.sessions = sessions;
-    Ok(recovered)
-}
-
-/// Cuts what is torn, and goes on behind the rest.
-fn continue_chat_log(
-    place: &Place,
-    recovered: Recovered,
-    state: &acceptor::Storage,
-    warnings: &mut Vec<String>,
-) -> Result<(LogFile, LogWriter<BufWriter<LogFile>>), JournalError> {
-    let path = place.chat_log();
-    let failed = || JournalError::disk("write", &path);
-    if let Some(line) = recovered.log.torn_at {
-        warnings.push(format!(
-            "{}, line {line}: the last slot was not completely written when this replica was \
-             killed; it is cut off, and will be learned again",
-            path.display()
-        ));
-    }
-    let mut file = place.disk().open(&path).map_err(failed())?;
-    file.set_length(recovered.good_bytes).map_err(failed())?;
-    file.sync().map_err(failed())?;
-    let file = LogFile::new(file, recovered.good_bytes);
-    let upto = state.snapshot.upto;
-    let log = LogWriter::resume(BufWriter::new(file.clone()), recovered.log, upto);
-    Ok((file, log))
 }

@@ -18,10 +18,10 @@
 
 use super::Identity;
 use super::error::{Damage, JournalError};
-use crate::chatlog::Position;
+use crate::chatlog::{Chain, Position, Synced};
 use crate::disk::{Disk, replace};
 use paxos_chat::acceptor;
-use paxos_chat::session::Sessions;
+use paxos_chat::session::{Session, Sessions};
 use paxos_chat::types::{Ballot, Nonce, Seq, SessionId, Slot, User, Vote};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -54,6 +54,12 @@ pub(super) struct ChatLogMark {
     pub(super) chain: [u8; 32],
 }
 
+impl ChatLogMark {
+    pub(super) fn synced(self) -> Synced {
+        Synced { slots: self.slots, chain: Chain::from_bytes(self.chain) }
+    }
+}
+
 impl From<Position> for ChatLogMark {
     fn from(position: Position) -> Self {
         ChatLogMark { slots: position.slots, chain: position.chain.to_bytes() }
@@ -84,7 +90,29 @@ pub(super) fn rows(sessions: &Sessions) -> Vec<SessionRow> {
     sessions.iter().map(row).collect()
 }
 
+impl SessionRow {
+    fn session(&self) -> (SessionId, Session) {
+        let session = Session {
+            user: self.user.clone(),
+            nonce: self.nonce,
+            last_seq: self.last_seq,
+            slots: self.slots.iter().copied().collect(),
+            used: self.used,
+        };
+        (self.id, session)
+    }
+}
+
 impl Snapshot {
+    /// The session table, if it can be one of so many sessions at this bound.
+    pub(super) fn sessions(&self, sessions_max: usize) -> Result<Sessions, String> {
+        if self.sessions.len() > sessions_max {
+            let found = self.sessions.len();
+            return Err(format!("it has {found} sessions, and a table holds {sessions_max}"));
+        }
+        Sessions::restored(self.sessions.iter().map(SessionRow::session), self.upto)
+    }
+
     /// The snapshot of this state, after which the journal goes on there.
     pub(super) fn of(
         state: &acceptor::Storage,

@@ -1,10 +1,10 @@
 //! An enumeration that keeps whole states: no interning, no fingerprints, no memory of steps.
 
-use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId};
 use paxos_chat_models::catalog::Config;
+use paxos_chat_models::machine::Disk;
 use paxos_chat_models::node::{Node, NodeState};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -33,7 +33,7 @@ pub(crate) struct Naive {
 struct System {
     /// `None` is down.
     states: Vec<Option<(NodeState, BTreeSet<Timer>)>>,
-    storages: Vec<Option<Storage>>,
+    storages: Vec<Option<Disk>>,
     network: BTreeSet<(usize, usize, Message)>,
     crashes: u32,
 }
@@ -65,7 +65,7 @@ enum Event {
 impl Naive {
     /// Enumerates everything within the bounds of a configuration.
     pub(crate) fn explore(config: &Config, steps: Steps) -> Naive {
-        let (nodes, storages): (Vec<Node>, Vec<Option<Storage>>) =
+        let (nodes, storages): (Vec<Node>, Vec<Option<Disk>>) =
             config.nodes(config.genesis()).into_iter().unzip();
         let ballot = |(round, id): &(u32, u8)| Ballot { round: *round, replica: ReplicaId(*id) };
         let ballots = config.ballots.iter().map(ballot).collect();

@@ -1,0 +1,133 @@
+//! Reading a log entry by entry, from any position in it on.
+//!
+//! **Invariants**
+//! - *Checked on the way*: a line counts only if it is canonical, is the next, and has the hash
+//!   that follows from the position where the reading began.
+//! - *Bounded*: one slot is held at a time.
+
+use super::line::Line;
+use super::{Entry, ParseError, Position, wrong};
+use paxos_chat::message::Outcome;
+use paxos_chat::types::{Command, Slot, Value};
+use std::io::{self, BufRead, Read};
+
+/// No line is longer, in bytes: the longest text takes less than a quarter of this when every byte
+/// of it is escaped.
+const LINE_BYTES_MAX: u64 = 1 << 20;
+
+/// What comes next in a log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// A slot.
+    Entry(Entry),
+    /// Nothing: the log ends here.
+    End,
+    /// A slot that is not complete: its writer was killed while it wrote.
+    Torn,
+    /// Something that is no line of a log, or does not follow from those before it.
+    Damage(ParseError),
+}
+
+/// Reads a log from a position on.
+pub(super) struct Scanner<R> {
+    source: R,
+    at: Position,
+}
+
+impl<R: BufRead> Scanner<R> {
+    /// Reads the bytes behind this position.
+    pub(super) fn new(source: R, at: Position) -> Scanner<R> {
+        Scanner { source, at }
+    }
+
+    /// The position behind the last entry that was read.
+    pub(super) fn position(&self) -> Position {
+        self.at
+    }
+
+    /// Reads the next slot. After anything but an entry, nothing can be read any more.
+    ///
+    /// # Errors
+    /// When the source cannot be read.
+    pub(super) fn next(&mut self) -> io::Result<Next> {
+        let mut behind = self.at;
+        let mut batch = Batch { commands: Vec::new(), count: 0 };
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            (&mut self.source).take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+            if line.is_empty() && batch.commands.is_empty() {
+                return Ok(Next::End);
+            }
+            if line.last() != Some(&b'\n') && (line.len() as u64) < LINE_BYTES_MAX {
+                return Ok(Next::Torn);
+            }
+            match batch.take(&line, &mut behind) {
+                Ok(None) => {}
+                Ok(Some(entry)) => {
+                    behind.slots = entry.slot.0 + 1;
+                    self.at = behind;
+                    return Ok(Next::Entry(entry));
+                }
+                Err(error) => return Ok(Next::Damage(error)),
+            }
+        }
+    }
+}
+
+/// The lines of a slot that is not complete yet.
+struct Batch {
+    commands: Vec<(Command, Outcome)>,
+    count: u32,
+}
+
+impl Batch {
+    /// Takes the line at this position, and moves the position behind it; gives the entry that it
+    /// completes.
+    fn take(&mut self, bytes: &[u8], at: &mut Position) -> Result<Option<Entry>, ParseError> {
+        let place = *at;
+        let wrong = |what: String| wrong(place, what);
+        let Ok(text) = std::str::from_utf8(bytes) else { return wrong("not UTF-8 text".into()) };
+        let fields = text.strip_suffix('\n').and_then(|text| text.rsplit_once('\t'));
+        let Some((content, hash)) = fields else {
+            return wrong("it has no fields separated by tabs".into());
+        };
+        let line = match Line::parse(content) {
+            Ok(line) => line,
+            Err(error) => return wrong(error),
+        };
+        let expected = Slot(at.slots);
+        if line.slot() != expected {
+            return wrong(format!("slot {} where slot {expected} is expected", line.slot()));
+        }
+        at.chain.step(content);
+        if hash != at.chain.short() {
+            let wanted = at.chain.short();
+            return wrong(format!(
+                "the running hash is {hash} where {wanted} follows from the lines so far"
+            ));
+        }
+        at.lines += 1;
+        at.bytes += bytes.len() as u64;
+        let (value, outcomes) = match line {
+            Line::Noop(_) if self.commands.is_empty() => (Value::Noop, Vec::new()),
+            Line::Empty(_) if self.commands.is_empty() => (Value::batch([]), Vec::new()),
+            Line::Noop(_) | Line::Empty(_) => return wrong("it is within a batch".into()),
+            Line::Command { index, count, command, outcome, .. } => {
+                let next = self.commands.len() as u64;
+                if u64::from(index) != next || (next > 0 && count != self.count) || index >= count {
+                    let wanted = format!("{next}/{}", if next > 0 { self.count } else { count });
+                    return wrong(format!("command {index}/{count} where {wanted} fits"));
+                }
+                self.count = count;
+                self.commands.push((command, outcome));
+                if index + 1 < count {
+                    return Ok(None);
+                }
+                let (commands, outcomes): (Vec<_>, Vec<_>) = self.commands.drain(..).unzip();
+                (Value::batch(commands), outcomes)
+            }
+        };
+        Ok(Some(Entry { slot: expected, value, outcomes }))
+    }
+}

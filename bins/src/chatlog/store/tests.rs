@@ -1,0 +1,178 @@
+use super::*;
+use crate::disk::fake::FakeDisk;
+use paxos_chat::message::Outcome;
+use paxos_chat::types::{Body, Command, Operation, Seq, SessionId, Timestamp, User, Value};
+
+const LOG: &str = "/data/replica-0.log";
+
+fn cluster() -> ClusterId {
+    ClusterId::of("test")
+}
+
+fn entry(slot: u64) -> Entry {
+    entry_of("ann", slot)
+}
+
+fn entry_of(user: &str, slot: u64) -> Entry {
+    let operation = Operation::InSession {
+        session: SessionId { slot: Slot(0), index: 0 },
+        seq: Seq(slot),
+        acked_below: Seq(1),
+        body: Body::post(&format!("{slot} {}", "x".repeat(900))),
+    };
+    let command = Command { stamp: Timestamp(slot), user: User::new(user), operation };
+    Entry { slot: Slot(slot), value: Value::batch([command]), outcomes: vec![Outcome::Applied] }
+}
+
+fn written(slots: u64) -> (FakeDisk, Store) {
+    let disk = FakeDisk::default();
+    let mut store = Store::create(&disk, Path::new(LOG), cluster()).unwrap();
+    for slot in 0..slots {
+        store.append(&entry(slot)).unwrap();
+    }
+    store.flush().unwrap();
+    (disk, store)
+}
+
+fn synced(store: &Store) -> Synced {
+    let Position { slots, chain, .. } = store.written().get();
+    Synced { slots, chain }
+}
+
+fn reopened(disk: &FakeDisk, synced: &Synced) -> Result<Opened, OpenError> {
+    Store::open(disk, Path::new(LOG), cluster(), Slot(synced.slots), synced)
+}
+
+fn bytes_of(disk: &FakeDisk, path: &Path) -> Vec<u8> {
+    disk.read(path).unwrap()
+}
+
+/// Reads so many slots from this one on.
+fn read(store: &mut Store, from: u64, count: usize) -> io::Result<Vec<Entry>> {
+    store.read(Slot(from), Slot(u64::MAX), |read| read.len() < count)
+}
+
+#[test]
+fn any_slot_is_found_and_reading_on_costs_what_it_reads() {
+    let (disk, mut store) = written(1000);
+    for from in [0, 1, 63, 64, 65, 500, 998, 999] {
+        let count = 3.min(1000 - from as usize);
+        let found = read(&mut store, from, 3).unwrap();
+        assert_eq!(found, (from..from + count as u64).map(entry).collect::<Vec<_>>());
+    }
+    assert_eq!(read(&mut store, 1000, 1).unwrap(), []);
+    assert_eq!(store.read(Slot(5), Slot(7), |_| true).unwrap().len(), 2, "the bound is kept");
+    let before = disk.bytes_read();
+    let mut from = 200;
+    while from < 600 {
+        from += read(&mut store, from, 40).unwrap().len() as u64;
+    }
+    let per_chunk = (disk.bytes_read() - before) / 10;
+    assert!(per_chunk < 3 * READ_BYTES as u64, "{per_chunk}");
+}
+
+#[test]
+fn opening_reads_the_end_of_the_log_only() {
+    let (disk, store) = written(3000);
+    let (synced, whole) = (synced(&store), store.written().get().bytes);
+    drop(store);
+    let before = disk.bytes_read();
+    let Opened { mut store, warnings } = reopened(&disk, &synced).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let read_now = disk.bytes_read() - before;
+    assert!(read_now < 4 * READ_BYTES as u64 && whole > 40 * READ_BYTES as u64, "{read_now}");
+    assert_eq!(read(&mut store, 7, 1).unwrap(), [entry(7)]);
+    store.append(&entry(3000)).unwrap();
+    store.flush().unwrap();
+    assert_eq!(bytes_of(&disk, Path::new(LOG)), bytes_of(&written(3001).0, Path::new(LOG)));
+}
+
+#[test]
+fn an_index_that_is_missing_damaged_or_of_another_log_is_made_again() {
+    type Change = fn(&FakeDisk, &Path);
+    let missing: Change = |disk, path| disk.lose(path);
+    let header: Change = |disk, path| disk.tamper(path, |bytes| bytes[3] ^= 1);
+    let record: Change = |disk, path| disk.tamper(path, |bytes| bytes[64 * 5 + 20] ^= 1);
+    let foreign: Change = |disk, path| {
+        let other = FakeDisk::default();
+        let mut store = Store::create(&other, Path::new(LOG), cluster()).unwrap();
+        for slot in 0..1000 {
+            store.append(&entry_of("bob", slot)).unwrap();
+        }
+        store.flush().unwrap();
+        let bytes = bytes_of(&other, path);
+        disk.tamper(path, |own| *own = bytes);
+    };
+    let cases =
+        [(missing, "missing"), (header, "header"), (record, "record"), (foreign, "another log")];
+    for (change, expected) in cases {
+        let (disk, store) = written(1000);
+        let synced = synced(&store);
+        drop(store);
+        let index = index_path(Path::new(LOG));
+        let intact = bytes_of(&disk, &index);
+        change(&disk, &index);
+        let Opened { mut store, warnings } = reopened(&disk, &synced).unwrap();
+        assert_eq!(warnings.len(), 1, "{expected}: {warnings:?}");
+        assert!(warnings[0].contains("replica-0.index") && warnings[0].contains(expected));
+        assert_eq!(read(&mut store, 700, 1).unwrap(), [entry(700)]);
+        assert!(intact == bytes_of(&disk, &index), "{expected}: the same index as before");
+    }
+}
+
+#[test]
+fn damage_far_below_the_end_is_refused_when_it_is_read() {
+    let (disk, store) = written(1000);
+    let synced = synced(&store);
+    drop(store);
+    disk.tamper(Path::new(LOG), |bytes| {
+        let place = 300_000 + bytes[300_000..].iter().position(|byte| *byte == b'x').unwrap();
+        bytes[place] = b'y';
+    });
+    let Opened { mut store, warnings } = reopened(&disk, &synced).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(read(&mut store, 900, 1).unwrap(), [entry(900)]);
+    let error = store.read(Slot(250), Slot(1000), |_| true).unwrap_err().to_string();
+    let expected = [LOG, "line ", "offset ", "running hash", "copy the chat log of another"];
+    for part in expected {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
+fn damage_of_what_was_synced_is_refused_and_of_the_rest_is_cut() {
+    let (disk, store) = written(1000);
+    let whole = synced(&store);
+    drop(store);
+    let end = bytes_of(&disk, Path::new(LOG)).len();
+    disk.tamper(Path::new(LOG), |bytes| bytes[end - 100] ^= 1);
+    let Err(OpenError::Damaged { offset: Some(offset), wrong }) = reopened(&disk, &whole) else {
+        panic!("it is refused");
+    };
+    assert!(offset > end as u64 - 2000 && wrong.starts_with("line 1001: "), "{wrong}");
+    let (other, store) = written(990);
+    let part = synced(&store);
+    drop((store, other));
+    let Opened { store, warnings } = reopened(&disk, &part).unwrap();
+    assert_eq!((store.lines(), warnings.len()), (999, 1));
+    assert!(warnings[0].contains("will be fetched again"), "{warnings:?}");
+}
+
+#[test]
+fn entries_above_the_snapshot_are_compared_when_they_are_applied_again() {
+    let (disk, store) = written(300);
+    let synced = synced(&store);
+    drop(store);
+    let open = || {
+        let opened = Store::open(&disk, Path::new(LOG), cluster(), Slot(298), &synced);
+        opened.unwrap().store
+    };
+    let mut store = open();
+    store.append(&entry(298)).unwrap();
+    store.append(&entry(299)).unwrap();
+    store.append(&entry(300)).unwrap();
+    assert_eq!(store.lines(), 301);
+    let other = Entry { value: Value::Noop, outcomes: vec![], ..entry(298) };
+    let error = open().append(&other).unwrap_err().to_string();
+    assert!(error.contains(LOG) && error.contains("another value"), "{error}");
+}
