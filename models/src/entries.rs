@@ -265,6 +265,17 @@ fn faults() -> Vec<Entry> {
         )
         .reaches(&["everything is delivered with f replicas down", "a client is redirected"]),
         quick(
+            "pre-vote-crash",
+            "a replica dies at any moment; the others need each other's support for a ballot",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0, 1, 2], 1, false)
+                .tuned(|tuning| tuning.pre_vote = true),
+            203_014,
+        )
+        .reaches(&["a pre-vote is granted", "everything is delivered with f replicas down"]),
+        quick(
             "compaction",
             "snapshots after every slot, and a lagging replica that leads",
             Config::new(3)
