@@ -9,6 +9,7 @@
 use crate::chat::ChatSpec;
 use crate::compact::{CompactModel, Faults, Reductions};
 use crate::machine::Disk;
+use crate::mutants::liveness::MutatedClient;
 use crate::mutants::{Mutant, Mutated};
 use crate::node::Node;
 use paxos_chat::client::{Client, ClientTuning};
@@ -73,7 +74,7 @@ pub struct Config {
     pub skips: Vec<(u8, Slot)>,
     /// What a person asks of a replica's or client's driver, each at most once.
     pub inputs: Vec<(u8, Message)>,
-    /// A bug that every replica has.
+    /// A bug that every replica has, or every client.
     pub mutant: Option<Mutant>,
 }
 
@@ -199,7 +200,7 @@ impl Config {
             let skips = self.skips.iter().filter(|(replica, _)| *replica == id.0);
             tuning.skip_slots.extend(skips.map(|(_, slot)| *slot));
             let replica = Replica::new(cluster, tuning);
-            let node = match self.mutant {
+            let node = match self.mutant.filter(|mutant| !mutant.is_of_clients()) {
                 None => Node::Replica(replica),
                 Some(mutant) => {
                     let (replicas, genesis) = (self.replicas, genesis.storage.clone());
@@ -222,7 +223,11 @@ impl Config {
                 tuning: self.client_tuning(plan.window),
                 user,
             };
-            (Node::Client(client), None)
+            let node = match self.mutant.filter(|mutant| mutant.is_of_clients()) {
+                None => Node::Client(client),
+                Some(mutant) => Node::MutatedClient(MutatedClient { client, mutant }),
+            };
+            (node, None)
         });
         let reader = self.reader.map(|replica| {
             let reader = Reader {

@@ -52,7 +52,7 @@ impl Coverage {
     pub fn add(&mut self, model: &ChatModel) {
         let kind = |actor: usize| match &model.actors()[actor] {
             Node::Replica(_) | Node::Mutated(_) => "replica",
-            Node::Client(_) => "client",
+            Node::Client(_) | Node::MutatedClient(_) => "client",
             Node::Reader(_) => "reader",
         };
         model.for_each_delivered(|actor, message| {

@@ -4,6 +4,8 @@
 //!
 //! **Invariant**: without a mutant, a replica is called and nothing is changed.
 
+pub mod liveness;
+
 use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::{Durable, Effects, Timer};
 use paxos_chat::message::{Message, Outcome, Promise};
@@ -74,6 +76,34 @@ pub enum Mutant {
     P02,
     /// A leader proposes a new value again at a slot that it has handed out.
     P03,
+    /// A deposed candidate or leader stands again at once, with no back-off.
+    M31,
+    /// A message of a higher ballot is rejected: `==` in place of `>=`.
+    M32,
+    /// Nothing between replicas that was lost is sent again: no `Resend` timer.
+    M33,
+    /// Heartbeats are signs of life, and answers to them too, whatever the progress.
+    L01,
+    /// A follower never fetches what it lacks, nor does a leader.
+    L02,
+    /// A `Prepare` is not sent again.
+    L03,
+    /// An `Accept` is not sent again.
+    L04,
+    /// A new leader leaves gaps open.
+    L05,
+    /// A client never asks again.
+    L06,
+    /// A client never asks another replica.
+    L07,
+    /// A request that was applied is not answered again.
+    L08,
+    /// A `Reject` is ignored.
+    L09,
+    /// An election time-out is not set again when it has fired.
+    L10,
+    /// A leader asks only once for what it lacks below its base.
+    L11,
 }
 
 /// A mutant, what it is, where it was seen, and the entries that are tried on it.
@@ -90,7 +120,7 @@ pub struct Description {
     pub equivalent: Option<&'static str>,
 }
 
-/// All mutants.
+/// All mutants of safety; those of liveness are in [`liveness::all`].
 pub fn all() -> Vec<Description> {
     let row =
         |mutant, bug, seen, entries| Description { mutant, bug, seen, entries, equivalent: None };
@@ -184,6 +214,10 @@ impl Mutated {
         msg: Message,
         out: &mut Out<Replica>,
     ) -> State {
+        if let Some(refusal) = self.refuses(before, src, &msg) {
+            out.append(&mut std::iter::once(refusal).collect::<Out<Replica>>());
+            return before.clone();
+        }
         let mut msg = msg;
         let original = msg.clone();
         let mut state = before.clone();
@@ -193,6 +227,7 @@ impl Mutated {
         let mut commands: Vec<_> = commands.into_iter().collect();
         self.change_output(before, &original, src, &mut state, &mut commands);
         self.change_leadership(id, before, &mut state, &mut commands);
+        self.unfair_on_msg(id, before, &original, &mut state, &mut commands);
         out.append(&mut commands.into_iter().collect::<Out<Replica>>());
         state
     }
@@ -214,6 +249,7 @@ impl Mutated {
             commands.retain(|command| !matches!(command, Command::Save(_)));
         }
         self.change_leadership(id, before, &mut state, &mut commands);
+        self.unfair_on_timeout(*timer, &mut commands);
         out.append(&mut commands.into_iter().collect::<Out<Replica>>());
         state
     }

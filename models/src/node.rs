@@ -5,6 +5,7 @@
 
 use crate::machine::{Disk, Machine, drive};
 use crate::mutants::Mutated;
+use crate::mutants::liveness::MutatedClient;
 use imbl::OrdMap;
 use paxos_chat::client::{Client, ClientState};
 use paxos_chat::effects::Timer;
@@ -26,6 +27,8 @@ pub enum Node {
     Mutated(Mutated),
     /// Says something.
     Client(Client),
+    /// A client with a bug.
+    MutatedClient(MutatedClient),
     /// Follows the log.
     Reader(Reader),
 }
@@ -123,6 +126,12 @@ impl Actor for Node {
                 take_over(commands, out);
                 NodeState::Client(state)
             }
+            Node::MutatedClient(actor) => {
+                let mut commands = Out::new();
+                let state = actor.on_start(id, &mut commands);
+                take_over(commands, out);
+                NodeState::Client(state)
+            }
             Node::Reader(actor) => {
                 let mut commands = Out::new();
                 let state = actor.on_start(id, &None, &mut commands);
@@ -161,6 +170,10 @@ impl Actor for Node {
                 delegate!(actor, Client, state, out, |a: &Client, s: &mut _, o: &mut _| a
                     .on_msg(id, s, src, msg, o));
             }
+            Node::MutatedClient(actor) => {
+                delegate!(actor, Client, state, out, |a: &MutatedClient, s: &mut _, o: &mut _| a
+                    .on_msg(id, s, src, msg, o));
+            }
             Node::Reader(actor) => {
                 delegate!(actor, Reader, state, out, |a: &Reader, s: &mut _, o: &mut _| a
                     .on_msg(id, s, src, msg, o));
@@ -196,6 +209,10 @@ impl Actor for Node {
                 delegate!(actor, Client, state, out, |a: &Client, s: &mut _, o: &mut _| a
                     .on_timeout(id, s, timer, o));
             }
+            Node::MutatedClient(actor) => {
+                delegate!(actor, Client, state, out, |a: &MutatedClient, s: &mut _, o: &mut _| a
+                    .on_timeout(id, s, timer, o));
+            }
             Node::Reader(actor) => {
                 delegate!(actor, Reader, state, out, |a: &Reader, s: &mut _, o: &mut _| a
                     .on_timeout(id, s, timer, o));
@@ -208,6 +225,7 @@ impl Actor for Node {
             Node::Replica(actor) => actor.name(),
             Node::Mutated(actor) => actor.replica.name(),
             Node::Client(actor) => actor.name(),
+            Node::MutatedClient(actor) => actor.client.name(),
             Node::Reader(actor) => actor.name(),
         }
     }

@@ -1,0 +1,242 @@
+//! Bugs that cost progress and nothing else, each as a wrapper around one handler of a replica or a
+//! client. They are killed by fair schedules (see [`crate::progress`]), not by a property of
+//! states.
+
+use super::{Cmd, Description, Mutant, Mutated, write};
+use paxos_chat::client::{Client, ClientState};
+use paxos_chat::effects::Timer;
+use paxos_chat::message::Message;
+use paxos_chat::proposer::Phase;
+use paxos_chat::replica::State;
+use paxos_chat::types::{Slot, Value};
+use stateright::actor::{Actor, Command, Id, Out};
+use std::borrow::Cow;
+
+/// All mutants of liveness, with the entries from whose states fair schedules are run.
+pub fn all() -> Vec<Description> {
+    let row =
+        |mutant, bug, seen, entries| Description { mutant, bug, seen, entries, equivalent: None };
+    use Mutant::*;
+    vec![
+        row(M31, "a deposed candidate stands again at once", "TigerBeetle 2023-07-06", &["rivals"]),
+        row(M32, "a higher ballot rejected (== for >=)", "MyPaxos #19", &["pre-vote"]),
+        row(M33, "nothing lost is sent again", "MultiPaxos-SMR", &["rivals"]),
+        row(L01, "heartbeats count without progress", "our own", &["skipped-slot"]),
+        row(L02, "a follower never fetches what it lacks", "classic", &["rivals"]),
+        row(L03, "Prepare is not sent again", "classic", &["rivals"]),
+        Description {
+            equivalent: Some(
+                "it costs an election, not progress: a leader whose proposals are stuck, or whose \
+                 followers are, is not renewed by heartbeats, and the next one proposes anew all \
+                 that its quorum reports",
+            ),
+            ..row(L04, "Accept is not sent again", "MultiPaxos-SMR", &["rivals"])
+        },
+        row(
+            L05,
+            "a new leader leaves gaps open",
+            "Paxos Made Simple, section 3",
+            &["skipped-slot"],
+        ),
+        row(L06, "a client never asks again", "classic", &["real-time"]),
+        row(L07, "a client never asks another replica", "classic", &["crash-for-good"]),
+        row(L08, "an acknowledgement is not repeated", "classic", &["real-time"]),
+        Description {
+            equivalent: Some(
+                "it costs a time-out, not progress: whoever promised a higher ballot follows it or \
+                 stands above it, and its Prepare or Heartbeat says what the Reject did",
+            ),
+            ..row(L09, "a Reject is ignored", "TigerBeetle 2023-07-06", &["rivals"])
+        },
+        row(L10, "an election time-out is not set again", "classic", &["pre-vote-crash"]),
+        row(L11, "a leader asks only once for what it lacks", "our own", &["compaction"]),
+    ]
+}
+
+impl Mutant {
+    /// Is it a bug of clients?
+    pub fn is_of_clients(self) -> bool {
+        matches!(self, Mutant::L06 | Mutant::L07)
+    }
+
+    /// Does it cost progress and nothing else?
+    pub fn is_of_liveness(self) -> bool {
+        all().iter().any(|row| row.mutant == self)
+    }
+}
+
+impl Mutated {
+    /// What happens in place of the replica's own handler, if the bug is in its very first guard.
+    pub(super) fn refuses(&self, before: &State, src: Id, msg: &Message) -> Option<Cmd> {
+        let promised = before.durable.promised;
+        match (self.mutant, msg) {
+            (
+                Mutant::M32,
+                Message::Prepare { ballot, .. }
+                | Message::Accept { ballot, .. }
+                | Message::Heartbeat { ballot, .. },
+            ) if *ballot > promised => Some(Command::Send(src, Message::Reject { promised })),
+            _ => None,
+        }
+    }
+
+    /// What the bug makes of a step that was taken on a message.
+    pub(super) fn unfair_on_msg(
+        &self,
+        id: Id,
+        before: &State,
+        msg: &Message,
+        state: &mut State,
+        commands: &mut Vec<Cmd>,
+    ) {
+        let delay = || self.replica.tuning().election_delay();
+        match (self.mutant, msg) {
+            (Mutant::M31, _) if before.phase.own_ballot().is_some() => {
+                if matches!(state.phase, Phase::Follower) {
+                    self.time_out(id, state, commands);
+                }
+            }
+            (Mutant::L01, Message::Heartbeat { ballot, .. })
+                if state.durable.promised == *ballot =>
+            {
+                commands.push(Command::SetTimer(Timer::Election, delay()));
+            }
+            (Mutant::L01, Message::HeartbeatAck { ballot })
+                if state.phase.own_ballot() == Some(*ballot) =>
+            {
+                commands.push(Command::SetTimer(Timer::Election, delay()));
+            }
+            (Mutant::L05, Message::Promise(_)) => leave_gaps(before, state, commands),
+            (Mutant::L08, Message::Request(_)) => {
+                commands.retain(|c| !sends(c, |m| matches!(m, Message::Acknowledged { .. })));
+            }
+            (Mutant::L09, Message::Reject { .. }) => {
+                *state = before.clone();
+                commands.clear();
+            }
+            _ => {}
+        }
+        self.unfair(commands);
+    }
+
+    /// What the bug makes of a step that was taken on a time-out.
+    pub(super) fn unfair_on_timeout(&self, timer: Timer, commands: &mut Vec<Cmd>) {
+        match (self.mutant, timer) {
+            (Mutant::L03, Timer::Resend) => {
+                commands.retain(|c| !sends(c, |m| matches!(m, Message::Prepare { .. })));
+            }
+            (Mutant::L04, Timer::Resend) => {
+                commands.retain(|c| !sends(c, |m| matches!(m, Message::Accept { .. })));
+            }
+            (Mutant::L10, Timer::Election) => {
+                commands.retain(|c| !matches!(c, Command::SetTimer(Timer::Election, _)));
+            }
+            (Mutant::L11, Timer::Resend) => {
+                commands.retain(|c| !sends(c, |m| matches!(m, Message::Fetch { .. })));
+            }
+            _ => {}
+        }
+        self.unfair(commands);
+    }
+
+    fn unfair(&self, commands: &mut Vec<Cmd>) {
+        match self.mutant {
+            Mutant::M33 => commands.retain(|c| !matches!(c, Command::SetTimer(Timer::Resend, _))),
+            Mutant::L02 => commands.retain(|c| !sends(c, |m| matches!(m, Message::Fetch { .. }))),
+            _ => {}
+        }
+    }
+
+    /// M31: the election time-out comes at once.
+    fn time_out(&self, id: Id, state: &mut State, commands: &mut Vec<Cmd>) {
+        let mut after = Cow::Owned(state.clone());
+        let mut out = Out::new();
+        self.replica.on_timeout(id, &mut after, &Timer::Election, &mut out);
+        *state = after.into_owned();
+        commands.extend(out);
+    }
+}
+
+fn sends(command: &Cmd, is: impl Fn(&Message) -> bool) -> bool {
+    matches!(command, Command::Send(_, message) if is(message))
+}
+
+/// L05: as if a new leader had proposed nothing where nothing was reported.
+fn leave_gaps(before: &State, state: &mut State, commands: &mut Vec<Cmd>) {
+    if matches!(before.phase, Phase::Leading(_)) {
+        return;
+    }
+    let Phase::Leading(leading) = &mut state.phase else { return };
+    let ballot = leading.ballot;
+    let is_gap = |slot: &Slot| {
+        let vote = state.durable.votes.get(slot);
+        vote.is_some_and(|vote| vote.value == Value::Noop && vote.ballot == ballot)
+    };
+    let gaps: Vec<_> = leading.in_flight.keys().copied().filter(is_gap).collect();
+    for slot in gaps {
+        leading.in_flight.remove(&slot);
+        write(&mut state.durable, |storage| {
+            storage.votes.remove(&slot);
+        });
+        commands.retain(|c| {
+            !sends(c, |m| matches!(m, Message::Accept { slot: at, .. } if *at == slot))
+        });
+    }
+    super::save_again(state, commands);
+}
+
+/// A client with a bug.
+#[derive(Clone, Debug)]
+pub struct MutatedClient {
+    /// The client as it is.
+    pub client: Client,
+    /// The bug.
+    pub mutant: Mutant,
+}
+
+impl MutatedClient {
+    /// As [`Actor::on_start`].
+    pub fn on_start(&self, id: Id, out: &mut Out<Client>) -> ClientState {
+        self.client.on_start(id, &None, out)
+    }
+
+    /// As [`Actor::on_msg`].
+    pub fn on_msg(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, ClientState>,
+        src: Id,
+        msg: Message,
+        out: &mut Out<Client>,
+    ) {
+        self.client.on_msg(id, state, src, msg, out);
+    }
+
+    /// As [`Actor::on_timeout`].
+    pub fn on_timeout(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, ClientState>,
+        timer: &Timer,
+        out: &mut Out<Client>,
+    ) {
+        let target = state.target;
+        let mut commands = Out::new();
+        self.client.on_timeout(id, state, timer, &mut commands);
+        for command in commands {
+            match (self.mutant, command) {
+                (Mutant::L06, Command::SetTimer(..)) => {}
+                (Mutant::L07, Command::Send(_, message)) => {
+                    out.send(Id::from(self.client.replicas[target].0 as usize), message);
+                }
+                (_, Command::Send(to, message)) => out.send(to, message),
+                (_, Command::SetTimer(timer, delay)) => out.set_timer(timer, delay),
+                (_, Command::CancelTimer(timer)) => out.cancel_timer(timer),
+                (_, Command::Save(())) | (_, Command::ChooseRandom(..)) => {}
+            }
+        }
+        if self.mutant == Mutant::L07 && state.target != target {
+            state.to_mut().target = target;
+        }
+    }
+}
