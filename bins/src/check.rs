@@ -10,6 +10,7 @@
 mod args;
 mod custom;
 mod explore;
+mod fair;
 mod mutants;
 mod progress;
 mod table;
@@ -50,6 +51,7 @@ pub fn run(args: Args) -> ExitCode {
             run_one(&entry, &args.options, &mut coverage, true)
         }),
         Command::Mutants(args) => mutants::run(&args),
+        Command::Progress(args) => fair::run(&args),
         Command::Explore { name, address } => explore::serve(&name, &address).map(|()| 0),
     };
     match result {

@@ -16,6 +16,7 @@ pub mod mutants;
 pub mod node;
 pub mod paxos;
 pub mod permanence;
+pub mod progress;
 pub mod properties;
 pub mod refinement;
 pub mod run;

@@ -34,6 +34,8 @@ pub enum Command {
     Run(CustomArgs),
     /// Run every known bug against the catalog: each must be killed by a property.
     Mutants(MutantArgs),
+    /// From every state of entries, run fair schedules: each must deliver all that is pending.
+    Progress(super::fair::ProgressArgs),
     /// Serve stateright's Explorer for an entry of the catalog.
     Explore {
         /// The entry.

@@ -1,11 +1,13 @@
 //! The `check mutants` command: every known bug is run against the catalog until an entry kills it.
 
 use super::args::MutantArgs;
+use super::fair;
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED};
 use anyhow::{Context, ensure};
 use paxos_chat_models::compact::Reductions;
 use paxos_chat_models::engine::Options;
 use paxos_chat_models::mutants::{self, Description, Mutant};
+use paxos_chat_models::progress::{PROPERTY, chat};
 use paxos_chat_models::run::{self, Engine};
 use paxos_chat_models::{chart, entries, trace};
 use serde_json::json;
@@ -31,7 +33,8 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
             .as_ref()
             .is_none_or(|name| format!("{:?}", mutant.mutant).eq_ignore_ascii_case(name))
     };
-    let mutants: Vec<Description> = mutants::all().into_iter().filter(asked).collect();
+    let known = mutants::all().into_iter().chain(mutants::liveness::all());
+    let mutants: Vec<Description> = known.filter(asked).collect();
     ensure!(
         !mutants.is_empty(),
         "there is no mutant {:?}; `check mutants` without a name runs and names them all",
@@ -69,6 +72,23 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
     Ok(worst)
 }
 
+impl Fate {
+    /// Adds a check of progress; true if that has killed the mutant.
+    fn add_progress(&mut self, entry: &'static str, found: fair::Found) -> bool {
+        let report = &found.outcome.report;
+        self.unique_states += report.unique_states;
+        self.seconds += report.elapsed.as_secs_f64();
+        self.depth = report.depth;
+        self.path = found.text;
+        self.svg = found.svg;
+        let killed = found.outcome.violation.is_some();
+        self.killed_by = killed.then_some((entry, PROPERTY));
+        let stopped = report.stopped.as_ref().map(super::stopped_because);
+        self.stopped = stopped.filter(|_| !killed).or(found.outcome.void.filter(|_| !killed));
+        killed
+    }
+}
+
 fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
     let mut fate = Fate {
         killed_by: None,
@@ -91,6 +111,13 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
         // The claims of staleness are about the protocol as it is. One that a mutant refutes can
         // hide states, but not invent any; where it would hide the bug, nothing is claimed.
         let stale_messages = mutant.mutant != Mutant::M05;
+        if mutant.mutant.is_of_liveness() {
+            let found = fair::check(&entry, chat::REDUCTIONS, None, args.max_states);
+            if fate.add_progress(entry.name, found) {
+                return Ok(fate);
+            }
+            continue;
+        }
         let reductions = Reductions { stale_messages, ..Reductions::ALL };
         let (outcome, model) = run::run(&entry.config, &[], Engine::Compact, reductions, &options);
         fate.unique_states += outcome.report.unique_states;

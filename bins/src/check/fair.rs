@@ -1,0 +1,194 @@
+//! The `check progress` command: fair schedules from every state of an entry.
+
+use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse, write_file};
+use anyhow::Context;
+use paxos_chat_models::catalog::{Entry, Grade};
+use paxos_chat_models::compact::Reductions;
+use paxos_chat_models::engine::{Options, Progress, Stopped};
+use paxos_chat_models::progress::{Outcome, PROPERTY, ROUNDS_MAX, Violation, chat};
+use paxos_chat_models::{chart, entries, trace};
+use serde_json::json;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+/// Which entries, and what to print.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ProgressArgs {
+    /// Entries of the catalog; all quick ones if none is named.
+    pub names: Vec<String>,
+    /// Worker threads; all cores if not given.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Stop as incomplete above so many states.
+    #[arg(long)]
+    pub max_states: Option<u64>,
+    /// Explore every step and keep every message.
+    #[arg(long)]
+    pub no_reductions: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Draw a violation, if there is one, as a message sequence chart.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+/// Runs the entries that were asked for, and prints a row each.
+pub(super) fn run(args: &ProgressArgs) -> anyhow::Result<u8> {
+    let entries: Vec<Entry> = if args.names.is_empty() {
+        entries::catalog().into_iter().filter(|entry| entry.grade == Grade::Quick).collect()
+    } else {
+        let find = |name: &String| {
+            entries::find(name).with_context(|| {
+                format!("there is no entry {name:?} in the catalog; `check list` names them all")
+            })
+        };
+        args.names.iter().map(find).collect::<anyhow::Result<_>>()?
+    };
+    if !args.json {
+        println!(
+            "{:18} {:>10} {:>10} {:>10} {:>9} {:>10} {:>8}  result",
+            "entry", "unique", "starts", "runs", "moments", "longest ms", "seconds"
+        );
+    }
+    let mut worst = 0;
+    for entry in &entries {
+        worst = worse(worst, run_one(entry, args));
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            return Ok(worse(worst, INCOMPLETE));
+        }
+    }
+    if !args.json && worst == 0 {
+        println!(
+            "\nFrom every state of these entries, each schedule delivers every pending request: \
+             each replica in turn\nfirst to time out, all in lockstep, and the newest message \
+             first; with everything in flight dropped, and\npresent. Nothing is claimed of other \
+             schedules."
+        );
+    }
+    Ok(worst)
+}
+
+fn run_one(entry: &Entry, args: &ProgressArgs) -> u8 {
+    let reductions = if args.no_reductions { Reductions::NONE } else { chat::REDUCTIONS };
+    let found = check(entry, reductions, args.threads, args.max_states);
+    let Found { outcome, text, svg } = &found;
+    let status = status(outcome);
+    if args.json {
+        println!("{}", as_json(entry, outcome, status));
+    } else {
+        println!("{}", row(entry, outcome));
+        print!("{text}");
+    }
+    if let (Some(file), Some(_)) = (&args.svg, &outcome.violation) {
+        write_file(file, svg, "the message sequence chart");
+    }
+    status
+}
+
+/// What a check of progress found, and the violation as text and as a picture.
+pub(super) struct Found {
+    pub(super) outcome: Outcome,
+    pub(super) text: String,
+    pub(super) svg: String,
+}
+
+/// Checks the progress of an entry, which may have a mutant.
+pub(super) fn check(
+    entry: &Entry,
+    reductions: Reductions,
+    threads: Option<u16>,
+    max_states: Option<u64>,
+) -> Found {
+    let bar = super::progress::Bar::new(entry.name);
+    let show = |progress: &Progress| bar.show(progress);
+    let mut options = Options {
+        max_states,
+        interrupted: Some(&INTERRUPTED),
+        progress: Some(&show),
+        ..Options::default()
+    };
+    if let Some(threads) = threads {
+        options.threads = usize::from(threads);
+    }
+    let (outcome, model) = chat::check_config(&entry.config, reductions, &options);
+    bar.finish();
+    let (text, svg) = match &outcome.violation {
+        Some(violation) => (told(violation), chart::draw(&model, &violation.steps)),
+        None => Default::default(),
+    };
+    Found { outcome, text, svg }
+}
+
+/// The violation as numbered lines.
+fn told(violation: &Violation) -> String {
+    let (path, rest) = violation.steps.split_at(violation.begins);
+    let mut text = format!("\nno progress, although faults have stopped: {}\n", violation.schedule);
+    let _ = writeln!(text, "  {} steps lead to the state:", path.len());
+    text.push_str(&trace::to_text(path));
+    let _ = writeln!(text, "  then the schedule, without the steps that do nothing:");
+    text.push_str(&trace::to_text(rest));
+    let _ = writeln!(text, "  {}", violation.why.words());
+    text
+}
+
+fn status(outcome: &Outcome) -> u8 {
+    let panicked = matches!(outcome.report.stopped, Some(Stopped::Panic(_)));
+    if outcome.violation.is_some() || outcome.void.is_some() || panicked {
+        VIOLATED
+    } else if !outcome.report.complete {
+        INCOMPLETE
+    } else {
+        0
+    }
+}
+
+fn row(entry: &Entry, outcome: &Outcome) -> String {
+    let result = match (&outcome.violation, &outcome.void, &outcome.report.stopped) {
+        (Some(_), ..) => format!("NO PROGRESS at depth {}", outcome.report.depth),
+        (_, Some(void), _) => format!("void: {void}"),
+        (_, _, Some(stopped)) => format!("incomplete: {}", super::stopped_because(stopped)),
+        _ if outcome.skipped > 0 => {
+            format!("makes progress; {} states without a majority skipped", outcome.skipped)
+        }
+        _ => "makes progress".into(),
+    };
+    format!(
+        "{:18} {:>10} {:>10} {:>10} {:>9} {:>10} {:>8.2}  {result}",
+        entry.name,
+        outcome.report.unique_states,
+        outcome.starts,
+        outcome.runs,
+        outcome.moments,
+        outcome.longest.as_millis(),
+        outcome.report.elapsed.as_secs_f64(),
+    )
+}
+
+fn as_json(entry: &Entry, outcome: &Outcome, status: u8) -> serde_json::Value {
+    let violation = outcome.violation.as_ref();
+    json!({
+        "name": entry.name,
+        "property": PROPERTY,
+        "claim": "under these schedules: each replica in turn first to time out, lockstep, newest \
+                  message first; in flight dropped and present",
+        "holds": status == 0,
+        "complete": outcome.report.complete,
+        "unique_states": outcome.report.unique_states,
+        "depth": outcome.report.depth,
+        "seconds": outcome.report.elapsed.as_secs_f64(),
+        "schedules": outcome.schedules,
+        "rounds_max": ROUNDS_MAX,
+        "starts": outcome.starts,
+        "runs": outcome.runs,
+        "moments": outcome.moments,
+        "skipped_states": outcome.skipped,
+        "longest_ms": outcome.longest.as_millis() as u64,
+        "stale_claims": outcome.stale_claims,
+        "schedule": violation.map(|violation| &violation.schedule),
+        "path": violation.map(|violation| {
+            violation.steps.iter().map(|step| &step.text).collect::<Vec<_>>()
+        }),
+    })
+}

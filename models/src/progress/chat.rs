@@ -1,0 +1,182 @@
+//! Progress of the chat: what has to come to pass, and the actors freed of what only bounds the
+//! exploration.
+
+use super::{Goal, Outcome, check};
+use crate::catalog::{ChatModel, Config};
+use crate::compact::Reductions;
+use crate::engine::Options;
+use crate::machine::Disk;
+use crate::node::{Node, NodeState};
+use paxos_chat::client::{ClientPhase, ClientTuning};
+use paxos_chat::effects::Timer;
+use paxos_chat::quorum::Cluster;
+use paxos_chat::tuning::Tuning;
+use paxos_chat::types::{Ballot, NodeId, Slot, Value};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+/// The reductions under which progress is checked. Renaming replicas is not among them: the
+/// schedules tell replicas apart.
+pub const REDUCTIONS: Reductions = Reductions { symmetry: false, ..Reductions::ALL };
+
+/// Everything is delivered, and all live replicas know it.
+pub struct Delivered {
+    cluster: Cluster,
+    tuning: Tuning,
+    client: ClientTuning,
+}
+
+/// The part of a node that the goal needs.
+pub enum Standing {
+    /// Of a replica.
+    Replica {
+        /// Its applied bound, if it is up.
+        applied_upto: Option<Slot>,
+        /// Every value known to be decided, in memory or in the log.
+        decided: BTreeMap<Slot, Value>,
+        /// The ballot of each vote that is saved.
+        votes: BTreeMap<Slot, Ballot>,
+    },
+    /// Of a client: nothing is left to say or to wait for.
+    Client(bool),
+    /// Of a reader: the next slot to read.
+    Reader(Slot),
+}
+
+impl Delivered {
+    /// The goal for a configuration.
+    pub fn of(config: &Config) -> Delivered {
+        Delivered {
+            cluster: Cluster::new(config.replicas),
+            tuning: config.tuning.clone(),
+            client: ClientTuning::default(),
+        }
+    }
+
+    fn replica(state: Option<&NodeState>, disk: Option<&Disk>) -> Standing {
+        let machine = state.and_then(NodeState::machine);
+        let on_disk = disk.map(|disk| &disk.log).into_iter().flatten();
+        let known = machine.map(|machine| (&machine.log, &machine.replica.learner.decided));
+        let known = known.into_iter().flat_map(|(log, decided)| log.iter().chain(decided));
+        let decided = on_disk.chain(known).map(|(slot, value)| (*slot, value.clone())).collect();
+        let votes = disk.map(|disk| &disk.storage.votes).into_iter().flatten();
+        Standing::Replica {
+            applied_upto: machine.map(|machine| machine.replica.learner.applied_upto),
+            decided,
+            votes: votes.map(|(slot, vote)| (*slot, vote.ballot)).collect(),
+        }
+    }
+
+    /// Is a slot at or above this bound chosen, by the votes that are saved?
+    fn is_chosen_above(&self, views: &[&Standing], bound: Slot) -> bool {
+        let mut counts: BTreeMap<(Slot, Ballot), u32> = BTreeMap::new();
+        for view in views {
+            if let Standing::Replica { votes, .. } = view {
+                for (slot, ballot) in votes.range(bound..) {
+                    *counts.entry((*slot, *ballot)).or_default() += 1;
+                }
+            }
+        }
+        counts.values().any(|voters| *voters >= self.cluster.majority())
+    }
+}
+
+impl Goal<Node> for Delivered {
+    type View = Standing;
+
+    fn view(&self, _actor: usize, state: Option<&NodeState>, disk: Option<&Disk>) -> Standing {
+        match state {
+            Some(NodeState::Client(client)) => Standing::Client(match client.phase {
+                ClientPhase::Opening => false,
+                ClientPhase::Open(_) => client.is_idle(),
+                ClientPhase::Expired => true,
+            }),
+            Some(NodeState::Reader(reader)) => Standing::Reader(reader.next),
+            Some(NodeState::Replica(_)) | None => Delivered::replica(state, disk),
+        }
+    }
+
+    fn is_met(&self, views: &[&Standing]) -> bool {
+        if views.iter().any(|view| matches!(view, Standing::Client(false))) {
+            return false;
+        }
+        let live = views.iter().filter_map(|view| match view {
+            Standing::Replica { applied_upto: Some(upto), decided, .. } => Some((*upto, decided)),
+            _ => None,
+        });
+        let mut live = live.peekable();
+        let Some(&(bound, log)) = live.peek() else { return false };
+        if live.any(|(upto, _)| upto != bound) {
+            return false;
+        }
+        let in_step = views.iter().all(|view| match view {
+            Standing::Client(_) => true,
+            Standing::Reader(next) => *next == bound,
+            Standing::Replica { applied_upto, decided, .. } => {
+                let known = decided.keys().next_back();
+                let same = applied_upto.is_none() || decided == log;
+                same && known.is_none_or(|slot| *slot < bound)
+            }
+        });
+        in_step && !self.is_chosen_above(views, bound)
+    }
+
+    fn is_possible(&self, up: &[bool]) -> bool {
+        let replicas = up.iter().take(usize::from(self.cluster.len()));
+        replicas.filter(|up| **up).count() >= self.cluster.majority() as usize
+    }
+
+    fn timers(&self) -> Vec<Timer> {
+        vec![Timer::Heartbeat, Timer::Resend, Timer::Retry, Timer::Election]
+    }
+
+    fn delay(&self, timer: &Timer) -> Range<Duration> {
+        match timer {
+            Timer::Heartbeat => self.tuning.heartbeat_delay(),
+            Timer::Resend => self.tuning.resend_delay(),
+            Timer::Election => self.tuning.election_delay(),
+            Timer::Retry => self.client.retry_interval..self.client.retry_interval * 2,
+        }
+    }
+
+    fn hop(&self) -> Duration {
+        Duration::from_millis(5)
+    }
+
+    fn rivals(&self) -> usize {
+        usize::from(self.cluster.len())
+    }
+}
+
+/// The actors of a configuration, with every replica known to every client and reader: those that
+/// the bounds leave out come after those that it asks.
+pub fn unbound(config: &Config) -> Vec<Node> {
+    let replicas = |asks: &mut Vec<NodeId>| {
+        let all = Cluster::new(config.replicas).replicas().map(NodeId::from);
+        let missing: Vec<NodeId> = all.filter(|replica| !asks.contains(replica)).collect();
+        asks.extend(missing);
+    };
+    let nodes = config.nodes(config.genesis()).into_iter().map(|(mut node, _)| {
+        match &mut node {
+            Node::Client(client) => replicas(&mut client.replicas),
+            Node::MutatedClient(mutated) => replicas(&mut mutated.client.replicas),
+            Node::Reader(reader) => replicas(&mut reader.replicas),
+            Node::Replica(_) | Node::Mutated(_) => {}
+        }
+        node
+    });
+    nodes.collect()
+}
+
+/// Checks the progress of a configuration, and returns the model too.
+pub fn check_config(
+    config: &Config,
+    reductions: Reductions,
+    options: &Options<'_>,
+) -> (Outcome, ChatModel) {
+    let model = config.model(&[], reductions);
+    let goal = Delivered::of(config);
+    let outcome = check(&model, unbound(config), goal, config.faults.recovery, options);
+    (outcome, model)
+}
