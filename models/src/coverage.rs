@@ -76,6 +76,13 @@ impl Coverage {
         });
     }
 
+    /// Adds what another run has reached.
+    pub fn merge(&mut self, other: &Coverage) {
+        for (row, count) in &other.counts {
+            *self.counts.entry(row.clone()).or_default() += count;
+        }
+    }
+
     /// Adds an event of states rather than of steps.
     pub fn add_event(&mut self, event: &str) {
         self.count(event.into());

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bare;
 pub mod catalog;
 pub mod chart;
 pub mod chat;
@@ -10,8 +11,10 @@ pub mod coverage;
 pub mod engine;
 pub mod entries;
 pub mod explore;
+pub mod foreign;
 pub mod intern;
 pub mod machine;
+pub mod memory;
 pub mod mutants;
 pub mod node;
 pub mod paxos;

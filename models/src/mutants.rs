@@ -104,6 +104,12 @@ pub enum Mutant {
     L10,
     /// A leader asks only once for what it lacks below its base.
     L11,
+    /// An assertion fails at the first vote. No bug of the protocol: it shows how the checker
+    /// ends. Not in the table.
+    X01,
+    /// An assertion fails only when claims of staleness are checked, after the search. Not in the
+    /// table.
+    X02,
 }
 
 /// A mutant, what it is, where it was seen, and the entries that are tried on it.
@@ -218,6 +224,10 @@ impl Mutated {
             out.append(&mut std::iter::once(refusal).collect::<Out<Replica>>());
             return before.clone();
         }
+        let votes = matches!(msg, Message::Accept { .. });
+        assert!(self.mutant != Mutant::X01 || !votes, "planted: an assertion of a handler fails");
+        let checks = self.mutant == Mutant::X02 && crate::run::is_checking_claims();
+        assert!(!checks, "planted: an assertion fails while claims are checked");
         let mut msg = msg;
         let original = msg.clone();
         let mut state = before.clone();

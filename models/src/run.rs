@@ -1,16 +1,25 @@
 //! One run of a configuration: by our engine, by stateright's on the same model, or by stateright's
 //! own `ActorModel` of the same actors.
 //!
-//! **Invariant**: an outcome says `holds` only of a run that was completed, and whose reductions
-//! were checked.
+//! **Invariants**
+//! - *An outcome says `holds` only of a run that was completed, and whose reductions were checked.*
+//! - *A panic of an actor is an outcome*, whether it comes in the search, in the check of the claims of
+//!   staleness, or while a path is rebuilt.
 
 use crate::catalog::{ChatModel, Config};
-use crate::compact::Reductions;
+use crate::compact::{CompactModel, Reductions};
+use crate::coverage::Coverage;
 use crate::engine::{Options, Report, Stopped};
-use crate::silent;
-use crate::spec::Kind;
+use crate::foreign::{self, panic_message};
+use crate::node::Node;
+use crate::permanence::NotStale;
+use crate::refinement::{self, Refinement};
+use crate::spec::{Kind, Spec};
 use crate::trace::{TraceStep, trace};
-use stateright::{Checker, Model};
+use crate::{bare, silent};
+use stateright::actor::Actor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// What explores.
@@ -36,6 +45,8 @@ pub struct Outcome {
     pub stale_claims: usize,
     /// Why the run is void, if a claim did not hold.
     pub void: Option<String>,
+    /// What the run has reached.
+    pub coverage: Coverage,
 }
 
 /// The verdict on a property.
@@ -69,6 +80,9 @@ impl Outcome {
 }
 
 /// Runs a configuration and returns the model too, for its coverage.
+///
+/// # Panics
+/// When `ActorModel` is asked for bounds that it does not [express](silent::expresses).
 pub fn run(
     config: &Config,
     events: &[&'static str],
@@ -77,86 +91,205 @@ pub fn run(
     options: &Options<'_>,
 ) -> (Outcome, ChatModel) {
     let model = config.model(events, reductions);
+    let ours = || explore(&model, options);
     let outcome = match engine {
-        Engine::Compact => {
-            let report = model.bfs(options);
-            judge(&model, report)
-        }
+        Engine::Compact => judge_chat(&model, ours()),
         Engine::Stateright => {
-            let report = stateright_report(config.model(events, reductions), options);
-            // The counts are stateright's; what it has not kept is judged on our model.
-            let judged = model.bfs(options);
-            judge(&model, Report { discoveries: judged.discoveries, ..report })
+            let theirs = foreign::bfs(config.model(events, reductions), options);
+            if theirs.complete { compare(&model, theirs, ours()) } else { unjudged(theirs) }
         }
-        Engine::ActorModel => Outcome {
-            report: stateright_report(silent::actor_model(config), options),
-            properties: Vec::new(),
-            stale_claims: 0,
-            void: None,
-        },
+        Engine::ActorModel => {
+            silent::expresses(config).expect("bounds that ActorModel expresses");
+            unjudged(foreign::bfs(silent::Forgetful(silent::actor_model(config)), options))
+        }
     };
     (outcome, model)
 }
 
-fn judge(model: &ChatModel, report: Report) -> Outcome {
+/// Runs a configuration of which nothing is remembered and nothing judged, as `ActorModel` does: the
+/// claims of staleness are checked all the same, in the time that the report states.
+pub fn run_bare(
+    config: &Config,
+    engine: Engine,
+    reductions: Reductions,
+    options: &Options<'_>,
+) -> Outcome {
+    let started = Instant::now();
+    let report = match engine {
+        Engine::Compact => {
+            let model = bare::model(config, reductions);
+            let mut outcome = unjudged(panics_caught(|| model.bfs_unjudged(options)));
+            if outcome.report.complete {
+                check_claims(&model, &mut outcome);
+            }
+            outcome.report.elapsed = started.elapsed();
+            return outcome;
+        }
+        Engine::Stateright => foreign::bfs(bare::model(config, reductions), options),
+        Engine::ActorModel => {
+            silent::expresses(config).expect("bounds that ActorModel expresses");
+            foreign::bfs(silent::Forgetful(silent::actor_model(config)), options)
+        }
+    };
+    unjudged(report)
+}
+
+/// What the check of refinement came to.
+pub struct Refined {
+    /// Counts, and the verdict on the properties of the refinement.
+    pub outcome: Outcome,
+    /// Why the last step of a counterexample is none of the specification's.
+    pub refuted: Option<String>,
+    /// What was explored.
+    pub model: CompactModel<Node, Refinement>,
+}
+
+/// The event that shows that the specification does something at all.
+pub const CHOSEN: &str = refinement::CHOSEN_EVENT;
+
+/// Checks that the actors refine Paxos at every slot, within these bounds.
+pub fn refine(config: &Config, reductions: Reductions, options: &Options<'_>) -> Refined {
+    let model = refinement::model(config, reductions);
+    let mut outcome = judge(&model, explore(&model, options));
+    check_claims(&model, &mut outcome);
+    let mut violated = outcome.report.discoveries.iter().zip(&outcome.properties);
+    let at = violated.find(|(_, property)| property.kind == Kind::Always && !property.holds);
+    let at = at.and_then(|(found, _)| *found);
+    let refuted = at.and_then(|at| {
+        guarded(&mut outcome.report, || {
+            let (_, steps) = model.path_to(at.fingerprint, at.depth)?;
+            let refuted = model.history(&steps.last()?.1).refuted.as_ref()?;
+            Some(format!("{refuted:?}"))
+        })
+    });
+    Refined { outcome, refuted: refuted.flatten(), model }
+}
+
+/// The counts are stateright's; what it has not kept is judged by our engine, which must count the
+/// same.
+fn compare(model: &ChatModel, theirs: Report, ours: Report) -> Outcome {
+    let (ours_unique, theirs_unique) = (ours.unique_states, theirs.unique_states);
+    let both = ours.complete && theirs.complete;
+    let stopped = theirs.stopped.or(ours.stopped);
+    let complete = stopped.is_none();
+    let mut outcome =
+        judge_chat(model, Report { discoveries: ours.discoveries, complete, stopped, ..theirs });
+    if both && ours_unique != theirs_unique && outcome.void.is_none() {
+        outcome.void = Some(format!(
+            "the engines disagree: stateright's counts {theirs_unique} unique states, ours \
+             {ours_unique}"
+        ));
+    }
+    outcome
+}
+
+fn unjudged(report: Report) -> Outcome {
+    Outcome {
+        report,
+        properties: Vec::new(),
+        stale_claims: 0,
+        void: None,
+        coverage: Coverage::default(),
+    }
+}
+
+/// The verdicts, and what was reached.
+fn judge_chat(model: &ChatModel, report: Report) -> Outcome {
+    let mut outcome = judge(model, report);
+    // Noted first: the checks of claims take steps that no run has taken.
+    outcome.coverage.add(model);
+    check_claims(model, &mut outcome);
+    outcome
+}
+
+fn judge<A, S>(model: &CompactModel<A, S>, report: Report) -> Outcome
+where
+    A: Actor,
+    S: Spec<A>,
+    CompactModel<A, S>: Sync,
+{
     let reached = model.reached();
-    let names = crate::spec::Spec::properties(model.spec());
-    let properties = names.iter().enumerate().map(|(bit, property)| {
-        let found = report.discoveries.get(bit).copied().flatten();
+    let names = Spec::properties(model.spec());
+    let mut outcome = unjudged(report);
+    for (bit, property) in names.iter().enumerate() {
+        let found = outcome.report.discoveries.get(bit).copied().flatten();
         let hit = found.is_some() || reached.has(bit);
         let counterexample = match (property.kind, found) {
-            (Kind::Always, Some(at)) => {
+            (Kind::Always, Some(at)) => guarded(&mut outcome.report, || {
                 let path = model.path_to(at.fingerprint, at.depth);
                 path.map_or_else(Vec::new, |(init, steps)| trace(model, &init, &steps))
-            }
-            _ => Vec::new(),
+            }),
+            _ => None,
         };
-        PropertyOutcome {
+        outcome.properties.push(PropertyOutcome {
             name: property.name,
             kind: property.kind,
             holds: hit == (property.kind == Kind::Sometimes),
-            counterexample,
-        }
-    });
-    let properties = properties.collect();
-    let (stale_claims, void) = match model.check_stale() {
-        Ok(claims) => (claims, None),
-        Err(claim) => (
-            0,
-            Some(format!(
-                "{} was dropped as stale, but matters later.\nDropped at {}\nMatters at {}",
-                claim.message, claim.dropped_at, claim.matters_at
-            )),
-        ),
-    };
-    Outcome { report, properties, stale_claims, void }
+            counterexample: counterexample.unwrap_or_default(),
+        });
+    }
+    outcome
 }
 
-/// Runs stateright's breadth-first checker.
-fn stateright_report<M>(model: M, options: &Options<'_>) -> Report
-where
-    M: Model + Send + Sync + 'static,
-    M::State: std::hash::Hash + Clone + PartialEq + Send + Sync,
-    M::Action: Clone + PartialEq,
-{
-    let started = Instant::now();
-    let mut builder = model.checker().threads(options.threads.max(1));
-    if let Some(max) = options.max_states {
-        builder = builder.target_state_count(usize::try_from(max).unwrap_or(usize::MAX));
+/// Checks the claims that a run has relied on.
+fn check_claims<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>, outcome: &mut Outcome) {
+    if matches!(outcome.report.stopped, Some(Stopped::Panic(_))) {
+        // An actor that has panicked in the run will do so again.
+        return;
     }
-    let checker = builder.spawn_bfs().join();
-    let generated = checker.state_count() as u64;
-    let stopped = options.max_states.filter(|max| generated >= *max).map(|_| Stopped::States);
-    Report {
-        complete: stopped.is_none(),
-        stopped,
-        unique_states: checker.unique_state_count() as u64,
-        generated_states: generated,
-        // stateright counts states on the path, not steps.
-        depth: (checker.max_depth() as u64).saturating_sub(1),
-        by_depth: Vec::new(),
-        elapsed: started.elapsed(),
-        memory_bytes: 0,
-        discoveries: Vec::new(),
+    CHECKING_CLAIMS.store(true, Ordering::Relaxed);
+    let checked = guarded(&mut outcome.report, || check_reductions(model));
+    CHECKING_CLAIMS.store(false, Ordering::Relaxed);
+    match checked {
+        Some(Ok(claims)) => outcome.stale_claims = claims,
+        Some(Err(why)) => outcome.void = Some(why),
+        None => {}
+    }
+}
+
+/// Checks the claims that the reductions relied on, or says which does not hold.
+fn check_reductions<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>) -> Result<usize, String> {
+    model.check_stale().map_err(|claim| {
+        let NotStale { message, dropped_at, matters_at } = *claim;
+        format!(
+            "{message} was dropped as stale, but matters later.\n\
+             Dropped at {dropped_at}\nMatters at {matters_at}"
+        )
+    })
+}
+
+/// Set while claims are checked, for the one mutant that fails then.
+static CHECKING_CLAIMS: AtomicBool = AtomicBool::new(false);
+
+/// Are claims of staleness being checked somewhere in this process?
+pub(crate) fn is_checking_claims() -> bool {
+    CHECKING_CLAIMS.load(Ordering::Relaxed)
+}
+
+/// Explores a model with our engine. What panics outside of its workers, such as starting a thread
+/// where memory is short, leaves the run incomplete, with nothing known.
+fn explore<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>, options: &Options<'_>) -> Report
+where
+    CompactModel<A, S>: Sync,
+{
+    panics_caught(|| model.bfs(options))
+}
+
+fn panics_caught(search: impl FnOnce() -> Report) -> Report {
+    let started = Instant::now();
+    catch_unwind(AssertUnwindSafe(search)).unwrap_or_else(|cause| {
+        foreign::report(Some(Stopped::Panic(panic_message(&*cause))), (0, 0, 0), started, 0)
+    })
+}
+
+/// Runs what calls actors after the search; a panic in it leaves the run incomplete.
+fn guarded<R>(report: &mut Report, part: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(part)) {
+        Ok(result) => Some(result),
+        Err(cause) => {
+            report.complete = false;
+            report.stopped = Some(Stopped::Panic(panic_message(&*cause)));
+            None
+        }
     }
 }
