@@ -48,7 +48,12 @@ fn the_catalog_is_listed_with_bounds() {
     let list = check(&["list"]);
     assert_eq!(list.status.code(), Some(0));
     let list = text(&list.stdout);
-    for expected in ["rivals", "3 ballots, and rival commands", "ballots b1.r0 b1.r1 b2.r2"] {
+    assert!(
+        list.starts_with("entry              grade      states  purpose, and bounds\n"),
+        "{list}"
+    );
+    let expected = "rivals             quick     478,271  3 ballots, and rival commands";
+    for expected in [expected, "ballots b1.r0 b1.r1", "five-rivals        full      unknown"] {
         assert!(list.contains(expected), "{expected}: {list}");
     }
 }
@@ -88,9 +93,13 @@ fn a_mutant_is_killed_by_a_path_that_can_be_read_and_drawn() {
     assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
     let out = text(&run.stdout);
     assert!(out.contains("acknowledged means chosen"), "{out}");
-    assert!(out.contains("   1. replica 0: Election time-out"), "{out}");
+    assert!(out.contains("   1. ") && out.contains(": Election time-out"), "{out}");
     let drawn = std::fs::read_to_string(&svg).expect("the chart was written");
-    assert!(drawn.contains("client ann") && drawn.contains("Acknowledged("), "{drawn}");
+    for expected in
+        ["client ann", "Acknowledged(", "class='dropped'", "lost to replica", "sent, and"]
+    {
+        assert!(drawn.contains(expected), "{expected}: {drawn}");
+    }
     let line = check(&["mutants", "M26", "--json"]);
     let line: serde_json::Value = serde_json::from_slice(&line.stdout).expect("one JSON object");
     assert_eq!(line["killed"], true);
@@ -143,5 +152,124 @@ fn get(address: &str, path: &str) -> String {
             Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn bounds_that_actor_model_cannot_express_are_refused() {
+    for (args, expected) in [
+        (&["run", "crash-recovery"][..], "crashes"),
+        (&["run", "crash-for-good"], "how many crashes there are in all"),
+        (&["run", "--crashes", "1"], "crashes"),
+        (&["run", "told-to-skip"], "what a person asks"),
+        (&["all"], "cannot express"),
+        (&["full"], "cannot express"),
+    ] {
+        let run = check(&[args, &["--engine", "actor-model"]].concat());
+        assert_eq!(run.status.code(), Some(2), "{args:?}");
+        assert!(run.stdout.is_empty(), "{args:?}");
+        let error = text(&run.stderr);
+        assert!(error.contains(expected) && error.contains("--engine compact"), "{error}");
+    }
+    let run = check(&["compare", "compaction-crash"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(text(&run.stderr).contains("crashes"), "{}", text(&run.stderr));
+}
+
+#[test]
+fn full_runs_every_full_entry_and_says_what_is_incomplete() {
+    let run = check(&["full", "--max-states", "2000"]);
+    assert_eq!(run.status.code(), Some(3), "{}", text(&run.stderr));
+    let table = text(&run.stdout);
+    assert_eq!(table.matches("incomplete: the limit of --max-states was reached").count(), 8);
+    assert!(table.contains("INCOMPLETE: nothing was found"), "{table}");
+    let run = check(&["full", "--max-states", "2000", "--json"]);
+    assert_eq!(run.status.code(), Some(3));
+    for line in text(&run.stdout).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("one object a line");
+        assert_eq!(line["complete"], false, "{line}");
+        for key in ["name", "engine", "unique_states", "peak_rss_bytes", "properties"] {
+            assert!(!line[key].is_null(), "{key}: {line}");
+        }
+    }
+}
+
+#[test]
+fn stateright_s_engine_and_ours_must_count_alike() {
+    for name in ["real-time", "sessions", "eviction", "compaction"] {
+        let run = check(&["run", name, "--engine", "stateright", "--json"]);
+        assert_eq!(run.status.code(), Some(0), "{name}: {}", text(&run.stdout));
+        let line: serde_json::Value = serde_json::from_slice(&run.stdout).expect("one object");
+        assert_eq!(line["engine"], "stateright");
+        assert_eq!(line["unique_states"], line["expected_unique_states"]);
+    }
+}
+
+#[test]
+fn without_reductions_we_count_what_actor_model_counts() {
+    let run = check(&["compare", "reader", "--json"]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    let lines = text(&run.stdout);
+    let mut lines = lines.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("one object a line");
+        line
+    });
+    let entry = lines.next().expect("a line for the entry");
+    let (theirs, ours) = (&entry["actor_model"], &entry["compact_no_reductions"]);
+    assert_eq!(theirs["complete"], true, "{entry}");
+    assert_eq!(theirs["unique_states"], ours["unique_states"], "{entry}");
+    assert!(entry["compact"]["stale_claims"].as_u64() > Some(0), "{entry}");
+    assert_eq!(entry["counts_differ"], false);
+    for ratio in ["sooner", "less_memory", "less_memory_in_all", "states_per_second"] {
+        assert!(entry["ratios"][ratio].as_f64() > Some(1.0), "{ratio}: {entry}");
+    }
+    for run in ["actor_model", "compact_no_reductions", "compact"] {
+        let memory = |key: &str| entry[run][key].as_u64().expect("bytes");
+        assert!(memory("peak_bytes") >= memory("baseline_bytes"), "{entry}");
+    }
+    assert!(lines.next().expect("a line for the smallest")["smallest"].is_object());
+    assert_eq!(lines.next(), None);
+}
+
+#[test]
+fn what_actor_model_does_not_finish_is_a_bound() {
+    let run = check(&["compare", "real-time", "--max-states", "3000"]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    let out = text(&run.stdout);
+    assert!(out.contains("not finished: the limit of --max-states was reached"), "{out}");
+    assert!(out.contains("no ratio, as it was not finished"), "{out}");
+    assert!(out.contains("smallest over the 0 entries that ActorModel finishes"), "{out}");
+}
+
+#[test]
+fn the_actors_refine_paxos_where_leaders_change() {
+    let run = check(&["refine", "real-time", "compaction-crash", "--json"]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stdout));
+    for line in text(&run.stdout).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("one object a line");
+        assert_eq!(line["refines"], true, "{line}");
+        assert!(line["transitions"].as_u64() > line["unique_states"].as_u64(), "{line}");
+        let mut properties = line["properties"].as_array().expect("a list").iter();
+        let two = properties.find(|property| property["name"] == "two ballots propose at a slot");
+        assert_eq!(two.expect("the event")["holds"], true, "{line}");
+    }
+    let run = check(&["refine", "sessions"]);
+    assert!(text(&run.stdout).contains("they do"), "{}", text(&run.stdout));
+    let run = check(&["refine", "sessions", "--max-states", "10"]);
+    assert_eq!(run.status.code(), Some(3), "{}", text(&run.stdout));
+    assert_eq!(check(&["refine", "nonsense"]).status.code(), Some(2));
+}
+
+#[test]
+fn several_plots_get_the_entries_names() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("by-depth.svg");
+    let file = file.to_str().expect("UTF-8");
+    let run = check(&["full", "--max-states", "2000", "--plot", file]);
+    assert_eq!(run.status.code(), Some(3), "{}", text(&run.stderr));
+    for name in ["rivals-crash", "five-rivals"] {
+        let plot = folder.path().join(format!("by-depth-{name}.svg"));
+        let plot = std::fs::read_to_string(plot).expect("a plot");
+        assert!(plot.contains(name) && plot.contains("unique states by depth"), "{plot}");
     }
 }

@@ -1,5 +1,7 @@
 //! The command line of `check`.
 
+use super::compare::{CompareArgs, MeasureArgs};
+use super::refine::RefineArgs;
 use clap::{Parser, Subcommand, ValueEnum};
 use paxos_chat_models::run;
 use std::path::PathBuf;
@@ -8,7 +10,8 @@ use std::path::PathBuf;
 /// and judges what must hold.
 ///
 /// Exit status: 0 everything holds and every run is complete; 1 a property is violated, an event
-/// is not reached or a count differs from the catalog's; 2 wrong usage; 3 a run is incomplete.
+/// is not reached or a count differs from the catalog's; 2 wrong usage; 3 a run is incomplete; 74
+/// results could not be written; 141 nobody reads them any more, as in `check | head -1`.
 #[derive(Debug, Parser)]
 #[command(name = "check", version)]
 pub struct Args {
@@ -36,6 +39,13 @@ pub enum Command {
     Mutants(MutantArgs),
     /// From every state of entries, run fair schedules: each must deliver all that is pending.
     Progress(super::fair::ProgressArgs),
+    /// Check that the actors refine Lamport's specification of Paxos, at every slot.
+    Refine(RefineArgs),
+    /// Measure our engine beside stateright's `ActorModel` on the same bounds.
+    Compare(CompareArgs),
+    /// One run of `compare`, in a process of its own.
+    #[command(hide = true)]
+    Measure(MeasureArgs),
     /// Serve stateright's Explorer for an entry of the catalog.
     Explore {
         /// The entry.
@@ -59,19 +69,27 @@ pub struct RunArgs {
     /// Stop as incomplete above so many states.
     #[arg(long)]
     pub max_states: Option<u64>,
-    /// Stop as incomplete above so many mebibytes of fingerprints and queued states.
+    /// Stop as incomplete above so many mebibytes of this process's memory; nine tenths of what is
+    /// available if not given.
     #[arg(long)]
     pub max_memory_mib: Option<u64>,
+    /// Stop as incomplete after so many seconds.
+    #[arg(long)]
+    pub max_seconds: Option<u64>,
     /// Explore every step and keep every message.
     #[arg(long)]
     pub no_reductions: bool,
+    /// Remember and judge nothing, as `--engine actor-model` does: only states are counted.
+    #[arg(long)]
+    pub unjudged: bool,
     /// One JSON object a line.
     #[arg(long)]
     pub json: bool,
-    /// Draw the counterexample, if there is one, as a message sequence chart.
+    /// Draw the counterexample, if there is one, as a message sequence chart; with several
+    /// entries, FILE gets the entry's name added.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// Draw the states by depth.
+    /// Draw the states by depth; with several entries, FILE gets the entry's name added.
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
 }
@@ -101,8 +119,28 @@ pub enum EngineArg {
     /// stateright's breadth-first engine on the compact model.
     Stateright,
     /// stateright's breadth-first engine on its own `ActorModel` of the same actors, which judges
-    /// no property here: a yardstick of states and time.
+    /// no property here, and has no crashes and no inputs: a yardstick of states and time.
     ActorModel,
+}
+
+impl EngineArg {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineArg::Compact => "compact",
+            EngineArg::Stateright => "stateright",
+            EngineArg::ActorModel => "actor-model",
+        }
+    }
+
+    /// What explores.
+    pub fn engine(self) -> run::Engine {
+        match self {
+            EngineArg::Compact => run::Engine::Compact,
+            EngineArg::Stateright => run::Engine::Stateright,
+            EngineArg::ActorModel => run::Engine::ActorModel,
+        }
+    }
 }
 
 /// An entry by name, or bounds by hand.
@@ -150,24 +188,47 @@ pub struct CustomArgs {
     /// Clients open their sessions through the log.
     #[arg(long)]
     pub open_sessions: bool,
+    /// Plant a failing assertion, to see how a run ends: tests of the checker itself ask for it.
+    #[arg(long, value_enum, hide = true)]
+    pub plant: Option<PlantArg>,
     /// How to run, and what to print.
     #[command(flatten)]
     pub options: RunArgs,
 }
 
+/// Where an assertion is planted that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlantArg {
+    /// In a handler of an actor.
+    Handler,
+    /// In a handler, but only when claims of staleness are checked after the search.
+    Claims,
+}
+
 impl RunArgs {
     /// What explores.
     pub fn engine(&self) -> run::Engine {
-        match self.engine {
-            EngineArg::Compact => run::Engine::Compact,
-            EngineArg::Stateright => run::Engine::Stateright,
-            EngineArg::ActorModel => run::Engine::ActorModel,
-        }
+        self.engine.engine()
+    }
+
+    /// Is anything remembered and judged?
+    pub fn is_judged(&self) -> bool {
+        self.engine != EngineArg::ActorModel && !self.unjudged
+    }
+
+    /// Can the count be compared with the catalog's?
+    pub fn is_counted(&self) -> bool {
+        self.is_judged() && !self.no_reductions
     }
 
     /// Worker threads.
     pub fn threads(&self) -> usize {
-        let all = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.threads.map_or_else(all, usize::from)
+        threads(self.threads)
     }
+}
+
+/// Worker threads: as many as asked for, or all cores.
+pub(super) fn threads(asked: Option<u16>) -> usize {
+    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.map_or_else(all, usize::from)
 }

@@ -1,22 +1,35 @@
 //! The entry that `check run` is asked for: one of the catalog, or bounds given by hand.
 
-use super::args::CustomArgs;
+use super::args::{CustomArgs, PlantArg};
 use anyhow::{Context, ensure};
 use paxos_chat::types::Slot;
 use paxos_chat_models::catalog::{Config, Entry, Grade};
 use paxos_chat_models::compact::Faults;
 use paxos_chat_models::entries;
+use paxos_chat_models::mutants::Mutant;
 
 const USERS: [&str; 5] = ["ann", "bob", "cy", "dan", "eve"];
 
 /// The entry to run.
 pub(super) fn entry(args: &CustomArgs) -> anyhow::Result<Entry> {
-    match &args.name {
-        Some(name) => entries::find(name).with_context(|| {
-            format!("there is no entry {name:?} in the catalog; `check list` names them all")
-        }),
-        None => by_hand(args),
+    let mut entry = match &args.name {
+        Some(name) => named(name)?,
+        None => by_hand(args)?,
+    };
+    if let Some(plant) = args.plant {
+        entry.config.mutant = Some(match plant {
+            PlantArg::Handler => Mutant::X01,
+            PlantArg::Claims => Mutant::X02,
+        });
     }
+    Ok(entry)
+}
+
+/// The entry of this name.
+pub(super) fn named(name: &str) -> anyhow::Result<Entry> {
+    entries::find(name).with_context(|| {
+        format!("there is no entry {name:?} in the catalog; `check list` names them all")
+    })
 }
 
 fn by_hand(args: &CustomArgs) -> anyhow::Result<Entry> {

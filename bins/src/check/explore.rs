@@ -1,8 +1,9 @@
 //! Serves stateright's Explorer.
 
+use super::custom::named;
+use super::output::say;
 use anyhow::{Context, bail};
 use paxos_chat_models::compact::Reductions;
-use paxos_chat_models::entries;
 use paxos_chat_models::explore::Explorable;
 use stateright::Model;
 use std::net::{TcpListener, ToSocketAddrs};
@@ -10,9 +11,7 @@ use std::sync::Arc;
 
 /// Serves an entry until the process is ended.
 pub(super) fn serve(name: &str, address: &str) -> anyhow::Result<()> {
-    let entry = entries::find(name).with_context(|| {
-        format!("there is no entry {name:?} in the catalog; `check list` names them all")
-    })?;
+    let entry = named(name)?;
     let addresses: Vec<_> = address
         .to_socket_addrs()
         .with_context(|| format!("--address {address}: give a host and a port, as 127.0.0.1:3000"))?
@@ -28,8 +27,8 @@ pub(super) fn serve(name: &str, address: &str) -> anyhow::Result<()> {
         }
         std::process::exit(0);
     });
-    println!("{}: {}", entry.name, entry.purpose);
-    println!("Explorer is on http://{address}; end it with Ctrl-C");
+    say!("{}: {}", entry.name, entry.purpose);
+    say!("Explorer is on http://{address}; end it with Ctrl-C");
     let model = entry.config.model(entry.reaches, Reductions::default());
     Explorable(Arc::new(model)).checker().serve(&*addresses);
     Ok(())

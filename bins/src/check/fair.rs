@@ -1,7 +1,9 @@
 //! The `check progress` command: fair schedules from every state of an entry.
 
-use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse, write_file};
-use anyhow::Context;
+use super::custom::named;
+use super::limits::{Limits, Watch};
+use super::output::{claim, say, tell, write_file};
+use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse};
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::compact::Reductions;
 use paxos_chat_models::engine::{Options, Progress, Stopped};
@@ -36,31 +38,34 @@ pub struct ProgressArgs {
 
 /// Runs the entries that were asked for, and prints a row each.
 pub(super) fn run(args: &ProgressArgs) -> anyhow::Result<u8> {
+    claim("--svg", args.svg.as_ref())?;
     let entries: Vec<Entry> = if args.names.is_empty() {
         entries::catalog().into_iter().filter(|entry| entry.grade == Grade::Quick).collect()
     } else {
-        let find = |name: &String| {
-            entries::find(name).with_context(|| {
-                format!("there is no entry {name:?} in the catalog; `check list` names them all")
-            })
-        };
-        args.names.iter().map(find).collect::<anyhow::Result<_>>()?
+        args.names.iter().map(|name| named(name)).collect::<anyhow::Result<_>>()?
     };
     if !args.json {
-        println!(
+        say!(
             "{:18} {:>10} {:>10} {:>10} {:>9} {:>10} {:>8}  result",
-            "entry", "unique", "starts", "runs", "moments", "longest ms", "seconds"
+            "entry",
+            "unique",
+            "starts",
+            "runs",
+            "moments",
+            "longest ms",
+            "seconds"
         );
     }
     let mut worst = 0;
     for entry in &entries {
         worst = worse(worst, run_one(entry, args));
         if INTERRUPTED.load(Ordering::Relaxed) {
+            tell!("check: interrupted; the entries after {:?} were not run", entry.name);
             return Ok(worse(worst, INCOMPLETE));
         }
     }
     if !args.json && worst == 0 {
-        println!(
+        say!(
             "\nFrom every state of these entries, each schedule delivers every pending request: \
              each replica in turn\nfirst to time out, all in lockstep, and the newest message \
              first; with everything in flight dropped, and\npresent. Nothing is claimed of other \
@@ -73,18 +78,20 @@ pub(super) fn run(args: &ProgressArgs) -> anyhow::Result<u8> {
 fn run_one(entry: &Entry, args: &ProgressArgs) -> u8 {
     let reductions = if args.no_reductions { Reductions::NONE } else { chat::REDUCTIONS };
     let found = check(entry, reductions, args.threads, args.max_states);
-    let Found { outcome, text, svg } = &found;
+    let Found { outcome, text, svg, stopped } = &found;
     let status = status(outcome);
     if args.json {
-        println!("{}", as_json(entry, outcome, status));
+        say!("{}", as_json(entry, outcome, status));
     } else {
-        println!("{}", row(entry, outcome));
-        print!("{text}");
+        say!("{}", row(entry, outcome, stopped.as_deref()));
+        if !text.is_empty() {
+            say!("{}", text.trim_end());
+        }
     }
-    if let (Some(file), Some(_)) = (&args.svg, &outcome.violation) {
-        write_file(file, svg, "the message sequence chart");
+    match (&args.svg, &outcome.violation) {
+        (Some(file), Some(_)) => worse(status, write_file(file, svg, "the message sequence chart")),
+        _ => status,
     }
-    status
 }
 
 /// What a check of progress found, and the violation as text and as a picture.
@@ -92,6 +99,8 @@ pub(super) struct Found {
     pub(super) outcome: Outcome,
     pub(super) text: String,
     pub(super) svg: String,
+    /// Why it stopped early, in words.
+    pub(super) stopped: Option<String>,
 }
 
 /// Checks the progress of an entry, which may have a mutant.
@@ -101,11 +110,12 @@ pub(super) fn check(
     threads: Option<u16>,
     max_states: Option<u64>,
 ) -> Found {
-    let bar = super::progress::Bar::new(entry.name);
+    let bar = super::progress::Bar::new(entry.name, None);
+    let watch = Watch::new(Limits::default());
     let show = |progress: &Progress| bar.show(progress);
     let mut options = Options {
         max_states,
-        interrupted: Some(&INTERRUPTED),
+        interrupted: Some(watch.flag()),
         progress: Some(&show),
         ..Options::default()
     };
@@ -118,7 +128,8 @@ pub(super) fn check(
         Some(violation) => (told(violation), chart::draw(&model, &violation.steps)),
         None => Default::default(),
     };
-    Found { outcome, text, svg }
+    let stopped = outcome.report.stopped.as_ref().map(|stopped| watch.because(stopped));
+    Found { outcome, text, svg, stopped }
 }
 
 /// The violation as numbered lines.
@@ -144,11 +155,11 @@ fn status(outcome: &Outcome) -> u8 {
     }
 }
 
-fn row(entry: &Entry, outcome: &Outcome) -> String {
-    let result = match (&outcome.violation, &outcome.void, &outcome.report.stopped) {
+fn row(entry: &Entry, outcome: &Outcome, stopped: Option<&str>) -> String {
+    let result = match (&outcome.violation, &outcome.void, stopped) {
         (Some(_), ..) => format!("NO PROGRESS at depth {}", outcome.report.depth),
         (_, Some(void), _) => format!("void: {void}"),
-        (_, _, Some(stopped)) => format!("incomplete: {}", super::stopped_because(stopped)),
+        (_, _, Some(stopped)) => format!("incomplete: {stopped}"),
         _ if outcome.skipped > 0 => {
             format!("makes progress; {} states without a majority skipped", outcome.skipped)
         }

@@ -2,10 +2,13 @@
 
 use super::args::MutantArgs;
 use super::fair;
-use super::{INCOMPLETE, INTERRUPTED, VIOLATED};
+use super::limits::{Limits, Watch};
+use super::output::{claim, say, write_file};
+use super::progress::Bar;
+use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse};
 use anyhow::{Context, ensure};
 use paxos_chat_models::compact::Reductions;
-use paxos_chat_models::engine::Options;
+use paxos_chat_models::engine::{Options, Progress};
 use paxos_chat_models::mutants::{self, Description, Mutant};
 use paxos_chat_models::progress::{PROPERTY, chat};
 use paxos_chat_models::run::{self, Engine};
@@ -40,16 +43,22 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
         "there is no mutant {:?}; `check mutants` without a name runs and names them all",
         args.name.as_deref().unwrap_or("")
     );
+    claim("--svg", args.svg.as_ref())?;
     if !args.json {
-        println!(
+        say!(
             "{:6} {:46} {:18} {:>5} {:>9} {:>7}  property",
-            "mutant", "bug", "killed by", "depth", "unique", "seconds"
+            "mutant",
+            "bug",
+            "killed by",
+            "depth",
+            "unique",
+            "seconds"
         );
     }
     let mut worst = 0;
     for mutant in &mutants {
         let fate = run_one(mutant, args)?;
-        print(mutant, &fate, args);
+        let unwritten = print(mutant, &fate, args);
         worst = match (&fate.killed_by, &fate.stopped) {
             (Some(_), _) if mutant.equivalent.is_some() => VIOLATED,
             (None, None) if mutant.equivalent.is_some() => worst,
@@ -58,6 +67,7 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
             (None, Some(_)) => worst,
             (None, None) => VIOLATED,
         };
+        worst = worse(worst, unwritten);
         if INTERRUPTED.load(Ordering::Relaxed) {
             return Ok(if worst == 0 { INCOMPLETE } else { worst });
         }
@@ -67,7 +77,7 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
             0 => "all are killed, but for those argued to be equivalent, which survive",
             _ => "NOT AS IT SHOULD BE: see above",
         };
-        println!("\n{verdict}");
+        say!("\n{verdict}");
     }
     Ok(worst)
 }
@@ -83,7 +93,7 @@ impl Fate {
         self.svg = found.svg;
         let killed = found.outcome.violation.is_some();
         self.killed_by = killed.then_some((entry, PROPERTY));
-        let stopped = report.stopped.as_ref().map(super::stopped_because);
+        let stopped = found.stopped.clone();
         self.stopped = stopped.filter(|_| !killed).or(found.outcome.void.filter(|_| !killed));
         killed
     }
@@ -103,14 +113,6 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
         let mut entry = entries::find(name)
             .with_context(|| format!("mutant {:?} names entry {name:?}", mutant.mutant))?;
         entry.config.mutant = Some(mutant.mutant);
-        let options = Options {
-            interrupted: Some(&INTERRUPTED),
-            max_states: args.max_states,
-            ..Options::default()
-        };
-        // The claims of staleness are about the protocol as it is. One that a mutant refutes can
-        // hide states, but not invent any; where it would hide the bug, nothing is claimed.
-        let stale_messages = mutant.mutant != Mutant::M05;
         if mutant.mutant.is_of_liveness() {
             let found = fair::check(&entry, chat::REDUCTIONS, None, args.max_states);
             if fate.add_progress(entry.name, found) {
@@ -118,8 +120,21 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
             }
             continue;
         }
+        let watch = Watch::new(Limits::default());
+        let bar = Bar::new(&format!("{:?} on {name}", mutant.mutant), None);
+        let show = |progress: &Progress| bar.show(progress);
+        let options = Options {
+            interrupted: Some(watch.flag()),
+            max_states: args.max_states,
+            progress: Some(&show),
+            ..Options::default()
+        };
+        // The claims of staleness are about the protocol as it is. One that a mutant refutes can
+        // hide states, but not invent any; where it would hide the bug, nothing is claimed.
+        let stale_messages = mutant.mutant != Mutant::M05;
         let reductions = Reductions { stale_messages, ..Reductions::ALL };
         let (outcome, model) = run::run(&entry.config, &[], Engine::Compact, reductions, &options);
+        bar.finish();
         fate.unique_states += outcome.report.unique_states;
         fate.seconds += outcome.report.elapsed.as_secs_f64();
         let violated = outcome.properties.iter().zip(&outcome.report.discoveries);
@@ -133,7 +148,7 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
             return Ok(fate);
         }
         fate.depth = outcome.report.depth;
-        fate.stopped = outcome.report.stopped.as_ref().map(super::stopped_because);
+        fate.stopped = outcome.report.stopped.as_ref().map(|stopped| watch.because(stopped));
         // A survivor counts only if no claim has hidden anything.
         if outcome.void.is_some() {
             fate.stopped = Some("a claim of staleness is refuted by the mutant".into());
@@ -142,7 +157,8 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
     Ok(fate)
 }
 
-fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) {
+/// Prints what became of a mutant; returns the exit status of the printing.
+fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
     let (config, property) = fate.killed_by.unwrap_or(("", ""));
     if args.json {
         let line = json!({
@@ -150,7 +166,7 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) {
             "killed": fate.killed_by.is_some(), "config": config, "property": property,
             "depth": fate.depth, "unique_states": fate.unique_states, "seconds": fate.seconds,
         });
-        println!("{line}");
+        say!("{line}");
     } else {
         let verdict = match (&fate.killed_by, &fate.stopped) {
             (Some(_), _) => property.to_string(),
@@ -158,7 +174,7 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) {
             (None, None) if mutant.equivalent.is_some() => "survives, as it is equivalent".into(),
             (None, None) => "SURVIVES".into(),
         };
-        println!(
+        say!(
             "{:6} {:46} {config:18} {:>5} {:>9} {:>7.2}  {verdict}",
             format!("{:?}", mutant.mutant),
             mutant.bug,
@@ -168,12 +184,15 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) {
         );
     }
     if let (Some(why), true) = (mutant.equivalent, args.name.is_some() && !args.json) {
-        println!("\nequivalent: {why}");
+        say!("\nequivalent: {why}");
     }
     if args.name.is_some() && !args.json {
-        println!("\n{}", fate.path);
+        say!("\n{}", fate.path);
     }
-    if let Some(file) = &args.svg {
-        super::write_file(file, &fate.svg, "the message sequence chart");
+    match &args.svg {
+        Some(file) if fate.killed_by.is_some() => {
+            write_file(file, &fate.svg, "the message sequence chart")
+        }
+        _ => 0,
     }
 }

@@ -1,0 +1,226 @@
+//! One run in a process of its own, and what it says of itself.
+//!
+//! The child prints one JSON object and ends. It ends too when its standard input does, so that
+//! none is left behind, however its parent ends.
+
+use super::CompareArgs;
+use crate::check::args::EngineArg;
+use crate::check::custom::named;
+use crate::check::entry::reductions;
+use crate::check::limits::{Limits, Watch};
+use crate::check::output::say;
+use crate::check::progress::Bar;
+use crate::check::{INTERRUPTED, args};
+use anyhow::Context;
+use paxos_chat_models::catalog::Config;
+use paxos_chat_models::engine::Options;
+use paxos_chat_models::memory::{kib_after, peak_resident_bytes};
+use paxos_chat_models::run;
+use serde::{Deserialize, Serialize};
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// The name of a system of one state, to measure what a run costs anyway.
+pub(super) const ONE_STATE: &str = "one-state";
+
+/// A child that is past its limit by so much is ended.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Which run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Run {
+    /// stateright's `ActorModel`.
+    Theirs,
+    /// Our engine without reductions.
+    Unreduced,
+    /// Our engine with all of them.
+    Reduced,
+}
+
+impl Run {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Run::Theirs => "ActorModel",
+            Run::Unreduced => "compact without reductions",
+            Run::Reduced => "compact with reductions",
+        }
+    }
+}
+
+/// The command line of a child.
+#[derive(Clone, Debug, clap::Args)]
+pub struct MeasureArgs {
+    name: String,
+    #[arg(long, value_enum)]
+    engine: EngineArg,
+    #[arg(long)]
+    no_reductions: bool,
+    #[arg(long)]
+    judged: bool,
+    #[arg(long)]
+    threads: Option<u16>,
+    #[arg(long)]
+    max_seconds: u64,
+    #[arg(long)]
+    max_memory_mib: u64,
+    #[arg(long)]
+    max_states: Option<u64>,
+}
+
+/// What a run took.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Measured {
+    pub(super) complete: bool,
+    pub(super) stopped: Option<String>,
+    pub(super) void: Option<String>,
+    pub(super) unique_states: u64,
+    pub(super) generated_states: u64,
+    pub(super) depth: u64,
+    pub(super) seconds: f64,
+    /// Resident before the run.
+    pub(super) baseline_bytes: u64,
+    /// The most that was resident.
+    pub(super) peak_bytes: u64,
+    pub(super) stale_claims: usize,
+}
+
+impl Measured {
+    pub(super) fn above_bytes(&self) -> u64 {
+        self.peak_bytes.saturating_sub(self.baseline_bytes)
+    }
+
+    /// Unique states a second.
+    pub(super) fn rate(&self) -> f64 {
+        self.unique_states as f64 / self.seconds.max(1e-6)
+    }
+
+    /// Did the run end in a way that no limit explains?
+    pub(super) fn failed(&self) -> bool {
+        let panicked = |stopped: &String| stopped.contains("panicked");
+        self.void.is_some() || self.stopped.as_ref().is_some_and(panicked)
+    }
+}
+
+/// In the child: one run, one line.
+pub(in crate::check) fn measure(args: &MeasureArgs) -> anyhow::Result<u8> {
+    end_with_parent();
+    let config = match args.name.as_str() {
+        ONE_STATE => Config::new(1).ballots(&[]),
+        name => named(name)?.config,
+    };
+    let memory_bytes = Some(args.max_memory_mib << 20);
+    let watch = Watch::new(Limits { memory_bytes, seconds: Some(args.max_seconds) });
+    let options = Options {
+        threads: args::threads(args.threads),
+        max_states: args.max_states,
+        interrupted: Some(watch.flag()),
+        ..Options::default()
+    };
+    let reductions = reductions(args.no_reductions);
+    let baseline_bytes = peak_resident_bytes().unwrap_or(0);
+    let started = Instant::now();
+    let outcome = if args.judged && args.engine != EngineArg::ActorModel {
+        let mut outcome = run::run(&config, &[], args.engine.engine(), reductions, &options).0;
+        outcome.report.elapsed = started.elapsed();
+        outcome
+    } else {
+        run::run_bare(&config, args.engine.engine(), reductions, &options)
+    };
+    let report = &outcome.report;
+    let measured = Measured {
+        complete: outcome.is_complete(),
+        stopped: report.stopped.as_ref().map(|stopped| watch.because(stopped)),
+        void: outcome.void.clone(),
+        unique_states: report.unique_states,
+        generated_states: report.generated_states,
+        depth: report.depth,
+        seconds: report.elapsed.as_secs_f64(),
+        baseline_bytes,
+        peak_bytes: peak_resident_bytes().unwrap_or(0),
+        stale_claims: outcome.stale_claims,
+    };
+    say!("{}", serde_json::to_string(&measured)?);
+    Ok(0)
+}
+
+/// Ends this process when its standard input ends, as it does when the parent is gone.
+fn end_with_parent() {
+    std::thread::spawn(|| {
+        let mut rest = [0; 16];
+        while std::io::stdin().read(&mut rest).is_ok_and(|read| read > 0) {}
+        std::process::exit(super::INCOMPLETE.into());
+    });
+}
+
+/// A child that is ended when it is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// In the parent: starts a child, shows how it is doing, and reads what it says.
+pub(super) fn spawn(
+    name: &str,
+    run: Run,
+    args: &CompareArgs,
+    bar: &Bar,
+) -> anyhow::Result<Measured> {
+    let mut child = Running(command(name, run, args)?.spawn().context("a run cannot be started")?);
+    let started = Instant::now();
+    let mut seen = Measured::default();
+    loop {
+        if let Some(status) = child.0.try_wait().context("a run cannot be waited for")? {
+            let mut said = String::new();
+            if let Some(mut out) = child.0.stdout.take() {
+                let _ = out.read_to_string(&mut said);
+            }
+            return Ok(serde_json::from_str(&said).unwrap_or_else(|_| {
+                seen.stopped = Some(format!("its process ended with {status}"));
+                seen
+            }));
+        }
+        seen.seconds = started.elapsed().as_secs_f64();
+        if let Some(bytes) = peak_of(child.0.id()) {
+            seen.peak_bytes = bytes;
+        }
+        let late = started.elapsed() > Duration::from_secs(args.max_seconds) + GRACE;
+        if INTERRUPTED.load(Ordering::Relaxed) || late {
+            seen.stopped = Some("ended from outside".into());
+            return Ok(seen);
+        }
+        bar.say(format!("{:.0} s, {} MiB", seen.seconds, seen.peak_bytes >> 20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn peak_of(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    kib_after(&status, "VmHWM:").map(|kib| kib << 10)
+}
+
+fn command(name: &str, run: Run, args: &CompareArgs) -> anyhow::Result<Command> {
+    let program = std::env::current_exe().context("where this program is cannot be found out")?;
+    let mut command = Command::new(program);
+    let engine = if run == Run::Theirs { EngineArg::ActorModel } else { EngineArg::Compact };
+    command.args(["measure", name, "--engine", engine.name()]);
+    command.args(["--max-seconds", &args.max_seconds.to_string()]);
+    command.args(["--max-memory-mib", &args.max_memory_mib.to_string()]);
+    command.args(["--threads", &args::threads(args.threads).to_string()]);
+    if let Some(max) = args.max_states {
+        command.args(["--max-states", &max.to_string()]);
+    }
+    if run == Run::Unreduced {
+        command.arg("--no-reductions");
+    }
+    if args.judged {
+        command.arg("--judged");
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    Ok(command)
+}

@@ -1,0 +1,139 @@
+//! When a run must stop early: somebody asks, time is up, or memory runs out.
+//!
+//! The engines look at a flag; a thread of its own raises it. What a process has resident is
+//! known to the system alone, so it is asked, some twenty times a second.
+//!
+//! **Without a limit given**, a run stops before it has taken what the machine has left: an
+//! incomplete result is worth more than being killed.
+
+use super::INTERRUPTED;
+use paxos_chat_models::engine::Stopped;
+use paxos_chat_models::memory;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What a run may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// Resident memory of this process, in bytes.
+    pub(super) memory_bytes: Option<u64>,
+    /// Time.
+    pub(super) seconds: Option<u64>,
+}
+
+/// Watches one run.
+pub(super) struct Watch {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    over: AtomicBool,
+    why: OnceLock<String>,
+}
+
+impl Shared {
+    fn stop(&self, why: String) {
+        // The first reason stays.
+        let _ = self.why.set(why);
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Watch {
+    /// Watches from now on.
+    pub(super) fn new(limits: Limits) -> Watch {
+        let shared = Arc::new(Shared::default());
+        let watched = Arc::clone(&shared);
+        let builder = std::thread::Builder::new().name("watch".into());
+        // Without a thread for it there are no limits; the run itself will hardly get any further.
+        let thread = builder.spawn(move || watch(&watched, limits)).ok();
+        Watch { shared, thread }
+    }
+
+    /// Raised when the run must stop.
+    pub(super) fn flag(&self) -> &AtomicBool {
+        &self.shared.stop
+    }
+
+    /// Why a run stopped, in words.
+    pub(super) fn because(&self, stopped: &Stopped) -> String {
+        match (stopped, self.shared.why.get()) {
+            (Stopped::Interrupted, Some(why)) => why.clone(),
+            (stopped, _) => super::stopped_because(stopped),
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+fn watch(shared: &Shared, limits: Limits) {
+    let started = Instant::now();
+    let ceiling = Ceiling::of_this_machine();
+    while !shared.over.load(Ordering::Relaxed) {
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            shared.stop("interrupted".into());
+        } else if limits.seconds.is_some_and(|max| started.elapsed().as_secs() >= max) {
+            shared.stop("the limit of --max-seconds was reached".into());
+        } else if let Some(why) = ceiling.is_reached(limits.memory_bytes) {
+            shared.stop(why);
+        }
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+/// What memory there is.
+struct Ceiling {
+    resident_bytes: Option<u64>,
+    address_space_bytes: Option<u64>,
+}
+
+impl Ceiling {
+    fn of_this_machine() -> Ceiling {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let available = memory::kib_after(&read("/proc/meminfo"), "MemAvailable:");
+        let of_machine =
+            available.map(|kib| (kib << 10) / 10 * 9 + memory::resident_bytes().unwrap_or(0));
+        let of_group = read("/sys/fs/cgroup/memory.max").trim().parse::<u64>().ok();
+        let of_group = of_group.map(|bytes| bytes / 10 * 9);
+        let resident_bytes = of_machine.into_iter().chain(of_group).min();
+        let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
+        Ceiling { resident_bytes, address_space_bytes: limit.map(|bytes| bytes / 10 * 9) }
+    }
+
+    fn is_reached(&self, asked: Option<u64>) -> Option<String> {
+        let above = |bytes: Option<u64>, max: Option<u64>| bytes?.gt(&max?).then_some(());
+        let resident = memory::resident_bytes();
+        if above(resident, asked).is_some() {
+            return Some("the limit of --max-memory-mib was reached".into());
+        }
+        let mib = resident.unwrap_or(0) >> 20;
+        if asked.is_none() && above(resident, self.resident_bytes).is_some() {
+            return Some(format!(
+                "too little memory: {mib} MiB are resident, nine tenths of what was available; \
+                 choose smaller bounds, or set --max-memory-mib yourself"
+            ));
+        }
+        if above(memory::address_space_bytes(), self.address_space_bytes).is_some() {
+            return Some(format!(
+                "too little memory: {mib} MiB are resident, and nine tenths of the address space \
+                 that `ulimit -v` grants are used; raise it, or choose smaller bounds"
+            ));
+        }
+        None
+    }
+}

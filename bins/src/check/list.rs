@@ -1,0 +1,127 @@
+//! The `check list` command: the catalog, with its bounds in words.
+
+use super::output::say;
+use super::plot::thousands;
+use paxos_chat_models::catalog::{Config, Entry, Grade};
+use serde_json::json;
+use std::fmt::Write;
+
+/// Bounds are folded at so many columns.
+const WIDTH: usize = 72;
+/// How far the purpose and the bounds are indented.
+const INDENT: usize = 37;
+
+/// Prints the catalog.
+pub(super) fn list(entries: &[Entry], as_json: bool) {
+    if !as_json {
+        say!("{:18} {:5} {:>11}  purpose, and bounds", "entry", "grade", "states");
+    }
+    for entry in entries {
+        if as_json {
+            say!("{}", as_object(entry));
+            continue;
+        }
+        let states = entry.unique_states.map_or("unknown".into(), thousands);
+        say!("{:18} {:5} {states:>11}  {}", entry.name, grade(entry), entry.purpose);
+        for line in fold(&bounds(&entry.config), WIDTH) {
+            say!("{:INDENT$}  {line}", "");
+        }
+    }
+}
+
+fn grade(entry: &Entry) -> &'static str {
+    match entry.grade {
+        Grade::Quick => "quick",
+        Grade::Full => "full",
+    }
+}
+
+fn as_object(entry: &Entry) -> serde_json::Value {
+    json!({
+        "name": entry.name, "grade": grade(entry), "purpose": entry.purpose,
+        "bounds": bounds(&entry.config), "reaches": entry.reaches,
+        "unique_states": entry.unique_states,
+    })
+}
+
+/// Breaks a text at spaces into lines of at most this many characters.
+fn fold(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("one at least");
+        if last.is_empty() {
+            last.push_str(word);
+        } else if last.len() + 1 + word.len() <= width {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_string());
+        }
+    }
+    lines
+}
+
+/// The bounds of a configuration in words.
+pub(super) fn bounds(config: &Config) -> String {
+    let mut text = format!("{} replicas; ", config.replicas);
+    let clients: Vec<String> = config
+        .clients
+        .iter()
+        .map(|plan| {
+            let asks: Vec<String> = plan.asks.iter().map(|id| format!("r{id}")).collect();
+            let opens = if plan.opens { ", opens its session" } else { "" };
+            let window =
+                if plan.window > 1 { format!(", window {}", plan.window) } else { "".into() };
+            let syncs = if plan.syncs { ", a Sync last" } else { "" };
+            let (user, says, asks) = (plan.user, plan.messages, asks.join(" or "));
+            format!("{user} says {says} at {asks}{opens}{syncs}{window}")
+        })
+        .collect();
+    let ballots: Vec<String> =
+        config.ballots.iter().map(|(round, replica)| format!("b{round}.r{replica}")).collect();
+    let _ = write!(text, "{}; ballots {}", clients.join(", "), ballots.join(" "));
+    if config.faults.crashes_total > 0 {
+        let recovery = if config.faults.recovery { "with recovery" } else { "for good" };
+        let mortals: Vec<String> = config.mortals.iter().map(|id| format!("r{id}")).collect();
+        let _ = write!(
+            text,
+            "; crashes of {}: {} in all, {} at once, {recovery}",
+            mortals.join(" "),
+            config.faults.crashes_total,
+            config.faults.crashes_at_once
+        );
+    }
+    for (replica, slot) in &config.skips {
+        let _ = write!(text, "; r{replica} skips slot {slot}");
+    }
+    for (actor, message) in &config.inputs {
+        let _ = write!(text, "; actor {actor} is told to {message}");
+    }
+    if let Some(replica) = config.reader {
+        let _ = write!(text, "; a reader at r{replica}");
+    }
+    let tuning = &config.tuning;
+    let _ = write!(
+        text,
+        "; window {}, batch {}, queue {}, chunk {}, sessions {}, snapshot every {} slots{}",
+        tuning.window_slots,
+        tuning.batch_commands_max,
+        tuning.queue_commands_max,
+        tuning.chunk_entries_max,
+        tuning.sessions_max,
+        tuning.snapshot_slots,
+        if tuning.pre_vote { ", pre-vote" } else { "" }
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_folded_at_spaces() {
+        assert_eq!(fold("one two three", 8), ["one two", "three"]);
+        assert_eq!(fold("overlong", 3), ["overlong"]);
+    }
+}

@@ -1,0 +1,112 @@
+//! Where results go: standard output, and the files that were asked for.
+//!
+//! **Invariants**
+//! - *Whoever stops reading ends the command quietly*: `check | head -1` ends with
+//!   [`CLOSED_PIPE`], as a shell shows for any tool that a closed pipe ends.
+//! - *A file that cannot be written is refused before the run*, not after an hour of it.
+
+use anyhow::Context;
+use std::fmt::Arguments;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// The exit status when nobody reads the results any more: 128 and the number of SIGPIPE.
+pub(super) const CLOSED_PIPE: i32 = 141;
+/// The exit status when results cannot be written: `EX_IOERR` of sysexits.
+pub(super) const CANNOT_WRITE: u8 = 74;
+
+/// Prints a line of results; as `println!`, but a closed pipe is no panic.
+macro_rules! say {
+    ($($arg:tt)*) => { $crate::check::output::line(format_args!($($arg)*)) };
+}
+/// Prints a line to standard error; as `eprintln!`, but nobody need read it.
+macro_rules! tell {
+    ($($arg:tt)*) => { $crate::check::output::remark(format_args!($($arg)*)) };
+}
+pub(super) use {say, tell};
+
+pub(super) fn line(text: Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
+        if error.kind() == ErrorKind::BrokenPipe {
+            std::process::exit(CLOSED_PIPE);
+        }
+        tell!(
+            "check: the results cannot be written to standard output: {error}; free some space, \
+             or send them elsewhere"
+        );
+        std::process::exit(CANNOT_WRITE.into());
+    }
+}
+
+pub(super) fn remark(text: Arguments<'_>) {
+    // Nothing is left to complain to.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Makes sure, before a long run, that this file can be written after it. Leaves nothing behind.
+///
+/// # Errors
+/// What is wrong with the path, and what to do.
+pub(super) fn claim(option: &str, file: Option<&PathBuf>) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let existed = file.exists();
+    std::fs::OpenOptions::new().append(true).create(true).open(file).with_context(|| {
+        format!(
+            "{option} {}: cannot be written; name a file in a folder that exists and may be \
+             written to",
+            file.display()
+        )
+    })?;
+    if !existed {
+        // It comes back after the run, if there is something to draw.
+        let _ = std::fs::remove_file(file);
+    }
+    Ok(())
+}
+
+/// Writes a file; returns the exit status.
+pub(super) fn write_file(file: &Path, content: &str, what: &str) -> u8 {
+    match std::fs::write(file, content) {
+        Ok(()) => {
+            tell!("check: {what} is in {}", file.display());
+            0
+        }
+        Err(error) => {
+            tell!(
+                "check: {what} could not be written to {}: {error}; name a file in a folder that \
+                 exists and may be written to, on a disk with space left",
+                file.display()
+            );
+            CANNOT_WRITE
+        }
+    }
+}
+
+/// The file for one entry of several: `dir/name-ENTRY.svg` for `dir/name.svg`.
+pub(super) fn file_of(file: &Path, entry: &str) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = file.extension().map_or("svg".into(), |e| e.to_string_lossy());
+    file.with_file_name(format!("{stem}-{entry}.{extension}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_for_each_entry_is_named_after_it() {
+        assert_eq!(file_of(Path::new("a/b.svg"), "rivals"), Path::new("a/b-rivals.svg"));
+        assert_eq!(file_of(Path::new("b"), "rivals"), Path::new("b-rivals.svg"));
+    }
+
+    #[test]
+    fn claiming_a_file_leaves_nothing_behind_and_refuses_a_missing_folder() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("chart.svg");
+        claim("--svg", Some(&file)).expect("it can be written");
+        assert!(!file.exists());
+        let refused = claim("--svg", Some(&folder.path().join("none/chart.svg")));
+        assert!(format!("{:#}", refused.expect_err("no folder")).contains("--svg"));
+    }
+}

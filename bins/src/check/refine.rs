@@ -1,0 +1,185 @@
+//! The `check refine` command: at every slot, each step of the real actors is a sequence of steps of
+//! Lamport's specification of Paxos.
+
+use super::args::threads;
+use super::custom::named;
+use super::limits::{Limits, Watch};
+use super::output::{claim, say, tell, write_file};
+use super::progress::Bar;
+use super::{INCOMPLETE, INTERRUPTED, VIOLATED, entry::reductions, worse};
+use paxos_chat_models::catalog::Entry;
+use paxos_chat_models::engine::{Options, Progress};
+use paxos_chat_models::run::PropertyOutcome;
+use paxos_chat_models::run::{self, Refined};
+use paxos_chat_models::spec::Kind;
+use paxos_chat_models::{chart, trace};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+/// The entries that are run if none is named: leaders change in each, and between them they have
+/// crashes, compaction, skipped slots and promises in chunks.
+const ENTRIES: [&str; 6] =
+    ["rivals", "crash-recovery", "compaction", "compaction-crash", "skipped-slot", "chunks"];
+
+/// Which entries, and what to print.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RefineArgs {
+    /// Entries of the catalog; those with a leader change that cover crashes, compaction, skipped
+    /// slots and chunks if not given.
+    pub names: Vec<String>,
+    /// Worker threads; all cores if not given.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Stop as incomplete above so many states.
+    #[arg(long)]
+    pub max_states: Option<u64>,
+    /// Stop as incomplete after so many seconds.
+    #[arg(long)]
+    pub max_seconds: Option<u64>,
+    /// Explore every step and keep every message.
+    #[arg(long)]
+    pub no_reductions: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the path to a step that is none of the specification's.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+/// Runs the entries, and prints a row each.
+pub(super) fn run(args: &RefineArgs) -> anyhow::Result<u8> {
+    claim("--svg", args.svg.as_ref())?;
+    let names = ENTRIES.map(String::from);
+    let names = if args.names.is_empty() { &names[..] } else { &args.names };
+    let entries = names.iter().map(|name| named(name)).collect::<anyhow::Result<Vec<Entry>>>()?;
+    if !args.json {
+        say!(
+            "{:18} {:>10} {:>11} {:>5} {:>8}  do the actors refine Paxos?",
+            "entry",
+            "unique",
+            "transitions",
+            "depth",
+            "seconds"
+        );
+    }
+    let mut worst = 0;
+    for entry in &entries {
+        worst = worse(worst, run_one(entry, args));
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            tell!("check: interrupted; the entries after {:?} were not run", entry.name);
+            return Ok(worse(worst, INCOMPLETE));
+        }
+    }
+    if !args.json {
+        say!(
+            "\n{}",
+            match worst {
+                0 => "at every slot, each step of the actors is a sequence of steps of Paxos",
+                VIOLATED => "REFUTED, OR NOT REACHED: see above",
+                _ => "INCOMPLETE: nothing was refuted, but not everything was explored",
+            }
+        );
+    }
+    Ok(worst)
+}
+
+fn run_one(entry: &Entry, args: &RefineArgs) -> u8 {
+    let bar = Bar::new(entry.name, None);
+    let show = |progress: &Progress| bar.show(progress);
+    let watch = Watch::new(Limits { memory_bytes: None, seconds: args.max_seconds });
+    let options = Options {
+        threads: threads(args.threads),
+        max_states: args.max_states,
+        interrupted: Some(watch.flag()),
+        progress: Some(&show),
+        ..Options::default()
+    };
+    let reductions = reductions(args.no_reductions);
+    let refined = run::refine(&entry.config, reductions, &options);
+    bar.finish();
+    let status = match &refined.outcome {
+        outcome if outcome.is_violated() || outcome.void.is_some() => VIOLATED,
+        outcome if !outcome.is_complete() => INCOMPLETE,
+        // Whether an event is reached depends on the entry: what must be is that Paxos chooses.
+        outcome if outcome.properties.iter().any(|p| p.name == run::CHOSEN && !p.holds) => VIOLATED,
+        _ => 0,
+    };
+    print(entry, &refined, status, args, &watch);
+    match (&args.svg, violated(&refined)) {
+        (Some(file), Some(property)) => {
+            let svg = chart::draw(&refined.model, &property.counterexample);
+            worse(status, write_file(file, &svg, "the message sequence chart"))
+        }
+        _ => status,
+    }
+}
+
+fn violated(refined: &Refined) -> Option<&PropertyOutcome> {
+    let mut properties = refined.outcome.properties.iter();
+    properties.find(|property| property.kind == Kind::Always && !property.holds)
+}
+
+fn print(entry: &Entry, refined: &Refined, status: u8, args: &RefineArgs, watch: &Watch) {
+    let outcome = &refined.outcome;
+    let report = &outcome.report;
+    let transitions = report.generated_states.saturating_sub(1);
+    let stopped = report.stopped.as_ref().map(|stopped| watch.because(stopped));
+    if args.json {
+        let properties = outcome.properties.iter().map(|property| {
+            let always = property.kind == Kind::Always;
+            json!({
+                "name": property.name, "holds": property.holds,
+                "expectation": if always { "always" } else { "sometimes" },
+            })
+        });
+        let properties: Vec<serde_json::Value> = properties.collect();
+        say!(
+            "{}",
+            json!({
+                "name": entry.name, "refines": status == 0, "complete": outcome.is_complete(),
+                "stopped": stopped, "void": outcome.void, "unique_states": report.unique_states,
+                "transitions": transitions, "depth": report.depth,
+                "seconds": report.elapsed.as_secs_f64(), "properties": properties,
+                "refuted": refined.refuted,
+            })
+        );
+        return;
+    }
+    let verdict = match (status, stopped) {
+        (_, _) if outcome.void.is_some() => "VOID".into(),
+        (_, Some(stopped)) if violated(refined).is_none() => format!("incomplete: {stopped}"),
+        (0, _) => "they do".into(),
+        (_, _) if violated(refined).is_some() => "REFUTED".into(),
+        _ => "NOTHING IS CHOSEN".into(),
+    };
+    say!(
+        "{:18} {:>10} {transitions:>11} {:>5} {:>8.2}  {verdict}",
+        entry.name,
+        report.unique_states,
+        report.depth,
+        report.elapsed.as_secs_f64(),
+    );
+    if args.names.len() == 1 {
+        for property in &outcome.properties {
+            let verdict = match (property.kind, property.holds) {
+                (Kind::Always, true) => "holds",
+                (Kind::Always, false) => "VIOLATED",
+                (Kind::Sometimes, true) => "reached",
+                (Kind::Sometimes, false) => "not here",
+            };
+            say!("    {verdict:9} {}", property.name);
+        }
+    }
+    if let Some(void) = &outcome.void {
+        say!("    void: {void}");
+    }
+    if let Some(property) = violated(refined) {
+        say!("\nviolated: {}", property.name);
+        say!("{}", trace::to_text(&property.counterexample));
+        if let Some(refuted) = &refined.refuted {
+            say!("the last step is none of the specification's: {refuted}");
+        }
+    }
+}
