@@ -276,6 +276,20 @@ fn faults() -> Vec<Entry> {
         )
         .reaches(&["a pre-vote is granted", "everything is delivered with f replicas down"]),
         quick(
+            "lost-compactor",
+            "the only replica that knows a slot to be decided, and has dropped its vote, dies",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 1, false)
+                .tuned(|tuning| {
+                    tuning.pre_vote = true;
+                    tuning.snapshot_slots = 1;
+                }),
+            103_963,
+        )
+        .reaches(&["a snapshot is taken", "a leader fetches below its base"]),
+        quick(
             "compaction",
             "snapshots after every slot, and a lagging replica that leads",
             Config::new(3)

@@ -104,6 +104,8 @@ pub enum Mutant {
     L10,
     /// A leader asks only once for what it lacks below its base.
     L11,
+    /// A leader that lacks slots below its base stays as long as it is heard.
+    L12,
     /// An assertion fails at the first vote. No bug of the protocol: it shows how the checker
     /// ends. Not in the table.
     X01,

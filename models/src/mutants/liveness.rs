@@ -50,6 +50,12 @@ pub fn all() -> Vec<Description> {
         },
         row(L10, "an election time-out is not set again", "classic", &["pre-vote-crash"]),
         row(L11, "a leader asks only once for what it lacks", "our own", &["compaction"]),
+        row(
+            L12,
+            "a leader that lacks decided slots stays",
+            "found here: check progress",
+            &["lost-compactor"],
+        ),
     ]
 }
 
@@ -105,6 +111,14 @@ impl Mutated {
                 if state.phase.own_ballot() == Some(*ballot) =>
             {
                 commands.push(Command::SetTimer(Timer::Election, delay()));
+            }
+            (Mutant::L12, Message::HeartbeatAck { ballot }) => {
+                if let Phase::Leading(leading) = &state.phase
+                    && leading.ballot == *ballot
+                    && state.learner.applied_upto < leading.base
+                {
+                    commands.push(Command::SetTimer(Timer::Election, delay()));
+                }
             }
             (Mutant::L05, Message::Promise(_)) => leave_gaps(before, state, commands),
             (Mutant::L08, Message::Request(_)) => {
