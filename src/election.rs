@@ -7,7 +7,8 @@
 //! - *A sign of life needs progress*: an announced bound is one only if it is above what was
 //!   applied here, or no vote is held at or above it. So a leader that jumped over a slot is
 //!   found, and a hole in one's own log is no ground for suspicion.
-//! - *A leader unheard by a majority for a time-out steps down.*
+//! - *A leader unheard by a majority for a time-out steps down*, and so does one that is heard but
+//!   makes no progress with what is pending, or with what it has to fetch.
 //!
 //! **Absent**: clocks. Time is the `Election` timer, which a model fires at any moment.
 //!
@@ -178,8 +179,8 @@ pub fn announce(at: &Context<'_>, state: &State, effects: &mut Effects) {
     }
 }
 
-/// A follower heard this leader. With a majority of them, and nothing pending, that is the
-/// leader's own sign of life; with something pending, only progress is.
+/// A follower heard this leader. With a majority of them, and nothing pending or missing below the
+/// base, that is the leader's own sign of life; otherwise only progress is.
 pub fn on_heartbeat_ack(
     at: &Context<'_>,
     state: &mut Cow<'_, State>,
@@ -197,8 +198,12 @@ pub fn on_heartbeat_ack(
     with_me.insert(at.me);
     if at.cluster.is_quorum(with_me) {
         heard = ReplicaSet::default();
-        let pending = state.durable.highest_vote() >= Some(state.learner.applied_upto);
-        if !pending {
+        let applied_upto = state.learner.applied_upto;
+        // The only one that knew what is missing below the base may be dead. The votes for it are
+        // with a majority, so an election without the dead finds it.
+        let lacks = applied_upto < leading.base;
+        let pending = state.durable.highest_vote() >= Some(applied_upto);
+        if !lacks && !pending {
             effects.set_timer(Timer::Election, at.tuning.election_delay());
         }
     }

@@ -345,6 +345,16 @@ mod an_acknowledged_heartbeat {
     }
 
     #[test]
+    fn is_no_sign_of_life_while_slots_below_the_base_are_missing() {
+        // Whoever told of them may be dead, and nobody else need know that they are decided.
+        let mut bench = Bench::new(0, 3).leading(1, 1);
+        assert_eq!(acknowledges(&mut bench, 2, ballot(1, 0)), Effects::none());
+        let mut bench = Bench::new(0, 3).applied([say("a")]).leading(1, 1);
+        let expected = Effects::none().set(Timer::Election);
+        assert_eq!(acknowledges(&mut bench, 2, ballot(1, 0)), expected);
+    }
+
+    #[test]
     fn is_no_sign_of_life_while_a_vote_is_not_decided() {
         let mut bench = Bench::new(0, 5).leading(1, 0).proposed(say("a"));
         acknowledges(&mut bench, 3, ballot(1, 0));
