@@ -28,6 +28,10 @@ pub struct ProgressArgs {
     /// Explore every step and keep every message.
     #[arg(long)]
     pub no_reductions: bool,
+    /// Run replicas that ask for support before they use a ballot, as the deployed ones do, from
+    /// the states of entries that do without.
+    #[arg(long)]
+    pub pre_vote: bool,
     /// One JSON object a line.
     #[arg(long)]
     pub json: bool,
@@ -77,11 +81,11 @@ pub(super) fn run(args: &ProgressArgs) -> anyhow::Result<u8> {
 
 fn run_one(entry: &Entry, args: &ProgressArgs) -> u8 {
     let reductions = if args.no_reductions { Reductions::NONE } else { chat::REDUCTIONS };
-    let found = check(entry, reductions, args.threads, args.max_states);
+    let found = check(entry, reductions, args);
     let Found { outcome, text, svg, stopped } = &found;
     let status = status(outcome);
     if args.json {
-        say!("{}", as_json(entry, outcome, status));
+        say!("{}", as_json(entry, outcome, args.pre_vote, status));
     } else {
         say!("{}", row(entry, outcome, stopped.as_deref()));
         if !text.is_empty() {
@@ -104,25 +108,24 @@ pub(super) struct Found {
 }
 
 /// Checks the progress of an entry, which may have a mutant.
-pub(super) fn check(
-    entry: &Entry,
-    reductions: Reductions,
-    threads: Option<u16>,
-    max_states: Option<u64>,
-) -> Found {
+pub(super) fn check(entry: &Entry, reductions: Reductions, args: &ProgressArgs) -> Found {
     let bar = super::progress::Bar::new(entry.name, None);
     let watch = Watch::new(Limits::default());
     let show = |progress: &Progress| bar.show(progress);
     let mut options = Options {
-        max_states,
+        max_states: args.max_states,
         interrupted: Some(watch.flag()),
         progress: Some(&show),
         ..Options::default()
     };
-    if let Some(threads) = threads {
+    if let Some(threads) = args.threads {
         options.threads = usize::from(threads);
     }
-    let (outcome, model) = chat::check_config(&entry.config, reductions, &options);
+    let (outcome, model) = if args.pre_vote {
+        chat::check_with_pre_votes(&entry.config, reductions, &options)
+    } else {
+        chat::check_config(&entry.config, reductions, &options)
+    };
     bar.finish();
     let (text, svg) = match &outcome.violation {
         Some(violation) => (told(violation), chart::draw(&model, &violation.steps)),
@@ -177,11 +180,12 @@ fn row(entry: &Entry, outcome: &Outcome, stopped: Option<&str>) -> String {
     )
 }
 
-fn as_json(entry: &Entry, outcome: &Outcome, status: u8) -> serde_json::Value {
+fn as_json(entry: &Entry, outcome: &Outcome, pre_vote: bool, status: u8) -> serde_json::Value {
     let violation = outcome.violation.as_ref();
     json!({
         "name": entry.name,
         "property": PROPERTY,
+        "pre_vote_in_runs": pre_vote || entry.config.tuning.pre_vote,
         "claim": "under these schedules: each replica in turn first to time out, lockstep, newest \
                   message first; in flight dropped and present",
         "holds": status == 0,

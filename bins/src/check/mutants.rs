@@ -114,7 +114,8 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
             .with_context(|| format!("mutant {:?} names entry {name:?}", mutant.mutant))?;
         entry.config.mutant = Some(mutant.mutant);
         if mutant.mutant.is_of_liveness() {
-            let found = fair::check(&entry, chat::REDUCTIONS, None, args.max_states);
+            let limits = fair::ProgressArgs { max_states: args.max_states, ..Default::default() };
+            let found = fair::check(&entry, chat::REDUCTIONS, &limits);
             if fate.add_progress(entry.name, found) {
                 return Ok(fate);
             }

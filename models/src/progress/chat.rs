@@ -175,8 +175,28 @@ pub fn check_config(
     reductions: Reductions,
     options: &Options<'_>,
 ) -> (Outcome, ChatModel) {
-    let model = config.model(&[], reductions);
-    let goal = Delivered::of(config);
-    let outcome = check(&model, unbound(config), goal, config.faults.recovery, options);
+    check_runs(config, config, reductions, options)
+}
+
+/// As [`check_config`], with runs of replicas that ask for support before they use a ballot, as
+/// the deployed ones do, from the states of an exploration that may do without.
+pub fn check_with_pre_votes(
+    config: &Config,
+    reductions: Reductions,
+    options: &Options<'_>,
+) -> (Outcome, ChatModel) {
+    let deployed = config.clone().tuned(|tuning| tuning.pre_vote = true);
+    check_runs(config, &deployed, reductions, options)
+}
+
+fn check_runs(
+    explored: &Config,
+    run: &Config,
+    reductions: Reductions,
+    options: &Options<'_>,
+) -> (Outcome, ChatModel) {
+    let model = explored.model(&[], reductions);
+    let recovery = explored.faults.recovery;
+    let outcome = check(&model, unbound(run), Delivered::of(run), recovery, options);
     (outcome, model)
 }
