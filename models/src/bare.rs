@@ -53,6 +53,24 @@ impl Spec<Node> for Bare {
         self.0.is_stale(actor, state, src, msg)
     }
 
+    fn renamings(&self) -> usize {
+        self.0.renamings()
+    }
+
+    fn rename_actor(&self, renaming: usize, actor: usize) -> usize {
+        self.0.rename_actor(renaming, actor)
+    }
+
+    fn rename_local(&self, renaming: usize, _: usize, local: &Local<Node, ()>) -> Local<Node, ()> {
+        self.0.renamings[renaming].local_with(local, ())
+    }
+
+    fn rename_message(&self, renaming: usize, message: &Message) -> Message {
+        self.0.rename_message(renaming, message)
+    }
+
+    fn rename_history(&self, _renaming: usize, (): &()) {}
+
     fn properties(&self) -> &[PropertyName] {
         &[]
     }

@@ -183,6 +183,7 @@ impl Config {
             genesis_upto,
             users: self.clients.iter().map(|plan| User::new(plan.user)).collect(),
             scripts: self.clients.iter().map(|c| (User::new(c.user), self.script(c))).collect(),
+            renamings: self.renamings(),
             properties: ChatSpec::properties(events),
         };
         let inputs = self.inputs.iter().map(|(actor, m)| (usize::from(*actor), m.clone()));
@@ -258,7 +259,7 @@ impl Config {
         Disk::after(values, self.tuning.sessions_max)
     }
 
-    fn nonce(plan: &ClientPlan) -> Nonce {
+    pub(crate) fn nonce(plan: &ClientPlan) -> Nonce {
         Nonce(plan.user.bytes().fold(0, |nonce, byte| nonce << 8 | u64::from(byte)))
     }
 
@@ -273,7 +274,7 @@ impl Config {
         self.scripted(plan).into_iter().chain(submitted).collect()
     }
 
-    fn scripted(&self, plan: &ClientPlan) -> Vec<Body> {
+    pub(crate) fn scripted(&self, plan: &ClientPlan) -> Vec<Body> {
         let last = |i| plan.syncs && i == plan.messages;
         let post = |i| Body::post(&format!("{}{i}", plan.user));
         (1..=plan.messages).map(|i| if last(i) { Body::Sync } else { post(i) }).collect()

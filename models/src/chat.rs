@@ -12,6 +12,7 @@ use crate::node::{Node, NodeState};
 use crate::properties::{self, EVENTS, SAFETY};
 use crate::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
 use crate::staleness;
+use crate::symmetry::Renaming;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Outcome};
 use paxos_chat::proposer::Phase;
@@ -34,6 +35,8 @@ pub struct ChatSpec {
     pub users: Vec<User>,
     /// What each user says, in order.
     pub scripts: BTreeMap<User, Vec<Body>>,
+    /// The renamings of alike nodes under which the system looks the same.
+    pub renamings: Vec<Renaming>,
     /// The properties to judge: the safety properties, then the events to be reached.
     pub properties: Vec<PropertyName>,
 }
@@ -309,6 +312,31 @@ impl Spec<Node> for ChatSpec {
             NodeState::Client(state) => staleness::at_client(state, msg),
             NodeState::Reader(_) => false,
         }
+    }
+
+    fn renamings(&self) -> usize {
+        self.renamings.len()
+    }
+
+    fn rename_actor(&self, renaming: usize, actor: usize) -> usize {
+        self.renamings[renaming].actors[actor]
+    }
+
+    fn rename_local(
+        &self,
+        renaming: usize,
+        _actor: usize,
+        local: &Local<Node, Ghost>,
+    ) -> Local<Node, Ghost> {
+        self.renamings[renaming].local(local)
+    }
+
+    fn rename_message(&self, renaming: usize, message: &Message) -> Message {
+        self.renamings[renaming].message(message)
+    }
+
+    fn rename_history(&self, renaming: usize, history: &RealTime) -> RealTime {
+        self.renamings[renaming].history(history)
     }
 
     fn properties(&self) -> &[PropertyName] {

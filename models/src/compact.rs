@@ -22,6 +22,7 @@
 mod explored;
 mod packed;
 mod ports;
+mod renaming;
 mod state;
 mod steps;
 mod successors;

@@ -60,14 +60,14 @@ fn leadership() -> Vec<Entry> {
             "five",
             "5 replicas (f = 2), 2 ballots",
             Config::new(5).client("ann", 1, 0).ballots(&[(1, 0), (1, 1)]),
-            482_568,
+            87_502,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"]),
         quick(
             "four",
             "4 replicas: half of them are no quorum",
             rivals(4).ballots(&[(1, 0), (1, 1)]),
-            167_964,
+            86_339,
         )
         .reaches(&["two leaders' ballots get votes"]),
         quick(
@@ -157,7 +157,7 @@ fn clients() -> Vec<Entry> {
             "real-time",
             "a client asks after another's acknowledgement",
             Config::new(3).client("ann", 1, 0).client("bob", 1, 0).ballots(&[(1, 0), (1, 1)]),
-            21_778,
+            10_938,
         )
         .reaches(&["a client asks after another's acknowledgement", "everything is delivered"]),
         quick(
@@ -184,7 +184,7 @@ fn clients() -> Vec<Entry> {
                     tuning.batch_commands_max = 2;
                     tuning.queue_commands_max = 2;
                 }),
-            376_482,
+            94_399,
         )
         .reaches(&["a batch of two commands is chosen"]),
         quick(
@@ -197,7 +197,7 @@ fn clients() -> Vec<Entry> {
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.queue_commands_max = 1),
-            450_368,
+            112_907,
         )
         .reaches(&["a client is told that the leader is busy"]),
         quick(
@@ -220,7 +220,7 @@ fn clients() -> Vec<Entry> {
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.sessions_max = 1),
-            7_178,
+            3_660,
         )
         .reaches(&["a session is evicted"]),
         quick(
@@ -237,7 +237,7 @@ fn clients() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0)]),
-            16_308,
+            8_192,
         )
         .reaches(&["everything is delivered"]),
     ]

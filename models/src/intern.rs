@@ -148,6 +148,17 @@ impl<K: Hash + Eq, V: Copy> Memo<K, V> {
         let value = work_out();
         *shard.write().entry(key.to_owned().into()).or_insert(value)
     }
+
+    /// All answers known by now.
+    pub fn entries(&self) -> Vec<(K, V)>
+    where
+        K: Clone,
+    {
+        let copy = |shard: &RwLock<HashMap<K, V, FxBuildHasher>>| {
+            shard.read().iter().map(|(key, value)| (key.clone(), *value)).collect::<Vec<_>>()
+        };
+        self.shards.iter().flat_map(copy).collect()
+    }
 }
 
 /// A growing array of numbers, 0 until set; read and set without a lock.

@@ -10,6 +10,7 @@ use crate::catalog::{ChatModel, Config};
 use crate::compact::{CompactModel, Reductions};
 use crate::coverage::Coverage;
 use crate::engine::{Options, Report, Stopped};
+use crate::equivariance::NotAlike;
 use crate::foreign::{self, panic_message};
 use crate::node::Node;
 use crate::permanence::NotStale;
@@ -43,6 +44,8 @@ pub struct Outcome {
     pub properties: Vec<PropertyOutcome>,
     /// How many claims of staleness the run relied on, all of them checked.
     pub stale_claims: usize,
+    /// How many pairs of a step and a renaming the run relied on, all of them checked.
+    pub symmetry_claims: usize,
     /// Why the run is void, if a claim did not hold.
     pub void: Option<String>,
     /// What the run has reached.
@@ -188,6 +191,7 @@ fn unjudged(report: Report) -> Outcome {
         report,
         properties: Vec::new(),
         stale_claims: 0,
+        symmetry_claims: 0,
         void: None,
         coverage: Coverage::default(),
     }
@@ -241,21 +245,31 @@ fn check_claims<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>, outcome: &mut 
     let checked = guarded(&mut outcome.report, || check_reductions(model));
     CHECKING_CLAIMS.store(false, Ordering::Relaxed);
     match checked {
-        Some(Ok(claims)) => outcome.stale_claims = claims,
+        Some(Ok((symmetry, stale))) => {
+            outcome.symmetry_claims = symmetry;
+            outcome.stale_claims = stale;
+        }
         Some(Err(why)) => outcome.void = Some(why),
         None => {}
     }
 }
 
 /// Checks the claims that the reductions relied on, or says which does not hold.
-fn check_reductions<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>) -> Result<usize, String> {
-    model.check_stale().map_err(|claim| {
+fn check_reductions<A: Actor, S: Spec<A>>(
+    model: &CompactModel<A, S>,
+) -> Result<(usize, usize), String> {
+    let symmetric = model.check_symmetry().map_err(|claim| {
+        let NotAlike { event, at, difference } = *claim;
+        format!("alike nodes do not act alike: {difference}.\nEvent: {event}\nAt {at}")
+    })?;
+    let stale = model.check_stale().map_err(|claim| {
         let NotStale { message, dropped_at, matters_at } = *claim;
         format!(
             "{message} was dropped as stale, but matters later.\n\
              Dropped at {dropped_at}\nMatters at {matters_at}"
         )
-    })
+    })?;
+    Ok((symmetric, stale))
 }
 
 /// Set while claims are checked, for the one mutant that fails then.

@@ -7,11 +7,13 @@ use naive::{Naive, Steps};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId};
-use paxos_chat_models::catalog::Config;
-use paxos_chat_models::compact::{CompactModel, Reductions};
+use paxos_chat_models::catalog::{ChatModel, Config};
+use paxos_chat_models::compact::{CompactModel, Reductions, SystemState};
 use paxos_chat_models::engine::{Options, bfs};
+use paxos_chat_models::intern::content_hash;
 use paxos_chat_models::node::{Node, NodeState};
 use paxos_chat_models::spec::{Kind, Local, PropertyName, Spec, Step};
+use paxos_chat_models::symmetry::Renaming;
 use stateright::actor::{Actor, Id, Out};
 use stateright::{Checker, Model};
 use std::borrow::Cow;
@@ -133,18 +135,101 @@ fn reductions_keep_verdicts_and_reachable_local_states() {
             let report = bfs(&model, &Options::default());
             assert!(report.complete, "{name}");
             let hits: Vec<bool> = report.discoveries.iter().map(Option::is_some).collect();
+            // Takes the renamed steps too.
+            assert!(model.check_symmetry().is_ok(), "{name}");
             let locals: BTreeSet<(usize, String)> =
                 model.all_locals().map(|(actor, local)| (actor, format!("{local:?}"))).collect();
             assert!(model.check_stale().is_ok(), "{name}");
             (report.unique_states, hits, locals)
         };
-        let (all, hits, locals) = run(Reductions::default());
-        let both = Reductions::ALL;
-        let (fewer, same_hits, same_locals) = run(both);
-        assert!(fewer < all, "{name}");
-        assert_eq!(same_hits, hits, "{name}");
-        assert_eq!(same_locals, locals, "{name}");
+        let (all, hits, locals) = run(Reductions::NONE);
+        let stale_messages = Reductions { symmetry: false, ..Reductions::ALL };
+        let symmetry = Reductions { symmetry: true, ..Reductions::NONE };
+        for reductions in [stale_messages, symmetry, Reductions::ALL] {
+            let (fewer, same_hits, same_locals) = run(reductions);
+            let is_reduced = reductions.stale_messages || !config.renamings().is_empty();
+            assert_eq!(fewer < all, is_reduced, "{name} {reductions:?}");
+            assert_eq!(same_hits, hits, "{name} {reductions:?}");
+            assert_eq!(same_locals, locals, "{name} {reductions:?}");
+        }
     }
+}
+
+#[test]
+fn states_that_are_renamings_of_one_another_are_counted_once() {
+    let alike_replicas = Config::new(3).client("ann", 1, 0).ballots(&[(1, 0)]);
+    let alike_clients = Config::new(1).client("ann", 1, 0).client("bob", 1, 0).ballots(&[(1, 0)]);
+    for config in [alike_replicas, alike_clients] {
+        assert_eq!(config.renamings().len(), 1);
+        assert_counts_orbits(&config);
+    }
+}
+
+/// Compares with all states of the full run, each with the least of its renamings in its place.
+fn assert_counts_orbits(config: &Config) {
+    let full = config.model(&[], Reductions::NONE);
+    let symmetric = config.model(&[], Reductions { symmetry: true, ..Reductions::NONE });
+    let orbits: BTreeSet<u64> = all_states(&full)
+        .iter()
+        .map(|state| {
+            let renamed = |renaming: &Renaming| {
+                let mut locals: Vec<(usize, String)> = (0..full.actors().len())
+                    .map(|actor| (actor, renaming.local(full.local(state, actor))))
+                    .map(|(actor, local)| (renaming.actors[actor], format!("{local:?}")))
+                    .collect();
+                locals.sort();
+                let mut envelopes: Vec<String> = full
+                    .envelopes(state)
+                    .into_iter()
+                    .map(|(src, dst, msg)| {
+                        let (src, dst) = (renaming.actors[src], renaming.actors[dst]);
+                        format!("{src} {dst} {:?}", renaming.message(msg))
+                    })
+                    .collect();
+                envelopes.sort();
+                let history = renaming.history(full.history(state));
+                content_hash(&(locals, envelopes, history))
+            };
+            let renamings = config.renamings();
+            let identity = Renaming::of_replicas((0..full.actors().len()).collect());
+            renamings.iter().chain([&identity]).map(renamed).min().expect("at least one")
+        })
+        .collect();
+    let report = symmetric.bfs(&Options::default());
+    assert_eq!(report.unique_states, orbits.len() as u64);
+    assert!(symmetric.check_symmetry().is_ok());
+}
+
+/// Every state of a model, kept whole.
+fn all_states(model: &ChatModel) -> Vec<SystemState> {
+    let mut states = model.init_states();
+    let mut seen: BTreeSet<u64> = states.iter().map(SystemState::fingerprint).collect();
+    let mut next = 0;
+    while next < states.len() {
+        let successors = model.next_states(&states[next]);
+        states.extend(successors.into_iter().filter(|state| seen.insert(state.fingerprint())));
+        next += 1;
+    }
+    states
+}
+
+#[test]
+fn a_false_claim_of_symmetry_makes_the_run_void() {
+    // One of the two replicas that take each other's places stands for election.
+    let config = Config::new(3).client("ann", 1, 0).ballots(&[(1, 0)]);
+    let mut renaming = Renaming::of_replicas(vec![0, 2, 1, 3]);
+    let claimed = |renaming: &Renaming| {
+        let mut spec = config.model(&[], Reductions::NONE).spec().clone();
+        spec.renamings = vec![renaming.clone()];
+        let model = CompactModel::new(config.nodes(config.genesis()), spec);
+        let model = model.with_reductions(Reductions { symmetry: true, ..Reductions::NONE });
+        model.bfs(&Options::default());
+        model.check_symmetry()
+    };
+    assert!(claimed(&renaming).is_ok());
+    renaming.actors = vec![1, 0, 2, 3];
+    let refuted = claimed(&renaming).expect_err("replica 1 does not stand");
+    assert!(!refuted.difference.is_empty() && !refuted.event.is_empty(), "{refuted:?}");
 }
 
 #[test]

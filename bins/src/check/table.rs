@@ -170,6 +170,7 @@ fn as_json(ran: &Ran<'_>) -> serde_json::Value {
         "peak_rss_bytes": peak_resident_bytes().unwrap_or(0),
         "collision_probability": report.collision_probability(),
         "stale_claims": outcome.stale_claims,
+        "symmetry_claims": outcome.symmetry_claims,
         "properties": properties,
     })
 }

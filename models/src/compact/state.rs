@@ -26,7 +26,7 @@ impl Envelope {
         self.0
     }
 
-    pub(super) fn index(self) -> u32 {
+    pub(crate) fn index(self) -> u32 {
         self.0 & ((1 << INDEX_BITS) - 1)
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct LocalCell<A: Actor, S: Spec<A>> {
     pub(crate) local: Local<A, S::Ghost>,
     pub(super) verdict: Verdict,
     pub(super) view: u32,
-    within: bool,
+    pub(super) within: bool,
     /// What it adds to a fingerprint under each renaming.
     pub(super) renamed_terms: Box<[u64]>,
     /// By inbound envelope: a step or [`NO_OP`], marked if [`STALE`].
@@ -173,7 +173,7 @@ where
     }
 
     /// What a step is an action of.
-    pub(super) fn action_of(&self, step: u32) -> Action {
+    pub(crate) fn action_of(&self, step: u32) -> Action {
         let Origin { actor, event, .. } = self.step(step).origin;
         let actor = actor as usize;
         match event {
@@ -250,7 +250,7 @@ where
     }
 
     /// What delivering this envelope to this local state comes to, marked if it is stale.
-    pub(super) fn delivery_or_stale(&self, actor: usize, local: u32, envelope: u32) -> u32 {
+    pub(crate) fn delivery_or_stale(&self, actor: usize, local: u32, envelope: u32) -> u32 {
         let cell = self.cell(actor, local);
         let known = cell.deliveries.get(envelope);
         if known != 0 {
@@ -327,7 +327,7 @@ where
 
     /// The step of a crash of this local state, or of a recovery if it is down; [`NO_OP`] if it
     /// leads out of bounds.
-    pub(super) fn fault(&self, actor: usize, local: u32) -> u32 {
+    pub(crate) fn fault(&self, actor: usize, local: u32) -> u32 {
         let cell = self.cell(actor, local);
         let (memo, event) = match cell.local.state {
             Some(_) => (&cell.crash, OriginEvent::Crash),
@@ -340,7 +340,7 @@ where
     }
 
     /// The history after a step.
-    pub(super) fn record(&self, history: u32, number: u32) -> u32 {
+    pub(crate) fn record(&self, history: u32, number: u32) -> u32 {
         self.recorded.get_or_insert(&[history, number][..], || {
             let before = &self.histories.get(history).value;
             self.with_step(number, |step| self.intern_history(self.spec.record(before, step)))

@@ -26,11 +26,15 @@ where
             verdict = verdict | port.verdict;
             key[1 + actor] = port.view;
         }
-        let of_all = self.verdicts.get_or_insert(&key[..=n], || {
-            let views: Vec<&S::View> = key[1..=n].iter().map(|id| self.views.get(*id)).collect();
+        verdict | self.judge_views(&key[..=n])
+    }
+
+    /// Judges a history and the views of all actors.
+    pub(super) fn judge_views(&self, key: &[u32]) -> Verdict {
+        Verdict(self.verdicts.get_or_insert(key, || {
+            let views: Vec<&S::View> = key[1..].iter().map(|id| self.views.get(*id)).collect();
             self.spec.judge(&views, &self.histories.get(key[0]).value).0
-        });
-        verdict | Verdict(of_all)
+        }))
     }
 
     /// The events of every step taken so far, by any thread.
