@@ -207,7 +207,7 @@ fn stateright_s_engine_and_ours_must_count_alike() {
 
 #[test]
 fn without_reductions_we_count_what_actor_model_counts() {
-    let run = check(&["compare", "reader", "--json"]);
+    let run = check(&["compare", "small-four", "--json"]);
     assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
     let lines = text(&run.stdout);
     let mut lines = lines.lines().map(|line| {

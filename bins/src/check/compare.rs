@@ -11,10 +11,10 @@
 
 mod child;
 mod ratios;
+mod small;
 
 pub(super) use child::{MeasureArgs, measure};
 
-use super::custom::named;
 use super::output::{say, tell};
 use super::plot::thousands;
 use super::progress::Bar;
@@ -33,7 +33,8 @@ const COUNTS_FROM_SECONDS: f64 = 2.0;
 /// Which entries, within which limits, and what to print.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CompareArgs {
-    /// Entries of the catalog without crashes and inputs; all quick ones if not given.
+    /// Entries of the catalog without crashes and inputs, or small bounds of this command's own; all
+    /// small ones and all quick entries if not given.
     pub names: Vec<String>,
     /// End each run after so many seconds.
     #[arg(long, default_value_t = 60)]
@@ -59,6 +60,7 @@ pub struct CompareArgs {
 /// The three runs of an entry.
 struct Compared {
     name: &'static str,
+    purpose: &'static str,
     theirs: Measured,
     unreduced: Measured,
     reduced: Measured,
@@ -105,14 +107,14 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<u8> {
 
 fn asked(args: &CompareArgs) -> anyhow::Result<Vec<Entry>> {
     if args.names.is_empty() {
-        let entries = entries::catalog().into_iter();
+        let entries = small::all().into_iter().chain(entries::catalog());
         let comparable =
             |e: &Entry| e.grade == Grade::Quick && silent::expresses(&e.config).is_ok();
         return Ok(entries.filter(comparable).collect());
     }
     let mut entries = Vec::new();
     for name in &args.names {
-        let entry = named(name)?;
+        let entry = small::find(name)?;
         if let Err(what) = silent::expresses(&entry.config) {
             anyhow::bail!(
                 "{name}: stateright's ActorModel cannot express {what}; name entries without them, \
@@ -149,7 +151,8 @@ fn compare(entry: &Entry, args: &CompareArgs) -> anyhow::Result<Option<Compared>
     }
     let [reduced, unreduced, theirs] =
         runs.try_into().unwrap_or_else(|_| unreachable!("three runs"));
-    Ok(Some(Compared { name: entry.name, theirs, unreduced, reduced }))
+    let (name, purpose) = (entry.name, entry.purpose);
+    Ok(Some(Compared { name, purpose, theirs, unreduced, reduced }))
 }
 
 fn print_head(args: &CompareArgs, [theirs, ours]: &[Measured; 2]) {
@@ -188,9 +191,10 @@ fn print(compared: &Compared, args: &CompareArgs) {
         say!("{}", as_object(compared, args));
         return;
     }
-    let Compared { name, theirs, unreduced, reduced } = compared;
+    let Compared { name, theirs, unreduced, reduced, .. } = compared;
     let small = if compared.is_too_small() { ": too small to count" } else { "" };
-    say!("{name}{small}");
+    let what = compared.purpose;
+    say!("{name}{small} ({what})");
     line("ActorModel", theirs, "");
     let rate = ratios::rate(compared);
     let differ = if compared.counts_differ(args) { "  COUNTS DIFFER" } else { "" };

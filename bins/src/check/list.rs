@@ -9,10 +9,11 @@ use std::fmt::Write;
 /// Bounds are folded at so many columns.
 const WIDTH: usize = 72;
 /// How far the purpose and the bounds are indented.
-const INDENT: usize = 37;
+const INDENT: usize = 38;
 
 /// Prints the catalog.
 pub(super) fn list(entries: &[Entry], as_json: bool) {
+    let usual = parameters(&Config::new(3));
     if !as_json {
         say!("{:18} {:5} {:>11}  purpose, and bounds", "entry", "grade", "states");
     }
@@ -23,9 +24,18 @@ pub(super) fn list(entries: &[Entry], as_json: bool) {
         }
         let states = entry.unique_states.map_or("unknown".into(), thousands);
         say!("{:18} {:5} {states:>11}  {}", entry.name, grade(entry), entry.purpose);
-        for line in fold(&bounds(&entry.config), WIDTH) {
-            say!("{:INDENT$}  {line}", "");
+        let parameters = parameters(&entry.config);
+        let bounds = match parameters == usual {
+            true => system(&entry.config),
+            false => format!("{}; {parameters}", system(&entry.config)),
+        };
+        for line in fold(&bounds, WIDTH) {
+            say!("{:INDENT$}{line}", "");
         }
+    }
+    if !as_json {
+        say!("\nParameters, where nothing else is said: {usual}.");
+        say!("States are unique ones, with every reduction, as a completed run has counted them.");
     }
 }
 
@@ -63,6 +73,11 @@ fn fold(text: &str, width: usize) -> Vec<String> {
 
 /// The bounds of a configuration in words.
 pub(super) fn bounds(config: &Config) -> String {
+    format!("{}; {}", system(config), parameters(config))
+}
+
+/// Who takes part, and what may happen to them.
+fn system(config: &Config) -> String {
     let mut text = format!("{} replicas; ", config.replicas);
     let clients: Vec<String> = config
         .clients
@@ -100,19 +115,26 @@ pub(super) fn bounds(config: &Config) -> String {
     if let Some(replica) = config.reader {
         let _ = write!(text, "; a reader at r{replica}");
     }
+    text
+}
+
+/// The parameters of the replicas.
+fn parameters(config: &Config) -> String {
     let tuning = &config.tuning;
-    let _ = write!(
-        text,
-        "; window {}, batch {}, queue {}, chunk {}, sessions {}, snapshot every {} slots{}",
+    let snapshots = match tuning.snapshot_slots {
+        0 => "no snapshots".into(),
+        1 => "a snapshot after every slot".into(),
+        slots => format!("a snapshot every {slots} slots"),
+    };
+    format!(
+        "window {}, batch {}, queue {}, chunk {}, sessions {}, {snapshots}{}",
         tuning.window_slots,
         tuning.batch_commands_max,
         tuning.queue_commands_max,
         tuning.chunk_entries_max,
         tuning.sessions_max,
-        tuning.snapshot_slots,
         if tuning.pre_vote { ", pre-vote" } else { "" }
-    );
-    text
+    )
 }
 
 #[cfg(test)]

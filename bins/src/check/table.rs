@@ -100,9 +100,10 @@ fn print_details(outcome: &Outcome, reductions: Reductions, options: &RunArgs) {
             (None, false) => "of no account, as the run is incomplete",
         };
         say!(
-            "\n  reductions: {}; {} claims of staleness, {checked}",
-            if reductions.eager_sends { "eager sends, stale messages" } else { "none" },
+            "\n  reductions: {}; {} claims of staleness and {} of symmetry, {checked}",
+            in_words(reductions),
             outcome.stale_claims,
+            outcome.symmetry_claims,
         );
     }
     say!(
@@ -112,6 +113,16 @@ fn print_details(outcome: &Outcome, reductions: Reductions, options: &RunArgs) {
         peak_resident_bytes().unwrap_or(0) as f64 / f64::from(1 << 20),
         outcome.report.collision_probability()
     );
+}
+
+fn in_words(reductions: Reductions) -> String {
+    let switches = [
+        (reductions.eager_sends, "eager sends"),
+        (reductions.stale_messages, "stale messages"),
+        (reductions.symmetry, "symmetry"),
+    ];
+    let on: Vec<&str> = switches.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
+    if on.is_empty() { "none".into() } else { on.join(", ") }
 }
 
 fn result(ran: &Ran<'_>, status: u8) -> String {
@@ -158,6 +169,7 @@ fn as_json(ran: &Ran<'_>) -> serde_json::Value {
         "threads": options.threads(),
         "reductions": {
             "eager_sends": reductions.eager_sends, "stale_messages": reductions.stale_messages,
+            "symmetry": reductions.symmetry,
         },
         "complete": outcome.is_complete(),
         "stopped": report.stopped.as_ref().map(|stopped| watch.because(stopped)),

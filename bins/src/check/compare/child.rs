@@ -3,9 +3,8 @@
 //! The child prints one JSON object and ends. It ends too when its standard input does, so that
 //! none is left behind, however its parent ends.
 
-use super::CompareArgs;
+use super::{CompareArgs, small};
 use crate::check::args::EngineArg;
-use crate::check::custom::named;
 use crate::check::entry::reductions;
 use crate::check::limits::{Limits, Watch};
 use crate::check::output::say;
@@ -108,7 +107,7 @@ pub(in crate::check) fn measure(args: &MeasureArgs) -> anyhow::Result<u8> {
     end_with_parent();
     let config = match args.name.as_str() {
         ONE_STATE => Config::new(1).ballots(&[]),
-        name => named(name)?.config,
+        name => small::find(name)?.config,
     };
     let memory_bytes = Some(args.max_memory_mib << 20);
     let watch = Watch::new(Limits { memory_bytes, seconds: Some(args.max_seconds) });
