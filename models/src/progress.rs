@@ -31,12 +31,14 @@
 //! is up; else the state is skipped, and counted. Where the entry has recovery, there are runs in
 //! which all that are down come back first, too. Bounds of the exploration do not apply: any
 //! replica may time out, ballots rise, and a client or reader that was bound to some replicas turns
-//! to the others after them. Injected skips stay as they are.
+//! to the others after them. Injected skips stay as they are. Replicas ask for support before they use
+//! a ballot if those of the entry do; [`chat::check_with_pre_votes`] makes them, as the deployed
+//! ones do, from states that were explored without.
 //!
 //! **A violation** is a moment that repeats itself, or more than [`ROUNDS_MAX`] rounds without a
 //! moment from which progress is known. Quiet moments that are known to be good are remembered,
 //! together with the schedule and the time that is left of every timer, so the cost is linear in
-//! the distinct moments.
+//! the distinct moments. They are known by 64-bit hashes, as explored states are.
 //!
 //! **Reductions.** A step that only sends is taken at once in the explored states, and some stale
 //! messages are missing from them. Of the states that are left out, each differs from one that is

@@ -49,7 +49,13 @@ pub fn all() -> Vec<Description> {
             ..row(L09, "a Reject is ignored", "TigerBeetle 2023-07-06", &["rivals"])
         },
         row(L10, "an election time-out is not set again", "classic", &["pre-vote-crash"]),
-        row(L11, "a leader asks only once for what it lacks", "our own", &["compaction"]),
+        Description {
+            equivalent: Some(
+                "it costs an election, not progress: a leader that gets none of what it lacks steps \
+                 down, and whoever leads next asks anew or finds the votes",
+            ),
+            ..row(L11, "a leader asks only once for what it lacks", "our own", &["compaction"])
+        },
         row(
             L12,
             "a leader that lacks decided slots stays",
