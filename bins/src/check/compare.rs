@@ -165,8 +165,8 @@ fn print_head(args: &CompareArgs, [theirs, ours]: &[Measured; 2]) {
     say!(
         "ActorModel: stateright's breadth-first search on its own model of the same actors; one \
          trivial property;\n  its network's memory of the last delivery is taken away, which \
-         spares it states.\ncompact: our engine; {}; its time includes the check of every claim of \
-         staleness.",
+         spares it states.\ncompact: our engine; {}; its time includes the check of every claim \
+         that a reduction relies on.",
         match args.judged {
             true => "with all ghosts and all safety properties judged in every state",
             false => "nothing is remembered or judged, as with ActorModel",
