@@ -26,10 +26,16 @@ impl Block {
 }
 
 /// What is used again from state to state.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scratch {
     draft: Draft,
     sums: Vec<u64>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Scratch { draft: Draft::remembering(), sums: Vec::new() }
+    }
 }
 
 /// The system, with or without a judgement of its states.

@@ -189,24 +189,59 @@ where
     }
 
     /// What the arrival of an envelope at its receiver's port comes to. `None` if it is there.
-    pub(super) fn arrival(&self, port: u32, envelope: Envelope) -> Option<&Arrival> {
-        let actor = envelope.dst();
-        let cell = self.port(actor, port);
+    pub(super) fn arrival(
+        &self,
+        port: u32,
+        envelope: Envelope,
+        recent: &mut Recent,
+    ) -> Option<&Arrival> {
+        let cell = self.port(envelope.dst(), port);
         let place = cell.inbox.binary_search(&envelope.index()).err()?;
         let key = u64::from(envelope.number()) << 32 | u64::from(port);
-        let number = self.arrivals.get_or_insert(&key, || {
-            let mut inbox = cell.inbox.to_vec();
-            inbox.insert(place, envelope.index());
-            let step = self.delivery(actor, cell.local, envelope.index());
-            let at_once = self.reductions.eager_sends && step >= FIRST_STEP;
-            let sends = match at_once.then(|| self.step(step)) {
-                Some(step) if step.only_sends => step.sends.clone(),
-                _ => Box::default(),
-            };
-            let next = self.intern_port(actor, cell.local, inbox);
-            let arrival = Arrival { next, sends };
-            u32::try_from(self.arrived.push(arrival)).expect("fewer than 2^32 arrivals")
+        let number = recent.get_or_insert(key, || {
+            self.arrivals.get_or_insert(&key, || self.make_arrival(cell, envelope, place))
         });
         Some(&self.arrived[number as usize])
+    }
+
+    fn make_arrival(&self, port: &Port, envelope: Envelope, place: usize) -> u32 {
+        let actor = envelope.dst();
+        let mut inbox = port.inbox.to_vec();
+        inbox.insert(place, envelope.index());
+        let step = self.delivery(actor, port.local, envelope.index());
+        let at_once = self.reductions.eager_sends && step >= FIRST_STEP;
+        let sends = match at_once.then(|| self.step(step)) {
+            Some(step) if step.only_sends => step.sends.clone(),
+            _ => Box::default(),
+        };
+        let next = self.intern_port(actor, port.local, inbox);
+        u32::try_from(self.arrived.push(Arrival { next, sends })).expect("fewer than 2^32 arrivals")
+    }
+}
+
+/// The arrivals that one thread has asked for lately: the same few come again and again, and this
+/// answers without a lock.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recent {
+    /// Keys and numbers, or nothing if nothing is remembered; a key of all ones is none, as no
+    /// envelope has the highest number.
+    places: Box<[(u64, u32)]>,
+}
+
+const RECENT_BITS: u32 = 11;
+
+impl Recent {
+    /// One that remembers.
+    pub(super) fn remembering() -> Recent {
+        Recent { places: vec![(u64::MAX, 0); 1 << RECENT_BITS].into() }
+    }
+
+    fn get_or_insert(&mut self, key: u64, ask: impl FnOnce() -> u32) -> u32 {
+        let place = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - RECENT_BITS);
+        let Some(place) = self.places.get_mut(place as usize) else { return ask() };
+        if place.0 != key {
+            *place = (key, ask());
+        }
+        place.1
     }
 }

@@ -5,7 +5,7 @@
 //! one envelope and no local state, so what is sent at once in the end is the same in every order.
 
 use super::CompactModel;
-use super::ports::Move;
+use super::ports::{Move, Recent};
 use super::state::{CRASHES, Envelope, HISTORY, INPUTS, PORTS, SystemState};
 use super::steps::OriginEvent;
 use crate::intern::spread;
@@ -23,9 +23,15 @@ pub(super) struct Draft {
     queue: Vec<Envelope>,
     /// What was dropped on its arrival, and made its receiver send something.
     dropped: Vec<Envelope>,
+    recent: Recent,
 }
 
 impl Draft {
+    /// One that remembers recent arrivals, for many states to come.
+    pub(super) fn remembering() -> Draft {
+        Draft { recent: Recent::remembering(), ..Draft::default() }
+    }
+
     /// Starts again from a state and its sums.
     fn restart(&mut self, words: &[u32], sums: &[u64]) {
         self.words.clear();
@@ -169,7 +175,7 @@ where
         while let Some(envelope) = draft.queue.pop() {
             let actor = envelope.dst();
             let port = draft.words[PORTS + actor];
-            let Some(arrival) = self.arrival(port, envelope) else { continue };
+            let Some(arrival) = self.arrival(port, envelope, &mut draft.recent) else { continue };
             if arrival.next == port && !arrival.sends.is_empty() {
                 // It is dropped, so the network does not tell that it has arrived already.
                 if draft.dropped.contains(&envelope) {

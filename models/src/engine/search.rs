@@ -97,9 +97,10 @@ impl<S: Space> Search<'_, S> {
     fn start(&self) -> Vec<S::Block> {
         let mut block = S::Block::default();
         let mut generated = 0;
+        let mut view = self.seen.view();
         let mut admit = |fingerprint: u64| {
             generated += 1;
-            self.seen.insert(fingerprint)
+            view.insert(fingerprint)
         };
         self.space.start(&mut admit, &mut block);
         self.generated.store(generated, Ordering::Relaxed);
@@ -132,11 +133,12 @@ impl<S: Space> Search<'_, S> {
             };
             let mut generated = 0;
             let mut bytes = 0;
+            let mut view = self.seen.view();
             for place in 0..S::len(&block) {
                 self.judge(&block, place, depth);
                 let mut admit = |fingerprint: u64| {
                     generated += 1;
-                    self.seen.insert(fingerprint)
+                    view.insert(fingerprint)
                 };
                 self.space.expand(&block, place, &mut scratch, &mut admit, &mut next);
                 if S::len(&next) >= BLOCK {
@@ -144,6 +146,7 @@ impl<S: Space> Search<'_, S> {
                     done.push(std::mem::take(&mut next));
                 }
             }
+            drop(view);
             self.generated.fetch_add(generated, Ordering::Relaxed);
             self.expanded.fetch_add(S::len(&block) as u64, Ordering::Relaxed);
             self.in_levels.fetch_add(bytes, Ordering::Relaxed);
