@@ -65,6 +65,8 @@ pub struct Status {
     pub log_lines: u64,
     /// Hash of the chat log.
     pub log_hash: String,
+    /// Chunks of the chat log that were read for replicas and clients that lag.
+    pub log_reads: u64,
     /// What its driver has seen.
     pub counters: Counters,
 }
@@ -91,6 +93,7 @@ impl Status {
             applied_upto: state.learner.applied_upto.0,
             log_lines: driver.host().log_lines(),
             log_hash: driver.host().log_chain().to_hex(),
+            log_reads: driver.host().log_reads(),
             counters: driver.counters(),
         }
     }
@@ -104,13 +107,13 @@ impl Status {
 impl Display for Status {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Status { replica, role, ballot, round, leader, applied_upto, .. } = self;
-        let Status { log_lines, log_hash, .. } = self;
+        let Status { log_lines, log_hash, log_reads, .. } = self;
         let Counters { received, sent, malformed, refused, unsent } = self.counters;
         write!(
             f,
             "status replica={replica} role={role} ballot={ballot} round={round} leader={leader} \
              applied_upto={applied_upto} log_lines={log_lines} log_hash={log_hash} \
-             received={received} sent={sent} malformed={malformed} refused={refused} \
+             log_reads={log_reads} received={received} sent={sent} malformed={malformed} refused={refused} \
              unsent={unsent}"
         )
     }
@@ -136,6 +139,7 @@ impl FromStr for Status {
             applied_upto: number("applied_upto")?,
             log_lines: number("log_lines")?,
             log_hash: text("log_hash")?,
+            log_reads: number("log_reads")?,
             counters: Counters {
                 received: number("received")?,
                 sent: number("sent")?,
