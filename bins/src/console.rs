@@ -10,11 +10,15 @@ use std::str::FromStr;
 
 /// What the console understands.
 pub const HELP: &str = "\
-status     one line: role, ballot, leader, bounds, log hash, counters
-skip slot  jump over the next slot, if this replica leads (an injected fault)
-kill me    end this process at once, as a crash would
-log        print the chat log
-help       this text";
+status         one line: role, ballot, leader, bounds, log hash, counters
+skip slot      jump over the next slot, if this replica leads (an injected fault)
+stall disk MS  make the next sync of the disk take so many milliseconds (an injected fault)
+kill me        end this process at once, as a crash would
+log            print the chat log
+help           this text";
+
+/// The longest stall that can be injected, in milliseconds.
+const STALL_MS_MAX: u64 = 600_000;
 
 /// A line typed at the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub enum ConsoleCommand {
     Status,
     /// Jump over the next slot.
     SkipSlot,
+    /// Make the next sync take so many milliseconds.
+    StallDisk(u64),
     /// End the process without any care.
     KillMe,
     /// Print the chat log.
@@ -41,7 +47,11 @@ impl FromStr for ConsoleCommand {
             "kill me" => Ok(ConsoleCommand::KillMe),
             "log" => Ok(ConsoleCommand::Log),
             "help" | "?" => Ok(ConsoleCommand::Help),
-            _ => Err(format!("{line:?} is no command; `help` lists them")),
+            command => match command.strip_prefix("stall disk ").map(str::parse) {
+                Some(Ok(millis)) if millis <= STALL_MS_MAX => Ok(ConsoleCommand::StallDisk(millis)),
+                Some(_) => Err(format!("{line:?}: give milliseconds up to {STALL_MS_MAX}")),
+                None => Err(format!("{line:?} is no command; `help` lists them")),
+            },
         }
     }
 }
@@ -159,6 +169,9 @@ mod tests {
     fn commands_are_read_whatever_their_case_and_spaces() {
         assert_eq!(" Kill  me ".parse(), Ok(ConsoleCommand::KillMe));
         assert_eq!("SKIP SLOT".parse(), Ok(ConsoleCommand::SkipSlot));
+        assert_eq!("Stall disk 250".parse(), Ok(ConsoleCommand::StallDisk(250)));
+        assert!("stall disk".parse::<ConsoleCommand>().is_err());
+        assert!("stall disk 600001".parse::<ConsoleCommand>().is_err());
         assert!("kill you".parse::<ConsoleCommand>().is_err());
     }
 
@@ -173,6 +186,7 @@ mod tests {
             applied_upto: 9,
             log_lines: 10,
             log_hash: "ab".into(),
+            log_reads: 6,
             counters: Counters { received: 1, sent: 2, malformed: 3, refused: 4, unsent: 5 },
         };
         assert_eq!(status.to_string().parse(), Ok(status));

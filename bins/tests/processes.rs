@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{Ended, arg, eventually, free_ports, run, run_with_input};
 
 const CLUSTER: &str = env!("CARGO_BIN_EXE_cluster");
@@ -23,9 +23,9 @@ struct Replica {
 }
 
 impl Replica {
-    fn start(cluster: &TestCluster, id: u8) -> Replica {
+    fn start(cluster: &TestCluster, id: u8, storage: &str) -> Replica {
         let mut child = Command::new(REPLICA)
-            .args(["--config", arg(&cluster.config), "--id", &id.to_string(), "--volatile"])
+            .args(["--config", arg(&cluster.config), "--id", &id.to_string(), storage])
             .args(["--log-dir", arg(cluster.folder.path()), "--stop-at-end-of-input"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -88,7 +88,7 @@ impl TestCluster {
     }
 
     fn start(&self) -> Vec<Replica> {
-        (0..3).map(|id| Replica::start(self, id)).collect()
+        (0..3).map(|id| Replica::start(self, id, "--volatile")).collect()
     }
 
     fn client(&self, args: &[&str], input: &str) -> Ended {
@@ -153,7 +153,7 @@ fn wrong_input_to_a_replica_is_answered() {
 #[test]
 fn a_replica_that_ran_before_does_not_come_back_empty() {
     let cluster = TestCluster::new(&[]);
-    let mut replica = Replica::start(&cluster, 0);
+    let mut replica = Replica::start(&cluster, 0, "--volatile");
     replica.type_line("kill me");
     assert_eq!(replica.child.wait().unwrap().code(), Some(137));
     let logs = arg(cluster.folder.path());
@@ -273,6 +273,33 @@ fn the_console_tells_and_obeys() {
     });
     replicas[leader].type_line("help");
     assert!(replicas[leader].line().starts_with("status"));
+}
+
+#[test]
+fn leadership_moves_away_from_a_replica_whose_disk_stalls() {
+    let cluster = TestCluster::new(&["--timeout-ms", "200"]);
+    let mut replicas: Vec<Replica> =
+        (0..3).map(|id| Replica::start(&cluster, id, "--init")).collect();
+    assert_eq!(cluster.client(&["send", "one"], "").code, 0);
+    let old = (0..3).find(|id| replicas[*id].status().contains("role=leading")).unwrap();
+    let stall = Duration::from_secs(6);
+    replicas[old].type_line(&format!("stall disk {}", stall.as_millis()));
+    assert!(replicas[old].line().contains("the next sync takes"));
+    let started = Instant::now();
+    assert_eq!(cluster.client(&["send", "two"], "").code, 0);
+    let others = [(old + 1) % 3, (old + 2) % 3];
+    assert!(others.iter().any(|id| replicas[*id].status().contains("role=leading")));
+    let served = started.elapsed();
+    assert!(served < stall, "the others served while it stalled: {served:?}");
+    eventually("it follows, and has what it missed", || {
+        replicas[old].status().contains("role=follower")
+            && (0..3).all(|id| cluster.log(id).contains("\"two\""))
+    });
+    assert!(started.elapsed() >= stall, "its sync has stalled");
+    assert_eq!(cluster.client(&["send", "three"], "").code, 0);
+    eventually("each message is there, and once", || {
+        (0..3).all(|id| cluster.log(id).matches("\tpost\tapplied\t").count() == 3)
+    });
 }
 
 #[test]
