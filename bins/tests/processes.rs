@@ -29,6 +29,7 @@ impl Replica {
             .args(["--log-dir", arg(cluster.folder.path()), "--stop-at-end-of-input"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let console = child.stdin.take().unwrap();
@@ -48,6 +49,14 @@ impl Replica {
 
     fn line(&self) -> String {
         self.lines.recv_timeout(Duration::from_secs(10)).unwrap()
+    }
+
+    /// What it said on standard error, once it has ended.
+    fn said(&mut self) -> String {
+        let mut said = String::new();
+        let stderr = self.child.stderr.take().unwrap();
+        std::io::Read::read_to_string(&mut { stderr }, &mut said).unwrap();
+        said
     }
 
     fn type_line(&mut self, line: &str) {
@@ -273,6 +282,56 @@ fn the_console_tells_and_obeys() {
     });
     replicas[leader].type_line("help");
     assert!(replicas[leader].line().starts_with("status"));
+}
+
+/// The number behind `key=` in a status line.
+fn number(status: &str, key: &str) -> u64 {
+    let field = status.split(' ').find_map(|field| field.strip_prefix(key)?.strip_prefix('='));
+    field.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{key}: {status}"))
+}
+
+#[test]
+fn old_entries_are_read_from_disk_and_damage_is_refused_when_it_is_read() {
+    let cluster = TestCluster::new(&["--timeout-ms", "300"]);
+    let mut replicas = cluster.start();
+    // One message at a time, so that each has a slot.
+    let load = ["load", "--messages", "1500", "--outstanding", "1", "--size", "200"];
+    assert_eq!(cluster.client(&load, "").code, 0);
+    assert_eq!(cluster.client(&["tail"], "").stdout.lines().count(), 1500);
+    let reads: u64 = replicas.iter_mut().map(|r| number(&r.status(), "log_reads")).sum();
+    assert!(reads > 0, "the first entries are in memory no more");
+
+    for id in 0..3 {
+        let path = cluster.folder.path().join(format!("replica-{id}.log"));
+        let mut bytes = std::fs::read(&path).unwrap();
+        let place =
+            bytes.len() / 3 + bytes[bytes.len() / 3..].iter().position(|b| *b == b'x').unwrap();
+        bytes[place] = b'y';
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &bytes[place..=place], place as u64)
+            .unwrap();
+    }
+    let mut reader = Command::new(CLIENT)
+        .args(["--config", arg(&cluster.config), "--patience", "3", "tail"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut ended = None;
+    eventually("whoever is asked refuses", || {
+        ended = replicas.iter_mut().find_map(|replica| {
+            let status = replica.child.try_wait().unwrap()?;
+            Some((status.code(), replica.said()))
+        });
+        ended.is_some()
+    });
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+    let (code, said) = ended.unwrap();
+    assert_eq!(code, Some(74), "{said}");
+    for part in [".log, line ", "offset ", "running hash", "copy the chat log of another replica"] {
+        assert!(said.contains(part), "does not say {part}: {said}");
+    }
 }
 
 #[test]
