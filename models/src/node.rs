@@ -213,7 +213,7 @@ impl Actor for Node {
     }
 }
 
-fn running<'a>(state: &'a Cow<'_, NodeState>) -> &'a Machine {
+fn running(state: &NodeState) -> &Machine {
     state.machine().expect("a node keeps its kind")
 }
 

@@ -150,7 +150,7 @@ pub fn soak(
         size: options.size,
     };
     let load = LoadProcess::start(&programs, &load)?;
-    let away = (options.away > 0).then(|| Away { at: options.messages / 10, phase: Phase::Up });
+    let away = (options.away > 0).then_some(Away { at: options.messages / 10, phase: Phase::Up });
     let mut soak = Soak {
         options,
         run: &run,
