@@ -263,7 +263,8 @@ mod tests {
         sessions.apply(Slot(3), &Value::batch([post("ann", id(0, 0), 1, 1)]), 9);
         let rows = || sessions.iter().map(|(id, session)| (id, session.clone()));
         assert_eq!(Sessions::restored(rows(), Slot(4)).as_ref(), Ok(&sessions));
-        let refused = |change: &dyn Fn(&mut Vec<(SessionId, Session)>), upto, what: &str| {
+        type Rows = Vec<(SessionId, Session)>;
+        let refused = |change: &dyn Fn(&mut Rows), upto, what: &str| {
             let mut rows: Vec<_> = rows().collect();
             change(&mut rows);
             let error = Sessions::restored(rows, Slot(upto)).expect_err(what);

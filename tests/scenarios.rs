@@ -248,6 +248,33 @@ fn lagging_leader() {
 }
 
 #[test]
+fn read_from_log() {
+    let tuning = Tuning { snapshot_slots: 1, recent_slots: 0, ..without_pre_votes() };
+    let mut world = three_and_alice(&tuning);
+    world.then("r2 misses two slots, which the others forget once they are in their logs");
+    world.times_out("r0", Election);
+    world.delivers_all();
+    world.cuts_off("r2");
+    for text in ["a", "b"] {
+        world.says("alice", text);
+        world.delivers_all();
+    }
+
+    world.then("r0 starts again, and knows of them only that they are below its snapshot");
+    world.crashes("r0");
+    world.restarts("r0");
+
+    world.then("it leads, r2 asks it for them, and its driver answers from the log");
+    world.reconnects("r2");
+    world.times_out("r0", Election);
+    world.delivers_all();
+    for name in ["r1", "r2"] {
+        assert_eq!(world.log(name), ["1: \"a\"#alice.1", "2: \"b\"#alice.2"]);
+    }
+    world.matches("read_from_log");
+}
+
+#[test]
 fn deposed_leader() {
     let mut world = three_and_alice(&Tuning { snapshot_slots: 1, ..without_pre_votes() });
     world.then("r0 leads and proposes \"a\" at slot 1, which nobody hears");

@@ -10,11 +10,15 @@ use std::str::FromStr;
 
 /// What the console understands.
 pub const HELP: &str = "\
-status     one line: role, ballot, leader, bounds, log hash, counters
-skip slot  jump over the next slot, if this replica leads (an injected fault)
-kill me    end this process at once, as a crash would
-log        print the chat log
-help       this text";
+status         one line: role, ballot, leader, bounds, log hash, counters
+skip slot      jump over the next slot, if this replica leads (an injected fault)
+stall disk MS  make the next sync of the disk take so many milliseconds (an injected fault)
+kill me        end this process at once, as a crash would
+log            print the chat log
+help           this text";
+
+/// The longest stall that can be injected, in milliseconds.
+const STALL_MS_MAX: u64 = 600_000;
 
 /// A line typed at the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub enum ConsoleCommand {
     Status,
     /// Jump over the next slot.
     SkipSlot,
+    /// Make the next sync take so many milliseconds.
+    StallDisk(u64),
     /// End the process without any care.
     KillMe,
     /// Print the chat log.
@@ -41,7 +47,11 @@ impl FromStr for ConsoleCommand {
             "kill me" => Ok(ConsoleCommand::KillMe),
             "log" => Ok(ConsoleCommand::Log),
             "help" | "?" => Ok(ConsoleCommand::Help),
-            _ => Err(format!("{line:?} is no command; `help` lists them")),
+            command => match command.strip_prefix("stall disk ").map(str::parse) {
+                Some(Ok(millis)) if millis <= STALL_MS_MAX => Ok(ConsoleCommand::StallDisk(millis)),
+                Some(_) => Err(format!("{line:?}: give milliseconds up to {STALL_MS_MAX}")),
+                None => Err(format!("{line:?} is no command; `help` lists them")),
+            },
         }
     }
 }
@@ -65,6 +75,8 @@ pub struct Status {
     pub log_lines: u64,
     /// Hash of the chat log.
     pub log_hash: String,
+    /// Chunks of the chat log that were read for replicas and clients that lag.
+    pub log_reads: u64,
     /// What its driver has seen.
     pub counters: Counters,
 }
@@ -91,6 +103,7 @@ impl Status {
             applied_upto: state.learner.applied_upto.0,
             log_lines: driver.host().log_lines(),
             log_hash: driver.host().log_chain().to_hex(),
+            log_reads: driver.host().log_reads(),
             counters: driver.counters(),
         }
     }
@@ -104,13 +117,13 @@ impl Status {
 impl Display for Status {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Status { replica, role, ballot, round, leader, applied_upto, .. } = self;
-        let Status { log_lines, log_hash, .. } = self;
+        let Status { log_lines, log_hash, log_reads, .. } = self;
         let Counters { received, sent, malformed, refused, unsent } = self.counters;
         write!(
             f,
             "status replica={replica} role={role} ballot={ballot} round={round} leader={leader} \
              applied_upto={applied_upto} log_lines={log_lines} log_hash={log_hash} \
-             received={received} sent={sent} malformed={malformed} refused={refused} \
+             log_reads={log_reads} received={received} sent={sent} malformed={malformed} refused={refused} \
              unsent={unsent}"
         )
     }
@@ -136,6 +149,7 @@ impl FromStr for Status {
             applied_upto: number("applied_upto")?,
             log_lines: number("log_lines")?,
             log_hash: text("log_hash")?,
+            log_reads: number("log_reads")?,
             counters: Counters {
                 received: number("received")?,
                 sent: number("sent")?,
@@ -155,6 +169,9 @@ mod tests {
     fn commands_are_read_whatever_their_case_and_spaces() {
         assert_eq!(" Kill  me ".parse(), Ok(ConsoleCommand::KillMe));
         assert_eq!("SKIP SLOT".parse(), Ok(ConsoleCommand::SkipSlot));
+        assert_eq!("Stall disk 250".parse(), Ok(ConsoleCommand::StallDisk(250)));
+        assert!("stall disk".parse::<ConsoleCommand>().is_err());
+        assert!("stall disk 600001".parse::<ConsoleCommand>().is_err());
         assert!("kill you".parse::<ConsoleCommand>().is_err());
     }
 
@@ -169,6 +186,7 @@ mod tests {
             applied_upto: 9,
             log_lines: 10,
             log_hash: "ab".into(),
+            log_reads: 6,
             counters: Counters { received: 1, sent: 2, malformed: 3, refused: 4, unsent: 5 },
         };
         assert_eq!(status.to_string().parse(), Ok(status));

@@ -17,6 +17,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 pub mod fake;
+pub mod stall;
 
 /// Files and folders. Every error is the system's.
 #[allow(clippy::missing_errors_doc, reason = "each fails as the system call of its name does")]

@@ -124,10 +124,11 @@ impl ReplicaHost {
         let LogRead { asker, from, upto } = read;
         self.reads_served += 1;
         let (entries_max, bytes_max) = (self.tuning.chunk_entries_max, self.tuning.chunk_bytes_max);
-        let mut bytes = 0;
-        let entries = self.log.read(from, upto, |read| {
-            bytes += read.last().map_or(0, |entry| entry.value.size_bytes());
-            read.len() < entries_max && bytes < bytes_max
+        let (mut count, mut bytes) = (0, 0);
+        let entries = self.log.read(from, upto, |entry| {
+            count += 1;
+            bytes += entry.value.size_bytes();
+            count <= entries_max && bytes <= bytes_max
         })?;
         let values = entries.into_iter().map(|entry| entry.value);
         let chunk = Entries::chunk(from, upto, values, &self.tuning);

@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{Ended, arg, eventually, free_ports, run, run_with_input};
 
 const CLUSTER: &str = env!("CARGO_BIN_EXE_cluster");
@@ -23,12 +23,13 @@ struct Replica {
 }
 
 impl Replica {
-    fn start(cluster: &TestCluster, id: u8) -> Replica {
+    fn start(cluster: &TestCluster, id: u8, storage: &str) -> Replica {
         let mut child = Command::new(REPLICA)
-            .args(["--config", arg(&cluster.config), "--id", &id.to_string(), "--volatile"])
+            .args(["--config", arg(&cluster.config), "--id", &id.to_string(), storage])
             .args(["--log-dir", arg(cluster.folder.path()), "--stop-at-end-of-input"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let console = child.stdin.take().unwrap();
@@ -48,6 +49,14 @@ impl Replica {
 
     fn line(&self) -> String {
         self.lines.recv_timeout(Duration::from_secs(10)).unwrap()
+    }
+
+    /// What it said on standard error, once it has ended.
+    fn said(&mut self) -> String {
+        let mut said = String::new();
+        let stderr = self.child.stderr.take().unwrap();
+        std::io::Read::read_to_string(&mut { stderr }, &mut said).unwrap();
+        said
     }
 
     fn type_line(&mut self, line: &str) {
@@ -88,7 +97,7 @@ impl TestCluster {
     }
 
     fn start(&self) -> Vec<Replica> {
-        (0..3).map(|id| Replica::start(self, id)).collect()
+        (0..3).map(|id| Replica::start(self, id, "--volatile")).collect()
     }
 
     fn client(&self, args: &[&str], input: &str) -> Ended {
@@ -153,7 +162,7 @@ fn wrong_input_to_a_replica_is_answered() {
 #[test]
 fn a_replica_that_ran_before_does_not_come_back_empty() {
     let cluster = TestCluster::new(&[]);
-    let mut replica = Replica::start(&cluster, 0);
+    let mut replica = Replica::start(&cluster, 0, "--volatile");
     replica.type_line("kill me");
     assert_eq!(replica.child.wait().unwrap().code(), Some(137));
     let logs = arg(cluster.folder.path());
@@ -273,6 +282,83 @@ fn the_console_tells_and_obeys() {
     });
     replicas[leader].type_line("help");
     assert!(replicas[leader].line().starts_with("status"));
+}
+
+/// The number behind `key=` in a status line.
+fn number(status: &str, key: &str) -> u64 {
+    let field = status.split(' ').find_map(|field| field.strip_prefix(key)?.strip_prefix('='));
+    field.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{key}: {status}"))
+}
+
+#[test]
+fn old_entries_are_read_from_disk_and_damage_is_refused_when_it_is_read() {
+    let cluster = TestCluster::new(&["--timeout-ms", "300"]);
+    let mut replicas = cluster.start();
+    // One message at a time, so that each has a slot.
+    let load = ["load", "--messages", "1500", "--outstanding", "1", "--size", "200"];
+    assert_eq!(cluster.client(&load, "").code, 0);
+    assert_eq!(cluster.client(&["tail"], "").stdout.lines().count(), 1500);
+    let reads: u64 = replicas.iter_mut().map(|r| number(&r.status(), "log_reads")).sum();
+    assert!(reads > 0, "the first entries are in memory no more");
+
+    for id in 0..3 {
+        let path = cluster.folder.path().join(format!("replica-{id}.log"));
+        let mut bytes = std::fs::read(&path).unwrap();
+        let place =
+            bytes.len() / 3 + bytes[bytes.len() / 3..].iter().position(|b| *b == b'x').unwrap();
+        bytes[place] = b'y';
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &bytes[place..=place], place as u64)
+            .unwrap();
+    }
+    let mut reader = Command::new(CLIENT)
+        .args(["--config", arg(&cluster.config), "--patience", "3", "tail"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut ended = None;
+    eventually("whoever is asked refuses", || {
+        ended = replicas.iter_mut().find_map(|replica| {
+            let status = replica.child.try_wait().unwrap()?;
+            Some((status.code(), replica.said()))
+        });
+        ended.is_some()
+    });
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+    let (code, said) = ended.unwrap();
+    assert_eq!(code, Some(74), "{said}");
+    for part in [".log, line ", "offset ", "running hash", "copy the chat log of another replica"] {
+        assert!(said.contains(part), "does not say {part}: {said}");
+    }
+}
+
+#[test]
+fn leadership_moves_away_from_a_replica_whose_disk_stalls() {
+    let cluster = TestCluster::new(&["--timeout-ms", "200"]);
+    let mut replicas: Vec<Replica> =
+        (0..3).map(|id| Replica::start(&cluster, id, "--init")).collect();
+    assert_eq!(cluster.client(&["send", "one"], "").code, 0);
+    let old = (0..3).find(|id| replicas[*id].status().contains("role=leading")).unwrap();
+    let stall = Duration::from_secs(6);
+    replicas[old].type_line(&format!("stall disk {}", stall.as_millis()));
+    assert!(replicas[old].line().contains("the next sync takes"));
+    let started = Instant::now();
+    assert_eq!(cluster.client(&["send", "two"], "").code, 0);
+    let others = [(old + 1) % 3, (old + 2) % 3];
+    assert!(others.iter().any(|id| replicas[*id].status().contains("role=leading")));
+    let served = started.elapsed();
+    assert!(served < stall, "the others served while it stalled: {served:?}");
+    eventually("it follows, and has what it missed", || {
+        replicas[old].status().contains("role=follower")
+            && (0..3).all(|id| cluster.log(id).contains("\"two\""))
+    });
+    assert!(started.elapsed() >= stall, "its sync has stalled");
+    assert_eq!(cluster.client(&["send", "three"], "").code, 0);
+    eventually("each message is there, and once", || {
+        (0..3).all(|id| cluster.log(id).matches("\tpost\tapplied\t").count() == 3)
+    });
 }
 
 #[test]

@@ -92,6 +92,7 @@ fn start(disk: &FakeDisk, scene: &Scene, snapshot_slots: u64) -> Driver<Replica,
         trace.borrow_mut().push(match operation {
             Operation::Write(path) => format!("write {}", name(path)),
             Operation::Sync(path) => format!("sync {}", name(path)),
+            Operation::Remove(path) => format!("remove {}", name(path)),
             Operation::Names(_) => "names".to_owned(),
         });
     }));
@@ -160,6 +161,8 @@ fn a_snapshot_follows_the_chat_log_and_comes_before_what_reveals_it() {
         at("sync replica-0.log"),
         at("sync segment-0000000003.tmp"),
         at("sync snapshot.tmp"),
+        // Until here the votes below the snapshot's bound are on the disk.
+        at("remove segment-0000000002"),
         at("send Accepted"),
     ];
     assert!(order.is_sorted(), "{trace:?}");

@@ -110,6 +110,24 @@ fn leadership() -> Vec<Entry> {
         )
         .reaches(&["a promise comes in chunks", "a follower catches up by fetching"]),
         quick(
+            "votes-ahead",
+            "two slots in flight, and replicas that vote at the next slot only",
+            Config::new(3)
+                .client("ann", 2, 0)
+                .last_client(|client| client.window = 2)
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
+                .tuned(|tuning| {
+                    tuning.window_slots = 2;
+                    tuning.votes_ahead_max = 1;
+                }),
+            407_258,
+        )
+        .reaches(&[
+            "an Accept far above what is applied is not voted on",
+            "two slots are in flight",
+            "everything is delivered",
+        ]),
+        quick(
             "skipped-slot",
             "a leader jumps over a slot; its successor closes the gap",
             Config { skips: vec![(0, Slot(1))], ..Config::new(3) }.client("ann", 1, 0).ballots(&[

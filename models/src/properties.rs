@@ -60,7 +60,7 @@ const READER_PREFIX: usize = 15;
 const OWN_BALLOT: usize = 16;
 
 /// The events that runs are asked to reach.
-pub const EVENTS: [&str; 29] = [
+pub const EVENTS: [&str; 30] = [
     "a leader is elected",
     "two leaders' ballots get votes",
     "a new leader adopts an old value",
@@ -82,6 +82,7 @@ pub const EVENTS: [&str; 29] = [
     "a snapshot is taken",
     "an Accept below the compacted bound is answered with Decided",
     "a question about what is not in memory is answered from the log",
+    "an Accept far above what is applied is not voted on",
     "a pre-vote is granted",
     "a follower hears a leader that makes progress",
     "a leader steps down unheard",
@@ -522,6 +523,11 @@ fn events_of_message(
         }
         Message::Accept { .. } if sends("Decided") => {
             events.push("an Accept below the compacted bound is answered with Decided");
+        }
+        Message::Accept { ballot, .. }
+            if *ballot >= before.durable.promised && !sends("Accepted") =>
+        {
+            events.push("an Accept far above what is applied is not voted on");
         }
         Message::Request(_) if sends("Acknowledged") => {
             let in_progress = before.learner.applied_upto < after.learner.applied_upto;

@@ -10,7 +10,7 @@
 use paxos_chat::acceptor::Storage;
 use paxos_chat::client::{Client, ClientState, ClientTuning};
 use paxos_chat::effects::Timer;
-use paxos_chat::message::Message;
+use paxos_chat::message::{Entries, LogRead, Message};
 use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::Cluster;
 use paxos_chat::reader::{Reader, ReaderState};
@@ -42,6 +42,8 @@ struct Node {
     timers: BTreeSet<Timer>,
     /// What it has reported as applied in this life, from its snapshot on.
     log: BTreeMap<Slot, Value>,
+    /// What it has reported as applied in any life: its driver's log.
+    disk: BTreeMap<Slot, Value>,
 }
 
 enum Role {
@@ -129,8 +131,9 @@ impl World {
     }
 
     fn add(&mut self, name: &str, actor: Role) -> usize {
-        let (name, timers, log) = (name.to_owned(), BTreeSet::new(), BTreeMap::new());
-        self.nodes.push(Node { name, actor, timers, log });
+        let (name, timers) = (name.to_owned(), BTreeSet::new());
+        let (log, disk) = (BTreeMap::new(), BTreeMap::new());
+        self.nodes.push(Node { name, actor, timers, log, disk });
         self.nodes.len() - 1
     }
 
@@ -360,16 +363,32 @@ impl World {
 
     fn reported(&mut self, node: usize, message: Message) {
         let mut line = format!("reports {message}");
+        if let Message::ReadLog(read) = message {
+            self.tell(&line);
+            return self.answer(node, read);
+        }
         if let Message::Applied { slot, value, outcomes } = message {
             if !outcomes.is_empty() {
                 let _ = write!(line, " as {outcomes:?}");
             }
             let chosen = self.chosen.entry(slot).or_insert_with(|| value.clone());
             assert_eq!(*chosen, value, "slot {slot} has one value, for ever");
+            self.nodes[node].disk.insert(slot, value.clone());
             let before = self.nodes[node].log.insert(slot, value);
             assert!(before.is_none(), "slot {slot} is applied once in a life");
         }
         self.tell(&line);
+    }
+
+    /// Answers from the log on disk, as a driver does.
+    fn answer(&mut self, node: usize, read: LogRead) {
+        let Role::Replica(replica) = &self.nodes[node].actor else { panic!("a replica") };
+        let LogRead { asker, from, upto } = read;
+        let values = self.nodes[node].disk.range(from..upto).map(|(_, value)| value.clone());
+        let message = asker.answer(Entries::chunk(from, upto, values, replica.0.tuning()));
+        let to = asker.node().0 as usize;
+        self.tell(&format!("driver -> {}: {message}", self.nodes[to].name));
+        self.network.push_back(Envelope { from: node, to, message });
     }
 
     fn event(&mut self, what: &str) {

@@ -10,6 +10,7 @@ use paxos_chat_runtime::clock::SystemClock;
 use paxos_chat_runtime::config::Config;
 use paxos_chat_runtime::console::{ConsoleCommand, HELP, Status};
 use paxos_chat_runtime::disk::SystemDisk;
+use paxos_chat_runtime::disk::stall::{Stall, StallingDisk};
 use paxos_chat_runtime::driver::{Driver, DriverError, Handle, Input, World};
 use paxos_chat_runtime::journal::{self, Identity, Place, SEGMENT_BYTES};
 use paxos_chat_runtime::loss::{Loss, LossyNetwork};
@@ -69,14 +70,15 @@ type Control = Handle<Replica, ReplicaHost>;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let (mut driver, control, inbox) = match start(&args) {
+    let stall = Stall::default();
+    let (mut driver, control, inbox) = match start(&args, &stall) {
         Ok(started) => started,
         Err(error) => {
             eprintln!("replica: {error:#}");
             return ExitCode::from(2);
         }
     };
-    std::thread::spawn(move || read_console(&args, &control));
+    std::thread::spawn(move || read_console(&args, &control, &stall));
     match driver.run(&inbox) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -92,7 +94,7 @@ fn main() -> ExitCode {
 type Started =
     (Driver<Replica, ReplicaHost>, Control, std::sync::mpsc::Receiver<Input<Replica, ReplicaHost>>);
 
-fn start(args: &Args) -> Result<Started> {
+fn start(args: &Args, stall: &Stall) -> Result<Started> {
     let mut config = Config::read(&args.config)?;
     let last = config.replicas.len() - 1;
     let Some(own) = config.replicas.get_mut(usize::from(args.id)) else {
@@ -120,7 +122,7 @@ fn start(args: &Args) -> Result<Started> {
     let tuning = config.tuning_of(&own);
     let identity = Identity { cluster: config.cluster_id(), replica: own.id };
     let place = Place {
-        disk: Rc::new(SystemDisk),
+        disk: Rc::new(StallingDisk::new(SystemDisk, stall.clone())),
         folder: args.log_dir.clone(),
         identity,
         sessions_max: tuning.sessions_max,
@@ -191,7 +193,7 @@ fn create_log(place: &Place) -> Result<Store> {
         .with_context(|| format!("cannot make {}", path.display()))
 }
 
-fn read_console(args: &Args, control: &Control) {
+fn read_console(args: &Args, control: &Control, stall: &Stall) {
     let is_terminal = stdin().is_terminal();
     if is_terminal {
         println!("{HELP}");
@@ -202,7 +204,7 @@ fn read_console(args: &Args, control: &Control) {
             continue;
         }
         match line.parse() {
-            Ok(command) => obey(command, args, control),
+            Ok(command) => obey(command, args, control, stall),
             Err(error) => eprintln!("replica: {error}"),
         }
     }
@@ -211,10 +213,14 @@ fn read_console(args: &Args, control: &Control) {
     }
 }
 
-fn obey(command: ConsoleCommand, args: &Args, control: &Control) {
+fn obey(command: ConsoleCommand, args: &Args, control: &Control, stall: &Stall) {
     let id = args.id;
     match command {
         ConsoleCommand::Help => say(HELP),
+        ConsoleCommand::StallDisk(millis) => {
+            stall.next_sync(millis);
+            say(&format!("the next sync takes {millis} ms"));
+        }
         ConsoleCommand::KillMe => std::process::exit(KILLED),
         ConsoleCommand::SkipSlot => {
             let leads = control.ask(move |driver| Status::of(id, driver).leads());

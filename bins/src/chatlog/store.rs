@@ -157,8 +157,8 @@ impl Store {
         self.index.append(&marks).map_err(|error| self.index_named(&error))
     }
 
-    /// The entries from a slot on that were handed to the system and are below `upto`, as many as
-    /// `wants` takes: it is asked before each one but the first.
+    /// The entries from a slot on that were handed to the system and are below `upto`: the first,
+    /// and the others as long as `takes` takes them.
     ///
     /// # Errors
     /// When they cannot be read, or are not what was written.
@@ -166,7 +166,7 @@ impl Store {
         &mut self,
         from: Slot,
         upto: Slot,
-        mut wants: impl FnMut(&[Entry]) -> bool,
+        mut takes: impl FnMut(&Entry) -> bool,
     ) -> io::Result<Vec<Entry>> {
         let upto = upto.0.min(self.writer.written().get().slots);
         let mut entries = Vec::new();
@@ -175,9 +175,15 @@ impl Store {
         }
         let start = self.position_before(from)?;
         let mut scanner = scanner(&self.file, start);
-        while scanner.position().slots < upto && (entries.is_empty() || wants(&entries)) {
+        let mut end = start;
+        while end.slots < upto {
             match scanner.next().map_err(|error| self.named(&error))? {
-                Next::Entry(entry) if entry.slot >= from => entries.push(entry),
+                Next::Entry(entry) if entry.slot >= from => {
+                    if !takes(&entry) && !entries.is_empty() {
+                        break;
+                    }
+                    entries.push(entry);
+                }
                 Next::Entry(_) => {}
                 Next::Damage(error) => return Err(self.damaged(&error)),
                 Next::End | Next::Torn => {
@@ -187,11 +193,12 @@ impl Store {
                     return Err(self.damaged(&error));
                 }
             }
+            end = scanner.position();
         }
         if self.cursors.len() == CURSORS_MAX {
             self.cursors.pop_front();
         }
-        self.cursors.push_back(scanner.position());
+        self.cursors.push_back(end);
         Ok(entries)
     }
 

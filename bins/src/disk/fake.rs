@@ -42,7 +42,9 @@ pub enum Operation {
     Write(PathBuf),
     /// This file was synced.
     Sync(PathBuf),
-    /// A name of this folder was changed, or the folder was synced.
+    /// This file was removed.
+    Remove(PathBuf),
+    /// A name of this folder was changed otherwise, or the folder was synced.
     Names(PathBuf),
 }
 
@@ -198,13 +200,16 @@ impl FakeDisk {
 
     fn name(&self, naming: Naming) -> io::Result<()> {
         let fault = self.begin()?;
-        let folder = naming.folder();
+        let operation = match &naming {
+            Naming::Remove(path) => Operation::Remove(path.clone()),
+            Naming::Link(..) | Naming::Rename(..) => Operation::Names(naming.folder()),
+        };
         {
             let mut inner = self.0.borrow_mut();
             naming.apply(&mut inner.names);
             inner.pending_names.push(naming);
         }
-        self.end(fault, &Operation::Names(folder))
+        self.end(fault, &operation)
     }
 
     fn content(&self, path: &Path) -> io::Result<usize> {

@@ -183,6 +183,11 @@ impl Cluster {
         Ok(clients)
     }
 
+    /// The file of its configuration.
+    pub(super) fn config_path(&self) -> &Path {
+        &self.config_path
+    }
+
     /// The replica that leads in the highest round, if one does.
     pub(super) fn primary(&mut self) -> Option<usize> {
         let killed = &self.killed;
@@ -200,5 +205,10 @@ fn remove_storage(folder: &Path, id: u8) -> io::Result<()> {
     if journal.exists() {
         std::fs::remove_dir_all(journal)?;
     }
-    std::fs::remove_file(folder.join(format!("replica-{id}.log")))
+    let log = folder.join(format!("replica-{id}.log"));
+    let index = crate::chatlog::index_path(&log);
+    if index.exists() {
+        std::fs::remove_file(index)?;
+    }
+    std::fs::remove_file(log)
 }

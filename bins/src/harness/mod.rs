@@ -8,10 +8,13 @@
 //! | [`kill_loop`] | kills and restarts, again and again |
 //! | [`run`] | one run: start, feed, kill, wait, judge |
 //! | [`report`] | tables for people |
+//! | [`soak`], [`plot`] | a long run: memory, catch-up, restart |
 
 mod cluster;
 mod feed;
 pub mod kill_loop;
+pub mod plot;
 pub mod process;
 pub mod report;
 pub mod run;
+pub mod soak;

@@ -232,6 +232,17 @@ impl ReplicaProcess {
         }
     }
 
+    /// Its resident set, in bytes, as the system counts it.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn rss_bytes(&self) -> io::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.0.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        Ok(kib.ok_or(io::ErrorKind::InvalidData)? * 1024)
+    }
+
     /// Kills it with SIGKILL.
     ///
     /// # Errors
@@ -335,5 +346,63 @@ impl ClientProcess {
     /// Has it ended?
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+/// A client's process that makes load.
+#[derive(Debug)]
+pub struct LoadProcess {
+    child: Guarded,
+}
+
+/// What load to make.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadArgs<'a> {
+    /// The configuration's file.
+    pub config: &'a Path,
+    /// Clients.
+    pub clients: u32,
+    /// Messages of each.
+    pub messages: u64,
+    /// Messages of each that are unacknowledged at once.
+    pub outstanding: u16,
+    /// Bytes of each message.
+    pub size: usize,
+}
+
+impl LoadProcess {
+    /// Starts making load.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(programs: &Programs, args: &LoadArgs<'_>) -> io::Result<LoadProcess> {
+        let mut command = programs.command("client");
+        command.arg("--config").arg(args.config).args(["load", "--json"]);
+        let numbers = [
+            ("--clients", u64::from(args.clients)),
+            ("--messages", args.messages),
+            ("--outstanding", args.outstanding.into()),
+            ("--size", args.size as u64),
+        ];
+        for (flag, number) in numbers {
+            command.arg(flag).arg(number.to_string());
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        Ok(LoadProcess { child: Guarded::spawn(&mut command)? })
+    }
+
+    /// What it reports, once it has ended.
+    ///
+    /// # Errors
+    /// When it has ended without a report.
+    pub(super) fn result(&mut self) -> io::Result<Option<super::soak::LoadResult>> {
+        if self.child.try_wait()?.is_none() {
+            return Ok(None);
+        }
+        let mut report = String::new();
+        if let Some(mut stdout) = self.child.0.stdout.take() {
+            stdout.read_to_string(&mut report)?;
+        }
+        Ok(Some(serde_json::from_str(&report)?))
     }
 }

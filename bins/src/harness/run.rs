@@ -138,7 +138,7 @@ fn unacknowledged(verdict: &Verdict) -> Vec<String> {
 }
 
 /// The folder must not hold the files of another run.
-fn prepare_folder(folder: &Path) -> Result<(), RunError> {
+pub(super) fn prepare_folder(folder: &Path) -> Result<(), RunError> {
     std::fs::create_dir_all(folder)?;
     let mut files = std::fs::read_dir(folder)?.filter_map(Result::ok);
     if let Some(file) = files.find(|file| {

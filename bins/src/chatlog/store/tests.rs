@@ -1,5 +1,5 @@
 use super::*;
-use crate::disk::fake::FakeDisk;
+use crate::disk::fake::{FakeDisk, Fault};
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{Body, Command, Operation, Seq, SessionId, Timestamp, User, Value};
 
@@ -49,7 +49,11 @@ fn bytes_of(disk: &FakeDisk, path: &Path) -> Vec<u8> {
 
 /// Reads so many slots from this one on.
 fn read(store: &mut Store, from: u64, count: usize) -> io::Result<Vec<Entry>> {
-    store.read(Slot(from), Slot(u64::MAX), |read| read.len() < count)
+    let mut taken = 0;
+    store.read(Slot(from), Slot(u64::MAX), |_| {
+        taken += 1;
+        taken <= count
+    })
 }
 
 #[test]
@@ -117,6 +121,37 @@ fn an_index_that_is_missing_damaged_or_of_another_log_is_made_again() {
         assert!(warnings[0].contains("replica-0.index") && warnings[0].contains(expected));
         assert_eq!(read(&mut store, 700, 1).unwrap(), [entry(700)]);
         assert!(intact == bytes_of(&disk, &index), "{expected}: the same index as before");
+    }
+}
+
+#[test]
+fn after_a_power_cut_log_and_index_are_those_of_a_prefix_with_everything_synced() {
+    for seed in 0..60 {
+        let disk = FakeDisk::default();
+        let mut store = Store::create(&disk, Path::new(LOG), cluster()).unwrap();
+        store.file().sync().unwrap();
+        disk.sync_folder(Path::new("/data")).unwrap();
+        let mut last = synced(&store);
+        disk.fail_at(disk.operations() + 7 * seed, Fault::PowerCut);
+        for slot in 0..400 {
+            let written = store.append(&entry(slot)).and_then(|()| store.flush());
+            let is_due = slot % 20 == 19;
+            if written.is_err() || (is_due && store.file().sync().is_err()) {
+                break;
+            }
+            if is_due {
+                last = synced(&store);
+            }
+        }
+        drop(store);
+        disk.restart(seed);
+        let store = reopened(&disk, &last).unwrap().store;
+        let slots = store.written().get().slots;
+        assert!(slots >= last.slots, "seed {seed}");
+        let whole = written(slots).0;
+        for path in [Path::new(LOG), &index_path(Path::new(LOG))] {
+            assert!(bytes_of(&disk, path) == bytes_of(&whole, path), "seed {seed}: {path:?}");
+        }
     }
 }
 

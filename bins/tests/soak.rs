@@ -1,0 +1,36 @@
+//! A long log under load: memory stays, a replica that was away catches up from its peers' disks
+//! while clients write, and a start reads the log's end only.
+
+mod support;
+
+use support::{arg, run};
+
+const CLUSTER: &str = env!("CARGO_BIN_EXE_cluster");
+
+#[test]
+fn a_replica_away_for_50_000_messages_catches_up_from_disk_while_clients_write() {
+    // The cluster starts the executables beside it.
+    let _ = (env!("CARGO_BIN_EXE_replica"), env!("CARGO_BIN_EXE_client"));
+    let folder = tempfile::tempdir().unwrap();
+    let svg = folder.path().join("soak.svg");
+    let log_dir = folder.path().join("logs");
+    let args = ["soak", "--json", "--messages", "150000", "--away", "50000", "--seed", "5"];
+    let more = ["--log-dir", arg(&log_dir), "--svg", arg(&svg)];
+    let ended = run(CLUSTER, &[&args[..], &more[..]].concat());
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let report = ended.json();
+    assert_eq!(report["ok"], true, "{report}");
+    let number = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
+    assert!(number(&report["acknowledged"]) >= 150_000);
+    let catch_up = &report["catch_up"];
+    assert!(number(&catch_up["behind"]) >= 50_000, "{catch_up}");
+    assert!(number(&catch_up["served_meanwhile"]) > 0, "clients were served: {catch_up}");
+    assert!(number(&catch_up["chunks_read"]) > 10, "it came from disk: {catch_up}");
+    for seconds in report["restart_seconds"].as_array().unwrap() {
+        assert!(seconds.as_f64().unwrap() < 2.0, "{report}");
+    }
+    assert!(std::fs::read_to_string(&svg).unwrap().contains("replica 2"));
+    let logs = [0, 1, 2].map(|id| log_dir.join(format!("replica-{id}.log")));
+    let logs = logs.map(|log| std::fs::read(log).unwrap());
+    assert!(logs[0] == logs[1] && logs[0] == logs[2], "equal byte for byte");
+}
