@@ -77,6 +77,72 @@ impl Reductions {
 }
 
 /// A system of actors under a specification.
+///
+/// # Example
+///
+/// An actor that counts the messages it is sent, up to two, beside one that sends:
+///
+/// ```
+/// use paxos_chat_models::compact::{CompactModel, Reductions};
+/// use paxos_chat_models::engine::Options;
+/// use paxos_chat_models::spec::{Kind, Local, PropertyName, Spec, Step, Verdict};
+/// use stateright::actor::{Actor, Id, Out};
+/// use std::borrow::Cow;
+///
+/// enum Node {
+///     Sender,
+///     Counter,
+/// }
+/// impl Actor for Node {
+///     type Msg = u8;
+///     type Timer = ();
+///     type State = u8;
+///     type Storage = ();
+///     type Random = ();
+///     fn on_start(&self, _: Id, _: &Option<()>, out: &mut Out<Self>) -> u8 {
+///         if let Node::Sender = self {
+///             out.send(Id::from(1), 7);
+///         }
+///         0
+///     }
+///     fn on_msg(&self, _: Id, state: &mut Cow<'_, u8>, _: Id, _: u8, _: &mut Out<Self>) {
+///         if **state < 2 {
+///             *state.to_mut() += 1;
+///         }
+///     }
+/// }
+///
+/// struct Once;
+/// impl Spec<Node> for Once {
+///     type Ghost = ();
+///     type History = ();
+///     type View = u8;
+///     fn ghost(&self, _: usize) {}
+///     fn history(&self) {}
+///     fn remember(&self, _: &Step<'_, Node, ()>) {}
+///     fn properties(&self) -> &[PropertyName] {
+///         &[PropertyName { name: "counted at most once", kind: Kind::Always }]
+///     }
+///     fn view(&self, _: usize, local: &Local<Node, ()>) -> u8 {
+///         local.state.unwrap_or(0)
+///     }
+///     fn judge(&self, views: &[&u8], (): &()) -> Verdict {
+///         let mut verdict = Verdict::default();
+///         verdict.note(0, *views[1] > 1);
+///         verdict
+///     }
+/// }
+///
+/// // The one message may arrive again and again: the counter gets to 0, 1 and 2.
+/// let model = CompactModel::new(vec![(Node::Sender, None), (Node::Counter, None)], Once);
+/// let options = Options { stop_at_violation: false, ..Options::default() };
+/// let report = model.bfs(&options);
+/// assert!(report.complete);
+/// assert_eq!(report.unique_states, 3);
+/// let found = report.discoveries[0].expect("it is counted twice");
+/// let (_, steps) = model.path_to(found.fingerprint, found.depth).expect("a path");
+/// assert_eq!(steps.len(), 2);
+/// ```
 pub struct CompactModel<A: Actor, S: Spec<A>> {
     actors: Vec<A>,
     storages: Vec<Option<A::Storage>>,

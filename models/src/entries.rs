@@ -206,6 +206,24 @@ fn clients() -> Vec<Entry> {
         )
         .reaches(&["a batch of two commands is chosen"]),
         quick(
+            "shared-batch",
+            "a client talks in a session that was opened in one batch with another's",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .client("bob", 1, 0)
+                .last_client(|client| client.opens = true)
+                .client("cy", 0, 0)
+                .last_client(|client| client.opens = true)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| {
+                    tuning.batch_commands_max = 2;
+                    tuning.queue_commands_max = 2;
+                }),
+            6_546_450,
+        )
+        .reaches(&["a batch of two commands is chosen"])
+        .full(),
+        quick(
             "busy",
             "a leader turns away what it cannot queue",
             Config::new(3)
@@ -378,7 +396,7 @@ fn full() -> Vec<Entry> {
             "five-rivals",
             "5 replicas, 2 ballots, rival commands for one slot",
             rivals(5).ballots(&[(1, 0), (1, 1)]),
-            0,
+            10_784_415,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"])
         .full(),
@@ -388,18 +406,18 @@ fn full() -> Vec<Entry> {
             rivals(5)
                 .ballots(&[(1, 0), (1, 1)])
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            0,
+            11_357_566,
         )
         .reaches(&["a superseded leader steps down on a decided slot"])
         .full(),
         quick(
             "five-two-crashes",
-            "5 replicas, two of which die",
+            "5 replicas, two of which die: any but the second candidate",
             Config::new(5)
                 .client("ann", 1, 0)
                 .last_client(|client| client.asks = vec![0, 1])
                 .ballots(&[(1, 0), (1, 1)])
-                .crashes(&[0, 4], 2, false)
+                .crashes(&[0, 2, 3, 4], 2, false)
                 .crashes_at_once(2),
             0,
         )

@@ -11,9 +11,11 @@ use paxos_chat::effects::{Durable, Effects, Timer};
 use paxos_chat::message::{Message, Outcome, Promise};
 use paxos_chat::proposer::{Leading, Phase, Preparing};
 use paxos_chat::replica::{Replica, State};
+use paxos_chat::session::{Session, Sessions};
 use paxos_chat::types::{Ballot, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A bug, by the number it has in the table that `check mutants` prints; numbers are not used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +70,8 @@ pub enum Mutant {
     N03,
     /// A chunk of an earlier pull is taken for the one expected.
     N04,
+    /// Two sessions that are opened in one batch share an id.
+    N05,
     /// A replica that lost its storage starts as an empty acceptor.
     N07,
     /// A bound announced in one ballot decides votes of another.
@@ -408,6 +412,9 @@ impl Mutated {
             }
             _ => {}
         }
+        if self.mutant == Mutant::N05 {
+            share_ids(state, commands);
+        }
         self.change_reports(before, state, commands);
     }
 
@@ -547,6 +554,29 @@ fn save_again(state: &State, commands: &mut [Cmd]) {
     for command in commands {
         if let Command::Save(saved) = command {
             *saved = (*state.durable).clone();
+        }
+    }
+}
+
+/// N05: an id is the slot alone, so of two sessions opened in one batch the later one is left.
+fn share_ids(state: &mut State, commands: &mut [Cmd]) {
+    let shared = |id: SessionId| SessionId { index: 0, ..id };
+    let sessions = state.learner.sessions.iter();
+    let left: BTreeMap<SessionId, Session> =
+        sessions.map(|(id, session)| (shared(id), session.clone())).collect();
+    state.learner.sessions =
+        Sessions::restored(left, state.learner.applied_upto).expect("sessions of this log");
+    for command in commands {
+        match command {
+            Command::Send(_, Message::SessionOpened { session, .. }) => *session = shared(*session),
+            Command::Send(_, Message::Applied { outcomes, .. }) => {
+                for outcome in outcomes {
+                    if let Outcome::Opened(session) = outcome {
+                        *session = shared(*session);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 }

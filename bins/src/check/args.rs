@@ -71,7 +71,7 @@ pub struct RunArgs {
     pub max_states: Option<u64>,
     /// Stop as incomplete above so many mebibytes of this process's memory; nine tenths of what is
     /// available if not given.
-    #[arg(long)]
+    #[arg(long, visible_alias = "max-memory", value_name = "MIB")]
     pub max_memory_mib: Option<u64>,
     /// Stop as incomplete after so many seconds.
     #[arg(long)]

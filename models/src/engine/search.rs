@@ -1,6 +1,7 @@
 //! The search itself: blocks of states, taken by workers, level by level.
 
 use super::{Discovery, Options, Progress, Report, Space, Stopped};
+use crate::foreign::panic_message;
 use crate::seen::Seen;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -229,9 +230,4 @@ impl<S: Space> Search<'_, S> {
             }
         }
     }
-}
-
-fn panic_message(cause: &(dyn std::any::Any + Send)) -> String {
-    let text = cause.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("no message").to_string()
 }

@@ -21,6 +21,7 @@ pub fn all() -> Vec<Description> {
         row(M31, "a deposed candidate stands again at once", "TigerBeetle 2023-07-06", &["rivals"]),
         row(M32, "a higher ballot rejected (== for >=)", "MyPaxos #19", &["pre-vote"]),
         row(M33, "nothing lost is sent again", "MultiPaxos-SMR", &["rivals"]),
+        row(N05, "sessions of one batch share an id", "design review", &["shared-batch"]),
         row(L01, "heartbeats count without progress", "our own", &["skipped-slot"]),
         row(L02, "a follower never fetches what it lacks", "classic", &["rivals"]),
         row(L03, "Prepare is not sent again", "classic", &["rivals"]),
