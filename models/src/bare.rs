@@ -53,6 +53,14 @@ impl Spec<Node> for Bare {
         self.0.is_stale(actor, state, src, msg)
     }
 
+    fn canonical(&self, actor: usize, state: NodeState) -> NodeState {
+        self.0.canonical(actor, state)
+    }
+
+    fn variants(&self, actor: usize, state: &NodeState) -> Vec<NodeState> {
+        self.0.variants(actor, state)
+    }
+
     fn renamings(&self) -> usize {
         self.0.renamings()
     }

@@ -29,7 +29,7 @@ mod successors;
 mod verdicts;
 
 pub use state::{Action, Envelope, SystemState};
-pub(crate) use steps::{FIRST_STEP, LocalCell, NO_OP, STALE};
+pub(crate) use steps::{FIRST_STEP, LocalCell, NO_OP, OriginEvent, STALE};
 pub(crate) use verdicts::per_property;
 
 use crate::intern::{Interner, Memo};
@@ -61,6 +61,9 @@ pub struct Reductions {
     /// have made their receiver send already. Needs `eager_sends`. The claim is checked after
     /// the run by [`CompactModel::check_stale`].
     pub stale_messages: bool,
+    /// Explore local states as one that by the specification's claim differ only in what does not
+    /// matter. The claim is checked after the run by [`CompactModel::check_dead_variables`].
+    pub dead_variables: bool,
     /// Take states for one that differ only by a renaming under which, by the specification's
     /// claim, the system looks the same. The claim is checked after the run by
     /// [`CompactModel::check_symmetry`].
@@ -69,11 +72,19 @@ pub struct Reductions {
 
 impl Reductions {
     /// Every reduction.
-    pub const ALL: Reductions =
-        Reductions { eager_sends: true, stale_messages: true, symmetry: true };
+    pub const ALL: Reductions = Reductions {
+        eager_sends: true,
+        stale_messages: true,
+        dead_variables: true,
+        symmetry: true,
+    };
     /// No reduction.
-    pub const NONE: Reductions =
-        Reductions { eager_sends: false, stale_messages: false, symmetry: false };
+    pub const NONE: Reductions = Reductions {
+        eager_sends: false,
+        stale_messages: false,
+        dead_variables: false,
+        symmetry: false,
+    };
 }
 
 /// A system of actors under a specification.
@@ -166,6 +177,10 @@ pub struct CompactModel<A: Actor, S: Spec<A>> {
     /// By actor, port and input, the number of the move.
     input_moves: Memo<(u32, u32, u32), u32>,
     inputs_moved: boxcar::Vec<Move>,
+    /// By renaming, actor and local state, the number of the renamed one.
+    renamed_locals: Memo<(u32, u32, u32), u32>,
+    /// By renaming and envelope, the renamed one.
+    renamed_envelopes: Memo<(u32, u32), Envelope>,
     /// By history and step.
     recorded: Memo<Box<[u32]>, u32>,
     /// By history and the views of all actors.
@@ -223,6 +238,8 @@ where
             arrivals: Memo::default(),
             arrived: boxcar::Vec::new(),
             input_moves: Memo::default(),
+            renamed_locals: Memo::default(),
+            renamed_envelopes: Memo::default(),
             inputs_moved: boxcar::Vec::new(),
             recorded: Memo::default(),
             verdicts: Memo::default(),
@@ -254,6 +271,11 @@ where
         self.reductions = reductions;
         self.renamings = if reductions.symmetry { self.spec.renamings() } else { 0 };
         self
+    }
+
+    /// The reductions that are on.
+    pub fn reductions(&self) -> Reductions {
+        self.reductions
     }
 
     /// The specification.

@@ -60,14 +60,14 @@ fn leadership() -> Vec<Entry> {
             "five",
             "5 replicas (f = 2), 2 ballots",
             Config::new(5).client("ann", 1, 0).ballots(&[(1, 0), (1, 1)]),
-            87_502,
+            23_537,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"]),
         quick(
             "four",
             "4 replicas: half of them are no quorum",
             rivals(4).ballots(&[(1, 0), (1, 1)]),
-            86_339,
+            33_376,
         )
         .reaches(&["two leaders' ballots get votes"]),
         quick(
@@ -297,7 +297,7 @@ fn faults() -> Vec<Entry> {
                 .last_client(|client| client.asks = vec![0, 1])
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0, 1, 2], 1, false),
-            2_696_592,
+            780_418,
         )
         .reaches(&["everything is delivered with f replicas down", "a client is redirected"]),
         quick(
@@ -308,7 +308,7 @@ fn faults() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0, 1, 2], 1, false)
                 .tuned(|tuning| tuning.pre_vote = true),
-            203_014,
+            67_993,
         )
         .reaches(&["a pre-vote is granted", "everything is delivered with f replicas down"]),
         quick(
@@ -322,7 +322,7 @@ fn faults() -> Vec<Entry> {
                     tuning.pre_vote = true;
                     tuning.snapshot_slots = 1;
                 }),
-            103_963,
+            34_734,
         )
         .reaches(&["a snapshot is taken", "a leader fetches below its base"]),
         quick(
@@ -396,7 +396,7 @@ fn full() -> Vec<Entry> {
             "five-rivals",
             "5 replicas, 2 ballots, rival commands for one slot",
             rivals(5).ballots(&[(1, 0), (1, 1)]),
-            10_784_415,
+            3_474_120,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"])
         .full(),
@@ -419,7 +419,7 @@ fn full() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0, 2, 3, 4], 2, false)
                 .crashes_at_once(2),
-            0,
+            20_299_002,
         )
         .reaches(&["everything is delivered with f replicas down"])
         .full(),

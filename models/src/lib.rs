@@ -8,6 +8,7 @@ pub mod chart;
 pub mod chat;
 pub mod compact;
 pub mod coverage;
+pub mod dead_variables;
 pub mod engine;
 pub mod entries;
 pub mod equivariance;

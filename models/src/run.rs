@@ -9,6 +9,7 @@
 use crate::catalog::{ChatModel, Config};
 use crate::compact::{CompactModel, Reductions};
 use crate::coverage::Coverage;
+use crate::dead_variables::NotDead;
 use crate::engine::{Options, Report, Stopped};
 use crate::equivariance::NotAlike;
 use crate::foreign::{self, panic_message};
@@ -46,6 +47,9 @@ pub struct Outcome {
     pub stale_claims: usize,
     /// How many pairs of a step and a renaming the run relied on, all of them checked.
     pub symmetry_claims: usize,
+    /// How many pairs of a step and a variant of a local state the run relied on, all of them
+    /// checked.
+    pub variant_claims: usize,
     /// Why the run is void, if a claim did not hold.
     pub void: Option<String>,
     /// What the run has reached.
@@ -192,6 +196,7 @@ fn unjudged(report: Report) -> Outcome {
         properties: Vec::new(),
         stale_claims: 0,
         symmetry_claims: 0,
+        variant_claims: 0,
         void: None,
         coverage: Coverage::default(),
     }
@@ -245,9 +250,10 @@ fn check_claims<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>, outcome: &mut 
     let checked = guarded(&mut outcome.report, || check_reductions(model));
     CHECKING_CLAIMS.store(false, Ordering::Relaxed);
     match checked {
-        Some(Ok((symmetry, stale))) => {
+        Some(Ok([symmetry, stale, variants])) => {
             outcome.symmetry_claims = symmetry;
             outcome.stale_claims = stale;
+            outcome.variant_claims = variants;
         }
         Some(Err(why)) => outcome.void = Some(why),
         None => {}
@@ -257,7 +263,7 @@ fn check_claims<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>, outcome: &mut 
 /// Checks the claims that the reductions relied on, or says which does not hold.
 fn check_reductions<A: Actor, S: Spec<A>>(
     model: &CompactModel<A, S>,
-) -> Result<(usize, usize), String> {
+) -> Result<[usize; 3], String> {
     let symmetric = model.check_symmetry().map_err(|claim| {
         let NotAlike { event, at, difference } = *claim;
         format!("alike nodes do not act alike: {difference}.\nEvent: {event}\nAt {at}")
@@ -269,7 +275,14 @@ fn check_reductions<A: Actor, S: Spec<A>>(
              Dropped at {dropped_at}\nMatters at {matters_at}"
         )
     })?;
-    Ok((symmetric, stale))
+    let variants = model.check_dead_variables().map_err(|claim| {
+        let NotDead { event, variant, difference } = *claim;
+        format!(
+            "a variant of an explored local state is not like it: {difference}.\n\
+             Event: {event}\nAt {variant}"
+        )
+    })?;
+    Ok([symmetric, stale, variants])
 }
 
 /// Set while claims are checked, for the one mutant that fails then.

@@ -26,6 +26,17 @@ pub struct Local<A: Actor, G> {
 
 // Written out, because deriving would ask the same of the actor itself.
 
+impl<A: Actor, G: Clone> Clone for Local<A, G> {
+    fn clone(&self) -> Self {
+        Local {
+            state: self.state.clone(),
+            timers: self.timers.clone(),
+            storage: self.storage.clone(),
+            ghost: self.ghost.clone(),
+        }
+    }
+}
+
 impl<A: Actor, G: PartialEq> PartialEq for Local<A, G> {
     fn eq(&self, other: &Self) -> bool {
         self.state == other.state
@@ -193,6 +204,19 @@ pub trait Spec<A: Actor>: Send + Sync {
     fn is_stale(&self, actor: usize, state: &A::State, src: usize, msg: &A::Msg) -> bool {
         let _ = (actor, state, src, msg);
         false
+    }
+
+    /// The state that this one is explored as: one that differs only in what does not matter in this
+    /// model, now or later. The claim is checked after the run, against [`Spec::variants`].
+    fn canonical(&self, actor: usize, state: A::State) -> A::State {
+        let _ = actor;
+        state
+    }
+
+    /// All other states that are explored as this one.
+    fn variants(&self, actor: usize, state: &A::State) -> Vec<A::State> {
+        let _ = (actor, state);
+        Vec::new()
     }
 
     /// How many renamings there are, apart from the one that changes nothing, under which the

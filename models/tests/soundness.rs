@@ -8,6 +8,7 @@ use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId};
 use paxos_chat_models::catalog::{ChatModel, Config};
+use paxos_chat_models::chat::Ghost;
 use paxos_chat_models::compact::{CompactModel, Reductions, SystemState};
 use paxos_chat_models::engine::{Options, bfs};
 use paxos_chat_models::intern::content_hash;
@@ -211,6 +212,76 @@ fn all_states(model: &ChatModel) -> Vec<SystemState> {
         next += 1;
     }
     states
+}
+
+#[test]
+fn a_state_stands_for_its_variants() {
+    // Only among five replicas can a leader have heard somebody and no majority.
+    let config = Config::new(5).ballots(&[(1, 0)]);
+    let run = |reductions| {
+        let model = config.model(&[], reductions);
+        let report = model.bfs(&Options::default());
+        assert!(report.complete);
+        assert!(model.check_dead_variables().is_ok());
+        let canonical = |(actor, local): (usize, &Local<Node, Ghost>)| {
+            let state = local.state.clone().map(|state| model.spec().canonical(actor, state));
+            (actor, format!("{:?}", Local { state, ..local.clone() }))
+        };
+        let locals: BTreeSet<(usize, String)> = model.all_locals().map(canonical).collect();
+        (report.unique_states, locals)
+    };
+    let eager_sends = Reductions { eager_sends: true, ..Reductions::NONE };
+    let (all, locals) = run(eager_sends);
+    let (fewer, same_locals) = run(Reductions { dead_variables: true, ..eager_sends });
+    assert!(fewer < all, "{fewer} of {all}");
+    assert_eq!(same_locals, locals);
+}
+
+#[test]
+fn a_false_claim_of_dead_variables_makes_the_run_void() {
+    /// Claims that it does not matter whether a leader is alive.
+    struct Deaf(Bare);
+    impl Spec<Node> for Deaf {
+        type Ghost = ();
+        type History = ();
+        type View = ();
+        fn ghost(&self, _: usize) {}
+        fn history(&self) {}
+        fn remember(&self, _: &Step<'_, Node, ()>) {}
+        fn properties(&self) -> &[PropertyName] {
+            &NOTHING
+        }
+        fn view(&self, _: usize, _: &Local<Node, ()>) {}
+        fn within(&self, actor: usize, state: &NodeState) -> bool {
+            self.0.within(actor, state)
+        }
+        fn may_time_out(&self, actor: usize, state: &NodeState, timer: &Timer) -> bool {
+            self.0.may_time_out(actor, state, timer)
+        }
+        fn canonical(&self, _: usize, mut state: NodeState) -> NodeState {
+            if let NodeState::Replica(machine) = &mut state {
+                machine.replica.leader_alive = false;
+            }
+            state
+        }
+        fn variants(&self, _: usize, state: &NodeState) -> Vec<NodeState> {
+            let mut variant = state.clone();
+            if let NodeState::Replica(machine) = &mut variant {
+                machine.replica.leader_alive = true;
+            }
+            if variant == *state { Vec::new() } else { vec![variant] }
+        }
+    }
+    let refuted = {
+        let config = Config::new(3).ballots(&[(1, 0), (1, 1)]);
+        let config = config.tuned(|tuning| tuning.pre_vote = true);
+        let reductions = Reductions { dead_variables: true, ..Reductions::NONE };
+        let model = CompactModel::new(config.nodes(config.genesis()), Deaf(Bare::of(&config)))
+            .with_reductions(reductions);
+        model.bfs(&Options { max_states: Some(100_000), ..Options::default() });
+        model.check_dead_variables().expect_err("a pre-vote is not granted while a leader lives")
+    };
+    assert!(!refuted.event.is_empty() && !refuted.variant.is_empty(), "{refuted:?}");
 }
 
 #[test]

@@ -100,10 +100,12 @@ fn print_details(outcome: &Outcome, reductions: Reductions, options: &RunArgs) {
             (None, false) => "of no account, as the run is incomplete",
         };
         say!(
-            "\n  reductions: {}; {} claims of staleness and {} of symmetry, {checked}",
+            "\n  reductions: {}\n  claims: {} of staleness, {} of symmetry, {} of dead variables; \
+             {checked}",
             in_words(reductions),
             outcome.stale_claims,
             outcome.symmetry_claims,
+            outcome.variant_claims,
         );
     }
     say!(
@@ -119,6 +121,7 @@ fn in_words(reductions: Reductions) -> String {
     let switches = [
         (reductions.eager_sends, "eager sends"),
         (reductions.stale_messages, "stale messages"),
+        (reductions.dead_variables, "dead variables"),
         (reductions.symmetry, "symmetry"),
     ];
     let on: Vec<&str> = switches.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
@@ -183,6 +186,7 @@ fn as_json(ran: &Ran<'_>) -> serde_json::Value {
         "collision_probability": report.collision_probability(),
         "stale_claims": outcome.stale_claims,
         "symmetry_claims": outcome.symmetry_claims,
+        "variant_claims": outcome.variant_claims,
         "properties": properties,
     })
 }

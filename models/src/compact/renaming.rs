@@ -19,15 +19,21 @@ where
     /// The actor that takes this one's place, and the local state that this one becomes.
     pub(crate) fn renamed_local(&self, renaming: usize, actor: usize, local: u32) -> (usize, u32) {
         let other = self.spec.rename_actor(renaming, actor);
-        let local = self.spec.rename_local(renaming, actor, &self.cell(actor, local).local);
-        (other, self.intern_local(other, local))
+        let key = (renaming as u32, actor as u32, local);
+        let renamed = self.renamed_locals.get_or_insert(&key, || {
+            let local = self.spec.rename_local(renaming, actor, &self.cell(actor, local).local);
+            self.intern_local(other, local)
+        });
+        (other, renamed)
     }
 
     /// The envelope that this one becomes.
     pub(crate) fn renamed_envelope(&self, renaming: usize, envelope: Envelope) -> Envelope {
-        let (src, dst, msg) = self.open(envelope);
-        let of = |actor| self.spec.rename_actor(renaming, actor);
-        self.intern_envelope(of(src), of(dst), self.spec.rename_message(renaming, msg))
+        self.renamed_envelopes.get_or_insert(&(renaming as u32, envelope.number()), || {
+            let (src, dst, msg) = self.open(envelope);
+            let of = |actor| self.spec.rename_actor(renaming, actor);
+            self.intern_envelope(of(src), of(dst), self.spec.rename_message(renaming, msg))
+        })
     }
 
     /// The history that this one becomes.

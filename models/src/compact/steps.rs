@@ -62,7 +62,8 @@ pub(super) struct Origin {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum OriginEvent {
+/// What a step is of, by numbers.
+pub(crate) enum OriginEvent {
     Deliver(u32),
     Timeout(u32),
     Input(u32),
@@ -132,7 +133,7 @@ where
         Some(number)
     }
 
-    pub(super) fn event(&self, actor: usize, event: OriginEvent) -> Event<'_, A> {
+    pub(crate) fn event(&self, actor: usize, event: OriginEvent) -> Event<'_, A> {
         match event {
             OriginEvent::Deliver(index) => {
                 let inbound = &self.inbound[actor].get(index).value;
@@ -246,6 +247,12 @@ where
             }
         }
         timers.sort_by_key(content_hash);
+        let state = match state {
+            Some(state) if self.reductions.dead_variables => {
+                Some(self.spec.canonical(actor, state))
+            }
+            state => state,
+        };
         (Local { state, timers, storage, ghost }, sends, reports)
     }
 

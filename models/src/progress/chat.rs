@@ -18,7 +18,8 @@ use std::time::Duration;
 
 /// The reductions under which progress is checked. Renaming replicas is not among them: the
 /// schedules tell replicas apart.
-pub const REDUCTIONS: Reductions = Reductions { symmetry: false, ..Reductions::ALL };
+pub const REDUCTIONS: Reductions =
+    Reductions { dead_variables: false, symmetry: false, ..Reductions::ALL };
 
 /// Everything is delivered, and all live replicas know it.
 pub struct Delivered {
