@@ -406,7 +406,7 @@ fn full() -> Vec<Entry> {
             rivals(5)
                 .ballots(&[(1, 0), (1, 1)])
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            11_357_566,
+            3_537_015,
         )
         .reaches(&["a superseded leader steps down on a decided slot"])
         .full(),
