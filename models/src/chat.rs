@@ -7,6 +7,7 @@
 //!
 //! **Absent**: the properties themselves (see [`crate::properties`]).
 
+use crate::irrelevant;
 use crate::machine::Disk;
 use crate::node::{Node, NodeState};
 use crate::properties::{self, EVENTS, SAFETY};
@@ -16,7 +17,7 @@ use crate::symmetry::Renaming;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Outcome};
 use paxos_chat::proposer::Phase;
-use paxos_chat::quorum::{Cluster, ReplicaSet};
+use paxos_chat::quorum::Cluster;
 use paxos_chat::types::{Ballot, Body, Command, Operation, ReplicaId, Seq, Slot, User, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -315,11 +316,11 @@ impl Spec<Node> for ChatSpec {
     }
 
     fn canonical(&self, _actor: usize, state: NodeState) -> NodeState {
-        liveness_forgotten(state)
+        irrelevant::without_heard(state)
     }
 
     fn variants(&self, actor: usize, state: &NodeState) -> Vec<NodeState> {
-        self.with_anyone_heard(actor, state)
+        irrelevant::with_anyone_heard(self.cluster, actor, state)
     }
 
     fn renamings(&self) -> usize {
@@ -405,42 +406,6 @@ impl Spec<Node> for ChatSpec {
 impl ChatSpec {
     fn user_of(&self, actor: usize) -> User {
         self.users[actor - usize::from(self.cluster.len())].clone()
-    }
-}
-
-/// The state of a leader that has heard nobody yet: whom it has heard decides only when its election
-/// timer is set anew, and here that timer is always set and may fire at any moment.
-fn liveness_forgotten(mut state: NodeState) -> NodeState {
-    if let NodeState::Replica(machine) = &mut state
-        && let Phase::Leading(leading) = &mut machine.replica.phase
-    {
-        leading.heard = ReplicaSet::default();
-    }
-    state
-}
-
-impl ChatSpec {
-    /// The state of a leader that may have heard any set of the others: all but that it has heard
-    /// nobody.
-    pub(crate) fn with_anyone_heard(&self, actor: usize, state: &NodeState) -> Vec<NodeState> {
-        let NodeState::Replica(machine) = state else { return Vec::new() };
-        let Phase::Leading(_) = &machine.replica.phase else { return Vec::new() };
-        let others: Vec<ReplicaId> =
-            self.cluster.replicas().filter(|id| usize::from(id.0) != actor).collect();
-        let subset = |bits: u32| -> ReplicaSet {
-            let member = |(place, _): &(u32, &ReplicaId)| bits >> place & 1 == 1;
-            (0..).zip(&others).filter(member).map(|(_, id)| *id).collect()
-        };
-        let with = |bits: u32| {
-            let mut machine = machine.clone();
-            if let Phase::Leading(leading) = &mut machine.replica.phase {
-                leading.heard = subset(bits);
-            }
-            NodeState::Replica(machine)
-        };
-        // A majority heard is forgotten at once, so no leader holds one; with itself it is one.
-        let is_held = |bits: &u32| bits.count_ones() + 1 < self.cluster.majority();
-        (1..1 << others.len()).filter(is_held).map(with).collect()
     }
 }
 

@@ -15,6 +15,7 @@ pub mod equivariance;
 pub mod explore;
 pub mod foreign;
 pub mod intern;
+mod irrelevant;
 pub mod machine;
 pub mod memory;
 pub mod mutants;
