@@ -44,7 +44,6 @@ use paxos_chat::message::Message;
 use paxos_chat::types::{Body, NodeId, Nonce, Seq, SessionId, User};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use stateright::actor::Actor;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -319,14 +318,5 @@ impl Drop for Speaker {
             // A panic there was printed there.
             let _ = thread.join();
         }
-    }
-}
-
-/// Ends the driver of another thread when it goes.
-struct StopOnDrop<A: Actor<State: 'static>, H>(Handle<A, H>);
-
-impl<A: Actor<State: 'static>, H> Drop for StopOnDrop<A, H> {
-    fn drop(&mut self) {
-        self.0.give(Input::Stop);
     }
 }

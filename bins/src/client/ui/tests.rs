@@ -123,7 +123,9 @@ fn the_screen_shows_rooms_messages_the_cluster_and_what_is_typed() {
     ];
     assert_eq!(rows[1..4], ["", "", ""]);
     assert_eq!(rows[4..7], shown);
-    assert!(rows[7].starts_with(" leader r1 · ballot ? · rtt 1.2 ms · commit 3.4 ms · loss 5%"));
+    assert!(
+        rows[7].starts_with(" 1 unacknowledged · leader r1 · ballot ? · rtt 1.2 ms · commit 3.4")
+    );
     assert_eq!(rows[8], "> 日本 sec");
     screen.terminal.backend_mut().assert_cursor_position((10, 8));
 }

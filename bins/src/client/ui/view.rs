@@ -118,24 +118,27 @@ pub fn status(app: &App) -> String {
         (false, true) => format!("connecting to r{asked}"),
         (_, false) => format!("asking r{asked}"),
     };
-    let mut line = format!(
-        " {leader} · ballot ? · rtt {} · commit {} · loss {} · slot {}",
-        milliseconds(measured.read_rtt),
-        milliseconds(measured.commit_rtt),
-        percent(measured.loss),
-        app.conversation.read_upto,
-    );
-    match app.conversation.unacknowledged() {
-        0 => {}
-        count => line.push_str(&format!(" · {count} unacknowledged")),
-    }
+    // What needs attention comes first, where a narrow screen does not cut it off.
+    let mut parts = Vec::new();
     if let Some(silence) = measured.silence.filter(|silence| silence.as_secs() >= 2) {
-        line.push_str(&format!(" · no answer for {} s", silence.as_secs()));
+        parts.push(format!("no answer for {} s", silence.as_secs()));
     }
     if let Some(anchor) = app.scroll {
-        line.push_str(&format!(" · {} below", app.item_count() - 1 - anchor.item));
+        parts.push(format!("{} below", app.item_count() - 1 - anchor.item));
     }
-    line
+    match app.conversation.unacknowledged() {
+        0 => {}
+        count => parts.push(format!("{count} unacknowledged")),
+    }
+    parts.extend([
+        leader,
+        "ballot ?".into(),
+        format!("rtt {}", milliseconds(measured.read_rtt)),
+        format!("commit {}", milliseconds(measured.commit_rtt)),
+        format!("loss {}", percent(measured.loss)),
+        format!("slot {}", app.conversation.read_upto),
+    ]);
+    format!(" {}", parts.join(" · "))
 }
 
 fn draw_status(app: &App, buffer: &mut Buffer, y: u16) {

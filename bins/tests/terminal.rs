@@ -1,0 +1,167 @@
+//! The full-screen client, driven on a pseudo-terminal against real replicas that are killed.
+
+mod screens;
+mod support;
+
+use screens::{Cluster, Screen};
+use std::time::Duration;
+
+const PAGE_UP: &str = "\u{1b}[5~";
+const CTRL_HOME: &str = "\u{1b}[1;5H";
+const CTRL_D: &str = "\u{4}";
+
+#[test]
+fn one_types_scrolls_searches_and_resizes_while_the_primary_is_killed() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let mut screen = Screen::start(&cluster, &["--name", "ann"], 80, 24);
+    screen.shows_text("You are ann");
+    screen.type_line("first 日本語 🙂");
+    screen.shows("it is committed", |text| {
+        text.contains("ann: first 日本語 🙂 ✓ committed at slot") && text.contains("leader r")
+    });
+    assert!(screen.has_colour());
+    for number in 0..40 {
+        screen.type_line(&format!("message {number}"));
+    }
+    screen.shows("the last is committed", |text| {
+        text.contains("ann: message 39 ✓ committed at slot") && !text.contains("unacknowledged")
+    });
+
+    let killed = cluster.kill_leader();
+    screen.type_line("while nobody leads");
+    screen.type_line("and another one");
+    let text = screen.shows("both are committed", |text| {
+        text.contains("and another one ✓ committed") && text.contains("nobody leads ✓ committed")
+    });
+    assert!(!text.contains(&format!("leader r{killed} ")), "{text}");
+
+    screen.press(PAGE_UP);
+    screen.shows("older messages", |text| text.contains(" below") && !text.contains("another one"));
+    screen.press(CTRL_HOME);
+    screen.shows_text("ann: first 日本語 🙂");
+    screen.type_line("/search message 17");
+    screen.shows("what was looked for", |text| {
+        text.contains("ann: message 17 ✓") && !text.contains("message 39")
+    });
+    screen.resize(50, 12);
+    screen.shows("it fits", |text| {
+        text.contains("ann: message 17 ✓") && text.lines().all(|line| line.chars().count() <= 50)
+    });
+    screen.resize(100, 30);
+    screen.press("\u{1b}");
+    screen.shows_text("and another one ✓ committed");
+    screen.press(CTRL_D);
+    assert_eq!(screen.end(), 0);
+}
+
+/// The lines of a conversation on a screen, without what only their author sees.
+fn said(text: &str) -> Vec<String> {
+    let said = text.lines().filter(|line| line.contains(": word "));
+    said.map(|line| line.split(" ✓").next().unwrap_or(line).trim().to_owned()).collect()
+}
+
+#[test]
+fn two_people_in_two_rooms_see_the_same_order_while_the_primary_is_killed() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let mut ann = Screen::start(&cluster, &["--name", "ann"], 90, 40);
+    let mut bob = Screen::start(&cluster, &["--name", "bob"], 90, 40);
+    for screen in [&mut ann, &mut bob] {
+        screen.shows_text("You are");
+        screen.type_line("/join ops");
+    }
+    for number in 0..20 {
+        if number == 10 {
+            cluster.kill_leader();
+        }
+        for screen in [&mut ann, &mut bob] {
+            let room = if number % 4 < 2 { "ops" } else { "lobby" };
+            screen.type_line(&format!("/join {room}"));
+            screen.type_line(&format!("word {number} in {room}"));
+        }
+        // A person's pace, so that their messages mix.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    ann.type_line("/me waves \u{7} goodbye");
+    for (room, count) in [("ops", 20), ("lobby", 20)] {
+        for screen in [&mut ann, &mut bob] {
+            screen.type_line(&format!("/join {room}"));
+            screen.shows("everything is committed", |text| {
+                said(text).len() == count
+                    && said(text).iter().all(|line| line.ends_with(&format!(" in {room}")))
+                    && !["pending", "→ sent", "unacknowledged"].iter().any(|w| text.contains(w))
+            });
+        }
+        assert_eq!(said(&ann.text()), said(&bob.text()), "in #{room}");
+    }
+    bob.type_line("/rooms");
+    bob.shows_text("#ops  20 messages, 0 unread");
+    bob.type_line("/status");
+    bob.shows_text("replica asked: r");
+    bob.shows_text("* ann waves");
+    bob.draw("CLIENT_SCREEN");
+    for mut screen in [ann, bob] {
+        screen.type_line("/quit");
+        assert_eq!(screen.end(), 0);
+    }
+    // The log has one order over both rooms.
+    let tail = cluster.client(&["tail", "--json"], "");
+    let posts: Vec<serde_json::Value> =
+        tail.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(posts.len(), 41);
+    let places: Vec<_> = posts.iter().map(|p| (p["slot"].as_u64(), p["index"].as_u64())).collect();
+    assert!(places.is_sorted());
+    for (room, count) in [("ops", 20), ("lobby", 21)] {
+        assert_eq!(posts.iter().filter(|post| post["room"] == room).count(), count);
+    }
+}
+
+#[test]
+fn after_a_disconnect_nothing_is_missed_and_nothing_comes_twice() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let mut screen = Screen::start(&cluster, &["--name", "ann"], 80, 30);
+    screen.shows_text("You are ann");
+    screen.type_line("before");
+    screen.shows_text("before ✓ committed");
+    (0..3).for_each(|id| cluster.kill(id));
+    screen.type_line("during");
+    screen.shows("nobody answers", |text| {
+        text.contains("during → sent") && text.contains("no answer for")
+    });
+    (0..3).for_each(|id| cluster.start(id, &[]));
+    screen.shows_text("during ✓ committed");
+    let others = cluster.client(&["--name", "bob", "send", "from bob"], "");
+    assert_eq!(others.code, 0, "{others:?}");
+    screen.type_line("after");
+    let text = screen.shows("all of it", |text| {
+        text.contains("after ✓ committed") && text.contains("bob: from bob")
+    });
+    for word in ["before", "during", "after", "from bob"] {
+        assert_eq!(text.matches(&format!(": {word}")).count(), 1, "{word}:\n{text}");
+    }
+    screen.type_line("/quit");
+    assert_eq!(screen.end(), 0);
+}
+
+#[test]
+fn without_colour_and_without_a_screen() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let args = ["--name", "ann", "--room", "ops"];
+    let mut command: Vec<&str> = args.to_vec();
+    command.push("--plain");
+    let mut plain = Screen::start(&cluster, &command, 80, 24);
+    plain.shows_text("you are ann");
+    plain.type_line("in plain words");
+    plain.shows_text("committed at slot");
+    plain.press(CTRL_D);
+    assert_eq!(plain.end(), 0);
+    let mut screen = Screen::start_with(&cluster, &["NO_COLOR=1"], &args, 80, 24);
+    screen.shows_text("#ops");
+    screen.shows_text("ann: in plain words");
+    assert!(!screen.has_colour());
+    screen.type_line("/quit");
+    assert_eq!(screen.end(), 0);
+}
