@@ -1,6 +1,7 @@
 //! What is shown of an item: rows of runs of text, each with a role.
 //!
-//! **Invariant**: a row is not wider than the screen, and an item has at least one row.
+//! **Invariant**: an item has at least one row, and no row is wider than the screen but one whose
+//! name alone is.
 //!
 //! **Absent**: colours; see [`super::theme`].
 

@@ -29,6 +29,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// Events that are handled before the screen is drawn again.
 const BURST_MAX: usize = 4096;
 
+/// The exit status of a process that was interrupted while it waited.
+const INTERRUPTED: i32 = 130;
+
 /// What comes through the queue.
 enum Incoming {
     Event(Event),
@@ -57,7 +60,13 @@ pub fn run(
     let speaker = start_speaker(access, user, recorded, &queue, &meter)?;
     let follower = start_follower(access, &queue, &meter)?;
     let ending = queue.clone();
-    ctrlc::set_handler(move || drop(ending.send(Incoming::End))).map_err(io::Error::other)?;
+    let on_signal = move || {
+        // Whoever does not listen any more waits for acknowledgements, and is not to wait.
+        if ending.send(Incoming::End).is_err() {
+            std::process::exit(INTERRUPTED);
+        }
+    };
+    ctrlc::set_handler(on_signal).map_err(io::Error::other)?;
 
     let mut terminal = ratatui::try_init()?;
     let result = execute!(stdout(), EnableBracketedPaste).and_then(|()| {
@@ -83,7 +92,6 @@ pub fn run(
     let unacknowledged = shell.app.conversation.unacknowledged();
     if unacknowledged > 0 {
         eprintln!("waiting for {unacknowledged} acknowledgements; Ctrl-C does not wait");
-        let _ = shell.speaker.look(|_| {});
     }
     Ok(sum(&shell.before, shell.speaker.wait_for_all()))
 }
