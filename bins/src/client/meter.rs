@@ -146,13 +146,6 @@ pub struct Metered<H> {
     meter: Meter,
 }
 
-impl<H> Metered<H> {
-    /// The host itself.
-    pub fn host(&self) -> &H {
-        &self.host
-    }
-}
-
 impl<A: Actor<Msg = Message>, H: Host<A>> Host<A> for Metered<H> {
     fn admits(&mut self, from: Sender, message: &mut Message, now: Timestamp) -> bool {
         let admits = self.host.admits(from, message, now);

@@ -9,7 +9,7 @@
 //! | [`follow`] | the log as it grows, read by a thread of its own |
 //! | [`meter`] | what a client can measure of its cluster |
 //! | [`tail`] | the log as it is read by a reader |
-//! | [`selection`], [`format`] | which messages `tail` shows, and how |
+//! | [`selection`], [`mod@format`] | which messages `tail` shows, and how |
 //! | [`load`] | many clients, measured |
 //!
 //! **Invariant — bounded**: at most [`UNACKNOWLEDGED_MAX`] messages are submitted and not

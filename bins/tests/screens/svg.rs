@@ -20,7 +20,7 @@ pub(super) fn draw(screen: &vt100::Screen) -> String {
         (u32::from(columns) * CELL_WIDTH + 16, u32::from(rows) * CELL_HEIGHT + 16);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"14\">\n\
+         font-family=\"DejaVu Sans Mono, Menlo, Consolas, Noto Sans Mono CJK JP, monospace\" font-size=\"14\">\n\
          <rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"{GROUND}\"/>\n"
     );
     for y in 0..rows {

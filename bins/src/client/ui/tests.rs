@@ -123,9 +123,10 @@ fn the_screen_shows_rooms_messages_the_cluster_and_what_is_typed() {
     ];
     assert_eq!(rows[1..4], ["", "", ""]);
     assert_eq!(rows[4..7], shown);
-    assert!(
-        rows[7].starts_with(" 1 unacknowledged · leader r1 · ballot ? · rtt 1.2 ms · commit 3.4")
-    );
+    let status =
+        " 1 unacknowledged · leader r1 · ballot ? · rtt 1.2 ms · commit 3.4 ms · loss 5% · slot 6";
+    assert_eq!(view::status(&screen.app), status);
+    assert!(status.starts_with(&rows[7]), "it is cut: {}", rows[7]);
     assert_eq!(rows[8], "> 日本 sec");
     screen.terminal.backend_mut().assert_cursor_position((10, 8));
 }
@@ -290,4 +291,25 @@ fn several_lines_are_one_message() {
     screen.type_line("three");
     let said = Said::new(&"lobby".parse().unwrap(), "one\ntwo\nthree");
     assert_eq!(screen.effects, [Effect::Say(said)]);
+}
+
+#[test]
+fn after_an_expired_session_another_is_opened_and_nothing_is_said_again() {
+    let mut screen = Screen::new(80, 12);
+    screen.update(Event::Spoken(client_host::Event::Opened(SESSION)));
+    screen.type_line("lost?");
+    screen.effects.clear();
+    screen.update(Event::Spoken(client_host::Event::Expired { first: Seq(1), count: 1 }));
+    assert_eq!(screen.effects, [Effect::Reopen]);
+    let text = screen.text();
+    assert!(text.contains("ann: lost? ? outcome unknown"), "{text}");
+    assert!(text.contains("none is sent again"), "{text}");
+    let reopened = SessionId { slot: Slot(90), index: 0 };
+    screen.update(Event::Spoken(client_host::Event::Opened(reopened)));
+    screen.type_line("new");
+    let (seq, slot) = (Seq(1), Slot(91));
+    let confirmed = client_host::Event::Confirmed { session: reopened, seq, slot, retries: 0 };
+    screen.update(Event::Spoken(confirmed));
+    assert!(screen.text().contains("ann: new ✓ committed at slot 91"));
+    assert!(screen.text().contains("ann: lost? ? outcome unknown"));
 }
