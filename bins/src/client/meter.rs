@@ -30,7 +30,7 @@ pub struct Measured {
     /// From the latest message that was sent once to its acknowledgement, a majority's disks
     /// included.
     pub commit_rtt: Option<Duration>,
-    /// Of the last [`ASKED_MAX`] requests of the log, those without an answer; there and back.
+    /// Of the last `ASKED_MAX` requests of the log, those without an answer; there and back.
     pub loss: Option<f64>,
     /// Messages sent again.
     pub retries: u64,

@@ -1,7 +1,7 @@
 //! The terminal, the threads, and the clock: everything of the interface that is not pure.
 //!
 //! **Invariants**
-//! - *Bounded*: all events come through one queue of [`EVENTS_MAX`]; whoever reads the log waits
+//! - *Bounded*: all events come through one queue of `EVENTS_MAX`; whoever reads the log waits
 //!   while it is full.
 //! - *No deadlock*: this thread never waits for the reader's thread or the client's thread, which
 //!   may wait for this one; it leaves the queue before it waits for acknowledgements at the end.
