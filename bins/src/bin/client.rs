@@ -4,10 +4,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
 use indicatif::ProgressBar;
 use paxos_chat::tuning::TEXT_BYTES_MAX;
-use paxos_chat::types::Slot;
+use paxos_chat_runtime::client::envelope::Room;
+use paxos_chat_runtime::client::format::Format;
 use paxos_chat_runtime::client::load::{self, LoadOptions};
-use paxos_chat_runtime::client::tail::{self, TailOptions};
-use paxos_chat_runtime::client::{Access, Speaker, Summary, chat, pipe};
+use paxos_chat_runtime::client::meter::Meter;
+use paxos_chat_runtime::client::selection::From;
+use paxos_chat_runtime::client::tail::{self, Style, TailOptions};
+use paxos_chat_runtime::client::{Access, Speaker, Summary, chat, pipe, ui};
 use paxos_chat_runtime::config::{Config, check_user};
 use paxos_chat_runtime::loss::Loss;
 use paxos_chat_runtime::record::RecordWriter;
@@ -16,8 +19,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Talks to a Multi-Paxos chat cluster. Without a command: a chat on a terminal, and otherwise
-/// one message for each line of standard input.
+/// Talks to a Multi-Paxos chat cluster. Without a command: a full-screen chat on a terminal, and
+/// otherwise one message for each line of standard input.
+///
+/// A message has at most 16384 bytes of UTF-8, newlines included; in a room other than the lobby,
+/// the room's name and 2 bytes count too.
+///
+/// Exit status: 0 everything was acknowledged or shown; 1 something was not; 2 wrong usage.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -33,6 +41,12 @@ struct Args {
     /// A new file in which to record what is said and acknowledged, one JSON object a line.
     #[arg(long, value_name = "FILE", global = true)]
     record: Option<PathBuf>,
+    /// The room to speak in, and the only one that `tail` shows. Without it: the lobby, and all.
+    #[arg(long, global = true)]
+    room: Option<Room>,
+    /// Line by line, without a screen.
+    #[arg(long)]
+    plain: bool,
     /// Seconds without any answer before giving up.
     #[arg(long, value_name = "SECONDS", global = true, default_value_t = 30)]
     patience: u64,
@@ -46,18 +60,27 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Says each argument; with none, each line of standard input.
+    ///
+    /// An argument may have several lines. Nothing is read while 256 messages are unacknowledged.
     Send {
         /// What to say, a message each.
         text: Vec<String>,
     },
     /// Shows the messages that took effect, in order.
     Tail {
-        /// The first slot to show.
-        #[arg(long, value_name = "SLOT", default_value_t = 0)]
-        from: u64,
+        /// Where to begin: beginning, end, -N (the last N messages) or a slot.
+        #[arg(long, value_name = "PLACE", default_value = "beginning", allow_hyphen_values = true)]
+        from: From,
+        /// The most messages to show.
+        #[arg(long, value_name = "N")]
+        count: Option<u64>,
         /// One JSON object a line.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "format")]
         json: bool,
+        /// A line by a template of {slot} {index} {time} {time_ms} {user} {room} {action} {session}
+        /// {seq} {text} and {raw}; all but {raw} are escaped.
+        #[arg(long, value_name = "TEMPLATE")]
+        format: Option<Format>,
         /// Go on when the end is reached.
         #[arg(long)]
         follow: bool,
@@ -134,26 +157,35 @@ fn access(args: &Args) -> Result<Access> {
 
 /// Does what is asked; false if something was not acknowledged.
 fn run(args: &Args, access: &Access) -> Result<bool> {
+    let room = args.room.clone().unwrap_or_default();
     match &args.command {
-        None if stdin().is_terminal() && stdout().is_terminal() => {
+        None if args.plain || is_interactive() => {
             let name = args.name.as_deref().unwrap_or_default();
             let record = |nonce| open_record(args.record.as_deref(), name, nonce);
-            Ok(conclude(&chat::run(access, name, record, stdin().lock())?))
+            Ok(conclude(&if args.plain || is_dumb() {
+                chat::run(access, name, room, record, stdin().lock())?
+            } else {
+                ui::terminal::run(access, name, room, record)?
+            }))
         }
-        None => Ok(conclude(&pipe::run(&mut speaker(args, access)?, stdin().lock())?)),
-        Some(Command::Send { text }) if text.is_empty() => {
-            Ok(conclude(&pipe::run(&mut speaker(args, access)?, stdin().lock())?))
-        }
-        Some(Command::Send { text }) => {
+        Some(Command::Send { text }) if !text.is_empty() => {
             let mut speaker = speaker(args, access)?;
-            for text in text {
-                speaker.say(text)?;
-            }
-            Ok(conclude(&speaker.wait_for_all()))
+            Ok(conclude(&pipe::run_texts(&mut speaker, &room, text)?))
         }
-        Some(Command::Tail { from, json, follow }) => {
-            let options = TailOptions { from: Slot(*from), json: *json, follow: *follow };
-            tail::run(access, options, stdout(), || tail::is_closed(stdout()))?;
+        None | Some(Command::Send { .. }) => {
+            let mut speaker = speaker(args, access)?;
+            Ok(conclude(&pipe::run(&mut speaker, &room, stdin().lock())?))
+        }
+        Some(Command::Tail { from, count, json, format, follow }) => {
+            let style = match format {
+                Some(format) => Style::Format(format.clone()),
+                None if *json => Style::Json,
+                None => Style::Line,
+            };
+            let (from, count, follow) = (*from, *count, *follow);
+            let options = TailOptions { from, count, room: args.room.clone(), style, follow };
+            let out = io::BufWriter::new(stdout().lock());
+            tail::run(access, options, out, || tail::is_closed(stdout()))?;
             Ok(true)
         }
         Some(Command::Load { clients, messages, outstanding, size, json }) => {
@@ -169,11 +201,21 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
     }
 }
 
+fn is_interactive() -> bool {
+    stdin().is_terminal() && stdout().is_terminal()
+}
+
+/// Has the terminal no screen to draw on?
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
+}
+
 fn speaker(args: &Args, access: &Access) -> Result<Speaker> {
     let name = args.name.as_deref().unwrap_or_default();
     let record = |nonce| open_record(args.record.as_deref(), name, nonce);
     let listener = Box::new(|_, _| {});
-    Speaker::start(access, name, record, listener).context("cannot start the client")
+    Speaker::start(access, name, record, listener, &Meter::default())
+        .context("cannot start the client")
 }
 
 fn open_record(path: Option<&Path>, name: &str, nonce: u64) -> io::Result<Option<RecordWriter>> {

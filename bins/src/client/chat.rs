@@ -1,18 +1,20 @@
-//! A chat on a terminal, line by line: what one types is said, what others say is shown in order.
+//! The line mode: what one types is said, what others say is shown in order.
+//!
+//! **Absent**: everything that needs a screen. The commands are `/join`, `/me`, `/help` and `/quit`.
 
-use super::tail::Replay;
-use super::{Access, Speaker, StopOnDrop, Summary};
-use crate::client_host::{Event, ReaderHost};
-use crate::driver::{Driver, DriverError, Handle};
+use super::envelope::{Room, Said};
+use super::follow::Follower;
+use super::meter::Meter;
+use super::ui::command::{self, Command};
+use super::{Access, SayError, Speaker, Summary};
+use crate::client_host::Event;
 use crate::record::RecordWriter;
-use paxos_chat::reader::Reader;
-use paxos_chat::types::{SessionId, Slot, Value};
+use paxos_chat::types::SessionId;
 use std::io::{self, BufRead, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The session of whoever sits here, once it is open.
 type OwnSession = Arc<Mutex<Option<SessionId>>>;
-type EntrySink = Box<dyn FnMut(Slot, Value) -> io::Result<()> + Send>;
 
 /// Runs a chat until the input ends, then waits for all acknowledgements.
 ///
@@ -21,11 +23,13 @@ type EntrySink = Box<dyn FnMut(Slot, Value) -> io::Result<()> + Send>;
 pub fn run(
     access: &Access,
     user: &str,
+    mut room: Room,
     record: impl FnOnce(u64) -> io::Result<Option<RecordWriter>>,
     input: impl BufRead,
 ) -> io::Result<Summary> {
     let own = OwnSession::default();
-    let _reader = start_reader(access, Arc::clone(&own))?;
+    let meter = Meter::default();
+    let _follower = follow(access, Arc::clone(&own), &meter)?;
     let listener = Box::new(move |event, _text: Option<String>| match event {
         Event::Opened(session) => {
             *own.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
@@ -36,54 +40,50 @@ pub fn run(
         }
         Event::Expired { .. } => {}
     });
-    let mut speaker = Speaker::start(access, user, record, listener)?;
-    print_line(&format!("* you are {user}; type a line to say it, Ctrl-D to leave"));
+    let mut speaker = Speaker::start(access, user, record, listener, &meter)?;
+    print_line(&format!("* you are {user}; type a line to say it, /quit or Ctrl-D to leave"));
     for line in input.lines() {
-        match speaker.say(&line?) {
+        let said = match command::parse(&line?) {
+            Ok(Command::Say(text)) => Said::new(&room, text),
+            Ok(Command::Me(text)) => Said { is_action: true, ..Said::new(&room, text) },
+            Ok(Command::Join(joined)) => {
+                print_line(&format!("* you speak in #{joined}"));
+                room = joined;
+                continue;
+            }
+            Ok(Command::Quit) => break,
+            Ok(_) => {
+                print_line("* /join ROOM, /me DOES, /quit; // says a line that begins with /");
+                continue;
+            }
+            Err(wrong) => {
+                print_line(&format!("! {wrong}"));
+                continue;
+            }
+        };
+        match speaker.say(&said) {
             Ok(seq) => print_line(&format!("* #{seq} pending")),
-            Err(super::SayError::Over(_)) => break,
+            Err(SayError::Over(_)) => break,
             Err(error) => print_line(&format!("! {error}")),
         }
     }
     Ok(speaker.wait_for_all())
 }
 
-/// Shows what others say, from a thread of its own, until the returned guard goes.
-fn start_reader(
-    access: &Access,
-    own: OwnSession,
-) -> io::Result<StopOnDrop<Reader, ReaderHost<EntrySink>>> {
-    let socket = access.socket()?;
-    let (handle, inbox) = Handle::new(socket.waker());
-    let access = access.clone();
-    let thread = move || {
-        let mut replay = Replay::default();
-        let sink: EntrySink = Box::new(move |slot, value| {
-            let own = *own.lock().unwrap_or_else(PoisonError::into_inner);
-            for post in replay.apply(slot, &value) {
-                if own.is_none_or(|own| !post.is_of(own)) {
-                    print_line(&post.to_line());
-                }
+/// Shows what others say.
+fn follow(access: &Access, own: OwnSession, meter: &Meter) -> io::Result<Follower> {
+    let show = move |_, posts: Vec<super::tail::Post>| {
+        let own = *own.lock().unwrap_or_else(PoisonError::into_inner);
+        for post in posts {
+            if own.is_none_or(|own| !post.is_of(own)) {
+                print_line(&post.to_line());
             }
-            Ok(())
-        });
-        let reader = Reader {
-            replicas: access.config.nodes(),
-            from: Slot(0),
-            tuning: access.config.client_tuning(),
-        };
-        let (id, nodes) = access.nodes();
-        let world = access.world(socket);
-        let run = || -> Result<(), DriverError> {
-            Driver::start(reader, id, nodes, access.codec(), ReaderHost::new(sink), world)?
-                .run(&inbox)
-        };
-        if let Err(error) = run() {
-            print_line(&format!("! what others say is not shown any more: {error}"));
         }
+        Ok(())
     };
-    std::thread::Builder::new().name("reader".into()).spawn(thread)?;
-    Ok(StopOnDrop(handle))
+    Follower::start(access, meter, show, |error| {
+        print_line(&format!("! what others say is not shown any more: {error}"));
+    })
 }
 
 /// Prints a line; a terminal that is gone ends the input too, so there is nothing else to do.

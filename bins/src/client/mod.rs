@@ -2,18 +2,32 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | [`envelope`] | rooms and actions within the text of a message |
 //! | [`pipe`] | one message a line from standard input, or from arguments |
-//! | [`chat`] | lines typed on a terminal, and what others say |
+//! | [`ui`] | the full-screen interface |
+//! | [`chat`] | the line mode: lines typed on a terminal, and what others say |
+//! | [`follow`] | the log as it grows, read by a thread of its own |
+//! | [`meter`] | what a client can measure of its cluster |
 //! | [`tail`] | the log as it is read by a reader |
+//! | [`selection`], [`mod@format`] | which messages `tail` shows, and how |
 //! | [`load`] | many clients, measured |
 //!
 //! **Invariant — bounded**: at most [`UNACKNOWLEDGED_MAX`] messages are submitted and not
 //! acknowledged; [`Speaker::say`] waits until there is room.
 
 pub mod chat;
+pub mod envelope;
+pub mod follow;
+pub mod format;
 pub mod load;
+pub mod meter;
 pub mod pipe;
+pub mod selection;
 pub mod tail;
+pub mod ui;
+
+use self::envelope::{Said, TooLong};
+use self::meter::{Meter, Metered};
 
 use crate::client_host::{ClientHost, Event};
 use crate::clock::SystemClock;
@@ -25,13 +39,11 @@ use crate::nodes::NodeTable;
 use crate::record::{Line, RecordWriter};
 use crate::storage::MemoryStorage;
 use crate::wire::Codec;
-use paxos_chat::client::{Client, ClientTuning};
+use paxos_chat::client::{Client, ClientState, ClientTuning};
 use paxos_chat::message::Message;
-use paxos_chat::tuning::TEXT_BYTES_MAX;
 use paxos_chat::types::{Body, NodeId, Nonce, Seq, SessionId, User};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use stateright::actor::Actor;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -91,10 +103,8 @@ impl Access {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SayError {
     /// The text is too long.
-    #[error(
-        "the message has {0} bytes, and at most {TEXT_BYTES_MAX} are allowed: split it into several"
-    )]
-    TooLong(usize),
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The client is at its end.
     #[error("{0}")]
     Over(String),
@@ -196,10 +206,11 @@ fn expired(first: Seq, count: u64, ledger: &Ledger) -> String {
 /// What is shown of events as they come: the event, and the text that it acknowledges.
 type Listener = Box<dyn FnMut(Event, Option<String>) + Send>;
 type EventSink = Box<dyn FnMut(Event) -> io::Result<()> + Send>;
+type SpeakerHost = Metered<ClientHost<EventSink>>;
 
 /// A running client.
 pub struct Speaker {
-    handle: Handle<Client, ClientHost<EventSink>>,
+    handle: Handle<Client, SpeakerHost>,
     thread: Option<JoinHandle<()>>,
     shared: Shared,
     patience: Duration,
@@ -215,6 +226,7 @@ impl Speaker {
         user: &str,
         record: impl FnOnce(u64) -> io::Result<Option<RecordWriter>>,
         mut listener: Listener,
+        meter: &Meter,
     ) -> io::Result<Speaker> {
         let socket = access.socket()?;
         let (handle, inbox) = Handle::new(socket.waker());
@@ -236,6 +248,7 @@ impl Speaker {
             listener(event, text);
             Ok(())
         });
+        let host = meter.over(ClientHost::new(sink));
         let (access, ended) = (access.clone(), shared.clone());
         let client = access.client(user, nonce, access.config.client_tuning());
         let patience = access.patience;
@@ -243,8 +256,7 @@ impl Speaker {
             let (id, nodes) = access.nodes();
             let world = access.world(socket);
             let run = || -> Result<(), DriverError> {
-                Driver::start(client, id, nodes, access.codec(), ClientHost::new(sink), world)?
-                    .run(&inbox)
+                Driver::start(client, id, nodes, access.codec(), host, world)?.run(&inbox)
             };
             if let Err(error) = run() {
                 ended.lock().summary.failure.get_or_insert(error.to_string());
@@ -258,10 +270,8 @@ impl Speaker {
     ///
     /// # Errors
     /// When it is too long, or the client is at its end.
-    pub fn say(&mut self, text: &str) -> Result<Seq, SayError> {
-        if text.len() > TEXT_BYTES_MAX {
-            return Err(SayError::TooLong(text.len()));
-        }
+    pub fn say(&mut self, said: &Said) -> Result<Seq, SayError> {
+        let text = said.encode()?;
         let has_room = |ledger: &Ledger| ledger.unacknowledged.len() < UNACKNOWLEDGED_MAX;
         let mut ledger = self.shared.wait(self.patience, has_room);
         if let Some(failure) = &ledger.summary.failure {
@@ -272,17 +282,22 @@ impl Speaker {
         }
         let seq = Seq(ledger.summary.submitted + 1);
         if let Some(record) = &mut ledger.record {
-            let line = Line::Submitted { seq: seq.0, text: text.to_owned() };
+            let line = Line::Submitted { seq: seq.0, text: text.clone() };
             let written = record.write(&line);
             written.map_err(|error| SayError::Over(format!("cannot write the record: {error}")))?;
         }
         ledger.summary.submitted = seq.0;
-        ledger.unacknowledged.insert(seq, text.to_owned());
+        ledger.unacknowledged.insert(seq, text.clone());
         drop(ledger);
         // One speaker is one thread (`&mut self`), so messages reach the driver in this order. An
         // ended driver has left its failure in the ledger.
-        self.handle.give(Input::Deliver(Message::Submit(Body::post(text))));
+        self.handle.give(Input::Deliver(Message::Submit(Body::post(&text))));
         Ok(seq)
+    }
+
+    /// Lets somebody look at the client from its own thread, later. False when it has ended.
+    pub fn look(&self, look: impl FnOnce(&ClientState) + Send + 'static) -> bool {
+        self.handle.give(Input::Inspect(Box::new(move |driver| look(driver.state()))))
     }
 
     /// The session, once it is open.
@@ -303,14 +318,5 @@ impl Drop for Speaker {
             // A panic there was printed there.
             let _ = thread.join();
         }
-    }
-}
-
-/// Ends the driver of another thread when it goes.
-struct StopOnDrop<A: Actor<State: 'static>, H>(Handle<A, H>);
-
-impl<A: Actor<State: 'static>, H> Drop for StopOnDrop<A, H> {
-    fn drop(&mut self) {
-        self.0.give(Input::Stop);
     }
 }

@@ -3,21 +3,36 @@
 //! **Invariant — bounded**: reading stops while too much is unacknowledged, and a line is refused
 //! as soon as it is longer than a message may be, however long it goes on.
 
+use super::envelope::{Room, Said, TooLong};
 use super::{SayError, Speaker, Summary};
 use paxos_chat::tuning::TEXT_BYTES_MAX;
 use std::io::{self, BufRead, Read};
 
-/// Says each line of `input`, then waits for all acknowledgements.
+/// Says all these texts in a room, then waits for all acknowledgements.
+///
+/// # Errors
+/// When one is too long; then none is said.
+pub fn run_texts(speaker: &mut Speaker, room: &Room, texts: &[String]) -> Result<Summary, TooLong> {
+    let said: Vec<Said> = texts.iter().map(|text| Said::new(room, text.as_str())).collect();
+    for said in &said {
+        said.encode()?;
+    }
+    // If the client is at its end, the summary says why.
+    let _ = said.iter().try_for_each(|said| speaker.say(said).map(drop));
+    Ok(speaker.wait_for_all())
+}
+
+/// Says each line of `input` in a room, then waits for all acknowledgements.
 ///
 /// # Errors
 /// When a line cannot be said; everything before it was said and waited for.
-pub fn run(speaker: &mut Speaker, mut input: impl BufRead) -> io::Result<Summary> {
+pub fn run(speaker: &mut Speaker, room: &Room, mut input: impl BufRead) -> io::Result<Summary> {
     let mut number = 0;
     let failed = loop {
         number += 1;
         match next_line(&mut input) {
             Ok(None) => break None,
-            Ok(Some(text)) => match speaker.say(&text) {
+            Ok(Some(text)) => match speaker.say(&Said::new(room, text)) {
                 Ok(_) => {}
                 // The summary says why.
                 Err(SayError::Over(_)) => break None,
@@ -45,7 +60,7 @@ fn next_line(input: &mut impl BufRead) -> io::Result<Option<String>> {
         line.pop();
     }
     if line.len() > TEXT_BYTES_MAX {
-        return Err(io::Error::other(SayError::TooLong(line.len())));
+        return Err(io::Error::other(TooLong { bytes: line.len(), bytes_max: TEXT_BYTES_MAX }));
     }
     let text = String::from_utf8(line);
     text.map(Some).map_err(|_| io::Error::other("it is not UTF-8 text; convert the input first"))

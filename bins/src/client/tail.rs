@@ -4,6 +4,9 @@
 //! it. Which commands took effect is found by replaying the session table from slot 0 on.
 
 use super::Access;
+use super::envelope::{Room, Said};
+use super::format::Format;
+use super::selection::{From, Selection};
 use crate::chatlog;
 use crate::client_host::ReaderHost;
 use crate::driver::{Driver, DriverError, Host};
@@ -14,8 +17,10 @@ use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, Command, Operation, SessionId, Slot, Value};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How often a reader that waits looks whether it is done.
@@ -36,8 +41,9 @@ pub struct Post {
     pub session: String,
     /// Its number there.
     pub seq: u64,
-    /// What was said.
-    pub text: String,
+    /// What was said, and in which room.
+    #[serde(flatten)]
+    pub said: Said,
 }
 
 /// Finds out which commands took effect.
@@ -76,7 +82,7 @@ impl Post {
             user: command.user.to_string(),
             session: session.to_string(),
             seq: seq.0,
-            text: text.to_string(),
+            said: Said::decode(text),
         })
     }
 
@@ -87,21 +93,45 @@ impl Post {
 
     /// One line for people, with nothing in it that a terminal would act on.
     pub fn to_line(&self) -> String {
-        let (user, text) = (chatlog::escaped(&self.user), chatlog::escaped(&self.text));
+        let (user, text) = (chatlog::escaped(&self.user), chatlog::escaped(&self.said.text));
         let time = chatlog::time(paxos_chat::types::Timestamp(self.time_ms));
-        format!("{} {time} {user}: {text}", self.slot)
+        let room = match &self.said.room {
+            room if *room == Room::default() => String::new(),
+            room => format!("#{room} "),
+        };
+        let says = if self.said.is_action {
+            format!("* {user} {text}")
+        } else {
+            format!("{user}: {text}")
+        };
+        format!("{} {time} {room}{says}", self.slot)
     }
 }
 
 /// What to show of the log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TailOptions {
-    /// The first slot shown.
-    pub from: Slot,
-    /// One JSON object a line.
-    pub json: bool,
+    /// The first message shown.
+    pub from: From,
+    /// The most messages shown.
+    pub count: Option<u64>,
+    /// The only room shown.
+    pub room: Option<Room>,
+    /// How.
+    pub style: Style,
     /// Go on when the end is reached.
     pub follow: bool,
+}
+
+/// How a message is shown.
+#[derive(Clone, Debug)]
+pub enum Style {
+    /// A line for people.
+    Line,
+    /// A JSON object.
+    Json,
+    /// By a template.
+    Format(Format),
 }
 
 /// Why the log was not shown.
@@ -110,9 +140,12 @@ pub enum TailError {
     /// There is no socket.
     #[error("cannot open a socket: {0}")]
     Socket(io::Error),
-    /// The driver failed, or the output.
+    /// The driver failed.
     #[error(transparent)]
     Driver(#[from] DriverError),
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
     /// Nobody answers.
     #[error(
         "no replica answered for {0} seconds: are replicas running at the configured addresses?"
@@ -133,22 +166,13 @@ pub fn is_closed(output: impl AsFd) -> bool {
 /// of that while nothing is written.
 ///
 /// # Errors
-/// When no replica answers, or the network fails.
+/// When no replica answers, the network fails, or the output cannot be written.
 pub fn run(
     access: &Access,
     options: TailOptions,
-    mut out: impl Write,
+    out: impl Write,
     is_closed: impl Fn() -> bool,
 ) -> Result<(), TailError> {
-    let mut replay = Replay::default();
-    let host = ReaderHost::new(move |slot, value: Value| {
-        for post in replay.apply(slot, &value) {
-            if slot >= options.from {
-                show(&mut out, &post, options.json)?;
-            }
-        }
-        out.flush()
-    });
     let (id, nodes) = access.nodes();
     let socket = access.socket().map_err(TailError::Socket)?;
     let reader = Reader {
@@ -157,40 +181,59 @@ pub fn run(
         tuning: access.config.client_tuning(),
     };
     let world = access.world(socket);
-    let shown = Driver::start(reader, id, nodes, access.codec(), host, world)
-        .map_err(TailError::from)
-        .and_then(|mut driver| read(&mut driver, options.follow, access.patience, is_closed));
-    match shown {
-        Err(TailError::Driver(DriverError::Host(e))) if e.kind() == io::ErrorKind::BrokenPipe => {
-            Ok(())
-        }
+    let posts = Posts::default();
+    let sink = Rc::clone(&posts);
+    let mut replay = Replay::default();
+    let host = ReaderHost::new(move |slot, value: Value| {
+        sink.borrow_mut().extend(replay.apply(slot, &value));
+        Ok(())
+    });
+    let mut driver = Driver::start(reader, id, nodes, access.codec(), host, world)?;
+    match read(&mut driver, options, access.patience, &posts, out, is_closed) {
+        Err(TailError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         shown => shown,
     }
 }
 
+/// What a turn of the driver has read.
+type Posts = Rc<RefCell<Vec<Post>>>;
+
 /// Reads up to the bound that the first answer names, or for ever.
 fn read<F>(
     driver: &mut Driver<Reader, ReaderHost<F>>,
-    follow: bool,
+    options: TailOptions,
     patience: Duration,
+    posts: &Posts,
+    mut out: impl Write,
     is_closed: impl Fn() -> bool,
 ) -> Result<(), TailError>
 where
     ReaderHost<F>: Host<Reader>,
     F: FnMut(Slot, Value) -> io::Result<()>,
 {
+    let TailOptions { from, count, room, style, follow } = options;
+    let mut selection = Selection::new(from, room, count);
     let mut end = None;
     let mut heard = (Instant::now(), 0);
-    loop {
+    // A quiet chat writes nothing, so a reader that left is not noticed by writing.
+    while !selection.is_complete() && !is_closed() {
         driver.wait(Some(LOOK_INTERVAL))?;
         driver.turn()?;
-        // A quiet chat writes nothing, so a reader that left is not noticed by writing.
-        if is_closed() {
-            return Ok(());
-        }
         end = end.or(driver.host().applied_upto());
-        if !follow && end.is_some_and(|end| driver.state().next >= end) {
-            return Ok(());
+        if let Some(end) = end {
+            for post in posts.borrow_mut().drain(..) {
+                if Slot(post.slot) >= end {
+                    show_all(&mut out, selection.release(), &style)?;
+                }
+                show_all(&mut out, selection.take(post, end), &style)?;
+            }
+            if driver.state().next >= end {
+                show_all(&mut out, selection.release(), &style)?;
+            }
+            out.flush().map_err(TailError::Output)?;
+            if !follow && driver.state().next >= end {
+                return Ok(());
+            }
         }
         let received = driver.counters().received;
         if received > heard.1 {
@@ -200,14 +243,25 @@ where
             return Err(TailError::Silence(patience.as_secs_f32()));
         }
     }
+    Ok(())
 }
 
-fn show(out: &mut impl Write, post: &Post, json: bool) -> io::Result<()> {
-    if json {
-        writeln!(out, "{}", serde_json::to_string(post)?)
-    } else {
-        writeln!(out, "{}", post.to_line())
+fn show_all(
+    out: &mut impl Write,
+    posts: impl IntoIterator<Item = Post>,
+    style: &Style,
+) -> Result<(), TailError> {
+    for post in posts {
+        match style {
+            Style::Line => writeln!(out, "{}", post.to_line()),
+            Style::Json => serde_json::to_string(&post)
+                .map_err(io::Error::from)
+                .and_then(|json| writeln!(out, "{json}")),
+            Style::Format(format) => writeln!(out, "{}", format.apply(&post)),
+        }
+        .map_err(TailError::Output)?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,218 @@
+//! What a client can measure of its cluster: round trips, loss, and what is on its way.
+//!
+//! **Invariants**
+//! - *Nothing is changed*: a metered host admits and releases what its host does.
+//! - *A round trip is of one question*: what was asked again before it was answered is not taken
+//!   for a sample, because nobody knows which of the questions was answered (Karn and Partridge,
+//!   1987).
+//!
+//! **Absent**: the ballot, which replicas do not tell clients.
+
+use crate::driver::{Host, Sender};
+use paxos_chat::message::Message;
+use paxos_chat::types::{NodeId, Operation, Seq, Timestamp};
+use stateright::actor::Actor;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Questions of the reader over which loss is counted.
+const ASKED_MAX: usize = 100;
+/// A question is lost when it is not answered for so long.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// What was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Measured {
+    /// From the latest request of the log to its answer.
+    pub read_rtt: Option<Duration>,
+    /// From the latest message that was sent once to its acknowledgement, a majority's disks
+    /// included.
+    pub commit_rtt: Option<Duration>,
+    /// Of the last `ASKED_MAX` requests of the log, those without an answer; there and back.
+    pub loss: Option<f64>,
+    /// Messages sent again.
+    pub retries: u64,
+    /// All messages up to this one were sent at least once.
+    pub sent_upto: Seq,
+    /// Since anything was heard from a replica.
+    pub silence: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// When the reader asked, and whether it was answered.
+    asked: VecDeque<(Instant, bool)>,
+    read_rtt: Option<Duration>,
+    commit_rtt: Option<Duration>,
+    /// When each unacknowledged message was sent, if it was sent once.
+    sent: BTreeMap<Seq, Option<Instant>>,
+    sent_upto: Seq,
+    retries: u64,
+    heard: Option<Instant>,
+}
+
+/// Counts of one client and its reader.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<Mutex<Counts>>);
+
+impl Meter {
+    /// A host whose traffic is counted here.
+    pub fn over<H>(&self, host: H) -> Metered<H> {
+        Metered { host, meter: self.clone() }
+    }
+
+    /// What was measured so far.
+    pub fn measured(&self) -> Measured {
+        let counts = self.lock();
+        let overdue = |(at, answered): &&(Instant, bool)| *answered || at.elapsed() > ANSWER_WITHIN;
+        let judged: Vec<_> = counts.asked.iter().filter(overdue).collect();
+        let lost = judged.iter().filter(|(_, answered)| !answered).count();
+        Measured {
+            read_rtt: counts.read_rtt,
+            commit_rtt: counts.commit_rtt,
+            loss: (!judged.is_empty()).then(|| lost as f64 / judged.len() as f64),
+            retries: counts.retries,
+            sent_upto: counts.sent_upto,
+            silence: counts.heard.map(|heard| heard.elapsed()),
+        }
+    }
+
+    /// Forgets a session that is over; the next one counts its messages from 1 again.
+    pub fn restart(&self) {
+        let mut counts = self.lock();
+        counts.sent.clear();
+        counts.sent_upto = Seq(0);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // Counts are changed by steps that cannot panic half way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn on_sent(&self, message: &Message) {
+        let now = Instant::now();
+        let mut counts = self.lock();
+        match message {
+            Message::Tail { .. } => {
+                counts.asked.push_back((now, false));
+                if counts.asked.len() > ASKED_MAX {
+                    counts.asked.pop_front();
+                }
+            }
+            Message::Request(command) => {
+                let Operation::InSession { seq, .. } = command.operation else { return };
+                if seq > counts.sent_upto {
+                    counts.sent_upto = seq;
+                    counts.sent.insert(seq, Some(now));
+                } else {
+                    counts.retries += 1;
+                    counts.sent.insert(seq, None);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_received(&self, message: &Message) {
+        let now = Instant::now();
+        let mut counts = self.lock();
+        counts.heard = Some(now);
+        match message {
+            Message::Entries(_) => {
+                // Answers come in any order and do not name their questions: each is counted for
+                // the latest, which the delay between questions makes right on all but slow paths.
+                if let Some((asked, answered)) = counts.asked.iter_mut().rev().find(|(_, a)| !a) {
+                    *answered = true;
+                    let rtt = now.duration_since(*asked);
+                    counts.read_rtt = Some(rtt);
+                }
+            }
+            Message::Acknowledged { seq, .. } => {
+                if let Some(Some(sent)) = counts.sent.remove(seq) {
+                    counts.commit_rtt = Some(now.duration_since(sent));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A host whose traffic is counted.
+#[derive(Debug)]
+pub struct Metered<H> {
+    host: H,
+    meter: Meter,
+}
+
+impl<A: Actor<Msg = Message>, H: Host<A>> Host<A> for Metered<H> {
+    fn admits(&mut self, from: Sender, message: &mut Message, now: Timestamp) -> bool {
+        let admits = self.host.admits(from, message, now);
+        if admits {
+            self.meter.on_received(message);
+        }
+        admits
+    }
+
+    fn releases(&mut self, message: &Message) -> bool {
+        let releases = self.host.releases(message);
+        if releases {
+            self.meter.on_sent(message);
+        }
+        releases
+    }
+
+    fn on_local(&mut self, message: Message) -> io::Result<()> {
+        self.host.on_local(message)
+    }
+
+    fn on_turn_end(&mut self) -> io::Result<Vec<(NodeId, Message)>> {
+        self.host.on_turn_end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paxos_chat::message::Entries;
+    use paxos_chat::types::{Body, Command, SessionId, Slot, User};
+
+    const SESSION: SessionId = SessionId { slot: Slot(0), index: 0 };
+
+    fn request(seq: u64) -> Message {
+        let operation = Operation::InSession {
+            session: SESSION,
+            seq: Seq(seq),
+            acked_below: Seq(1),
+            body: Body::post("hi"),
+        };
+        Message::Request(Command { stamp: Timestamp(0), user: User::new("ann"), operation })
+    }
+
+    #[test]
+    fn messages_are_sent_once_or_again() {
+        let meter = Meter::default();
+        meter.on_sent(&request(1));
+        meter.on_sent(&request(2));
+        meter.on_sent(&request(1));
+        let measured = meter.measured();
+        assert_eq!((measured.sent_upto, measured.retries), (Seq(2), 1));
+        meter.on_received(&Message::Acknowledged { session: SESSION, seq: Seq(1), slot: Slot(1) });
+        assert_eq!(meter.measured().commit_rtt, None, "it was sent twice");
+        meter.on_received(&Message::Acknowledged { session: SESSION, seq: Seq(2), slot: Slot(2) });
+        assert!(meter.measured().commit_rtt.is_some());
+    }
+
+    #[test]
+    fn an_answered_question_is_not_lost() {
+        let meter = Meter::default();
+        meter.on_sent(&Message::Tail { from: Slot(0) });
+        assert_eq!(meter.measured().loss, None, "it may still be answered");
+        let entries = Entries { from: Slot(0), values: Vec::new(), applied_upto: Slot(0) };
+        meter.on_received(&Message::Entries(entries));
+        let measured = meter.measured();
+        assert_eq!(measured.loss, Some(0.0));
+        assert!(measured.read_rtt.is_some() && measured.silence.is_some());
+    }
+}

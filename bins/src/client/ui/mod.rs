@@ -1,0 +1,34 @@
+//! The full-screen interface: a pure state machine, what it looks like, and a thin shell around it.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`app`] | the state: events in, effects out |
+//! | [`keys`] | what each key does |
+//! | [`replies`] | what commands answer |
+//! | [`command`] | what a typed line means |
+//! | [`input`], [`complete`] | the line that is being typed |
+//! | [`conversation`] | rooms, messages, and what one has said that is not in the log yet |
+//! | [`layout`], [`text`] | messages as rows of the screen, neutralised |
+//! | [`scroll`] | which rows are seen |
+//! | [`view`], [`theme`] | the screen, drawn into a buffer |
+//! | [`terminal`] | the terminal, the threads, and the clock |
+//!
+//! **Invariant — pure but for the shell**: only [`terminal`] reads, writes, waits or knows the time,
+//! so that tests drive everything else with events and look at the buffer.
+
+pub mod app;
+pub mod command;
+pub mod complete;
+pub mod conversation;
+pub mod input;
+pub mod keys;
+pub mod layout;
+pub mod replies;
+pub mod scroll;
+pub mod terminal;
+pub mod text;
+pub mod theme;
+pub mod view;
+
+#[cfg(test)]
+mod tests;

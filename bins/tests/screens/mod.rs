@@ -1,0 +1,215 @@
+//! Real replicas, and clients on pseudo-terminals whose screens are read back.
+
+#![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
+
+mod svg;
+
+use crate::support::{arg, free_ports, run};
+use ptyprocess::{PtyProcess, WaitStatus};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How long something may take to be seen.
+const LIMIT: Duration = Duration::from_secs(30);
+
+struct Replica {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Three replicas, killed at the end.
+pub(crate) struct Cluster {
+    folder: tempfile::TempDir,
+    pub(crate) config: PathBuf,
+    replicas: Vec<Option<Replica>>,
+}
+
+impl Cluster {
+    pub(crate) fn new() -> Cluster {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("cluster.toml");
+        let port = free_ports("127.0.0.1:0", 3).to_string();
+        let args = ["config", "--base-port", &port, "--timeout-ms", "300", "-o", arg(&config)];
+        let ended = run(env!("CARGO_BIN_EXE_cluster"), &args);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        Cluster { folder, config, replicas: (0..3).map(|_| None).collect() }
+    }
+
+    pub(crate) fn start(&mut self, id: usize, storage: &[&str]) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_replica"))
+            .args(["--config", arg(&self.config), "--id", &id.to_string()])
+            .args(["--log-dir", arg(self.folder.path()), "--stop-at-end-of-input"])
+            .args(storage)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        assert!(lines.recv_timeout(LIMIT).unwrap().contains("listens"));
+        self.replicas[id] = Some(Replica { child, lines });
+    }
+
+    pub(crate) fn start_all(&mut self) {
+        (0..3).for_each(|id| self.start(id, &["--init"]));
+    }
+
+    /// Kills whoever leads, and tells who that was.
+    pub(crate) fn kill_leader(&mut self) -> usize {
+        let started = Instant::now();
+        while started.elapsed() < LIMIT {
+            for id in 0..3 {
+                let Some(replica) = &mut self.replicas[id] else { continue };
+                writeln!(replica.child.stdin.as_mut().unwrap(), "status").unwrap();
+                if replica.lines.recv_timeout(LIMIT).unwrap().contains("role=leading") {
+                    self.kill(id);
+                    return id;
+                }
+            }
+        }
+        panic!("nobody leads");
+    }
+
+    pub(crate) fn kill(&mut self, id: usize) {
+        self.replicas[id] = None;
+    }
+
+    pub(crate) fn client(&self, args: &[&str], input: &str) -> crate::support::Ended {
+        let first = ["--config", arg(&self.config), "--patience", "20"];
+        let all: Vec<&str> = first.iter().chain(args).copied().collect();
+        crate::support::run_with_input(env!("CARGO_BIN_EXE_client"), &all, input)
+    }
+}
+
+/// A client on a terminal of its own.
+pub(crate) struct Screen {
+    process: PtyProcess,
+    keyboard: File,
+    parser: Arc<Mutex<vt100::Parser>>,
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).unwrap()
+}
+
+impl Screen {
+    /// Starts a client on a terminal of this size.
+    pub(crate) fn start(cluster: &Cluster, args: &[&str], columns: u16, rows: u16) -> Screen {
+        Screen::start_with(cluster, &[], args, columns, rows)
+    }
+
+    /// The same with variables of the environment, such as `NO_COLOR=1`.
+    pub(crate) fn start_with(
+        cluster: &Cluster,
+        variables: &[&str],
+        args: &[&str],
+        columns: u16,
+        rows: u16,
+    ) -> Screen {
+        let mut command = Command::new("env");
+        command.args(["-u", "NO_COLOR"]).args(variables);
+        // The size is set before the client starts, so that nothing has to be waited for.
+        command.args([
+            "TERM=xterm-256color",
+            "sh",
+            "-c",
+            "stty cols $1 rows $2; shift 2; exec \"$@\"",
+        ]);
+        command.args(["sh", &columns.to_string(), &rows.to_string()]);
+        command.args([env!("CARGO_BIN_EXE_client"), "--config", arg(&cluster.config)]).args(args);
+        let process = PtyProcess::spawn(command).unwrap();
+        let keyboard = process.get_raw_handle().unwrap();
+        let mut output = process.get_raw_handle().unwrap();
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(cells(rows), cells(columns), 0)));
+        let shown = Arc::clone(&parser);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // The end of the client ends its terminal by an error.
+            while let Ok(length @ 1..) = output.read(&mut bytes) {
+                shown.lock().unwrap().process(&bytes[..length]);
+            }
+        });
+        Screen { process, keyboard, parser }
+    }
+
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn type_line(&mut self, line: &str) {
+        self.press(line);
+        self.press("\r");
+    }
+
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
+        self.parser.lock().unwrap().set_size(cells(rows), cells(columns));
+        self.process.set_window_size(columns, rows).unwrap();
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.parser.lock().unwrap().screen().contents()
+    }
+
+    /// Waits until something is seen.
+    pub(crate) fn shows(&self, what: &str, is_seen: impl Fn(&str) -> bool) -> String {
+        let started = Instant::now();
+        loop {
+            let text = self.text();
+            if is_seen(&text) {
+                return text;
+            }
+            assert!(started.elapsed() < LIMIT, "{what} is not seen:\n{text}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(crate) fn shows_text(&self, expected: &str) -> String {
+        self.shows(expected, |text| text.contains(expected))
+    }
+
+    /// Has any cell a colour?
+    pub(crate) fn has_colour(&self) -> bool {
+        let parser = self.parser.lock().unwrap();
+        let (rows, columns) = parser.screen().size();
+        let mut all =
+            (0..u16::from(rows)).flat_map(|y| (0..u16::from(columns)).map(move |x| (y, x)));
+        all.any(|(y, x)| {
+            parser.screen().cell(y, x).is_some_and(|cell| cell.fgcolor() != vt100::Color::Default)
+        })
+    }
+
+    /// Waits for its end, and gives the exit status.
+    pub(crate) fn end(self) -> i32 {
+        match self.process.wait().unwrap() {
+            WaitStatus::Exited(_, code) => code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Draws the screen into the file that this variable of the environment names, if it is set.
+    pub(crate) fn draw(&self, variable: &str) {
+        if let Some(path) = std::env::var_os(variable) {
+            std::fs::write(path, svg::draw(self.parser.lock().unwrap().screen())).unwrap();
+        }
+    }
+}

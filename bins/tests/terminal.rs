@@ -1,0 +1,215 @@
+//! The full-screen client, driven on a pseudo-terminal against real replicas that are killed.
+
+mod screens;
+mod support;
+
+use screens::{Cluster, Screen};
+use std::time::Duration;
+
+const PAGE_UP: &str = "\u{1b}[5~";
+const CTRL_HOME: &str = "\u{1b}[1;5H";
+const CTRL_D: &str = "\u{4}";
+
+#[test]
+fn one_types_scrolls_searches_and_resizes_while_the_primary_is_killed() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let mut screen = Screen::start(&cluster, &["--name", "ann"], 80, 24);
+    screen.shows_text("You are ann");
+    screen.type_line("first 日本語 🙂");
+    screen.shows("it is committed", |text| {
+        text.contains("ann: first 日本語 🙂 ✓ committed at slot") && text.contains("leader r")
+    });
+    assert!(screen.has_colour());
+    for number in 0..40 {
+        screen.type_line(&format!("message {number}"));
+    }
+    screen.shows("the last is committed", |text| {
+        text.contains("ann: message 39 ✓ committed at slot") && !text.contains("unacknowledged")
+    });
+
+    let killed = cluster.kill_leader();
+    screen.type_line("while nobody leads");
+    screen.type_line("and another one");
+    screen.shows("both are committed", |text| {
+        text.contains("and another one ✓ committed") && text.contains("nobody leads ✓ committed")
+    });
+    screen.shows("another leader", |text| {
+        text.contains("leader r") && !text.contains(&format!("leader r{killed} "))
+    });
+
+    screen.press(PAGE_UP);
+    screen.shows("older messages", |text| text.contains(" below") && !text.contains("another one"));
+    screen.press(CTRL_HOME);
+    screen.shows_text("ann: first 日本語 🙂");
+    screen.type_line("/search message 17");
+    screen.shows("what was looked for", |text| {
+        text.contains("ann: message 17 ✓") && !text.contains("message 39")
+    });
+    screen.resize(50, 12);
+    screen.shows("it fits", |text| {
+        text.contains("ann: message 17 ✓") && text.lines().all(|line| line.chars().count() <= 50)
+    });
+    screen.resize(100, 30);
+    screen.press("\u{1b}");
+    screen.shows_text("and another one ✓ committed");
+    screen.press(CTRL_D);
+    assert_eq!(screen.end(), 0);
+}
+
+/// The lines of the log on a screen, without what only their author sees.
+fn said(text: &str) -> Vec<String> {
+    let is_in_log = |line: &&str| line.trim_start().starts_with(|c: char| c.is_ascii_digit());
+    let said = text.lines().filter(|line| line.contains(": word ")).filter(is_in_log);
+    said.map(|line| line.split(" ✓").next().unwrap_or(line).trim().to_owned()).collect()
+}
+
+#[test]
+fn two_people_in_two_rooms_see_the_same_order_while_the_primary_is_killed() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let mut ann = Screen::start(&cluster, &["--name", "ann"], 90, 40);
+    let mut bob = Screen::start(&cluster, &["--name", "bob"], 90, 40);
+    for screen in [&mut ann, &mut bob] {
+        screen.shows_text("You are");
+        screen.type_line("/join ops");
+    }
+    for number in 0..20 {
+        if number == 10 {
+            cluster.kill_leader();
+        }
+        for screen in [&mut ann, &mut bob] {
+            let room = if number % 4 < 2 { "ops" } else { "lobby" };
+            screen.type_line(&format!("/join {room}"));
+            screen.type_line(&format!("word {number} in {room}"));
+        }
+        if number == 0 {
+            ann.shows_text("ann: word 0 in ops ✓ committed");
+            bob.shows_text("bob: word 0 in ops ✓ committed");
+        }
+        // A person's pace, so that their messages mix.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    ann.type_line("/me waves \u{7} goodbye");
+    for (room, count) in [("ops", 20), ("lobby", 20)] {
+        for screen in [&mut ann, &mut bob] {
+            screen.type_line(&format!("/join {room}"));
+            screen.shows("everything is committed", |text| {
+                said(text).len() == count
+                    && said(text).iter().all(|line| line.ends_with(&format!(" in {room}")))
+                    && !["pending", "→ sent", "unacknowledged"].iter().any(|w| text.contains(w))
+            });
+        }
+        assert_eq!(said(&ann.text()), said(&bob.text()), "in #{room}");
+    }
+    bob.type_line("/rooms");
+    bob.shows_text("#ops  20 messages, 0 unread");
+    bob.type_line("/status");
+    bob.shows_text("replica asked: r");
+    bob.shows_text("* ann waves");
+    for mut screen in [ann, bob] {
+        screen.type_line("/quit");
+        assert_eq!(screen.end(), 0);
+    }
+    // The log has one order over both rooms.
+    let tail = cluster.client(&["tail", "--json"], "");
+    let posts: Vec<serde_json::Value> =
+        tail.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(posts.len(), 41);
+    let places: Vec<_> = posts.iter().map(|p| (p["slot"].as_u64(), p["index"].as_u64())).collect();
+    assert!(places.is_sorted());
+    for (room, count) in [("ops", 20), ("lobby", 21)] {
+        assert_eq!(posts.iter().filter(|post| post["room"] == room).count(), count);
+    }
+}
+
+#[test]
+fn after_a_disconnect_nothing_is_missed_and_nothing_comes_twice() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let mut screen = Screen::start(&cluster, &["--name", "ann"], 80, 30);
+    screen.shows_text("You are ann");
+    screen.type_line("before");
+    screen.shows_text("before ✓ committed");
+    (0..3).for_each(|id| cluster.kill(id));
+    screen.type_line("during");
+    screen.shows("nobody answers", |text| {
+        text.contains("during → sent") && text.contains("no answer for")
+    });
+    (0..3).for_each(|id| cluster.start(id, &[]));
+    screen.shows_text("during ✓ committed");
+    let others = cluster.client(&["--name", "bob", "send", "from bob"], "");
+    assert_eq!(others.code, 0, "{others:?}");
+    screen.type_line("after");
+    let text = screen.shows("all of it", |text| {
+        text.contains("after ✓ committed") && text.contains("bob: from bob")
+    });
+    for word in ["before", "during", "after", "from bob"] {
+        assert_eq!(text.matches(&format!(": {word}")).count(), 1, "{word}:\n{text}");
+    }
+    screen.type_line("/quit");
+    assert_eq!(screen.end(), 0);
+}
+
+#[test]
+fn without_colour_and_without_a_screen() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let args = ["--name", "ann", "--room", "ops"];
+    let mut command: Vec<&str> = args.to_vec();
+    command.push("--plain");
+    let mut plain = Screen::start(&cluster, &command, 80, 24);
+    plain.shows_text("you are ann");
+    plain.type_line("in plain words");
+    plain.shows_text("committed at slot");
+    plain.press(CTRL_D);
+    assert_eq!(plain.end(), 0);
+    let mut screen = Screen::start_with(&cluster, &["NO_COLOR=1"], &args, 80, 24);
+    screen.shows_text("#ops");
+    screen.shows_text("ann: in plain words");
+    assert!(!screen.has_colour());
+    screen.type_line("/quit");
+    assert_eq!(screen.end(), 0);
+}
+
+/// With `CLIENT_SCREEN=docs/client.svg` it makes the picture of the README.
+#[test]
+fn a_conversation_goes_on_after_its_primary_is_killed() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let mut alice = Screen::start(&cluster, &["--name", "alice"], 96, 15);
+    alice.shows_text("You are alice");
+    let say = |cluster: &Cluster, name: &str, room: &str, texts: &[&str]| {
+        let args = ["--name", name, "--room", room, "send"];
+        let args: Vec<&str> = args.iter().chain(texts).copied().collect();
+        assert_eq!(cluster.client(&args, "").code, 0);
+    };
+    alice.type_line("/join ops");
+    say(
+        &cluster,
+        "bob",
+        "ops",
+        &["Shall I kill the primary?", "Everything is on a majority's disks."],
+    );
+    say(&cluster, "木村", "ops", &["どうぞ 🙂", "\u{1b}[31mand this is not red\u{1b}[0m"]);
+    say(&cluster, "bob", "lobby", &["Lunch?"]);
+    alice.shows_text("␛[31mand this is not red");
+    alice.type_line("Go ahead; I go on typing.");
+    alice.shows_text("on typing. ✓ committed at slot");
+    cluster.kill_leader();
+    alice.type_line("Does anybody hear me?");
+    alice.shows_text("hear me? ✓ committed at slot");
+    say(&cluster, "bob", "ops", &["Loud and clear, at the slot after yours."]);
+    alice.shows_text("Loud and clear");
+    alice.type_line("/me is impressed");
+    alice.shows("it is in the log", |text| {
+        let line = text.lines().find(|line| line.contains("* alice is impressed ✓ committed"));
+        line.is_some_and(|line| line.trim_start().starts_with(char::is_numeric))
+    });
+    // All are killed, so that a message is seen on its way.
+    (0..3).for_each(|id| cluster.kill(id));
+    alice.type_line("And without a majority?");
+    alice.shows_text("a majority? → sent");
+    alice.draw("CLIENT_SCREEN");
+    alice.press("\u{3}\u{3}");
+}
