@@ -18,6 +18,7 @@ pub mod tail;
 use crate::client_host::{ClientHost, Event};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::credentials::Token;
 use crate::driver::{Driver, DriverError, Handle, Input, World};
 use crate::loss::{Loss, LossyNetwork};
 use crate::network::UdpNetwork;
@@ -46,6 +47,8 @@ pub const UNACKNOWLEDGED_MAX: usize = 256;
 pub struct Access {
     /// The cluster.
     pub config: Config,
+    /// Who the client is, as it proves to the replicas.
+    pub token: Token,
     /// Loss injected at this client.
     pub loss: Loss,
     /// Seed of delays and of injected loss.
@@ -77,7 +80,7 @@ impl Access {
     }
 
     fn codec(&self) -> Codec {
-        Codec::new(self.config.cluster_id())
+        self.token.codec()
     }
 
     fn client(&self, user: &str, nonce: Nonce, tuning: ClientTuning) -> Client {
