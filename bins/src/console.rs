@@ -122,7 +122,8 @@ impl Display for Status {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Status { replica, role, ballot, round, leader, applied_upto, .. } = self;
         let Status { log_lines, log_hash, log_reads, .. } = self;
-        let Counters { received, sent, malformed, forged, replayed, refused, unsent } = self.counters;
+        let Counters { received, sent, malformed, forged, replayed, refused, unsent } =
+            self.counters;
         write!(
             f,
             "status replica={replica} role={role} ballot={ballot} round={round} leader={leader} \

@@ -113,7 +113,8 @@ pub enum CredentialError {
 
 const SECRET_REMEDY: &str = "copy `cluster.secret` from another replica's machine, or make a cluster with \
                              `cluster config -o cluster.toml`";
-const TOKEN_REMEDY: &str = "ask whoever runs the cluster for a new one: `cluster invite --user NAME -o FILE`";
+const TOKEN_REMEDY: &str =
+    "ask whoever runs the cluster for a new one: `cluster invite --user NAME -o FILE`";
 
 /// Where the secret of the cluster with this configuration is.
 pub fn secret_path(config: &Path) -> PathBuf {
@@ -346,7 +347,11 @@ fn write_private(path: &Path, text: &str, may_replace: bool) -> Result<(), Crede
             .tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
-        if may_replace { file.persist(path)? } else { file.persist_noclobber(path)? };
+        if may_replace {
+            file.persist(path)?
+        } else {
+            file.persist_noclobber(path)?
+        };
         // The name, too, must outlive a power cut.
         File::open(folder)?.sync_all()
     };

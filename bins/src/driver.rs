@@ -235,14 +235,14 @@ where
         for _ in 0..BURST_MAX {
             let received = self.world.network.receive(&mut self.incoming);
             let Some((length, from)) = received.map_err(DriverError::Network)? else { break };
-            let (peer, mut message) =
-                match self.codec.open::<A::Msg>(&mut self.incoming[..length]) {
-                    Ok(opened) => opened,
-                    Err(error) => {
-                        self.count_dropped(&error);
-                        continue;
-                    }
-                };
+            let (peer, mut message) = match self.codec.open::<A::Msg>(&mut self.incoming[..length])
+            {
+                Ok(opened) => opened,
+                Err(error) => {
+                    self.count_dropped(&error);
+                    continue;
+                }
+            };
             let sender = match &peer {
                 Peer::Replica(_) => Sender::Replica,
                 Peer::Client(client) => Sender::Client(client.user.as_str()),

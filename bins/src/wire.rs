@@ -388,7 +388,8 @@ impl Codec {
         datagram: &mut Vec<u8>,
     ) -> Result<(), WireError> {
         let number = self.sealed;
-        self.sealed = number.checked_add(1).filter(|n| *n < u64::MAX).ok_or(WireError::Exhausted)?;
+        self.sealed =
+            number.checked_add(1).filter(|n| *n < u64::MAX).ok_or(WireError::Exhausted)?;
         let (direction, sender, name) = match (&self.own, to) {
             (Own::Replica { id, .. }, Peer::Replica(_)) => (0, *id, ""),
             (Own::Client(user), Peer::Replica(_)) => (1, user.length, user.as_str()),

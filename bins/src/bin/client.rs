@@ -111,7 +111,9 @@ fn access(args: &Args) -> Result<Access> {
     let config = Config::read(&args.config)?;
     let needs_name = matches!(args.command, None | Some(Command::Send { .. }));
     match &args.name {
-        None if needs_name && args.token.is_none() => bail!("who are you? Give --name, such as --name alice"),
+        None if needs_name && args.token.is_none() => {
+            bail!("who are you? Give --name, such as --name alice")
+        }
         Some(name) => {
             check_user(name).map_err(|wrong| anyhow!("--name: {wrong}; choose another"))?;
             if !config.users.is_empty() && !config.users.contains(name) {

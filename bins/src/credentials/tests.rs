@@ -64,7 +64,10 @@ fn files_that_others_may_read_are_refused_and_the_remedy_is_named() {
         ];
         for (error, path) in errors.iter().zip([&path, &token]) {
             let remedy = format!("chmod 600 {}", path.display());
-            assert!(error.contains(&remedy) && error.contains(&format!("{exposed:04o}")), "{error}");
+            assert!(
+                error.contains(&remedy) && error.contains(&format!("{exposed:04o}")),
+                "{error}"
+            );
         }
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();

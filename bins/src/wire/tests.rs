@@ -293,8 +293,7 @@ fn nobody_seals_in_another_s_name() {
     let mut alice = client("alice");
     for direction in [0, 2, 3] {
         let promised = Ballot::ZERO;
-        let mut datagram =
-            sealed(&mut alice, Peer::Replica(1), &Message::PreVote { promised });
+        let mut datagram = sealed(&mut alice, Peer::Replica(1), &Message::PreVote { promised });
         datagram[DIRECTION_AT] = direction;
         datagram[SENDER_AT] = 0;
         assert!(open(&mut one, &datagram).is_err());
