@@ -130,7 +130,7 @@ impl UserKey {
     }
 
     /// The key of what this replica sends to the user's process of that boot.
-    pub(crate) fn from_replica(&self, replica: u8, boot: Boot) -> LinkKey {
+    pub(crate) fn of_replica(&self, replica: u8, boot: Boot) -> LinkKey {
         let parts: [&[u8]; 3] = [self.as_bytes(), &[replica], boot.as_bytes()];
         LinkKey(derive("paxos-chat 2026 replica to user", &parts))
     }
@@ -195,8 +195,8 @@ mod tests {
                     add(&user.0);
                     for replica in 0..3 {
                         add(&user.to_replica(replica).0);
-                        add(&user.from_replica(replica, Boot([1; KEY_BYTES])).0);
-                        add(&user.from_replica(replica, Boot([2; KEY_BYTES])).0);
+                        add(&user.of_replica(replica, Boot([1; KEY_BYTES])).0);
+                        add(&user.of_replica(replica, Boot([2; KEY_BYTES])).0);
                     }
                 }
             }

@@ -340,7 +340,7 @@ impl Codec {
         let boot = Boot::fresh();
         let ids = 0..u8::try_from(replicas).unwrap_or(u8::MAX);
         let outbound = ids.clone().map(|to| key.to_replica(to)).collect();
-        let inbound = ids.map(|from| key.from_replica(from, boot)).collect();
+        let inbound = ids.map(|from| key.of_replica(from, boot)).collect();
         Codec::new(cluster, boot, Own::Client(user), outbound, inbound)
     }
 
@@ -507,7 +507,7 @@ impl Codec {
 
     fn to_client(&self, client: ClientId) -> Result<ChaCha20Poly1305, WireError> {
         let (id, key) = self.key_of(client.user)?;
-        Ok(key.from_replica(id, client.boot).boot(self.boot))
+        Ok(key.of_replica(id, client.boot).boot(self.boot))
     }
 
     /// How many senders are remembered.

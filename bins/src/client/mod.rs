@@ -39,6 +39,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// What to look at when no replica answers: replicas don't tell strangers that they are there.
+const SILENCE: &str =
+    "are replicas running at the configured addresses, and is the token not revoked?";
 /// Messages of one client that are submitted and not acknowledged.
 pub const UNACKNOWLEDGED_MAX: usize = 256;
 
@@ -148,8 +151,9 @@ impl Shared {
             let left = patience.saturating_sub(ledger.progress.elapsed());
             if left.is_zero() {
                 let waited = patience.as_secs_f32();
-                ledger.summary.failure =
-                    Some(format!("no replica acknowledged anything for {waited} seconds"));
+                ledger.summary.failure = Some(format!(
+                    "no replica acknowledged anything for {waited} seconds; {SILENCE}"
+                ));
                 break;
             }
             let waited = self.0.1.wait_timeout(ledger, left);

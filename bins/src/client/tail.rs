@@ -3,7 +3,7 @@
 //! **Invariant — a monotonic prefix**: what is shown is a prefix of the log as one replica knows
 //! it. Which commands took effect is found by replaying the session table from slot 0 on.
 
-use super::Access;
+use super::{Access, SILENCE};
 use crate::chatlog;
 use crate::client_host::ReaderHost;
 use crate::driver::{Driver, DriverError, Host};
@@ -114,9 +114,7 @@ pub enum TailError {
     #[error(transparent)]
     Driver(#[from] DriverError),
     /// Nobody answers.
-    #[error(
-        "no replica answered for {0} seconds: are replicas running at the configured addresses?"
-    )]
+    #[error("no replica answered for {0} seconds; {SILENCE}")]
     Silence(f32),
 }
 
