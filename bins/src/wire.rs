@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0..4 | magic `PXCH` |
 //! | 4 | version of the format |
-//! | 5 | who sends to whom: see [`Direction`] |
+//! | 5 | 0 from a replica to another, 1 from a client to a replica, 2 from a replica to a client |
 //! | 6..14 | the cluster that the sender belongs to |
 //! | 14..46 | the boot of the sending process |
 //! | 46..54 | the datagram's number in that boot, little endian |
@@ -29,12 +29,14 @@
 //! **Absent**: secrecy of who talks to whom, when and how much: the header is readable. And secrecy
 //! of past messages once a key is known, which would need an exchange of keys.
 
+mod header;
+mod peer;
 mod recent;
 mod replay;
 
-use crate::keys::{Boot, KEY_BYTES, LinkKey, Secret, UserKey};
+use crate::keys::{Boot, LinkKey, Secret, UserKey};
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, Nonce, Tag};
-use paxos_chat::tuning::USER_BYTES_MAX;
+use header::{Direction, Header, TAG_BYTES};
 use recent::Recent;
 use replay::Window;
 use serde::Serialize;
@@ -42,110 +44,14 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
 
+pub use peer::{ClientId, ClusterId, Peer, UserName};
+
 /// The longest datagram that is sent or accepted, in bytes: what UDP over IPv4 carries.
 pub const DATAGRAM_BYTES_MAX: usize = 65_507;
 /// Clients whose keys a replica remembers.
 pub const CLIENTS_MAX: usize = 16_384;
 /// Boots of replicas whose keys are remembered.
 const REPLICA_BOOTS_MAX: usize = 1024;
-
-const MAGIC: [u8; 4] = *b"PXCH";
-const VERSION: u8 = 2;
-const VERSION_AT: usize = MAGIC.len();
-const DIRECTION_AT: usize = VERSION_AT + 1;
-const CLUSTER_AT: usize = DIRECTION_AT + 1;
-const BOOT_AT: usize = CLUSTER_AT + size_of::<ClusterId>();
-const NUMBER_AT: usize = BOOT_AT + KEY_BYTES;
-const SENDER_AT: usize = NUMBER_AT + size_of::<u64>();
-const NAME_AT: usize = SENDER_AT + 1;
-const TAG_BYTES: usize = 16;
-
-/// Tells the datagrams of one cluster from those of another.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ClusterId([u8; 8]);
-
-impl ClusterId {
-    /// The id of the cluster that this text describes.
-    pub fn of(description: &str) -> ClusterId {
-        let hash = blake3::hash(description.as_bytes());
-        let mut id = [0; 8];
-        id.copy_from_slice(&hash.as_bytes()[..8]);
-        ClusterId(id)
-    }
-
-    /// The id as it is stored.
-    pub fn to_bytes(self) -> [u8; 8] {
-        self.0
-    }
-}
-
-impl Debug for ClusterId {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Display for ClusterId {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        Debug::fmt(self, f)
-    }
-}
-
-/// Who sends to whom: byte 5 of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// 0: a replica to another one.
-    Replicas,
-    /// 1: a client to a replica.
-    ToReplica,
-    /// 2: a replica to a client.
-    ToClient,
-}
-
-/// The name of a user, without an allocation.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct UserName {
-    bytes: [u8; USER_BYTES_MAX],
-    length: u8,
-}
-
-impl UserName {
-    /// This name, if it is one.
-    pub fn new(name: &str) -> Option<UserName> {
-        let mut bytes = [0; USER_BYTES_MAX];
-        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
-        (!name.is_empty()).then_some(UserName { bytes, length: name.len() as u8 })
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
-    }
-}
-
-impl Debug for UserName {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        Debug::fmt(self.as_str(), f)
-    }
-}
-
-/// One process of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientId {
-    /// Whose it is.
-    pub user: UserName,
-    /// Which one.
-    pub boot: Boot,
-}
-
-/// Who a datagram comes from, or goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Peer {
-    /// A replica, by its id.
-    Replica(u8),
-    /// A process of a user.
-    Client(ClientId),
-}
 
 /// Why a datagram is not a message for this process.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -186,62 +92,6 @@ pub enum WireError {
     /// A boot has sealed all it can.
     #[error("no number is left in this boot")]
     Exhausted,
-}
-
-/// The readable part of a datagram.
-struct Header<'a> {
-    direction: Direction,
-    boot: Boot,
-    number: u64,
-    /// A replica's id, or the length of a name.
-    sender: u8,
-    /// Empty if a replica sends.
-    name: &'a str,
-}
-
-impl Header<'_> {
-    fn parse(datagram: &[u8], cluster: ClusterId) -> Result<(Header<'_>, usize), WireError> {
-        let length = datagram.len();
-        if length > DATAGRAM_BYTES_MAX {
-            return Err(WireError::TooLong(length));
-        }
-        if length < NAME_AT + TAG_BYTES {
-            return Err(WireError::TooShort(length));
-        }
-        if datagram[..VERSION_AT] != MAGIC {
-            return Err(WireError::Foreign);
-        }
-        if datagram[VERSION_AT] != VERSION {
-            return Err(WireError::Version(datagram[VERSION_AT]));
-        }
-        if datagram[CLUSTER_AT..BOOT_AT] != cluster.0 {
-            return Err(WireError::Cluster);
-        }
-        let (direction, name_bytes) = match datagram[DIRECTION_AT] {
-            0 => (Direction::Replicas, 0),
-            1 => (Direction::ToReplica, usize::from(datagram[SENDER_AT])),
-            2 => (Direction::ToClient, 0),
-            _ => return Err(WireError::Header),
-        };
-        let body_at = NAME_AT + name_bytes;
-        if length < body_at + TAG_BYTES {
-            return Err(WireError::TooShort(length));
-        }
-        let mut boot = [0; KEY_BYTES];
-        boot.copy_from_slice(&datagram[BOOT_AT..NUMBER_AT]);
-        let mut number = [0; size_of::<u64>()];
-        number.copy_from_slice(&datagram[NUMBER_AT..SENDER_AT]);
-        let name = std::str::from_utf8(&datagram[NAME_AT..body_at]);
-        let header = Header {
-            direction,
-            boot: Boot::of(boot),
-            number: u64::from_le_bytes(number),
-            sender: datagram[SENDER_AT],
-            name: name.map_err(|_| WireError::Header)?,
-        };
-        // No sender gets there, and a window could not tell it from the one before.
-        if header.number == u64::MAX { Err(WireError::Header) } else { Ok((header, body_at)) }
-    }
 }
 
 /// What opens the datagrams of one boot of one sender.
@@ -391,19 +241,16 @@ impl Codec {
         self.sealed =
             number.checked_add(1).filter(|n| *n < u64::MAX).ok_or(WireError::Exhausted)?;
         let (direction, sender, name) = match (&self.own, to) {
-            (Own::Replica { id, .. }, Peer::Replica(_)) => (0, *id, ""),
-            (Own::Client(user), Peer::Replica(_)) => (1, user.length, user.as_str()),
-            (Own::Replica { id, .. }, Peer::Client(_)) => (2, *id, ""),
+            (Own::Replica { id, .. }, Peer::Replica(_)) => (Direction::Replicas, *id, ""),
+            (Own::Client(user), Peer::Replica(_)) => {
+                let name = user.as_str();
+                (Direction::ToReplica, name.len() as u8, name)
+            }
+            (Own::Replica { id, .. }, Peer::Client(_)) => (Direction::ToClient, *id, ""),
             (Own::Client(_), Peer::Client(_)) => return Err(WireError::Nobody),
         };
-        datagram.clear();
-        datagram.extend_from_slice(&MAGIC);
-        datagram.extend_from_slice(&[VERSION, direction]);
-        datagram.extend_from_slice(&self.cluster.0);
-        datagram.extend_from_slice(self.boot.as_bytes());
-        datagram.extend_from_slice(&number.to_le_bytes());
-        datagram.push(sender);
-        datagram.extend_from_slice(name.as_bytes());
+        let boot = self.boot;
+        Header { direction, boot, number, sender, name }.write(self.cluster, datagram);
         let body_at = datagram.len();
         let encoded = postcard::to_extend(message, std::mem::take(datagram));
         *datagram = encoded.map_err(WireError::Body)?;

@@ -1,4 +1,6 @@
+use super::header::{BOOT_AT, CLUSTER_AT, DIRECTION_AT, NAME_AT, NUMBER_AT, SENDER_AT, VERSION_AT};
 use super::*;
+use crate::keys::KEY_BYTES;
 use paxos_chat::message::{Entries, Message, Promise};
 use paxos_chat::types::{
     Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
