@@ -82,7 +82,8 @@ fn missing_short_and_damaged_secrets_say_what_where_and_what_to_do() {
     let (path, _) = site.secret();
     let text = fs::read_to_string(&path).unwrap();
     let key = text.split(' ').nth(1).unwrap();
-    let flipped = text.replace(&key[..1], if &key[..1] == "0" { "1" } else { "0" });
+    let other = if key.starts_with('0') { "1" } else { "0" };
+    let flipped = text.replace(key, &format!("{other}{}", &key[1..]));
     let cases = [
         ("", "empty"),
         ("\u{7f}ELF", "does not begin"),
