@@ -57,7 +57,7 @@ impl<F: FnMut(Event) -> io::Result<()>> ClientHost<F> {
 }
 
 impl<F: FnMut(Event) -> io::Result<()>> Host<Client> for ClientHost<F> {
-    fn admits(&mut self, from: Sender, message: &mut Message, _now: Timestamp) -> bool {
+    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Timestamp) -> bool {
         let is_from_replica = from == Sender::Replica;
         is_from_replica && message.route() == Route::ReplicaToClient && message.is_plausible()
     }
@@ -110,7 +110,7 @@ impl<F: FnMut(Slot, Value) -> io::Result<()>> ReaderHost<F> {
 }
 
 impl<F: FnMut(Slot, Value) -> io::Result<()>> Host<Reader> for ReaderHost<F> {
-    fn admits(&mut self, from: Sender, message: &mut Message, _now: Timestamp) -> bool {
+    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Timestamp) -> bool {
         let Message::Entries(entries) = message else { return false };
         if from == Sender::Replica {
             self.applied_upto = Some(entries.applied_upto);

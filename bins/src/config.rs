@@ -4,7 +4,9 @@
 //! addresses. A file that is not is refused with an error that names the file, the key and the
 //! remedy; unknown keys are errors too, because a misspelt one would be silently without effect.
 //!
-//! **Absent**: secrets. Clients read this file.
+//! **Absent**: secrets ([`crate::credentials`]). Clients read this file.
+
+mod revoke;
 
 use crate::loss::Loss;
 use crate::wire::ClusterId;
@@ -17,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use revoke::revoke;
 
 /// The most replicas that may fail at once: `2f+1` replicas are at most [`REPLICAS_MAX`].
 pub const F_MAX: u8 = (REPLICAS_MAX - 1) / 2;
@@ -41,6 +45,9 @@ pub struct Config {
     /// Names that clients may use; any name if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,
+    /// How often tokens of a user were revoked: those made before are void. See [`revoke`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revoked: BTreeMap<String, u32>,
     /// Time-outs.
     #[serde(default)]
     pub timeouts: Timeouts,
@@ -109,6 +116,14 @@ pub enum ConfigError {
         /// Where and why.
         error: Box<toml::de::Error>,
     },
+    /// The file cannot be written.
+    #[error("cannot write the configuration {}: {error}", path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
     /// A value is wrong.
     #[error("{}: {problem}", path.display())]
     Value {
@@ -146,7 +161,8 @@ impl Config {
             |(id, address)| ReplicaConfig { id, address, loss: None, skip_slots: BTreeSet::new() };
         let replicas = (0..).zip(addresses).map(replica).collect();
         let timeouts = Timeouts::default();
-        let config = Config { cluster, f, loss: 0.0, users: Vec::new(), timeouts, replicas };
+        let (users, revoked) = (Vec::new(), BTreeMap::new());
+        let config = Config { cluster, f, loss: 0.0, users, revoked, timeouts, replicas };
         config.check()?;
         Ok(config)
     }
@@ -185,6 +201,11 @@ impl Config {
         for (index, user) in self.users.iter().enumerate() {
             if let Err(wrong) = check_user(user) {
                 return problem(format!("users[{index}]"), wrong, "choose another name");
+            }
+        }
+        for user in self.revoked.keys() {
+            if let Err(wrong) = check_user(user) {
+                return problem("revoked", wrong, "name a user");
             }
         }
         self.check_replicas()

@@ -14,6 +14,7 @@ status         one line: role, ballot, leader, bounds, log hash, counters
 skip slot      jump over the next slot, if this replica leads (an injected fault)
 stall disk MS  make the next sync of the disk take so many milliseconds (an injected fault)
 kill me        end this process at once, as a crash would
+reload         read the users and the revoked tokens from the configuration again, as SIGHUP does
 log            print the chat log
 help           this text";
 
@@ -31,6 +32,8 @@ pub enum ConsoleCommand {
     StallDisk(u64),
     /// End the process without any care.
     KillMe,
+    /// Read users and revoked tokens again.
+    Reload,
     /// Print the chat log.
     Log,
     /// Print what can be typed.
@@ -45,6 +48,7 @@ impl FromStr for ConsoleCommand {
             "status" => Ok(ConsoleCommand::Status),
             "skip slot" => Ok(ConsoleCommand::SkipSlot),
             "kill me" => Ok(ConsoleCommand::KillMe),
+            "reload" => Ok(ConsoleCommand::Reload),
             "log" => Ok(ConsoleCommand::Log),
             "help" | "?" => Ok(ConsoleCommand::Help),
             command => match command.strip_prefix("stall disk ").map(str::parse) {
@@ -118,13 +122,14 @@ impl Display for Status {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Status { replica, role, ballot, round, leader, applied_upto, .. } = self;
         let Status { log_lines, log_hash, log_reads, .. } = self;
-        let Counters { received, sent, malformed, refused, unsent } = self.counters;
+        let Counters { received, sent, malformed, forged, replayed, refused, unsent } =
+            self.counters;
         write!(
             f,
             "status replica={replica} role={role} ballot={ballot} round={round} leader={leader} \
              applied_upto={applied_upto} log_lines={log_lines} log_hash={log_hash} \
-             log_reads={log_reads} received={received} sent={sent} malformed={malformed} refused={refused} \
-             unsent={unsent}"
+             log_reads={log_reads} received={received} sent={sent} malformed={malformed} \
+             forged={forged} replayed={replayed} refused={refused} unsent={unsent}"
         )
     }
 }
@@ -154,6 +159,8 @@ impl FromStr for Status {
                 received: number("received")?,
                 sent: number("sent")?,
                 malformed: number("malformed")?,
+                forged: number("forged")?,
+                replayed: number("replayed")?,
                 refused: number("refused")?,
                 unsent: number("unsent")?,
             },
@@ -187,7 +194,15 @@ mod tests {
             log_lines: 10,
             log_hash: "ab".into(),
             log_reads: 6,
-            counters: Counters { received: 1, sent: 2, malformed: 3, refused: 4, unsent: 5 },
+            counters: Counters {
+                received: 1,
+                sent: 2,
+                malformed: 3,
+                forged: 4,
+                replayed: 5,
+                refused: 6,
+                unsent: 7,
+            },
         };
         assert_eq!(status.to_string().parse(), Ok(status));
         assert!("status replica=2".parse::<Status>().is_err());

@@ -9,6 +9,8 @@
 //! - *A failed save is the end*: nothing of its turn is sent, and the driver returns the error.
 //! - *Local stays local*: what an actor sends to [`NodeId::LOCAL`] goes to its host, and the host
 //!   decides which messages may come from, or leave for, a network.
+//! - *Strangers are nobody*: a datagram that no known peer has sealed for this process is counted
+//!   and dropped, and nothing is answered.
 //! - *Bounded*: a turn handles at most [`BURST_MAX`] datagrams.
 //!
 //! **Absent**: what messages mean (see [`Host`]), clocks, sockets, disks and randomness (see
@@ -21,7 +23,7 @@ use crate::clock::Clock;
 use crate::network::{Network, Waker};
 use crate::nodes::NodeTable;
 use crate::storage::Storage;
-use crate::wire::{Codec, DATAGRAM_BYTES_MAX};
+use crate::wire::{Codec, DATAGRAM_BYTES_MAX, Peer, WireError};
 use paxos_chat::types::{NodeId, Timestamp};
 use rand::{Rng, RngExt};
 use serde::Serialize;
@@ -50,19 +52,19 @@ pub struct World<S> {
     pub storage: Box<dyn Storage<S>>,
 }
 
-/// Who a datagram came from.
+/// Who a datagram came from, as its seal proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sender {
-    /// A replica, by its configured address.
+pub enum Sender<'a> {
+    /// A replica.
     Replica,
-    /// Anybody else.
-    Stranger,
+    /// A client of this user.
+    Client(&'a str),
 }
 
 /// What a process adds to its actor.
 pub trait Host<A: Actor> {
     /// May this message come from that sender? May change it before the actor sees it.
-    fn admits(&mut self, from: Sender, message: &mut A::Msg, now: Timestamp) -> bool;
+    fn admits(&mut self, from: Sender<'_>, message: &mut A::Msg, now: Timestamp) -> bool;
 
     /// May this message leave for a network? Called once for each time it is sent.
     fn releases(&mut self, message: &A::Msg) -> bool;
@@ -106,6 +108,10 @@ pub struct Counters {
     pub sent: u64,
     /// Datagrams dropped because they were no messages of this cluster.
     pub malformed: u64,
+    /// Datagrams dropped because nobody known has sealed them for this process.
+    pub forged: u64,
+    /// Datagrams dropped because they were taken before.
+    pub replayed: u64,
     /// Messages dropped because their sender may not send them.
     pub refused: u64,
     /// Messages that could not be sent: too long, to nobody, or refused by the system.
@@ -188,6 +194,11 @@ where
         &mut self.host
     }
 
+    /// What seals and opens its datagrams.
+    pub fn codec_mut(&mut self) -> &mut Codec {
+        &mut self.codec
+    }
+
     /// What was seen and done so far.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -224,18 +235,24 @@ where
         for _ in 0..BURST_MAX {
             let received = self.world.network.receive(&mut self.incoming);
             let Some((length, from)) = received.map_err(DriverError::Network)? else { break };
-            let Ok(mut message) = self.codec.decode::<A::Msg>(&self.incoming[..length]) else {
-                self.counters.malformed += 1;
-                continue;
+            let (peer, mut message) = match self.codec.open::<A::Msg>(&mut self.incoming[..length])
+            {
+                Ok(opened) => opened,
+                Err(error) => {
+                    self.count_dropped(&error);
+                    continue;
+                }
             };
-            let replica = self.nodes.replica(from);
-            let sender = if replica.is_some() { Sender::Replica } else { Sender::Stranger };
+            let sender = match &peer {
+                Peer::Replica(_) => Sender::Replica,
+                Peer::Client(client) => Sender::Client(client.user.as_str()),
+            };
             if !self.host.admits(sender, &mut message, self.world.clock.timestamp()) {
                 self.counters.refused += 1;
                 continue;
             }
             self.counters.received += 1;
-            let id = replica.unwrap_or_else(|| self.nodes.client(from));
+            let id = self.nodes.heard(peer, from);
             self.hand_over(Id::from(index(NodeId(id))), message);
         }
         self.fire_due_timers();
@@ -253,11 +270,21 @@ where
                 match input {
                     Input::Deliver(message) => self.deliver(message),
                     Input::Inspect(inspect) => inspect(self),
+                    Input::Change(change) => change(self),
                     Input::Stop => return self.flush(),
                 }
             }
             self.turn()?;
         }
+    }
+
+    fn count_dropped(&mut self, error: &WireError) {
+        let counter = match error {
+            WireError::Forged => &mut self.counters.forged,
+            WireError::Replayed => &mut self.counters.replayed,
+            _ => &mut self.counters.malformed,
+        };
+        *counter += 1;
     }
 
     fn fire_due_timers(&mut self) {
@@ -327,12 +354,12 @@ where
 
     /// Whatever cannot be sent is a lost message, which the protocol survives.
     fn send(&mut self, to: NodeId, message: &A::Msg) {
-        let Some(address) = self.nodes.address(to.0) else {
+        let Some((peer, address)) = self.nodes.find(to.0) else {
             self.counters.unsent += 1;
             return;
         };
         let leaves = self.host.releases(message)
-            && self.codec.encode(message, &mut self.outgoing).is_ok()
+            && self.codec.seal(peer, message, &mut self.outgoing).is_ok()
             && self.world.network.send(address, &self.outgoing).is_ok();
         if leaves {
             self.counters.sent += 1;
@@ -350,12 +377,17 @@ fn index(id: NodeId) -> usize {
 /// Looks at a driver from its own thread.
 type Inspection<A, H> = Box<dyn FnOnce(&Driver<A, H>) + Send>;
 
+/// Changes a driver on its own thread.
+type Change<A, H> = Box<dyn FnOnce(&mut Driver<A, H>) + Send>;
+
 /// What a driver's user asks of it from another thread.
 pub enum Input<A: Actor<State: 'static>, H> {
     /// Hand the actor this message.
     Deliver(A::Msg),
     /// Show yourself.
     Inspect(Inspection<A, H>),
+    /// Change yourself.
+    Change(Change<A, H>),
     /// Finish this turn and return.
     Stop,
 }

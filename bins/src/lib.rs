@@ -7,16 +7,15 @@
 //! | [`network`], [`loss`], [`clock`], [`storage`] | what a driver needs of the world, as small traits |
 //! | [`disk`], [`journal`] | a replica's durable storage |
 //! | [`nodes`] | which address an actor's id stands for |
-//! | [`wire`] | datagrams |
-//! | [`config`] | `cluster.toml` |
+//! | [`keys`], [`wire`] | keys, and the datagrams that are sealed with them |
+//! | [`config`], [`credentials`] | `cluster.toml`; `cluster.secret` and users' tokens |
 //! | [`chatlog`] | the log file that a person can read |
 //! | [`replica_host`], [`console`] | what a replica's process adds to its actor |
 //! | [`client_host`], [`record`], [`client`] | what a client's process adds to its actor |
 //! | [`judge`] | logs on disk against what clients recorded |
 //! | [`harness`] | clusters of real processes, and the faults injected into them |
 //!
-//! **Absent**: the protocol, which is `paxos_chat` alone, and encryption: datagrams carry a
-//! checksum, so they are protected from accidents and not from attackers.
+//! **Absent**: the protocol, which is `paxos_chat` alone.
 
 #![forbid(unsafe_code)]
 
@@ -27,11 +26,13 @@ pub mod client_host;
 pub mod clock;
 pub mod config;
 pub mod console;
+pub mod credentials;
 pub mod disk;
 pub mod driver;
 pub mod harness;
 pub mod journal;
 pub mod judge;
+pub mod keys;
 pub mod loss;
 pub mod network;
 pub mod nodes;

@@ -1,11 +1,15 @@
-//! Which address an actor's id stands for.
+//! Who an actor's id stands for, and where that is.
 //!
 //! **Invariants**
-//! - *Ids `0..n` are the configured replicas*, and their addresses never get another id.
-//! - *Bounded*: at most a given number of other addresses is remembered; the one longest unused is
+//! - *Ids `0..n` are the configured replicas*, at their configured addresses, wherever a datagram of
+//!   theirs came from.
+//! - *A client is a process of a user*, whatever its address: what is meant for it goes to where it
+//!   was heard last.
+//! - *Bounded*: at most a given number of clients is remembered; the one longest unused is
 //!   forgotten first, and asks again.
 //! - *An id is never given twice*, so that an answer cannot reach a client that did not ask.
 
+use crate::wire::{ClientId, Peer};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
@@ -14,9 +18,9 @@ use std::net::SocketAddr;
 pub struct NodeTable {
     replicas: Vec<SocketAddr>,
     clients_max: usize,
-    ids: HashMap<SocketAddr, Client>,
-    clients: HashMap<u64, SocketAddr>,
-    by_use: BTreeMap<u64, SocketAddr>,
+    clients: HashMap<ClientId, Client>,
+    by_id: HashMap<u64, ClientId>,
+    by_use: BTreeMap<u64, ClientId>,
     next_id: u64,
     uses: u64,
 }
@@ -25,86 +29,100 @@ pub struct NodeTable {
 struct Client {
     id: u64,
     used: u64,
+    address: SocketAddr,
 }
 
 impl NodeTable {
-    /// A table of these replicas and at most `clients_max` others.
+    /// A table of these replicas and at most `clients_max` clients.
     pub fn new(replicas: Vec<SocketAddr>, clients_max: usize) -> NodeTable {
         NodeTable {
             next_id: replicas.len() as u64,
             replicas,
             clients_max: clients_max.max(1),
-            ids: HashMap::new(),
             clients: HashMap::new(),
+            by_id: HashMap::new(),
             by_use: BTreeMap::new(),
             uses: 0,
         }
     }
 
-    /// The id of a configured replica.
-    pub fn replica(&self, address: SocketAddr) -> Option<u64> {
-        self.replicas.iter().position(|known| *known == address).map(|index| index as u64)
-    }
-
-    /// The id of a sender that is no replica; a new one if it is not remembered.
-    pub fn client(&mut self, address: SocketAddr) -> u64 {
+    /// The id of a peer that was heard at this address; a new one for a client that is not
+    /// remembered.
+    pub fn heard(&mut self, peer: Peer, address: SocketAddr) -> u64 {
+        let client = match peer {
+            Peer::Replica(id) => return id.into(),
+            Peer::Client(client) => client,
+        };
         self.uses += 1;
         let used = self.uses;
-        if let Some(known) = self.ids.get_mut(&address) {
+        if let Some(known) = self.clients.get_mut(&client) {
             self.by_use.remove(&known.used);
-            known.used = used;
-            self.by_use.insert(used, address);
+            (known.used, known.address) = (used, address);
+            self.by_use.insert(used, client);
             return known.id;
         }
-        if self.ids.len() >= self.clients_max
+        if self.clients.len() >= self.clients_max
             && let Some((_, oldest)) = self.by_use.pop_first()
-            && let Some(forgotten) = self.ids.remove(&oldest)
+            && let Some(forgotten) = self.clients.remove(&oldest)
         {
-            self.clients.remove(&forgotten.id);
+            self.by_id.remove(&forgotten.id);
         }
         let id = self.next_id;
         self.next_id += 1;
-        self.ids.insert(address, Client { id, used });
-        self.clients.insert(id, address);
-        self.by_use.insert(used, address);
+        self.clients.insert(client, Client { id, used, address });
+        self.by_id.insert(id, client);
+        self.by_use.insert(used, client);
         id
     }
 
-    /// Where to send what is meant for this id.
-    pub fn address(&self, id: u64) -> Option<SocketAddr> {
-        let replica = usize::try_from(id).ok().and_then(|index| self.replicas.get(index));
-        replica.or_else(|| self.clients.get(&id)).copied()
+    /// To whom, and where, to send what is meant for this id.
+    pub fn find(&self, id: u64) -> Option<(Peer, SocketAddr)> {
+        let index = usize::try_from(id).ok()?;
+        if let Some(address) = self.replicas.get(index) {
+            return Some((Peer::Replica(u8::try_from(id).ok()?), *address));
+        }
+        let client = self.by_id.get(&id)?;
+        Some((Peer::Client(*client), self.clients.get(client)?.address))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Boot;
+    use crate::wire::UserName;
 
     fn address(port: u16) -> SocketAddr {
         ([127, 0, 0, 1], port).into()
     }
 
+    fn client() -> Peer {
+        Peer::Client(ClientId { user: UserName::new("ann").unwrap(), boot: Boot::fresh() })
+    }
+
     #[test]
     fn replicas_have_the_first_ids_and_clients_those_above() {
         let mut nodes = NodeTable::new(vec![address(1), address(2)], 9);
-        assert_eq!(nodes.replica(address(2)), Some(1));
-        assert_eq!(nodes.replica(address(3)), None);
-        assert_eq!(nodes.client(address(3)), 2);
-        assert_eq!(nodes.client(address(4)), 3);
-        assert_eq!(nodes.client(address(3)), 2);
-        assert_eq!(nodes.address(0), Some(address(1)));
-        assert_eq!(nodes.address(3), Some(address(4)));
-        assert_eq!(nodes.address(4), None);
+        let (one, other) = (client(), client());
+        assert_eq!(nodes.heard(Peer::Replica(1), address(7)), 1);
+        assert_eq!(nodes.heard(one, address(3)), 2);
+        assert_eq!(nodes.heard(other, address(3)), 3);
+        assert_eq!(nodes.heard(one, address(4)), 2);
+        assert_eq!(nodes.find(0), Some((Peer::Replica(0), address(1))));
+        assert_eq!(nodes.find(1), Some((Peer::Replica(1), address(2))), "as configured");
+        assert_eq!(nodes.find(2), Some((one, address(4))), "where it was heard last");
+        assert_eq!(nodes.find(3), Some((other, address(3))));
+        assert_eq!(nodes.find(4), None);
     }
 
     #[test]
     fn the_client_longest_unused_is_forgotten_and_its_id_is_not_used_again() {
         let mut nodes = NodeTable::new(vec![address(1)], 2);
-        let ids = [3, 4, 3, 5, 4].map(|port| nodes.client(address(port)));
+        let (a, b, c) = (client(), client(), client());
+        let ids = [a, b, a, c, b].map(|peer| nodes.heard(peer, address(3)));
         assert_eq!(ids, [1, 2, 1, 3, 4]);
-        assert_eq!(nodes.address(2), None);
-        assert_eq!(nodes.address(1), None, "forgotten when 4 came back");
-        assert_eq!((nodes.ids.len(), nodes.clients.len(), nodes.by_use.len()), (2, 2, 2));
+        assert_eq!(nodes.find(2), None);
+        assert_eq!(nodes.find(1), None, "forgotten when b came back");
+        assert_eq!((nodes.clients.len(), nodes.by_id.len(), nodes.by_use.len()), (2, 2, 2));
     }
 }

@@ -2,7 +2,8 @@
 //! log, which it writes, and from which it answers whoever lags.
 //!
 //! **Invariants**
-//! - *A replica's address never counts as a client's*, nor the other way round.
+//! - *A client can't send what replicas send*, nor the other way round.
+//! - *Nobody speaks in another's name*: a request's user is the one who has sealed it.
 //! - *A request is stamped where it enters*, and only if it is within the limits of name and text.
 //! - *The chat log is written at the end of each turn*, so that it never lags behind an answer by
 //!   more than that turn.
@@ -64,28 +65,36 @@ impl ReplicaHost {
         self.log.lines()
     }
 
+    /// From now on, serves these users; all, if there are none.
+    pub fn serve_only(&mut self, users: impl IntoIterator<Item = String>) {
+        self.users = users.into_iter().collect();
+    }
+
+    fn serves(&self, user: &str) -> bool {
+        self.users.is_empty() || self.users.contains(user)
+    }
+
     fn is_within_limits(&self, command: &Command) -> bool {
         let user = &*command.user.0;
-        let is_known = self.users.is_empty() || self.users.contains(user);
         let text_bytes = match &command.operation {
             Operation::InSession { body: Body::Post(text), .. } => text.len(),
             _ => 0,
         };
-        is_known && user.len() <= USER_BYTES_MAX && text_bytes <= TEXT_BYTES_MAX
+        user.len() <= USER_BYTES_MAX && text_bytes <= TEXT_BYTES_MAX
     }
 }
 
 impl Host<Replica> for ReplicaHost {
-    fn admits(&mut self, from: Sender, message: &mut Message, now: Timestamp) -> bool {
+    fn admits(&mut self, from: Sender<'_>, message: &mut Message, now: Timestamp) -> bool {
         if !message.is_plausible() {
             return false;
         }
         match (message.route(), from) {
             (Route::Replicas, Sender::Replica) => true,
-            (Route::ClientToReplica, Sender::Stranger) => match message {
+            (Route::ClientToReplica, Sender::Client(user)) if self.serves(user) => match message {
                 Message::Request(command) => {
                     command.stamp = now;
-                    self.is_within_limits(command)
+                    *command.user.0 == *user && self.is_within_limits(command)
                 }
                 _ => true,
             },
@@ -154,16 +163,18 @@ mod tests {
         Message::Request(Command { stamp: Timestamp(0), user: User::new(user), operation })
     }
 
+    const ANN: Sender<'static> = Sender::Client("ann");
+
     #[test]
     fn senders_may_send_what_is_theirs() {
         let mut host = host(&[]);
         let mut admits = |from, mut message| host.admits(from, &mut message, Timestamp(7));
         let heartbeat = Message::Heartbeat { ballot: Ballot::ZERO, decided_upto: Slot(0) };
         assert!(admits(Sender::Replica, heartbeat.clone()));
-        assert!(!admits(Sender::Stranger, heartbeat));
-        assert!(admits(Sender::Stranger, opening("ann")));
+        assert!(!admits(ANN, heartbeat));
+        assert!(admits(ANN, opening("ann")));
         assert!(!admits(Sender::Replica, opening("ann")));
-        for from in [Sender::Replica, Sender::Stranger] {
+        for from in [Sender::Replica, ANN] {
             assert!(!admits(from, Message::SkipSlot));
             assert!(!admits(from, Message::Submit(Body::Sync)));
             assert!(!admits(from, Message::Busy));
@@ -173,13 +184,22 @@ mod tests {
     #[test]
     fn requests_are_stamped_and_limited() {
         let mut message = opening("ann");
-        assert!(host(&[]).admits(Sender::Stranger, &mut message, Timestamp(7)));
+        assert!(host(&[]).admits(ANN, &mut message, Timestamp(7)));
         let Message::Request(command) = &message else { panic!("still a request") };
         assert_eq!(command.stamp, Timestamp(7));
         let long = "x".repeat(USER_BYTES_MAX + 1);
-        assert!(!host(&[]).admits(Sender::Stranger, &mut opening(&long), Timestamp(7)));
-        assert!(host(&["ann"]).admits(Sender::Stranger, &mut opening("ann"), Timestamp(7)));
-        assert!(!host(&["ann"]).admits(Sender::Stranger, &mut opening("bob"), Timestamp(7)));
+        let of_long = Sender::Client(&long);
+        assert!(!host(&[]).admits(of_long, &mut opening(&long), Timestamp(7)));
+        assert!(host(&["ann"]).admits(ANN, &mut opening("ann"), Timestamp(7)));
+        assert!(!host(&["bob"]).admits(ANN, &mut opening("ann"), Timestamp(7)));
+        assert!(!host(&["bob"]).admits(ANN, &mut Message::Tail { from: Slot(0) }, Timestamp(7)));
+    }
+
+    #[test]
+    fn nobody_speaks_in_another_s_name() {
+        assert!(host(&[]).admits(ANN, &mut opening("ann"), Timestamp(7)));
+        assert!(!host(&[]).admits(ANN, &mut opening("bob"), Timestamp(7)));
+        assert!(!host(&[]).admits(Sender::Client("an"), &mut opening("ann"), Timestamp(7)));
     }
 
     fn applied(slot: u64) -> Message {

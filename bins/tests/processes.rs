@@ -1,125 +1,15 @@
 //! Single processes: wrong input and what is answered, the console, hostile datagrams, and that
 //! nothing is left behind.
 
+mod replicas;
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
+use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster, number, refused};
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use support::{Ended, arg, eventually, free_ports, run, run_with_input};
-
-const CLUSTER: &str = env!("CARGO_BIN_EXE_cluster");
-const REPLICA: &str = env!("CARGO_BIN_EXE_replica");
-const CLIENT: &str = env!("CARGO_BIN_EXE_client");
-
-/// A replica with its console, killed at the end.
-struct Replica {
-    child: Child,
-    console: ChildStdin,
-    lines: Receiver<String>,
-}
-
-impl Replica {
-    fn start(cluster: &TestCluster, id: u8, storage: &str) -> Replica {
-        let mut child = Command::new(REPLICA)
-            .args(["--config", arg(&cluster.config), "--id", &id.to_string(), storage])
-            .args(["--log-dir", arg(cluster.folder.path()), "--stop-at-end-of-input"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let console = child.stdin.take().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let replica = Replica { child, console, lines };
-        assert!(replica.line().contains("listens"));
-        replica
-    }
-
-    fn line(&self) -> String {
-        self.lines.recv_timeout(Duration::from_secs(10)).unwrap()
-    }
-
-    /// What it said on standard error, once it has ended.
-    fn said(&mut self) -> String {
-        let mut said = String::new();
-        let stderr = self.child.stderr.take().unwrap();
-        std::io::Read::read_to_string(&mut { stderr }, &mut said).unwrap();
-        said
-    }
-
-    fn type_line(&mut self, line: &str) {
-        writeln!(self.console, "{line}").unwrap();
-    }
-
-    fn status(&mut self) -> String {
-        self.type_line("status");
-        self.line()
-    }
-}
-
-impl Drop for Replica {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The configuration of three replicas on free ports.
-struct TestCluster {
-    folder: tempfile::TempDir,
-    config: PathBuf,
-    port: u16,
-}
-
-impl TestCluster {
-    fn new(args: &[&str]) -> TestCluster {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("cluster.toml");
-        let port = free_ports("127.0.0.1:0", 3);
-        let port_text = port.to_string();
-        let first = ["config", "--base-port", &port_text, "-o", arg(&config)];
-        let all: Vec<&str> = first.iter().chain(args).copied().collect();
-        let ended = run(CLUSTER, &all);
-        assert_eq!(ended.code, 0, "{ended:?}");
-        TestCluster { folder, config, port }
-    }
-
-    fn start(&self) -> Vec<Replica> {
-        (0..3).map(|id| Replica::start(self, id, "--volatile")).collect()
-    }
-
-    fn client(&self, args: &[&str], input: &str) -> Ended {
-        let first = ["--config", arg(&self.config), "--name", "alice", "--patience", "20"];
-        let all: Vec<&str> = first.iter().chain(args).copied().collect();
-        run_with_input(CLIENT, &all, input)
-    }
-
-    fn log(&self, id: u8) -> String {
-        let path = self.folder.path().join(format!("replica-{id}.log"));
-        std::fs::read_to_string(path).unwrap()
-    }
-}
-
-/// The command fails with the status of a usage error, and says all this.
-fn refused(program: &str, args: &[&str], expected: &[&str]) {
-    let ended = run(program, args);
-    assert_eq!(ended.code, 2, "{args:?}: {ended:?}");
-    for text in expected {
-        assert!(ended.stderr.contains(text), "{args:?} does not say {text}: {}", ended.stderr);
-    }
-}
+use support::{arg, eventually, run};
 
 #[test]
 fn wrong_input_to_a_cluster_is_answered() {
@@ -282,12 +172,6 @@ fn the_console_tells_and_obeys() {
     });
     replicas[leader].type_line("help");
     assert!(replicas[leader].line().starts_with("status"));
-}
-
-/// The number behind `key=` in a status line.
-fn number(status: &str, key: &str) -> u64 {
-    let field = status.split(' ').find_map(|field| field.strip_prefix(key)?.strip_prefix('='));
-    field.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{key}: {status}"))
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Whole clusters in one thread, under virtual time, over a network that loses, doubles and
-//! reorders datagrams. Everything is drawn from a seed, so a failure repeats.
+//! reorders datagrams. Everything but the keys is drawn from a seed, so a failure repeats. A
+//! datagram that arrives twice is dropped by its number; what reaches an actor twice is what was
+//! sent again by a timer.
 
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::message::Message;
@@ -13,12 +15,13 @@ use paxos_chat_runtime::clock::Clock;
 use paxos_chat_runtime::disk::Disk;
 use paxos_chat_runtime::disk::fake::FakeDisk;
 use paxos_chat_runtime::driver::{Driver, World};
+use paxos_chat_runtime::keys::Secret;
 use paxos_chat_runtime::loss::{Loss, LossyNetwork};
 use paxos_chat_runtime::network::Network;
 use paxos_chat_runtime::nodes::NodeTable;
 use paxos_chat_runtime::replica_host::ReplicaHost;
 use paxos_chat_runtime::storage::MemoryStorage;
-use paxos_chat_runtime::wire::{ClusterId, Codec};
+use paxos_chat_runtime::wire::{ClusterId, Codec, Generations, UserName};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::{Cell, RefCell};
@@ -132,7 +135,7 @@ impl Simulation {
             sent: Cell::default(),
             rng: RefCell::new(StdRng::seed_from_u64(seed)),
         });
-        let cluster = ClusterId::of("simulation");
+        let (cluster, secret) = (ClusterId::of("simulation"), Secret::draw().unwrap());
         let addresses: Vec<SocketAddr> = (0..REPLICAS).map(address).collect();
         let nodes = |clients| NodeTable::new(addresses.clone(), clients);
         let replicas = (0..REPLICAS).map(|id| {
@@ -141,7 +144,14 @@ impl Simulation {
             let host = ReplicaHost::new(log, [], tuning);
             let actor = Replica::new(Cluster::new(REPLICAS as u8), tuning.clone());
             let world = world(&air, id, loss, seed);
-            let (id, codec) = (NodeId(id.into()), Codec::new(cluster));
+            let codec = Codec::replica(
+                &secret,
+                cluster,
+                id as u8,
+                usize::from(REPLICAS),
+                Generations::new(),
+            );
+            let id = NodeId(id.into());
             (Driver::start(actor, id, nodes(9), codec, host, world).unwrap(), disk)
         });
         let replicas = replicas.collect();
@@ -152,8 +162,11 @@ impl Simulation {
                 noted.borrow_mut().push(event);
                 Ok(())
             });
+            let user = format!("user-{id}");
+            let (key, name) = (secret.user(cluster, &user, 0), UserName::new(&user).unwrap());
+            let codec = Codec::client(&key, cluster, name, usize::from(REPLICAS));
             let actor = Client {
-                user: User::new(&format!("user-{id}")),
+                user: User::new(&user),
                 nonce: Nonce(id.into()),
                 session: None,
                 script: Vec::new(),
@@ -161,7 +174,7 @@ impl Simulation {
                 tuning: ClientTuning::default(),
             };
             let world = world(&air, id, loss, seed);
-            let (id, codec) = (NodeId(id.into()), Codec::new(cluster));
+            let id = NodeId(id.into());
             let host = ClientHost::new(sink);
             (Driver::start(actor, id, nodes(0), codec, host, world).unwrap(), events)
         });

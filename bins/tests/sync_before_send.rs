@@ -12,10 +12,11 @@ use paxos_chat_runtime::disk::Disk;
 use paxos_chat_runtime::disk::fake::{FakeDisk, Fault, Operation};
 use paxos_chat_runtime::driver::{Driver, DriverError, World};
 use paxos_chat_runtime::journal::{Identity, Opened, Place, format, open};
+use paxos_chat_runtime::keys::Secret;
 use paxos_chat_runtime::network::Network;
 use paxos_chat_runtime::nodes::NodeTable;
 use paxos_chat_runtime::replica_host::ReplicaHost;
-use paxos_chat_runtime::wire::{ClusterId, Codec};
+use paxos_chat_runtime::wire::{ClusterId, Codec, Generations, Peer};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::cell::RefCell;
@@ -24,17 +25,21 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-/// What happened, in order, and what is to arrive.
-#[derive(Clone, Default)]
+/// What happened, in order, and what is to arrive from replica 1.
+#[derive(Clone)]
 struct Scene {
+    peer: Rc<RefCell<Codec>>,
     trace: Rc<RefCell<Vec<String>>>,
     arriving: Rc<RefCell<VecDeque<Vec<u8>>>>,
 }
 
-fn codec() -> Codec {
-    Codec::new(ClusterId::of("test"))
+static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::draw().unwrap());
+
+fn codec(id: u8) -> Codec {
+    Codec::replica(&SECRET, ClusterId::of("test"), id, 3, Generations::new())
 }
 
 fn address(id: u16) -> SocketAddr {
@@ -52,8 +57,9 @@ impl Network for Scene {
         Ok(Some((bytes.len(), address(1))))
     }
 
-    fn send(&mut self, _: SocketAddr, bytes: &[u8]) -> io::Result<()> {
-        let message = codec().decode::<Message>(bytes).unwrap();
+    fn send(&mut self, to: SocketAddr, bytes: &[u8]) -> io::Result<()> {
+        assert_eq!(to, address(1));
+        let (_, message) = self.peer.borrow_mut().open::<Message>(&mut bytes.to_vec()).unwrap();
         let debug = format!("{message:?}");
         let name = debug.split([' ', '(']).next().unwrap();
         self.trace.borrow_mut().push(format!("send {name}"));
@@ -64,7 +70,7 @@ impl Network for Scene {
 impl Scene {
     fn arrives(&self, message: &Message) {
         let mut bytes = Vec::new();
-        codec().encode(message, &mut bytes).unwrap();
+        self.peer.borrow_mut().seal(Peer::Replica(0), message, &mut bytes).unwrap();
         self.arriving.borrow_mut().push_back(bytes);
     }
 
@@ -108,13 +114,14 @@ fn start(disk: &FakeDisk, scene: &Scene, snapshot_slots: u64) -> Driver<Replica,
     let nodes = NodeTable::new((0..3).map(address).collect(), 9);
     let host = ReplicaHost::new(log, [], &tuning);
     let actor = Replica::new(Cluster::new(3), tuning);
-    Driver::start(actor, NodeId(0), nodes, codec(), host, world).unwrap()
+    Driver::start(actor, NodeId(0), nodes, codec(0), host, world).unwrap()
 }
 
 fn formatted() -> (FakeDisk, Scene) {
     let disk = FakeDisk::default();
     format(&place(&disk)).unwrap();
-    (disk, Scene::default())
+    let peer = Rc::new(RefCell::new(codec(1)));
+    (disk, Scene { peer, trace: Rc::default(), arriving: Rc::default() })
 }
 
 const BALLOT: Ballot = Ballot { round: 1, replica: ReplicaId(1) };

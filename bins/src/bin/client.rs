@@ -12,6 +12,7 @@ use paxos_chat_runtime::client::selection::From;
 use paxos_chat_runtime::client::tail::{self, Style, TailOptions};
 use paxos_chat_runtime::client::{Access, Speaker, Summary, chat, pipe, ui};
 use paxos_chat_runtime::config::{Config, check_user};
+use paxos_chat_runtime::credentials::Token;
 use paxos_chat_runtime::loss::Loss;
 use paxos_chat_runtime::record::RecordWriter;
 use std::io::{self, IsTerminal, stdin, stdout};
@@ -32,9 +33,13 @@ struct Args {
     /// The cluster's configuration.
     #[arg(long, value_name = "FILE", global = true, default_value = "cluster.toml")]
     config: PathBuf,
-    /// Your name.
+    /// Your name; that of the token, if it is not given.
     #[arg(long, global = true)]
     name: Option<String>,
+    /// The file of your token, as `cluster invite` makes it. If it is not given: NAME.token beside
+    /// the configuration, or cluster.secret there, if you run the cluster.
+    #[arg(long, value_name = "FILE", global = true)]
+    token: Option<PathBuf>,
     /// Probability that a datagram is dropped, on sending and again on receiving.
     #[arg(long, value_name = "P", allow_negative_numbers = true, global = true)]
     loss: Option<Loss>,
@@ -129,7 +134,9 @@ fn access(args: &Args) -> Result<Access> {
     let config = Config::read(&args.config)?;
     let needs_name = matches!(args.command, None | Some(Command::Send { .. }));
     match &args.name {
-        None if needs_name => bail!("who are you? Give --name, such as --name alice"),
+        None if needs_name && args.token.is_none() => {
+            bail!("who are you? Give --name, such as --name alice")
+        }
         Some(name) => {
             check_user(name).map_err(|wrong| anyhow!("--name: {wrong}; choose another"))?;
             if !config.users.is_empty() && !config.users.contains(name) {
@@ -152,7 +159,8 @@ fn access(args: &Args) -> Result<Access> {
     }
     let loss = args.loss.unwrap_or(config.loss_of(None));
     let seed = args.seed.unwrap_or_else(rand::random);
-    Ok(Access { config, loss, seed, patience: Duration::from_secs(args.patience.max(1)) })
+    let token = Token::find(&config, &args.config, args.token.as_deref(), args.name.as_deref())?;
+    Ok(Access { config, token, loss, seed, patience: Duration::from_secs(args.patience.max(1)) })
 }
 
 /// Does what is asked; false if something was not acknowledged.
@@ -160,7 +168,7 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
     let room = args.room.clone().unwrap_or_default();
     match &args.command {
         None if args.plain || is_interactive() => {
-            let name = args.name.as_deref().unwrap_or_default();
+            let name = access.token.user();
             let record = |nonce| open_record(args.record.as_deref(), name, nonce);
             Ok(conclude(&if args.plain || is_dumb() {
                 chat::run(access, name, room, record, stdin().lock())?
@@ -194,7 +202,6 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
                 messages: *messages,
                 outstanding: usize::from(*outstanding),
                 size: *size,
-                name: args.name.clone().unwrap_or_else(|| "load".into()),
             };
             make_load(access, &options, *json)
         }
@@ -211,7 +218,7 @@ fn is_dumb() -> bool {
 }
 
 fn speaker(args: &Args, access: &Access) -> Result<Speaker> {
-    let name = args.name.as_deref().unwrap_or_default();
+    let name = access.token.user();
     let record = |nonce| open_record(args.record.as_deref(), name, nonce);
     let listener = Box::new(|_, _| {});
     Speaker::start(access, name, record, listener, &Meter::default())

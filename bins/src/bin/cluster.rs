@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use paxos_chat_runtime::config::{Config, Problem, Timeouts, check_f};
+use paxos_chat_runtime::config::{Config, Problem, Timeouts, check_f, revoke};
+use paxos_chat_runtime::credentials::{Token, make_secret, read_secret, secret_path};
 use paxos_chat_runtime::harness::kill_loop::KillLoop;
 use paxos_chat_runtime::harness::run::{Progress, RunError, RunOptions, run};
 use paxos_chat_runtime::harness::soak::{SoakOptions, SoakReport, soak};
@@ -28,8 +29,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Writes the configuration of a cluster.
+    /// Writes the configuration of a cluster, which holds no secret, and makes its secret,
+    /// cluster.secret beside it, unless there is one.
     Config(ConfigArgs),
+    /// Makes a token, with which a client speaks as a user; it is a secret.
+    Invite(InviteArgs),
+    /// Makes the tokens of a user void that were made so far.
+    Revoke(RevokeArgs),
     /// Runs a cluster of real processes, injects faults, and judges the logs.
     Run(RunArgs),
     /// Pushes many messages through three durable replicas; measures memory, catch-up and restart.
@@ -49,7 +55,7 @@ struct ConfigArgs {
     /// How many replicas may fail; there will be 2f+1.
     #[arg(short, long, default_value_t = 1)]
     f: u8,
-    /// The file to write; standard output if it is not given.
+    /// The file to write; standard output, and no secret is made, if it is not given.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Probability that a datagram is dropped, on sending and again on receiving.
@@ -76,6 +82,32 @@ struct ConfigArgs {
     /// The cluster's name; a random one if it is not given.
     #[arg(long)]
     name: Option<String>,
+}
+
+#[derive(Args)]
+struct InviteArgs {
+    /// The user's name.
+    #[arg(long, value_name = "NAME")]
+    user: String,
+    /// The cluster's configuration.
+    #[arg(long, value_name = "FILE", default_value = "cluster.toml")]
+    config: PathBuf,
+    /// The cluster's secret; cluster.secret beside the configuration, if it is not given.
+    #[arg(long, value_name = "FILE")]
+    secret: Option<PathBuf>,
+    /// A file for the token, which only you may read; standard output if it is not given.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct RevokeArgs {
+    /// The user's name.
+    #[arg(long, value_name = "NAME")]
+    user: String,
+    /// The cluster's configuration, in which the revocation is noted.
+    #[arg(long, value_name = "FILE", default_value = "cluster.toml")]
+    config: PathBuf,
 }
 
 #[derive(Args)]
@@ -163,6 +195,8 @@ fn parse_pair<T: std::str::FromStr<Err: ToString>>(text: &str) -> Result<(u8, T)
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Config(args) => write_config(&args).map(|()| ExitCode::SUCCESS),
+        Command::Invite(args) => invite(&args).map(|()| ExitCode::SUCCESS),
+        Command::Revoke(args) => void_tokens(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run_cluster(&args),
         Command::Soak(args) => run_soak(&args),
         Command::Verify { folder, json } => verify(&folder, json),
@@ -207,9 +241,38 @@ fn write_config(args: &ConfigArgs) -> Result<()> {
     let text = config.to_toml();
     match &args.output {
         None => Ok(std::io::stdout().write_all(text.as_bytes())?),
-        Some(path) => std::fs::write(path, text)
-            .with_context(|| format!("cannot write the configuration {}", path.display())),
+        Some(path) => {
+            std::fs::write(path, text)
+                .with_context(|| format!("cannot write the configuration {}", path.display()))?;
+            let secret = secret_path(path);
+            if !make_secret(&secret)? {
+                eprintln!("cluster: {} was there and is kept", secret.display());
+            }
+            Ok(())
+        }
     }
+}
+
+fn invite(args: &InviteArgs) -> Result<()> {
+    let config = Config::read(&args.config)?;
+    let secret = args.secret.clone().unwrap_or_else(|| secret_path(&args.config));
+    let token = Token::issue(&read_secret(&secret)?, &config, &args.user)?;
+    match &args.output {
+        None => Ok(std::io::stdout().write_all(token.to_text().as_bytes())?),
+        Some(path) => Ok(token.write(path)?),
+    }
+}
+
+fn void_tokens(args: &RevokeArgs) -> Result<()> {
+    let user = &args.user;
+    revoke(&args.config, user)?;
+    let file = args.config.display();
+    println!(
+        "{file} says that the tokens of {user} are void. Each replica obeys when it has read it: \
+         give it this file, then SIGHUP or `reload` at its console. `cluster invite --user {user}` \
+         makes a new token"
+    );
+    Ok(())
 }
 
 /// A problem with a flag of the same name as a key.

@@ -9,6 +9,7 @@ use paxos_chat_runtime::chatlog::Store;
 use paxos_chat_runtime::clock::SystemClock;
 use paxos_chat_runtime::config::Config;
 use paxos_chat_runtime::console::{ConsoleCommand, HELP, Status};
+use paxos_chat_runtime::credentials::{read_secret, secret_path};
 use paxos_chat_runtime::disk::SystemDisk;
 use paxos_chat_runtime::disk::stall::{Stall, StallingDisk};
 use paxos_chat_runtime::driver::{Driver, DriverError, Handle, Input, World};
@@ -18,16 +19,17 @@ use paxos_chat_runtime::network::UdpNetwork;
 use paxos_chat_runtime::nodes::NodeTable;
 use paxos_chat_runtime::replica_host::ReplicaHost;
 use paxos_chat_runtime::storage::{MemoryStorage, Storage};
-use paxos_chat_runtime::wire::Codec;
+use paxos_chat_runtime::wire::{CLIENTS_MAX, Codec};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use signal_hook::consts::SIGHUP;
+use signal_hook::iterator::Signals;
 use std::io::{BufRead, ErrorKind, IsTerminal, Write, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 
-/// Clients remembered at once.
-const CLIENTS_MAX: usize = 16_384;
 /// The status of a process that a signal would have killed.
 const KILLED: i32 = 137;
 /// The status of a replica whose disk failed: it must not vote any more. `EX_IOERR` of sysexits.
@@ -40,6 +42,9 @@ struct Args {
     /// The cluster's configuration, as `cluster config` writes it.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// The cluster's secret; cluster.secret beside the configuration, if it is not given.
+    #[arg(long, value_name = "FILE")]
+    secret: Option<PathBuf>,
     /// Which of its replicas to run.
     #[arg(long)]
     id: u8,
@@ -78,6 +83,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let args = Arc::new(args);
+    if let Err(error) = reload_on_hangup(Arc::clone(&args), control.clone()) {
+        eprintln!("replica: warning: SIGHUP has no effect: {error}");
+    }
     std::thread::spawn(move || read_console(&args, &control, &stall));
     match driver.run(&inbox) {
         Ok(()) => ExitCode::SUCCESS,
@@ -104,6 +113,8 @@ fn start(args: &Args, stall: &Stall) -> Result<Started> {
         own.skip_slots = skip_slots.iter().copied().collect();
     }
     let own = own.clone();
+    let secret = args.secret.clone().unwrap_or_else(|| secret_path(&args.config));
+    let secret = read_secret(&secret)?;
     let socket = UdpNetwork::bind(own.address).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => anyhow::anyhow!(
             "the address {} is in use: is replica {} running already? Stop the other process, or \
@@ -143,7 +154,13 @@ fn start(args: &Args, stall: &Stall) -> Result<Started> {
         Replica::new(config.size(), tuning),
         NodeId::from(ReplicaId(own.id)),
         NodeTable::new(config.addresses(), CLIENTS_MAX),
-        Codec::new(config.cluster_id()),
+        Codec::replica(
+            &secret,
+            config.cluster_id(),
+            own.id,
+            config.replicas.len(),
+            config.revoked.clone(),
+        ),
         host,
         world,
     )?;
@@ -213,6 +230,34 @@ fn read_console(args: &Args, control: &Control, stall: &Stall) {
     }
 }
 
+/// Reads users and revoked tokens again whenever SIGHUP arrives.
+fn reload_on_hangup(args: Arc<Args>, control: Control) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGHUP])?;
+    std::thread::spawn(move || signals.forever().for_each(|_| reload(&args, &control)));
+    Ok(())
+}
+
+/// Reads users and revoked tokens again; what can't be read leaves everything as it is.
+fn reload(args: &Args, control: &Control) {
+    let config = match Config::read(&args.config) {
+        Ok(config) => config,
+        Err(error) => return eprintln!("replica: nothing is changed: {error}"),
+    };
+    let (cluster, file) = (config.cluster_id(), args.config.display().to_string());
+    let (users, revoked) = (config.users.len(), config.revoked.len());
+    let changed = Input::Change(Box::new(move |driver: &mut Driver<Replica, ReplicaHost>| {
+        if driver.codec_mut().cluster() != cluster {
+            eprintln!("replica: nothing is changed: {file} is of another cluster by now");
+            return;
+        }
+        driver.codec_mut().set_generations(config.revoked);
+        driver.host_mut().serve_only(config.users);
+        let listed = if users == 0 { "any user".to_owned() } else { format!("{users} users") };
+        say(&format!("reloaded: {listed}, tokens of {revoked} revoked"));
+    }));
+    control.give(changed);
+}
+
 fn obey(command: ConsoleCommand, args: &Args, control: &Control, stall: &Stall) {
     let id = args.id;
     match command {
@@ -221,6 +266,7 @@ fn obey(command: ConsoleCommand, args: &Args, control: &Control, stall: &Stall) 
             stall.next_sync(millis);
             say(&format!("the next sync takes {millis} ms"));
         }
+        ConsoleCommand::Reload => reload(args, control),
         ConsoleCommand::KillMe => std::process::exit(KILLED),
         ConsoleCommand::SkipSlot => {
             let leads = control.ask(move |driver| Status::of(id, driver).leads());

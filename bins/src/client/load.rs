@@ -27,8 +27,6 @@ pub struct LoadOptions {
     pub outstanding: usize,
     /// Bytes of each message.
     pub size: usize,
-    /// The beginning of the clients' names.
-    pub name: String,
 }
 
 /// What was measured.
@@ -77,9 +75,9 @@ pub fn run(access: &Access, options: &LoadOptions, progress: &(dyn Fn(u64) + Syn
     let barrier = Barrier::new(options.clients as usize + 1);
     let (measured, seconds) = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..options.clients)
-            .map(|index| {
+            .map(|_| {
                 let barrier = &barrier;
-                scope.spawn(move || run_client(access, options, index, barrier, progress))
+                scope.spawn(move || run_client(access, options, barrier, progress))
             })
             .collect();
         barrier.wait();
@@ -117,7 +115,6 @@ pub fn run(access: &Access, options: &LoadOptions, progress: &(dyn Fn(u64) + Syn
 fn run_client(
     access: &Access,
     options: &LoadOptions,
-    index: u32,
     barrier: &Barrier,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Measured {
@@ -128,7 +125,7 @@ fn run_client(
             barrier.wait();
         }
     };
-    let result = measure(access, options, index, &mut start_together, progress, &mut latencies);
+    let result = measure(access, options, &mut start_together, progress, &mut latencies);
     // Whoever failed early must not keep the others waiting.
     start_together();
     Measured { latencies, error: result.err() }
@@ -137,7 +134,6 @@ fn run_client(
 fn measure(
     access: &Access,
     options: &LoadOptions,
-    index: u32,
     start_together: &mut dyn FnMut(),
     progress: &(dyn Fn(u64) + Sync),
     latencies: &mut Histogram<u64>,
@@ -145,8 +141,7 @@ fn measure(
     let text = |error: &dyn ToString| error.to_string();
     let socket = access.socket().map_err(|error| text(&error))?;
     let tuning = ClientTuning { window: options.outstanding, ..access.config.client_tuning() };
-    let user = format!("{}-{index}", options.name);
-    let client = access.client(&user, Nonce(rand::random()), tuning);
+    let client = access.client(access.token.user(), Nonce(rand::random()), tuning);
     let events = Rc::new(RefCell::new(Vec::new()));
     let sink = Rc::clone(&events);
     let host = ClientHost::new(move |event| {

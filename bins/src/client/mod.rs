@@ -32,6 +32,7 @@ use self::meter::{Meter, Metered};
 use crate::client_host::{ClientHost, Event};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::credentials::Token;
 use crate::driver::{Driver, DriverError, Handle, Input, World};
 use crate::loss::{Loss, LossyNetwork};
 use crate::network::UdpNetwork;
@@ -50,6 +51,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// What to look at when no replica answers: replicas don't tell strangers that they are there.
+const SILENCE: &str =
+    "are replicas running at the configured addresses, and is the token not revoked?";
 /// Messages of one client that are submitted and not acknowledged.
 pub const UNACKNOWLEDGED_MAX: usize = 256;
 
@@ -58,6 +62,8 @@ pub const UNACKNOWLEDGED_MAX: usize = 256;
 pub struct Access {
     /// The cluster.
     pub config: Config,
+    /// Who the client is, as it proves to the replicas.
+    pub token: Token,
     /// Loss injected at this client.
     pub loss: Loss,
     /// Seed of delays and of injected loss.
@@ -89,7 +95,7 @@ impl Access {
     }
 
     fn codec(&self) -> Codec {
-        Codec::new(self.config.cluster_id())
+        self.token.codec()
     }
 
     fn client(&self, user: &str, nonce: Nonce, tuning: ClientTuning) -> Client {
@@ -155,8 +161,9 @@ impl Shared {
             let left = patience.saturating_sub(ledger.progress.elapsed());
             if left.is_zero() {
                 let waited = patience.as_secs_f32();
-                ledger.summary.failure =
-                    Some(format!("no replica acknowledged anything for {waited} seconds"));
+                ledger.summary.failure = Some(format!(
+                    "no replica acknowledged anything for {waited} seconds; {SILENCE}"
+                ));
                 break;
             }
             let waited = self.0.1.wait_timeout(ledger, left);

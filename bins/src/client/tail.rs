@@ -3,10 +3,10 @@
 //! **Invariant — a monotonic prefix**: what is shown is a prefix of the log as one replica knows
 //! it. Which commands took effect is found by replaying the session table from slot 0 on.
 
-use super::Access;
 use super::envelope::{Room, Said};
 use super::format::Format;
 use super::selection::{From, Selection};
+use super::{Access, SILENCE};
 use crate::chatlog;
 use crate::client_host::ReaderHost;
 use crate::driver::{Driver, DriverError, Host};
@@ -147,9 +147,7 @@ pub enum TailError {
     #[error("cannot write the output: {0}")]
     Output(io::Error),
     /// Nobody answers.
-    #[error(
-        "no replica answered for {0} seconds: are replicas running at the configured addresses?"
-    )]
+    #[error("no replica answered for {0} seconds; {SILENCE}")]
     Silence(f32),
 }
 

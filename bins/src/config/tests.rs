@@ -2,7 +2,7 @@ use super::*;
 use quickcheck::{Arbitrary, Gen, quickcheck};
 use std::io::Write;
 
-fn config(f: u8) -> Config {
+pub(super) fn config(f: u8) -> Config {
     let addresses = (0..2 * u16::from(f) + 1).map(|i| ([127, 0, 0, 1], 7100 + i).into()).collect();
     Config::new("test".into(), f, addresses).unwrap()
 }
@@ -26,6 +26,8 @@ impl Arbitrary for AnyConfig {
         config.cluster = format!("cluster {}", String::arbitrary(g));
         config.loss = f64::from(u8::arbitrary(g)) / 255.0;
         config.users = (0..u8::arbitrary(g) % 3).map(|i| format!("user-{i}")).collect();
+        config.revoked =
+            (0..u8::arbitrary(g) % 3).map(|i| (format!("ü.{i}"), u32::arbitrary(g))).collect();
         config.timeouts = Timeouts::with_election_ms(20 + u64::from(u16::arbitrary(g)));
         for replica in &mut config.replicas {
             replica.loss = bool::arbitrary(g).then(|| f64::from(u8::arbitrary(g)) / 255.0);

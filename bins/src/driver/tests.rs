@@ -1,12 +1,13 @@
 //! A driver in a world that a test controls: what is saved, sent and reported, and in which order.
 
 use super::*;
-use crate::wire::ClusterId;
+use crate::keys::Secret;
+use crate::wire::{ClusterId, Generations, UserName};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::Deserialize;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -72,6 +73,8 @@ struct TestWorld {
     now: Rc<Cell<Duration>>,
     fails: Rc<Cell<bool>>,
     waited: Rc<Cell<Option<Duration>>>,
+    /// Replica 0 at port 1, and clients at all others.
+    peers: Rc<RefCell<BTreeMap<u16, Codec>>>,
 }
 
 impl TestWorld {
@@ -83,9 +86,20 @@ impl TestWorld {
         self.journal.take()
     }
 
+    fn peer<T>(&self, port: u16, uses: impl FnOnce(&mut Codec) -> T) -> T {
+        let (mut peers, cluster) = (self.peers.borrow_mut(), ClusterId::of("test"));
+        uses(peers.entry(port).or_insert_with(|| match port {
+            1 => codec(0),
+            _ => {
+                let (key, name) = (secret().user(cluster, "ann", 0), UserName::new("ann").unwrap());
+                Codec::client(&key, cluster, name, 2)
+            }
+        }))
+    }
+
     fn arrives(&self, from: SocketAddr, message: &Say) {
         let mut datagram = Vec::new();
-        codec().encode(message, &mut datagram).unwrap();
+        self.peer(from.port(), |peer| peer.seal(Peer::Replica(1), message, &mut datagram)).unwrap();
         self.arriving.borrow_mut().push_back((from, datagram));
     }
 }
@@ -105,7 +119,8 @@ impl Network for TestWorld {
     }
 
     fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
-        self.note(format!("send {:?} to {}", codec().decode::<Say>(datagram).unwrap(), to.port()));
+        let opened = self.peer(to.port(), |peer| peer.open::<Say>(&mut datagram.to_vec()));
+        self.note(format!("send {:?} to {}", opened.unwrap().1, to.port()));
         Ok(())
     }
 }
@@ -135,7 +150,7 @@ impl Storage<Vec<u8>> for TestWorld {
 }
 
 impl Host<Keeper> for TestWorld {
-    fn admits(&mut self, _: Sender, message: &mut Say, _: Timestamp) -> bool {
+    fn admits(&mut self, _: Sender<'_>, message: &mut Say, _: Timestamp) -> bool {
         *message != Say::Private
     }
 
@@ -149,8 +164,12 @@ impl Host<Keeper> for TestWorld {
     }
 }
 
-fn codec() -> Codec {
-    Codec::new(ClusterId::of("test"))
+fn secret() -> Secret {
+    Secret::of([1; 32].into())
+}
+
+fn codec(id: u8) -> Codec {
+    Codec::replica(&secret(), ClusterId::of("test"), id, 2, Generations::new())
 }
 
 fn address(port: u16) -> SocketAddr {
@@ -164,8 +183,8 @@ fn start(test: &TestWorld) -> Driver<Keeper, TestWorld> {
         rng: Box::new(StdRng::seed_from_u64(1)),
         storage: Box::new(test.clone()),
     };
-    let nodes = NodeTable::new(vec![address(1)], 9);
-    Driver::start(Keeper, NodeId(0), nodes, codec(), test.clone(), world).unwrap()
+    let nodes = NodeTable::new(vec![address(1), address(2)], 9);
+    Driver::start(Keeper, NodeId(1), nodes, codec(1), test.clone(), world).unwrap()
 }
 
 #[test]
@@ -200,6 +219,38 @@ fn refused_and_malformed_datagrams_are_counted_and_dropped() {
     let counters = driver.counters();
     assert_eq!((counters.refused, counters.malformed, counters.received), (1, 1, 0));
     assert!(test.taken().is_empty());
+}
+
+#[test]
+fn forged_and_replayed_datagrams_are_counted_dropped_and_not_answered() {
+    let test = TestWorld::default();
+    let mut driver = start(&test);
+    test.arrives(address(5), &Say::Keep(1));
+    let (from, datagram) = test.arriving.borrow()[0].clone();
+    let mut forged = datagram.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    test.arriving.borrow_mut().extend([(from, forged.clone()), (from, datagram), (from, forged)]);
+    driver.turn().unwrap();
+    let counters = driver.counters();
+    assert_eq!((counters.forged, counters.replayed, counters.received), (0, 3, 1));
+    assert_eq!(test.taken(), ["save [1]", "send Kept(1) to 5"]);
+    test.arrives(address(6), &Say::Keep(2));
+    let (_, mut forged) = test.arriving.borrow_mut().pop_front().unwrap();
+    *forged.last_mut().unwrap() ^= 1;
+    test.arriving.borrow_mut().push_back((address(6), forged));
+    driver.turn().unwrap();
+    assert_eq!(driver.counters().forged, 1);
+    assert!(test.taken().is_empty());
+}
+
+#[test]
+fn a_replica_is_answered_at_its_configured_address_only() {
+    let test = TestWorld::default();
+    let mut driver = start(&test);
+    test.arrives(address(1), &Say::Keep(1));
+    test.arriving.borrow_mut()[0].0 = address(66);
+    driver.turn().unwrap();
+    assert_eq!(test.taken(), ["save [1]", "send Kept(1) to 1"]);
 }
 
 #[test]

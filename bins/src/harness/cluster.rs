@@ -6,6 +6,7 @@ use super::process::{
 };
 use super::run::{PATIENCE, RunError, RunOptions};
 use crate::config::{Config, Timeouts, check_f};
+use crate::credentials::{Token, make_secret, read_secret, secret_path};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -96,6 +97,7 @@ impl Cluster {
         let config = configure(options)?;
         let config_path = options.folder.join("cluster.toml");
         std::fs::write(&config_path, config.to_toml())?;
+        make_secret(&secret_path(&config_path))?;
         let mut replicas: Vec<ReplicaProcess> = Vec::new();
         for replica in &config.replicas {
             let args = ReplicaArgs {
@@ -171,8 +173,11 @@ impl Cluster {
         let mut clients = Vec::new();
         for index in 0..options.clients {
             let listed = users.get(index as usize).cloned();
+            let name = listed.unwrap_or_else(|| format!("client-{index}"));
+            let token = self.invite(&name)?;
             let args = ClientArgs {
-                name: &listed.unwrap_or_else(|| format!("client-{index}")),
+                name: &name,
+                token: &token,
                 config: &self.config_path,
                 folder: &options.folder,
                 seed: options.seed.wrapping_mul(1000).wrapping_add(500 + u64::from(index)),
@@ -181,6 +186,14 @@ impl Cluster {
             clients.push(ClientProcess::start(programs, &args)?);
         }
         Ok(clients)
+    }
+
+    /// Makes a token of this user; gives its file.
+    pub(super) fn invite(&self, user: &str) -> Result<PathBuf, RunError> {
+        let secret = read_secret(&secret_path(&self.config_path))?;
+        let path = Token::path(&self.config_path, user);
+        Token::issue(&secret, &self.config, user)?.write(&path)?;
+        Ok(path)
     }
 
     /// The file of its configuration.

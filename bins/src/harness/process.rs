@@ -283,6 +283,8 @@ pub struct ClientProcess {
 pub struct ClientArgs<'a> {
     /// Its name.
     pub name: &'a str,
+    /// Its token's file.
+    pub token: &'a Path,
     /// The configuration's file.
     pub config: &'a Path,
     /// The folder of records.
@@ -304,6 +306,7 @@ impl ClientProcess {
         let stderr = File::create(args.folder.join(format!("{name}.stderr")))?;
         let mut command = programs.command("client");
         command.arg("--config").arg(args.config).arg("--name").arg(name);
+        command.arg("--token").arg(args.token);
         command.arg("--record").arg(&path).arg("--seed").arg(args.seed.to_string());
         command.arg("--patience").arg(args.patience.as_secs().to_string()).arg("send");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
@@ -360,6 +363,8 @@ pub struct LoadProcess {
 pub struct LoadArgs<'a> {
     /// The configuration's file.
     pub config: &'a Path,
+    /// The token's file.
+    pub token: &'a Path,
     /// Clients.
     pub clients: u32,
     /// Messages of each.
@@ -377,7 +382,8 @@ impl LoadProcess {
     /// When it cannot be started.
     pub fn start(programs: &Programs, args: &LoadArgs<'_>) -> io::Result<LoadProcess> {
         let mut command = programs.command("client");
-        command.arg("--config").arg(args.config).args(["load", "--json"]);
+        command.arg("--config").arg(args.config).arg("--token").arg(args.token);
+        command.args(["load", "--json"]);
         let numbers = [
             ("--clients", u64::from(args.clients)),
             ("--messages", args.messages),

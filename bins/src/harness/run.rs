@@ -12,6 +12,7 @@ use super::feed::Feed;
 use super::kill_loop::KillLoop;
 use super::process::{ClientProcess, Programs, StartError};
 use crate::config::{Config, Problem};
+use crate::credentials::CredentialError;
 use crate::judge::{Evidence, EvidenceError, RunFile, Verdict, judge};
 use std::collections::BTreeSet;
 use std::io;
@@ -72,6 +73,9 @@ pub enum RunError {
     /// A process or file failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// A secret or token cannot be made.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     /// The files cannot be judged.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),

@@ -142,8 +142,10 @@ pub fn soak(
         timeout_ms: None,
     };
     let cluster = Cluster::start(&programs, &run)?;
+    let token = cluster.invite("load")?;
     let load = LoadArgs {
         config: cluster.config_path(),
+        token: &token,
         clients: options.clients,
         messages: options.messages.div_ceil(options.clients.into()),
         outstanding: options.outstanding,

@@ -1,4 +1,6 @@
+use super::header::{BOOT_AT, CLUSTER_AT, DIRECTION_AT, NAME_AT, NUMBER_AT, SENDER_AT, VERSION_AT};
 use super::*;
+use crate::keys::KEY_BYTES;
 use paxos_chat::message::{Entries, Message, Promise};
 use paxos_chat::types::{
     Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
@@ -6,8 +8,53 @@ use paxos_chat::types::{
 };
 use quickcheck::{Arbitrary, Gen, quickcheck};
 
-fn codec() -> Codec {
-    Codec::new(ClusterId::of("test"))
+fn cluster() -> ClusterId {
+    ClusterId::of("test")
+}
+
+/// The secret of all these tests.
+fn secret() -> Secret {
+    Secret::of([7; KEY_BYTES].into())
+}
+
+fn replica(id: u8) -> Codec {
+    Codec::replica(&secret(), cluster(), id, 3, Generations::new())
+}
+
+fn client_of(user: &str, generation: u32) -> Codec {
+    let name = UserName::new(user).unwrap();
+    Codec::client(&secret().user(cluster(), user, generation), cluster(), name, 3)
+}
+
+fn client(user: &str) -> Codec {
+    client_of(user, 0)
+}
+
+fn sealed(from: &mut Codec, to: Peer, message: &Message) -> Vec<u8> {
+    let mut datagram = Vec::new();
+    from.seal(to, message, &mut datagram).unwrap();
+    datagram
+}
+
+fn open(codec: &mut Codec, datagram: &[u8]) -> Result<(Peer, Message), WireError> {
+    codec.open(&mut datagram.to_vec())
+}
+
+/// A datagram from replica 0 to replica 1 with this body, whatever it is.
+fn with_body(body: &[u8]) -> Vec<u8> {
+    /// Is written as it is.
+    struct Raw<'a>(&'a [u8]);
+    impl Serialize for Raw<'_> {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeTuple;
+            let mut tuple = to.serialize_tuple(self.0.len())?;
+            self.0.iter().try_for_each(|byte| tuple.serialize_element(byte))?;
+            tuple.end()
+        }
+    }
+    let mut datagram = Vec::new();
+    replica(0).seal(Peer::Replica(1), &Raw(body), &mut datagram).unwrap();
+    datagram
 }
 
 fn ballot(g: &mut Gen) -> Ballot {
@@ -109,9 +156,11 @@ impl Arbitrary for AnyMessage {
 }
 
 fn encoded(message: &Message) -> Vec<u8> {
-    let mut datagram = Vec::new();
-    codec().encode(message, &mut datagram).unwrap();
-    datagram
+    sealed(&mut replica(0), Peer::Replica(1), message)
+}
+
+fn decoded(datagram: &[u8]) -> Result<Message, WireError> {
+    open(&mut replica(1), datagram).map(|(_, message)| message)
 }
 
 #[test]
@@ -121,57 +170,216 @@ fn every_class_reads_back() {
         for _ in 0..50 {
             let message = message(class, &mut g);
             assert_eq!(message.class(), class);
-            assert_eq!(codec().decode(&encoded(&message)), Ok(message));
+            assert_eq!(decoded(&encoded(&message)), Ok(message));
         }
     }
 }
 
+#[test]
+fn clients_and_replicas_talk_and_know_who_talks() {
+    let (mut alice, mut one) = (client("größer"), replica(1));
+    let asked = sealed(&mut alice, Peer::Replica(1), &Message::Tail { from: Slot(3) });
+    let (peer, message) = open(&mut one, &asked).unwrap();
+    let user = UserName::new("größer").unwrap();
+    assert_eq!(peer, Peer::Client(ClientId { user, boot: alice.boot() }));
+    assert_eq!(message, Message::Tail { from: Slot(3) });
+    let answer = sealed(&mut one, peer, &Message::Busy);
+    assert_eq!(open(&mut alice, &answer), Ok((Peer::Replica(1), Message::Busy)));
+    let told = sealed(&mut one, Peer::Replica(2), &Message::Busy);
+    assert_eq!(open(&mut replica(2), &told), Ok((Peer::Replica(1), Message::Busy)));
+    assert_eq!(alice.seal(peer, &Message::Busy, &mut Vec::new()), Err(WireError::Nobody));
+}
+
 quickcheck! {
-    fn any_bytes_are_read_or_refused(bytes: Vec<u8>) -> bool {
-        codec().decode::<Message>(&bytes).is_err()
+    fn any_bytes_are_refused(bytes: Vec<u8>) -> bool {
+        let mut one = replica(1);
+        open(&mut one, &bytes).is_err() && one.remembered() == 0
     }
 
-    /// Behind a good header too, where the body is looked at.
-    fn any_body_is_read_or_refused(body: Vec<u8>) -> bool {
+    /// Behind a good header too, where keys are looked for.
+    fn any_bytes_behind_a_header_are_refused(direction: u8, bytes: Vec<u8>) -> bool {
         let mut datagram = encoded(&Message::Busy);
-        datagram.truncate(BODY_AT);
-        datagram.extend(&body);
-        let sum = checksum(&datagram).to_le_bytes();
-        datagram[CHECKSUM_AT..BODY_AT].copy_from_slice(&sum);
-        match codec().decode::<Message>(&datagram) {
-            Ok(message) => encoded(&message).len() <= datagram.len(),
+        datagram[DIRECTION_AT] = direction % 4;
+        datagram.truncate(BOOT_AT);
+        datagram.extend(&bytes);
+        [&mut replica(1), &mut client("ann")].into_iter().all(|codec| {
+            open(codec, &datagram).is_err() && codec.remembered() == 0
+        })
+    }
+
+    /// Behind a good seal, where the body is looked at.
+    fn any_body_is_read_or_refused(body: Vec<u8>) -> bool {
+        match decoded(&with_body(&body)) {
+            Ok(message) => encoded(&message).len() <= NAME_AT + body.len() + TAG_BYTES,
             Err(error) => matches!(error, WireError::Body(_) | WireError::Trailing(_)),
         }
     }
 
     fn a_truncated_datagram_is_refused(message: AnyMessage, cut: usize) -> bool {
         let datagram = encoded(&message.0);
-        codec().decode::<Message>(&datagram[..cut % datagram.len()]).is_err()
-    }
-
-    fn a_flipped_bit_is_refused(message: AnyMessage, at: usize) -> bool {
-        let mut datagram = encoded(&message.0);
-        let bit = at % (datagram.len() * 8);
-        datagram[bit / 8] ^= 1 << (bit % 8);
-        codec().decode::<Message>(&datagram).is_err()
+        decoded(&datagram[..cut % datagram.len()]).is_err()
     }
 
     fn what_follows_a_message_is_refused(message: AnyMessage, tail: u8) -> bool {
         let mut datagram = encoded(&message.0);
         datagram.push(tail);
-        codec().decode::<Message>(&datagram).is_err()
+        decoded(&datagram).is_err()
+    }
+}
+
+/// Every bit of the header, the body and the tag, in each direction.
+#[test]
+fn a_flipped_bit_is_refused_wherever_it_is() {
+    let (mut alice, mut one) = (client("alice"), replica(1));
+    let asked = sealed(&mut alice, Peer::Replica(1), &Message::Tail { from: Slot(3) });
+    let (peer, _) = open(&mut replica(1), &asked).unwrap();
+    let answer = sealed(&mut one, peer, &Message::Busy);
+    let told = encoded(&Message::PreVote { promised: Ballot::ZERO });
+    for (datagram, receiver) in [(asked, &mut one), (answer, &mut alice), (told, &mut replica(1))] {
+        for bit in 0..datagram.len() * 8 {
+            let mut flipped = datagram.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(open(receiver, &flipped).is_err(), "bit {bit}");
+        }
+        assert_eq!(receiver.remembered(), 0, "nothing is kept of what is refused");
+        assert!(open(receiver, &datagram).is_ok());
     }
 }
 
 #[test]
 fn other_clusters_and_versions_are_told_apart() {
     let mut datagram = encoded(&Message::Busy);
-    let other = Codec::new(ClusterId::of("other"));
-    assert_eq!(other.decode::<Message>(&datagram), Err(WireError::Cluster));
+    let mut named = Codec::replica(&secret(), ClusterId::of("other"), 1, 3, Generations::new());
+    assert_eq!(open(&mut named, &datagram), Err(WireError::Cluster));
+    // The same name and members, and another secret.
+    let stolen = Secret::of([8; KEY_BYTES].into());
+    let mut other = Codec::replica(&stolen, cluster(), 1, 3, Generations::new());
+    assert_eq!(open(&mut other, &datagram), Err(WireError::Forged));
+    // The same secret under another name is another cluster, even if the header says otherwise.
+    datagram[CLUSTER_AT..BOOT_AT].copy_from_slice(&ClusterId::of("other").to_bytes());
+    assert_eq!(open(&mut named, &datagram), Err(WireError::Forged));
     datagram[VERSION_AT] = 9;
-    assert_eq!(codec().decode::<Message>(&datagram), Err(WireError::Version(9)));
+    assert_eq!(decoded(&datagram), Err(WireError::Version(9)));
     datagram[0] = 0;
-    assert_eq!(codec().decode::<Message>(&datagram), Err(WireError::Foreign));
+    assert_eq!(decoded(&datagram), Err(WireError::Foreign));
+}
+
+#[test]
+fn a_datagram_is_for_one_receiver_and_never_for_its_sender() {
+    let mut zero = replica(0);
+    let datagram = sealed(&mut zero, Peer::Replica(1), &Message::Busy);
+    assert_eq!(open(&mut zero, &datagram), Err(WireError::Forged), "reflected");
+    assert_eq!(open(&mut replica(2), &datagram), Err(WireError::Forged), "diverted");
+    assert_eq!(open(&mut client("alice"), &datagram), Err(WireError::Forged));
+    let mut alice = client("alice");
+    let asked = sealed(&mut alice, Peer::Replica(1), &Message::Tail { from: Slot(0) });
+    assert_eq!(open(&mut alice, &asked), Err(WireError::Forged), "reflected");
+    assert_eq!(open(&mut replica(0), &asked), Err(WireError::Forged), "diverted");
+    let mut one = replica(1);
+    let (peer, _) = open(&mut one, &asked).unwrap();
+    let answer = sealed(&mut one, peer, &Message::Busy);
+    assert_eq!(open(&mut one, &answer), Err(WireError::Forged), "reflected");
+    assert_eq!(open(&mut client("alice"), &answer), Err(WireError::Forged), "another process");
+    assert!(open(&mut alice, &answer).is_ok());
+}
+
+/// Alice changes her client so that it names Bob, or a replica, as the sender.
+#[test]
+fn nobody_seals_in_another_s_name() {
+    let mut one = replica(1);
+    let bob = UserName::new("bob").unwrap();
+    let key = secret().user(cluster(), "alice", 0);
+    let mut as_bob = Codec::client(&key, cluster(), bob, 3);
+    let datagram = sealed(&mut as_bob, Peer::Replica(1), &Message::Tail { from: Slot(0) });
+    assert_eq!(open(&mut one, &datagram), Err(WireError::Forged));
+    let mut alice = client("alice");
+    for direction in [0, 2, 3] {
+        let promised = Ballot::ZERO;
+        let mut datagram = sealed(&mut alice, Peer::Replica(1), &Message::PreVote { promised });
+        datagram[DIRECTION_AT] = direction;
+        datagram[SENDER_AT] = 0;
+        assert!(open(&mut one, &datagram).is_err());
+    }
+    // A replica that does not exist.
+    let mut far = Codec::replica(&secret(), cluster(), 9, 3, Generations::new());
+    let datagram = sealed(&mut far, Peer::Replica(1), &Message::Busy);
+    assert_eq!(open(&mut one, &datagram), Err(WireError::Forged));
+    assert_eq!(one.remembered(), 0);
+}
+
+#[test]
+fn none_is_taken_twice_and_order_does_not_matter() {
+    let (mut zero, mut one) = (replica(0), replica(1));
+    let mut datagrams: Vec<Vec<u8>> =
+        (0..50).map(|_| sealed(&mut zero, Peer::Replica(1), &Message::Busy)).collect();
+    datagrams.reverse();
+    for datagram in &datagrams {
+        assert!(open(&mut one, datagram).is_ok());
+        assert_eq!(open(&mut one, datagram), Err(WireError::Replayed));
+    }
+    let mut alice = client("alice");
+    let asked = sealed(&mut alice, Peer::Replica(1), &Message::Tail { from: Slot(0) });
+    assert!(open(&mut one, &asked).is_ok());
+    assert_eq!(open(&mut one, &asked), Err(WireError::Replayed));
+}
+
+#[test]
+fn a_restarted_sender_seals_under_another_key_and_is_understood() {
+    let (mut before, mut after, mut one) = (replica(0), replica(0), replica(1));
+    let first = sealed(&mut before, Peer::Replica(1), &Message::Busy);
+    let again = sealed(&mut after, Peer::Replica(1), &Message::Busy);
+    assert_ne!(before.boot(), after.boot());
+    assert_eq!(first[NUMBER_AT..NAME_AT], again[NUMBER_AT..NAME_AT], "the nonce is the same");
+    assert_ne!(first[NAME_AT..], again[NAME_AT..], "so the key is not");
+    assert!(open(&mut one, &first).is_ok());
+    assert!(open(&mut one, &again).is_ok());
+    // To another receiver, too.
+    let other = sealed(&mut replica(0), Peer::Replica(2), &Message::Busy);
+    assert_ne!(first[NAME_AT..], other[NAME_AT..]);
+}
+
+#[test]
+fn numbers_count_up_and_end() {
+    let mut zero = replica(0);
+    let number = |datagram: &[u8]| datagram[NUMBER_AT..SENDER_AT].to_vec();
+    let mut numbers = std::collections::BTreeSet::new();
+    for to in [1, 2, 1, 2] {
+        assert!(numbers.insert(number(&sealed(&mut zero, Peer::Replica(to), &Message::Busy))));
+    }
+    zero.sealed = u64::MAX - 1;
+    let end = zero.seal(Peer::Replica(1), &Message::Busy, &mut Vec::new());
+    assert_eq!(end, Err(WireError::Exhausted));
+}
+
+#[test]
+fn revoked_tokens_are_void_at_once_and_new_ones_are_not() {
+    let (mut alice, mut bob, mut one) = (client("alice"), client("bob"), replica(1));
+    let tail = Message::Tail { from: Slot(0) };
+    for codec in [&mut alice, &mut bob] {
+        assert!(open(&mut one, &sealed(codec, Peer::Replica(1), &tail)).is_ok());
+    }
+    one.set_generations([("alice".into(), 1)].into());
+    let refused = open(&mut one, &sealed(&mut alice, Peer::Replica(1), &tail));
+    assert_eq!(refused, Err(WireError::Forged));
+    assert!(open(&mut one, &sealed(&mut bob, Peer::Replica(1), &tail)).is_ok());
+    let mut invited = client_of("alice", 1);
+    assert!(open(&mut one, &sealed(&mut invited, Peer::Replica(1), &tail)).is_ok());
+}
+
+#[test]
+fn what_is_remembered_is_bounded_and_strangers_are_not_remembered() {
+    let mut one = replica(1);
+    let asked = sealed(&mut client("alice"), Peer::Replica(1), &Message::Tail { from: Slot(0) });
+    for boot in 0..10_000_u32 {
+        let mut forged = asked.clone();
+        forged[BOOT_AT..BOOT_AT + 4].copy_from_slice(&boot.to_le_bytes());
+        assert_eq!(open(&mut one, &forged), Err(WireError::Forged));
+    }
+    assert_eq!(one.remembered(), 0);
+    for _ in 0..2 * REPLICA_BOOTS_MAX {
+        assert!(open(&mut one, &encoded(&Message::Busy)).is_ok());
+    }
+    assert!(one.remembered() <= REPLICA_BOOTS_MAX);
 }
 
 #[test]
@@ -184,28 +392,24 @@ fn oversized_messages_are_refused_on_both_sides() {
         body: Body::post(&text),
     };
     let command = Command { stamp: Timestamp(0), user: User::new("ann"), operation };
-    let mut datagram = Vec::new();
-    let result = codec().encode(&Message::Request(command), &mut datagram);
+    let (mut zero, mut datagram) = (replica(0), Vec::new());
+    let result = zero.seal(Peer::Replica(1), &Message::Request(command), &mut datagram);
     assert!(matches!(result, Err(WireError::TooLong(_))));
-    assert!(matches!(codec().decode::<Message>(&datagram), Err(WireError::TooLong(_))));
+    assert!(matches!(decoded(&datagram), Err(WireError::TooLong(_))));
     // The buffer can be used again.
-    assert_eq!(codec().encode(&Message::Busy, &mut datagram), Ok(()));
-    assert_eq!(codec().decode(&datagram), Ok(Message::Busy));
+    assert_eq!(zero.seal(Peer::Replica(1), &Message::Busy, &mut datagram), Ok(()));
+    assert_eq!(decoded(&datagram), Ok(Message::Busy));
 }
 
 #[test]
 fn a_length_that_lies_reserves_no_memory() {
     // `Decided` with 2^60 values announced and none there.
-    let mut datagram = encoded(&Message::Decided(Entries {
-        from: Slot(0),
-        values: Vec::new(),
-        applied_upto: Slot(0),
-    }));
-    datagram.truncate(BODY_AT + 2);
-    datagram.extend([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]);
-    let sum = checksum(&datagram).to_le_bytes();
-    datagram[CHECKSUM_AT..BODY_AT].copy_from_slice(&sum);
-    assert!(matches!(codec().decode::<Message>(&datagram), Err(WireError::Body(_))));
+    let (from, applied_upto) = (Slot(0), Slot(0));
+    let decided = Message::Decided(Entries { from, values: Vec::new(), applied_upto });
+    let mut body = postcard::to_allocvec(&decided).unwrap();
+    body.truncate(2);
+    body.extend([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+    assert!(matches!(decoded(&with_body(&body)), Err(WireError::Body(_))));
 }
 
 #[test]
@@ -228,5 +432,5 @@ fn the_largest_value_fits_a_datagram() {
     let ballot = Ballot { round: u32::MAX, replica: ReplicaId(u8::MAX) };
     let accept =
         Message::Accept { ballot, slot: Slot(u64::MAX), value, decided_upto: Slot(u64::MAX) };
-    assert!(codec().encode(&accept, &mut Vec::new()).is_ok());
+    assert!(replica(0).seal(Peer::Replica(1), &accept, &mut Vec::new()).is_ok());
 }

@@ -17,11 +17,12 @@ use paxos_chat_runtime::disk::Disk;
 use paxos_chat_runtime::disk::fake::{FakeDisk, Operation};
 use paxos_chat_runtime::driver::{Driver, DriverError, World};
 use paxos_chat_runtime::journal::{Identity, JournalError, Place, format, open};
+use paxos_chat_runtime::keys::Secret;
 use paxos_chat_runtime::network::Network;
 use paxos_chat_runtime::nodes::NodeTable;
 use paxos_chat_runtime::replica_host::ReplicaHost;
 use paxos_chat_runtime::storage::MemoryStorage;
-use paxos_chat_runtime::wire::{ClusterId, Codec};
+use paxos_chat_runtime::wire::{ClusterId, Codec, Generations, UserName};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::cell::{Cell, RefCell};
@@ -30,9 +31,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 const REPLICAS: u16 = 3;
+
+static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::draw().unwrap());
 
 pub(crate) type ClientDriver = Driver<Client, ClientHost<Box<dyn FnMut(Event) -> io::Result<()>>>>;
 /// A datagram's sender, receiver and bytes.
@@ -187,7 +191,8 @@ impl Machine {
         };
         let host = ReplicaHost::new(opened.log, [], tuning);
         let (actor, id) = (Replica::new(Cluster::new(3), tuning.clone()), NodeId(self.id.into()));
-        let codec = Codec::new(ClusterId::of("test"));
+        let (cluster, generations) = (ClusterId::of("test"), Generations::new());
+        let codec = Codec::replica(&SECRET, cluster, self.id as u8, 3, generations);
         self.driver = Some(Driver::start(actor, id, nodes(9), codec, host, world).unwrap());
     }
 
@@ -219,7 +224,9 @@ pub(crate) fn client(air: &Rc<Air>, confirmed: &Rc<Cell<u64>>, seed: u64) -> Cli
         count.set(count.get() + u64::from(matches!(event, Event::Confirmed { .. })));
         Ok(())
     });
-    let codec = Codec::new(ClusterId::of("test"));
+    let cluster = ClusterId::of("test");
+    let (key, name) = (SECRET.user(cluster, "ann", 0), UserName::new("ann").unwrap());
+    let codec = Codec::client(&key, cluster, name, usize::from(REPLICAS));
     let host = ClientHost::new(sink);
     Driver::start(actor, NodeId(REPLICAS.into()), nodes(0), codec, host, world).unwrap()
 }

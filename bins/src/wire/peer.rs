@@ -1,0 +1,83 @@
+//! Names of those who talk: clusters, replicas, users and their processes.
+//!
+//! **Invariant**: names are plain data of fixed size, so that looking one up allocates nothing.
+
+use crate::keys::Boot;
+use paxos_chat::tuning::USER_BYTES_MAX;
+use std::fmt::{self, Debug, Formatter};
+
+/// Tells the datagrams of one cluster from those of another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ClusterId([u8; 8]);
+
+impl ClusterId {
+    /// The id of the cluster that this text describes.
+    pub fn of(description: &str) -> ClusterId {
+        let hash = blake3::hash(description.as_bytes());
+        let mut id = [0; 8];
+        id.copy_from_slice(&hash.as_bytes()[..8]);
+        ClusterId(id)
+    }
+
+    /// The id as it is stored.
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
+}
+
+impl Debug for ClusterId {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Debug::fmt(self, f)
+    }
+}
+
+/// The name of a user, without an allocation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UserName {
+    bytes: [u8; USER_BYTES_MAX],
+    length: u8,
+}
+
+impl UserName {
+    /// This name, if it is one.
+    pub fn new(name: &str) -> Option<UserName> {
+        let mut bytes = [0; USER_BYTES_MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        (!name.is_empty()).then_some(UserName { bytes, length: name.len() as u8 })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+    }
+}
+
+impl Debug for UserName {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// One process of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientId {
+    /// Whose it is.
+    pub user: UserName,
+    /// Which one.
+    pub boot: Boot,
+}
+
+/// Who a datagram comes from, or goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// A replica, by its id.
+    Replica(u8),
+    /// A process of a user.
+    Client(ClientId),
+}

@@ -1,0 +1,85 @@
+//! A map that remembers what was used lately.
+//!
+//! **Invariants**
+//! - *Bounded*: never more than the limit it was made with.
+//! - *What was used lately stays*: whatever is among the last half of the limit used is there.
+//!
+//! Two generations: what is used moves to the young one, and when that is full it becomes the old one.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// A map that forgets what was not used for long.
+#[derive(Debug)]
+pub(super) struct Recent<K, V> {
+    half: usize,
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+}
+
+impl<K: Eq + Hash, V> Recent<K, V> {
+    /// Remembers at most `limit`, which is at least 2.
+    pub(super) fn new(limit: usize) -> Recent<K, V> {
+        Recent { half: (limit / 2).max(1), young: HashMap::new(), old: HashMap::new() }
+    }
+
+    /// What is remembered of `key`; does not count as a use.
+    pub(super) fn peek(&self, key: &K) -> Option<&V> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    /// What is remembered of `key`, which is used.
+    pub(super) fn get(&mut self, key: &K) -> Option<&mut V> {
+        if !self.young.contains_key(key) {
+            let (key, value) = self.old.remove_entry(key)?;
+            self.insert(key, value);
+        }
+        self.young.get_mut(key)
+    }
+
+    /// Remembers what is not remembered yet.
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        if self.young.len() >= self.half {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+
+    /// Forgets what does not fulfil this.
+    pub(super) fn retain(&mut self, mut keeps: impl FnMut(&K) -> bool) {
+        self.young.retain(|key, _| keeps(key));
+        self.old.retain(|key, _| keeps(key));
+    }
+
+    /// How much is remembered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quickcheck::quickcheck;
+
+    quickcheck! {
+        fn it_is_bounded_and_keeps_what_was_used_lately(uses: Vec<u8>) -> bool {
+            let mut recent = Recent::new(8);
+            uses.iter().enumerate().all(|(at, key)| {
+                if recent.get(key).is_none() {
+                    recent.insert(*key, *key);
+                }
+                let mut last: Vec<u8> = uses[..=at].to_vec();
+                last.reverse();
+                let mut lately = Vec::new();
+                for key in last {
+                    if !lately.contains(&key) {
+                        lately.push(key);
+                    }
+                }
+                recent.len() <= 8 && lately.iter().take(4).all(|key| recent.peek(key) == Some(key))
+            })
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Secret files on the command line: who makes them, with which mode, and what is said when one is
+//! missing, damaged, or for other eyes too.
+
+mod replicas;
+mod support;
+
+use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster, refused};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use support::{Ended, arg, run};
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn secret_of(cluster: &TestCluster) -> PathBuf {
+    cluster.folder.path().join("cluster.secret")
+}
+
+/// The key in a secret's or a token's text: the field before the last one.
+fn key(text: &str) -> String {
+    text.trim().rsplit(' ').nth(1).unwrap().to_owned()
+}
+
+fn invite(cluster: &TestCluster, args: &[&str]) -> Ended {
+    run(CLUSTER, &[&["invite", "--config", arg(&cluster.config)], args].concat())
+}
+
+#[test]
+fn the_secret_is_in_a_file_of_its_own_and_is_never_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cluster.toml");
+    let made = run(CLUSTER, &["config", "-o", arg(&path)]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let secret = folder.path().join("cluster.secret");
+    assert_eq!(mode(&secret), 0o600);
+    let text = std::fs::read_to_string(&secret).unwrap();
+    let key = key(&text);
+    assert_eq!(key.len(), 64);
+    let config = std::fs::read_to_string(&path).unwrap();
+    assert!(!config.contains(&key) && !config.contains("secret"), "{config}");
+    assert!(!made.stdout.contains(&key) && !made.stderr.contains(&key));
+    let again = run(CLUSTER, &["config", "-o", arg(&path)]);
+    assert_eq!(again.code, 0);
+    assert!(again.stderr.contains("is kept") && !again.stderr.contains(&key), "{again:?}");
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), text, "nor replaced");
+    let shown = run(CLUSTER, &["config"]);
+    assert!(shown.stdout.contains("[[replicas]]") && !shown.stdout.contains("paxos-chat-secret"));
+}
+
+#[test]
+fn a_replica_refuses_a_secret_that_is_missing_damaged_or_exposed() {
+    let cluster = TestCluster::new(&[]);
+    let secret = secret_of(&cluster);
+    let logs = arg(cluster.folder.path());
+    let args = ["--config", arg(&cluster.config), "--id", "0", "--volatile", "--log-dir", logs];
+    set_mode(&secret, 0o644);
+    refused(REPLICA, &args, &["cluster.secret has mode 0644", "chmod 600"]);
+    set_mode(&secret, 0o600);
+    let text = std::fs::read_to_string(&secret).unwrap();
+    std::fs::write(&secret, &text[..60]).unwrap();
+    refused(REPLICA, &args, &["cluster.secret is no cluster secret", "fields", "copy"]);
+    std::fs::remove_file(&secret).unwrap();
+    refused(REPLICA, &args, &["cluster.secret", "No such file", "cluster config"]);
+    let elsewhere = cluster.folder.path().join("elsewhere");
+    std::fs::write(&elsewhere, &text).unwrap();
+    set_mode(&elsewhere, 0o400);
+    Replica::start_with(&cluster, 0, &["--volatile", "--secret", arg(&elsewhere)]);
+}
+
+#[test]
+fn a_token_is_all_that_a_client_needs_beside_the_configuration() {
+    let cluster = TestCluster::new(&[]);
+    let _replicas = cluster.start();
+    let token = cluster.folder.path().join("t");
+    let ended = invite(&cluster, &["--user", "alice", "-o", arg(&token)]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{ended:?}");
+    assert_eq!(mode(&token), 0o600);
+    let printed = invite(&cluster, &["--user", "alice"]).stdout;
+    assert_eq!(printed, std::fs::read_to_string(&token).unwrap());
+    // A machine that has the configuration and the token, and no secret.
+    let machine = tempfile::tempdir().unwrap();
+    let config = machine.path().join("cluster.toml");
+    std::fs::copy(&cluster.config, &config).unwrap();
+    let first = ["--config", arg(&config), "--name", "alice"];
+    refused(CLIENT, &[&first[..], &["send", "hi"]].concat(), &["alice.token", "cluster invite"]);
+    let own = machine.path().join("alice.token");
+    std::fs::copy(&token, &own).unwrap();
+    assert_eq!(run(CLIENT, &[&first[..], &["send", "hi"]].concat()).code, 0);
+    let with_token = ["--config", arg(&config), "--token", arg(&own)];
+    assert_eq!(run(CLIENT, &[&with_token[..], &["send", "there"]].concat()).code, 0);
+    let shown = run(CLIENT, &[&with_token[..], &["tail"]].concat());
+    assert_eq!((shown.code, shown.stdout.matches("alice: ").count()), (0, 2), "{shown:?}");
+    let load = run(CLIENT, &[&with_token[..], &["load", "--messages", "10", "--json"]].concat());
+    assert_eq!(load.json()["errors"], 0);
+    let as_bob = [&with_token[..], &["--name", "bob", "send", "hi"]].concat();
+    refused(CLIENT, &as_bob, &["the token of alice, not of bob"]);
+    set_mode(&own, 0o644);
+    refused(CLIENT, &[&first[..], &["send", "hi"]].concat(), &["mode 0644", "chmod 600"]);
+    set_mode(&own, 0o600);
+    std::fs::write(&own, &printed[..printed.len() - 20]).unwrap();
+    refused(CLIENT, &[&first[..], &["send", "hi"]].concat(), &["alice.token is no token"]);
+}
+
+#[test]
+fn only_listed_users_are_invited_and_revoking_keeps_the_file() {
+    let cluster = TestCluster::new(&["--user", "alice"]);
+    let config = arg(&cluster.config);
+    let mallory = ["invite", "--user", "mallory", "--config", config];
+    refused(CLUSTER, &mallory, &["--user mallory", "alice"]);
+    refused(CLUSTER, &["invite", "--user", "a", "--config", "no.toml"], &["no.toml"]);
+    refused(CLUSTER, &["revoke", "--user", "a b", "--config", config], &["white space"]);
+    let before = std::fs::read_to_string(&cluster.config).unwrap();
+    let old = invite(&cluster, &["--user", "alice"]).stdout;
+    assert_eq!(run(CLUSTER, &["revoke", "--user", "alice", "--config", config]).code, 0);
+    let after = std::fs::read_to_string(&cluster.config).unwrap();
+    assert_eq!(after, before.clone() + "\n[revoked]\n\"alice\" = 1\n");
+    let new = invite(&cluster, &["--user", "alice"]).stdout;
+    assert_ne!(key(&new), key(&old));
+}

@@ -1,0 +1,131 @@
+//! Replicas of this machine, run as processes with their consoles.
+
+#![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
+
+use crate::support::{Ended, arg, free_ports, run, run_with_input};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+pub(crate) const CLUSTER: &str = env!("CARGO_BIN_EXE_cluster");
+pub(crate) const REPLICA: &str = env!("CARGO_BIN_EXE_replica");
+pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_client");
+
+/// A replica with its console, killed at the end.
+pub(crate) struct Replica {
+    pub(crate) child: Child,
+    pub(crate) console: ChildStdin,
+    pub(crate) lines: Receiver<String>,
+}
+
+impl Replica {
+    pub(crate) fn start(cluster: &TestCluster, id: u8, storage: &str) -> Replica {
+        Replica::start_with(cluster, id, &[storage])
+    }
+
+    pub(crate) fn start_with(cluster: &TestCluster, id: u8, args: &[&str]) -> Replica {
+        let mut child = Command::new(REPLICA)
+            .args(["--config", arg(&cluster.config), "--id", &id.to_string()])
+            .args(args)
+            .args(["--log-dir", arg(cluster.folder.path()), "--stop-at-end-of-input"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let console = child.stdin.take().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let replica = Replica { child, console, lines };
+        assert!(replica.line().contains("listens"));
+        replica
+    }
+
+    pub(crate) fn line(&self) -> String {
+        self.lines.recv_timeout(Duration::from_secs(10)).unwrap()
+    }
+
+    /// What it said on standard error, once it has ended.
+    pub(crate) fn said(&mut self) -> String {
+        let mut said = String::new();
+        let stderr = self.child.stderr.take().unwrap();
+        std::io::Read::read_to_string(&mut { stderr }, &mut said).unwrap();
+        said
+    }
+
+    pub(crate) fn type_line(&mut self, line: &str) {
+        writeln!(self.console, "{line}").unwrap();
+    }
+
+    pub(crate) fn status(&mut self) -> String {
+        self.type_line("status");
+        self.line()
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The configuration of three replicas on free ports.
+pub(crate) struct TestCluster {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) config: PathBuf,
+    pub(crate) port: u16,
+}
+
+impl TestCluster {
+    pub(crate) fn new(args: &[&str]) -> TestCluster {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("cluster.toml");
+        let port = free_ports("127.0.0.1:0", 3);
+        let port_text = port.to_string();
+        let first = ["config", "--base-port", &port_text, "-o", arg(&config)];
+        let all: Vec<&str> = first.iter().chain(args).copied().collect();
+        let ended = run(CLUSTER, &all);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        TestCluster { folder, config, port }
+    }
+
+    pub(crate) fn start(&self) -> Vec<Replica> {
+        (0..3).map(|id| Replica::start(self, id, "--volatile")).collect()
+    }
+
+    pub(crate) fn client(&self, args: &[&str], input: &str) -> Ended {
+        let first = ["--config", arg(&self.config), "--name", "alice", "--patience", "20"];
+        let all: Vec<&str> = first.iter().chain(args).copied().collect();
+        run_with_input(CLIENT, &all, input)
+    }
+
+    pub(crate) fn log(&self, id: u8) -> String {
+        let path = self.folder.path().join(format!("replica-{id}.log"));
+        std::fs::read_to_string(path).unwrap()
+    }
+}
+
+/// The command fails with the status of a usage error, and says all this.
+pub(crate) fn refused(program: &str, args: &[&str], expected: &[&str]) {
+    let ended = run(program, args);
+    assert_eq!(ended.code, 2, "{args:?}: {ended:?}");
+    for text in expected {
+        assert!(ended.stderr.contains(text), "{args:?} does not say {text}: {}", ended.stderr);
+    }
+}
+
+/// The number behind `key=` in a status line.
+pub(crate) fn number(status: &str, key: &str) -> u64 {
+    let field = status.split(' ').find_map(|field| field.strip_prefix(key)?.strip_prefix('='));
+    field.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{key}: {status}"))
+}
