@@ -53,7 +53,7 @@ fn the_catalog_is_listed_with_bounds() {
         "{list}"
     );
     let expected = "rivals             quick     478,271  3 ballots, and rival commands";
-    for expected in [expected, "ballots b1.r0 b1.r1", "five-rivals        full      unknown"] {
+    for expected in [expected, "ballots b1.r0 b1.r1", "five-rivals        full    3,474,120"] {
         assert!(list.contains(expected), "{expected}: {list}");
     }
 }
