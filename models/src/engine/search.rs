@@ -113,11 +113,15 @@ impl<S: Space> Search<'_, S> {
     fn level(&self, level: Vec<S::Block>, depth: u64) -> Vec<S::Block> {
         self.expanded.store(0, Ordering::Relaxed);
         let states = level.iter().map(S::len).sum();
+        // A thread more than there are blocks would find nothing to do.
+        let threads = self.options.threads.min(level.len());
         let level = Mutex::new(level);
+        let work = || self.guarded(|| self.work(&level, states, depth)).unwrap_or_default();
+        if threads <= 1 {
+            return work();
+        }
         std::thread::scope(|scope| {
-            let work = || self.guarded(|| self.work(&level, states, depth)).unwrap_or_default();
-            let threads: Vec<_> =
-                (0..self.options.threads.max(1)).map(|_| scope.spawn(work)).collect();
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             threads.into_iter().flat_map(|t| t.join().expect("panics are caught")).collect()
         })
     }
