@@ -51,8 +51,12 @@ fn one_types_scrolls_searches_and_resizes_while_the_primary_is_killed() {
         text.contains("ann: message 17 ✓") && text.lines().all(|line| line.chars().count() <= 50)
     });
     screen.resize(100, 30);
-    screen.press("\u{1b}");
-    screen.shows_text("and another one ✓ committed");
+    screen.shows("it is wide again", |text| {
+        text.lines().any(|line| line.trim_end().chars().count() > 90)
+    });
+    // An Escape that comes just after a change of size is sometimes lost on its way to the client
+    // (see the known limits in ARCHITECTURE.md), so one presses it until it works.
+    screen.press_until("\u{1b}", "and another one ✓ committed");
     screen.press(CTRL_D);
     assert_eq!(screen.end(), 0);
 }

@@ -187,6 +187,17 @@ impl Screen {
         self.shows(expected, |text| text.contains(expected))
     }
 
+    /// Presses a key again and again until something is seen.
+    pub(crate) fn press_until(&mut self, key: &str, expected: &str) {
+        let started = Instant::now();
+        while !self.text().contains(expected) {
+            let text = self.text();
+            assert!(started.elapsed() < LIMIT, "{expected} is not seen:\n{text}");
+            self.press(key);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
     /// Has any cell a colour?
     pub(crate) fn has_colour(&self) -> bool {
         let parser = self.parser.lock().unwrap();
