@@ -2,7 +2,8 @@
 //!
 //! **Invariant — nothing that reveals a durable change is sent before the change is saved**:
 //! durable state is reachable for writing only through [`Durable::write`], which marks the effects
-//! as *to be saved*, and the shell emits the save before every send of the handler.
+//! as *to be saved*, and the shell emits the save before every send of the handler but those that
+//! are sent ahead. These reveal nothing that the save makes durable; see [`Effects::send_ahead`].
 //!
 //! **Absent**: stateright. Roles produce effects as plain data; the actor shells translate them.
 
@@ -26,11 +27,14 @@ pub enum Timer {
     Retry,
 }
 
-/// What one handler wants done, in order; the save, if any, comes before every send.
+/// What one handler wants done, in order: what is sent ahead, the save, if any, and then every
+/// other send.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
     /// Durable state has changed and must be saved before anything is sent.
     pub save: bool,
+    /// Messages that may leave before the save is durable, and their receivers.
+    pub ahead: Vec<(NodeId, Message)>,
     /// Messages and their receivers.
     pub sends: Vec<(NodeId, Message)>,
     /// Timers to set, with the range from which the delay is drawn, or to cancel.
@@ -38,7 +42,14 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Sends a message.
+    /// Sends a message that may leave before this handler's save, or an earlier one, is durable:
+    /// one that is as true after a crash which forgets these saves.
+    pub fn send_ahead(&mut self, to: impl Into<NodeId>, message: Message) {
+        self.ahead.push((to.into(), message));
+    }
+
+    /// Sends a message, once everything saved so far is durable. What an actor sends to itself
+    /// comes back to it then, unless it crashes before.
     pub fn send(&mut self, to: impl Into<NodeId>, message: Message) {
         self.sends.push((to.into(), message));
     }
@@ -111,8 +122,10 @@ mod tests {
         effects.report(Message::SkipSlot);
         effects.set_timer(Timer::Retry, second..second * 2);
         effects.cancel_timer(Timer::Retry);
+        effects.send_ahead(ReplicaId(1), Message::Busy);
         let expected = Effects {
             save: false,
+            ahead: vec![(NodeId(1), Message::Busy)],
             sends: vec![(NodeId(2), Message::Busy), (NodeId::LOCAL, Message::SkipSlot)],
             timers: vec![(Timer::Retry, Some(second..second * 2)), (Timer::Retry, None)],
         };

@@ -28,6 +28,7 @@ pub mod election;
 pub mod learner;
 pub mod message;
 pub mod proposer;
+pub mod queue;
 pub mod quorum;
 pub mod reader;
 pub mod replica;

@@ -6,8 +6,12 @@
 //! - *The highest ballot wins*: in every slot from its base up to the end of what its quorum
 //!   reported, a new leader proposes the vote of the highest ballot, or `Noop` where the whole
 //!   quorum reported none. Nothing is proposed before phase 1 is complete, nor below the base.
-//! - *Only votes of one's own ballot are counted*, one's own only once it is saved: here, in the
-//!   step that saves it before every send.
+//! - *Only votes of one's own ballot are counted*, one's own only once it is saved: it comes as a
+//!   message to oneself, which is sent behind the save. One's own promise is counted at once, since
+//!   nobody else promises the ballot before `Prepare` has left, behind the save of that promise.
+//! - *An `Accept` may leave before the vote that goes with it is saved*: it reveals the ballot, whose
+//!   promise was saved before phase 1, and a bound that counted votes alone have moved. A leader that
+//!   crashes and forgets its vote never proposes in that ballot again.
 //! - *One value a (ballot, slot)*: a slot is handed out once a leadership.
 //!
 //! **Source**: *Paxos Made Simple* (2001), sections 2.2 and 3; the pull of promises in chunks is our
@@ -195,7 +199,7 @@ fn lead_if_promised(at: &Context<'_>, state: &mut State, effects: &mut Effects) 
     fetch_below_base(at, state, effects);
 }
 
-/// Phase 2a: votes, saves, and asks for the votes of the others.
+/// Phase 2a: asks for the votes of the others, votes, and saves meanwhile.
 fn propose(
     at: &Context<'_>,
     state: &mut State,
@@ -207,15 +211,16 @@ fn propose(
     let vote = Vote { ballot, value: value.clone() };
     state.durable.write(effects).votes.insert(slot, vote);
     let Phase::Leading(leading) = &mut state.phase else { return };
-    leading.in_flight.insert(slot, ReplicaSet::of(at.me));
+    leading.in_flight.insert(slot, ReplicaSet::default());
     let decided_upto = state.learner.applied_upto;
     for peer in at.cluster.peers(at.me) {
-        effects.send(peer, Message::Accept { ballot, slot, value: value.clone(), decided_upto });
+        let value = value.clone();
+        effects.send_ahead(peer, Message::Accept { ballot, slot, value, decided_upto });
     }
-    decide_if_voted(at, state, slot, effects);
+    effects.send(at.me, Message::Accepted { ballot, slot });
 }
 
-/// Counts a vote of this leader's own ballot.
+/// Counts a vote of this leader's own ballot, cast by another or, once it is saved, by itself.
 pub fn on_accepted(
     at: &Context<'_>,
     state: &mut Cow<'_, State>,
@@ -258,7 +263,7 @@ fn decide_if_voted(at: &Context<'_>, state: &mut State, slot: Slot, effects: &mu
     learner::decide(at, state, decided, effects);
 }
 
-/// Proposes what is queued, as far as the window has room.
+/// Proposes what is queued, as far as the window has room; in a busy leader, full values only.
 pub fn propose_queued(at: &Context<'_>, state: &mut State, effects: &mut Effects) {
     while let Phase::Leading(leading) = &mut state.phase {
         let spread = leading.next.0 - state.learner.applied_upto.max(leading.base).0;
@@ -266,7 +271,8 @@ pub fn propose_queued(at: &Context<'_>, state: &mut State, effects: &mut Effects
         if leading.in_flight.len() >= window || spread >= window as u64 + STUCK_SLOTS_MAX {
             return;
         }
-        let Some(value) = leading.intake.next_value(at.tuning) else { return };
+        let is_busy = leading.in_flight.len() >= at.tuning.eager_slots;
+        let Some(value) = leading.intake.queue.next_value(at.tuning, is_busy) else { return };
         while at.tuning.skip_slots.contains(&leading.next) {
             leading.next = leading.next.next();
         }

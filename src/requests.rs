@@ -2,10 +2,12 @@
 //!
 //! **Invariants**
 //! - *Acknowledged means chosen*: an acknowledgement names a slot, and is sent only after the
-//!   command was applied there, by a replica that applied it.
+//!   command was applied there, by a replica that applied it. What is chosen stays chosen, so an
+//!   acknowledgement waits for no save of this replica.
 //! - *In the client's order*: a leader puts a command into the log only when every earlier command
 //!   of its session is applied or was put there before it in this leadership.
-//! - *Bounded*: the queue has a limit, above which clients are told that the leader is busy.
+//! - *Bounded*: the queue has a limit, of which each user has a share; above it clients are told that
+//!   the leader is busy.
 //!
 //! **Absent**: the guarantee of exactly-once, which is the session table's alone. What this file
 //! remembers is lost with the leadership, and a client that asks again loses nothing by it.
@@ -15,17 +17,17 @@
 use crate::effects::Effects;
 use crate::message::{Message, Outcome};
 use crate::proposer::{self, Phase};
+use crate::queue::Queue;
 use crate::replica::{Context, State};
-use crate::tuning::Tuning;
 use crate::types::{Command, NodeId, Nonce, Operation, Seq, SessionId, Slot, User, Value};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// What clients want of this leader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Intake {
     /// Commands that wait for a slot.
-    pub queue: VecDeque<Command>,
+    pub queue: Queue,
     /// Per session, the last number put into the log and where its answers go.
     pub flows: BTreeMap<SessionId, Flow>,
     /// Openings put into the log and not applied yet, and where their answers go.
@@ -39,20 +41,6 @@ pub struct Flow {
     pub proposed: Seq,
     /// Who asked last.
     pub client: NodeId,
-}
-
-impl Intake {
-    /// Takes the next value off the queue: as many commands as fit a batch.
-    pub fn next_value(&mut self, tuning: &Tuning) -> Option<Value> {
-        let mut bytes = 0;
-        let fits = |command: &&Command| {
-            bytes += command.size_bytes();
-            bytes <= tuning.batch_bytes_max
-        };
-        let limit = tuning.batch_commands_max.min(self.queue.len());
-        let count = self.queue.iter().take(limit).take_while(fits).count().max(limit.min(1));
-        (count > 0).then(|| Value::batch(self.queue.drain(..count)))
-    }
 }
 
 /// A client asks for a command to be put into the log.
@@ -74,7 +62,7 @@ pub fn on_request(
         }
         return;
     };
-    let full = leading.intake.queue.len() >= at.tuning.queue_commands_max;
+    let full = leading.intake.queue.is_full_for(&command.user, at.tuning);
     match admission(state, &leading.intake, &command, client) {
         Admission::Ignore => {}
         Admission::InProgress => note_client(state, client, &command),
@@ -176,7 +164,7 @@ impl Intake {
                 self.flows.insert(*session, Flow { proposed: *seq, client });
             }
         }
-        self.queue.push_back(command);
+        self.queue.push(command);
     }
 }
 
@@ -198,19 +186,19 @@ pub fn answer(
             ) => {
                 if let Some(client) = intake.openings.remove(&(command.user.clone(), *nonce)) {
                     let nonce = *nonce;
-                    effects.send(client, Message::SessionOpened { nonce, session });
+                    effects.send_ahead(client, Message::SessionOpened { nonce, session });
                 }
             }
             (Operation::InSession { session, seq, .. }, Outcome::Applied) => {
                 if let Some(flow) = intake.flows.get(session) {
                     let (session, seq) = (*session, *seq);
-                    effects.send(flow.client, Message::Acknowledged { session, seq, slot });
+                    effects.send_ahead(flow.client, Message::Acknowledged { session, seq, slot });
                 }
             }
             (Operation::InSession { session, .. }, Outcome::NoSession) => {
                 if let Some(flow) = intake.flows.remove(session) {
                     let session = *session;
-                    effects.send(flow.client, Message::SessionExpired { session });
+                    effects.send_ahead(flow.client, Message::SessionExpired { session });
                 }
             }
             _ => {}

@@ -1,7 +1,9 @@
 //! Translates the effects of a handler into stateright's commands.
 //!
 //! **Invariant — nothing that reveals a durable change is sent before the change is saved**: this
-//! is the only way out of an actor, and it emits the save first.
+//! is the only way out of an actor, and it emits the save before every send but those that a
+//! handler sends ahead. A runtime or model may release what stands before a `Save` at once; it holds
+//! back what stands behind one, and whatever later handlers send behind it, until it is durable.
 
 use crate::effects::{Effects, Timer};
 use crate::message::Message;
@@ -12,6 +14,9 @@ pub fn emit<A>(effects: Effects, storage: impl FnOnce() -> A::Storage, out: &mut
 where
     A: Actor<Msg = Message, Timer = Timer>,
 {
+    for (to, message) in effects.ahead {
+        out.send(Id::from(to.0 as usize), message);
+    }
     if effects.save {
         out.save(storage());
     }
@@ -32,21 +37,24 @@ mod tests {
     use crate::acceptor::Storage;
     use crate::replica::Replica;
     use crate::testing::{as_text, ballot};
+    use crate::types::ReplicaId;
     use stateright::actor::Command;
     use std::time::Duration;
 
     #[test]
-    fn the_save_comes_before_every_send() {
+    fn the_save_comes_before_every_send_but_those_ahead() {
         let saved = Storage { promised: ballot(1, 0), ..Storage::default() };
         let mut out: Out<Replica> = Out::new();
         let second = Duration::from_secs(1);
         let mut effects = Effects::saved()
             .sent(1, Message::Reject { promised: ballot(1, 0) })
             .reported(Message::SkipSlot);
+        effects.send_ahead(ReplicaId(2), Message::Busy);
         effects.set_timer(Timer::Election, second..second * 2);
         effects.cancel_timer(Timer::Resend);
         emit(effects, || saved.clone(), &mut out);
-        let expected: [Command<_, _, (), _>; 5] = [
+        let expected: [Command<_, _, (), _>; 6] = [
+            Command::Send(Id::from(2), Message::Busy),
             Command::Save(saved),
             Command::Send(Id::from(1), Message::Reject { promised: ballot(1, 0) }),
             Command::Send(Id::from(u64::MAX as usize), Message::SkipSlot),

@@ -148,6 +148,22 @@ impl Effects {
         self
     }
 
+    /// Then an `Accept` to each of these replicas, ahead of the save, and behind it the vote of this
+    /// leader to itself.
+    pub(crate) fn proposed_to<const N: usize>(
+        mut self,
+        replicas: [u8; N],
+        message: Message,
+    ) -> Effects {
+        let Message::Accept { ballot, slot, .. } = &message else { panic!("a proposal") };
+        let (own, me) = (Message::Accepted { ballot: *ballot, slot: *slot }, ballot.replica);
+        for replica in replicas {
+            self.send_ahead(ReplicaId(replica), message.clone());
+        }
+        self.send(me, own);
+        self
+    }
+
     /// Then the same message to each of these replicas.
     pub(crate) fn sent_to_all<const N: usize>(
         self,
@@ -160,6 +176,12 @@ impl Effects {
     /// Then a message to a client, or to the driver.
     pub(crate) fn sent_to(mut self, node: NodeId, message: Message) -> Effects {
         self.send(node, message);
+        self
+    }
+
+    /// Then an answer to a client, ahead of any save.
+    pub(crate) fn answered(mut self, client: NodeId, message: Message) -> Effects {
+        self.send_ahead(client, message);
         self
     }
 

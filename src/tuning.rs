@@ -18,6 +18,10 @@ pub const USER_BYTES_MAX: usize = 64;
 pub struct Tuning {
     /// Slots in flight at once.
     pub window_slots: usize,
+    /// Slots in flight below which whatever waits is proposed at once. From there on only full values
+    /// are, and what does not fill one waits until a slot in flight is decided: so an idle leader adds
+    /// no delay, and a busy one puts many commands into each value (Nagle's rule, RFC 896). At least 1.
+    pub eager_slots: usize,
     /// Commands that wait for a slot before clients are told that the leader is busy.
     pub queue_commands_max: usize,
     /// Commands in one value.
@@ -57,6 +61,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Tuning {
             window_slots: 64,
+            eager_slots: 1,
             queue_commands_max: 4096,
             batch_commands_max: 256,
             batch_bytes_max: 32 * 1024,

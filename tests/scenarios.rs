@@ -125,7 +125,8 @@ fn skipped_slot() {
 
 #[test]
 fn chunked_promise() {
-    let mut world = three_and_alice(&Tuning { chunk_entries_max: 1, ..without_pre_votes() });
+    let tuning = Tuning { chunk_entries_max: 1, eager_slots: 3, ..without_pre_votes() };
+    let mut world = three_and_alice(&tuning);
     world.then("r0 proposes three values; r1 votes, and r0 crashes before it hears of it");
     world.times_out("r0", Election);
     world.delivers_all();
@@ -155,7 +156,7 @@ fn chunked_promise() {
 
 #[test]
 fn duplicate_suppressed() {
-    let mut world = three_and_alice(&without_pre_votes());
+    let mut world = three_and_alice(&Tuning { eager_slots: 2, ..without_pre_votes() });
     world.then("what Alice says has r0's vote and r1's, and r0 crashes before it answers");
     world.times_out("r0", Election);
     world.delivers_all();

@@ -40,7 +40,7 @@ fn resends(bench: &mut Bench) -> Effects {
 
 fn queue(bench: &mut Bench, texts: &[&str]) {
     for text in texts {
-        bench.leader_mut().intake.queue.push_back(say(text).commands()[0].clone());
+        bench.leader_mut().intake.queue.push(say(text).commands()[0].clone());
     }
 }
 
@@ -177,7 +177,7 @@ mod a_new_leader {
 
     /// The slots and values that it proposes to replica 1.
     fn proposals(effects: &Effects) -> Vec<(u64, Value)> {
-        let to_one = effects.sends.iter().filter(|(to, _)| *to == NodeId::from(ReplicaId(1)));
+        let to_one = effects.ahead.iter().filter(|(to, _)| *to == NodeId::from(ReplicaId(1)));
         to_one
             .filter_map(|(_, message)| match message {
                 Message::Accept { slot, value, .. } => Some((slot.0, value.clone())),
@@ -211,12 +211,12 @@ mod a_new_leader {
         let list = votes([(0, vote(ballot(1, 1), say("a")))]);
         let (effects, leading, bench) = leads(Bench::new(0, 3), whole_promise(ballot(9, 0), list));
         let expected = Effects::saved()
-            .sent_to_all([1, 2], accept(ballot(9, 0), 0, say("a"), 0))
+            .proposed_to([1, 2], accept(ballot(9, 0), 0, say("a"), 0))
             .sent_to_all([1, 2], heartbeat(ballot(9, 0), 0))
             .set(Timer::Heartbeat)
             .set(Timer::Resend);
         assert_eq!(effects, expected);
-        let in_flight = BTreeMap::from([(Slot(0), ReplicaSet::of(ReplicaId(0)))]);
+        let in_flight = BTreeMap::from([(Slot(0), ReplicaSet::default())]);
         assert_eq!((leading.next, leading.in_flight), (Slot(1), in_flight));
         assert_eq!(bench.state.durable.votes[&Slot(0)], vote(ballot(9, 0), say("a")));
     }
@@ -294,8 +294,8 @@ mod a_new_leader {
         assert_eq!((leading.base, leading.next), (Slot(3), Slot(5)));
         // Slot 2 is below the base: its vote is not proposed, whatever it was.
         let expected = Effects::saved()
-            .sent_to_all([1, 2], accept(ballot(9, 0), 3, Value::Noop, 1))
-            .sent_to_all([1, 2], accept(ballot(9, 0), 4, say("e"), 1))
+            .proposed_to([1, 2], accept(ballot(9, 0), 3, Value::Noop, 1))
+            .proposed_to([1, 2], accept(ballot(9, 0), 4, say("e"), 1))
             .sent_to_all([1, 2], heartbeat(ballot(9, 0), 1))
             .sent_to_all([1, 2], fetch(1))
             .set(Timer::Heartbeat)
@@ -331,12 +331,13 @@ mod a_new_leader {
     fn of_one_replica_needs_no_other() {
         let mut bench = Bench::new(0, 1).voted(0, ballot(1, 0), say("a"));
         let expected = Effects::saved()
-            .reported(unheard_of(0, "a"))
+            .proposed_to([], accept(ballot(2, 0), 0, say("a"), 0))
             .set(Timer::Resend)
             .set(Timer::Heartbeat)
-            .set(Timer::Resend)
-            .set(Timer::Election);
+            .set(Timer::Resend);
         assert_eq!(starts(&mut bench, ballot(2, 0)), expected);
+        let expected = Effects::none().reported(unheard_of(0, "a")).set(Timer::Election);
+        assert_eq!(votes_for(&mut bench, 0, ballot(2, 0), 0), expected);
         assert!(bench.leader().in_flight.is_empty());
     }
 }
@@ -345,10 +346,10 @@ mod phase_2 {
     use super::*;
 
     #[test]
-    fn a_new_value_goes_to_the_next_slot_and_is_saved_before_it_is_sent() {
+    fn a_new_value_goes_to_the_next_slot_and_the_own_vote_comes_once_it_is_saved() {
         let mut bench = Bench::new(0, 3).applied([say("a")]).leading(1, 1);
         queue(&mut bench, &["b"]);
-        let expected = Effects::saved().sent_to_all([1, 2], accept(ballot(1, 0), 1, say("b"), 1));
+        let expected = Effects::saved().proposed_to([1, 2], accept(ballot(1, 0), 1, say("b"), 1));
         assert_eq!(proposes_queued(&mut bench), expected);
         assert_eq!(bench.state.durable.votes[&Slot(1)], vote(ballot(1, 0), say("b")));
         assert_eq!(bench.leader().next, Slot(2));
@@ -364,6 +365,17 @@ mod phase_2 {
         assert_eq!(votes_for(&mut bench, 2, ballot(1, 0), 0), expected);
         assert_eq!(bench.state.learner.applied_upto, Slot(1));
         assert!(bench.leader().in_flight.is_empty());
+    }
+
+    #[test]
+    fn the_votes_of_all_others_decide_before_the_own_one_is_saved() {
+        let mut bench = Bench::new(0, 3).leading(1, 0);
+        queue(&mut bench, &["a"]);
+        proposes_queued(&mut bench);
+        assert_eq!(votes_for(&mut bench, 1, ballot(1, 0), 0), Effects::none());
+        let second = votes_for(&mut bench, 2, ballot(1, 0), 0);
+        assert_eq!(second.sends[0], (NodeId::LOCAL, unheard_of(0, "a")));
+        ignores_vote(&mut bench, 0, ballot(1, 0), 0);
     }
 
     #[test]
@@ -405,12 +417,38 @@ mod phase_2 {
     }
 
     #[test]
+    fn a_busy_leader_fills_its_values() {
+        let mut bench = Bench::new(0, 3).leading(1, 0);
+        bench.tuning = Tuning { batch_commands_max: 2, ..Tuning::default() };
+        queue(&mut bench, &["a"]);
+        let expected = Effects::saved().proposed_to([1, 2], accept(ballot(1, 0), 0, say("a"), 0));
+        assert_eq!(proposes_queued(&mut bench), expected, "an idle one proposes at once");
+        queue(&mut bench, &["b"]);
+        assert_eq!(proposes_queued(&mut bench), Effects::none());
+        queue(&mut bench, &["c", "d"]);
+        let both = Value::batch(["b", "c"].map(|text| say(text).commands()[0].clone()));
+        let expected =
+            Effects::saved().proposed_to([1, 2], accept(ballot(1, 0), 1, both.clone(), 0));
+        assert_eq!(proposes_queued(&mut bench), expected, "a full one need not wait");
+        votes_for(&mut bench, 0, ballot(1, 0), 0);
+        votes_for(&mut bench, 1, ballot(1, 0), 0);
+        assert_eq!(bench.leader().intake.queue.len(), 1, "slot 1 is in flight");
+        votes_for(&mut bench, 0, ballot(1, 0), 1);
+        let expected = Effects::saved()
+            .reported(applied(1, both, vec![Outcome::NoSession; 2]))
+            .proposed_to([1, 2], accept(ballot(1, 0), 2, say("d"), 2))
+            .set(Timer::Election);
+        assert_eq!(votes_for(&mut bench, 2, ballot(1, 0), 1), expected, "what is left goes then");
+    }
+
+    #[test]
     fn while_more_is_in_flight_the_next_proposal_carries_the_bound() {
         let mut bench = Bench::new(0, 3).leading(1, 0).proposed(say("a")).proposed(say("b"));
+        bench.tuning.eager_slots = 2;
         let expected = Effects::none().reported(unheard_of(0, "a")).set(Timer::Election);
         assert_eq!(votes_for(&mut bench, 1, ballot(1, 0), 0), expected);
         queue(&mut bench, &["c"]);
-        let expected = Effects::saved().sent_to_all([1, 2], accept(ballot(1, 0), 2, say("c"), 1));
+        let expected = Effects::saved().proposed_to([1, 2], accept(ballot(1, 0), 2, say("c"), 1));
         assert_eq!(proposes_queued(&mut bench), expected);
     }
 
@@ -420,14 +458,15 @@ mod phase_2 {
         bench.tuning = Tuning { window_slots: 2, batch_commands_max: 1, ..Tuning::default() };
         queue(&mut bench, &["a", "b", "c"]);
         let expected = Effects::saved()
-            .sent_to_all([1, 2], accept(ballot(1, 0), 0, say("a"), 0))
-            .sent_to_all([1, 2], accept(ballot(1, 0), 1, say("b"), 0));
+            .proposed_to([1, 2], accept(ballot(1, 0), 0, say("a"), 0))
+            .proposed_to([1, 2], accept(ballot(1, 0), 1, say("b"), 0));
         assert_eq!(proposes_queued(&mut bench), expected);
         assert_eq!(bench.leader().intake.queue.len(), 1);
         let expected = Effects::saved()
             .reported(unheard_of(0, "a"))
-            .sent_to_all([1, 2], accept(ballot(1, 0), 2, say("c"), 1))
+            .proposed_to([1, 2], accept(ballot(1, 0), 2, say("c"), 1))
             .set(Timer::Election);
+        assert_eq!(votes_for(&mut bench, 0, ballot(1, 0), 0), Effects::none());
         assert_eq!(votes_for(&mut bench, 1, ballot(1, 0), 0), expected);
         assert!(bench.leader().intake.queue.is_empty());
     }
@@ -480,7 +519,7 @@ mod skipped_slots {
         let effects = bench.step(|_, state, _| on_skip_slot(state));
         assert_eq!((effects, bench.leader().next), (Effects::none(), Slot(5)));
         queue(&mut bench, &["a"]);
-        let expected = Effects::saved().sent_to_all([1, 2], accept(ballot(1, 0), 5, say("a"), 0));
+        let expected = Effects::saved().proposed_to([1, 2], accept(ballot(1, 0), 5, say("a"), 0));
         assert_eq!(proposes_queued(&mut bench), expected);
     }
 
@@ -496,8 +535,8 @@ mod skipped_slots {
         bench.tuning = Tuning { skip_slots, batch_commands_max: 1, ..Tuning::default() };
         queue(&mut bench, &["a", "b"]);
         let expected = Effects::saved()
-            .sent_to_all([1, 2], accept(ballot(1, 0), 0, say("a"), 0))
-            .sent_to_all([1, 2], accept(ballot(1, 0), 3, say("b"), 0));
+            .proposed_to([1, 2], accept(ballot(1, 0), 0, say("a"), 0))
+            .proposed_to([1, 2], accept(ballot(1, 0), 3, say("b"), 0));
         assert_eq!(proposes_queued(&mut bench), expected);
     }
 
@@ -508,6 +547,6 @@ mod skipped_slots {
         starts(&mut bench, ballot(2, 0));
         let effects = promises(&mut bench, 1, whole_promise(ballot(2, 0), vec![]));
         let repair = accept(ballot(2, 0), 0, Value::Noop, 0);
-        assert_eq!(effects.sends[0], (NodeId::from(ReplicaId(1)), repair));
+        assert_eq!(effects.ahead[0], (NodeId::from(ReplicaId(1)), repair));
     }
 }

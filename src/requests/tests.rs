@@ -30,7 +30,7 @@ fn ann(seq: u64) -> Command {
 
 /// What proposing this value sends, of a leader whose bound is 1.
 fn proposal(slot: u64, value: Value) -> Effects {
-    Effects::saved().sent_to_all([1, 2], accept(ballot(1, 0), slot, value, 1))
+    Effects::saved().proposed_to([1, 2], accept(ballot(1, 0), slot, value, 1))
 }
 
 fn opened(nonce: u64, session: SessionId) -> Message {
@@ -51,6 +51,7 @@ mod admission {
     #[test]
     fn a_number_may_follow_one_that_is_still_in_flight() {
         let mut bench = leader();
+        bench.tuning.eager_slots = 2;
         asks(&mut bench, ANN, ann(1));
         assert_eq!(asks(&mut bench, ANN, ann(2)), proposal(2, one(ann(2))));
     }
@@ -73,12 +74,12 @@ mod admission {
         asks(&mut bench, ANN, ann(1));
         assert_eq!(asks(&mut bench, BOB, ann(1)), Effects::none());
         let answer = (BOB, acknowledged(session(0, 0), 1, 1));
-        assert_eq!(decides(&mut bench, 1, one(ann(1))).sends[0], answer);
+        assert_eq!(decides(&mut bench, 1, one(ann(1))).ahead[0], answer);
 
         asks(&mut bench, ANN, open("cy", 9));
         assert_eq!(asks(&mut bench, BOB, open("cy", 9)), Effects::none());
         let answer = (BOB, opened(9, session(2, 0)));
-        assert_eq!(decides(&mut bench, 2, one(open("cy", 9))).sends[0], answer);
+        assert_eq!(decides(&mut bench, 2, one(open("cy", 9))).ahead[0], answer);
     }
 
     #[test]
@@ -108,10 +109,13 @@ mod admission {
         bench.tuning.queue_commands_max = 1;
         assert_eq!(asks(&mut bench, ANN, ann(1)), Effects::none());
         assert_eq!(is_answered(&mut bench, ANN, ann(2)), busy(ANN));
-        assert_eq!(is_answered(&mut bench, BOB, open("bob", 8)), busy(BOB));
+        // Another user has a share of its own, until there are too many.
+        assert_eq!(asks(&mut bench, BOB, open("bob", 8)), Effects::none());
+        assert_eq!(is_answered(&mut bench, BOB, open("bob", 9)), busy(BOB));
+        assert_eq!(is_answered(&mut bench, BOB, open("cy", 9)), busy(BOB));
         // What waits in the queue is no news, however full it is.
         assert_eq!(is_answered(&mut bench, ANN, ann(1)), Effects::none());
-        assert_eq!(bench.leader().intake.queue, [ann(1)]);
+        assert_eq!(bench.leader().intake.queue, Queue::from_iter([ann(1), open("bob", 8)]));
     }
 
     fn busy(client: NodeId) -> Effects {
@@ -205,9 +209,9 @@ mod answers_at_the_slot {
         // Slot 2 is decided before slot 1: nothing is applied, and nobody is answered.
         assert_eq!(decides(&mut bench, 2, one(ann(2))), Effects::none());
         let expected = Effects::none()
-            .sent_to(ANN, acknowledged(session(0, 0), 1, 1))
+            .answered(ANN, acknowledged(session(0, 0), 1, 1))
             .reported(applied(1, one(ann(1)), vec![Outcome::Applied]))
-            .sent_to(ANN, acknowledged(session(0, 0), 2, 2))
+            .answered(ANN, acknowledged(session(0, 0), 2, 2))
             .reported(applied(2, one(ann(2)), vec![Outcome::Applied]))
             .set(Timer::Election);
         assert_eq!(decides(&mut bench, 1, one(ann(1))), expected);
@@ -218,7 +222,7 @@ mod answers_at_the_slot {
         let mut bench = leader();
         asks(&mut bench, BOB, open("bob", 8));
         let effects = decides(&mut bench, 1, one(open("bob", 8)));
-        assert_eq!(effects.sends[0], (BOB, opened(8, session(1, 0))));
+        assert_eq!(effects.ahead[0], (BOB, opened(8, session(1, 0))));
         assert!(bench.leader().intake.openings.is_empty());
     }
 
@@ -228,7 +232,7 @@ mod answers_at_the_slot {
         bench.leader_mut().intake.openings.insert((User::new("ann"), Nonce(7)), ANN);
         let effects = decides(&mut bench, 1, one(open("ann", 7)));
         let expected = Effects::none()
-            .sent_to(ANN, opened(7, session(0, 0)))
+            .answered(ANN, opened(7, session(0, 0)))
             .reported(applied(1, one(open("ann", 7)), vec![Outcome::OpenedBefore(session(0, 0))]))
             .set(Timer::Election);
         assert_eq!(effects, expected);
@@ -251,11 +255,11 @@ mod answers_at_the_slot {
         bench.tuning.sessions_max = 1;
         asks(&mut bench, ANN, ann(1));
         let eviction = decides(&mut bench, 1, one(open("bob", 8)));
-        assert_eq!(eviction.sends.len(), 1, "only the driver hears of it: {eviction:?}");
+        assert!(eviction.ahead.is_empty(), "only the driver hears of it: {eviction:?}");
         let expired = Message::SessionExpired { session: session(0, 0) };
         let no_session = vec![Outcome::NoSession];
         let expected = Effects::none()
-            .sent_to(ANN, expired)
+            .answered(ANN, expired)
             .reported(applied(2, one(ann(1)), no_session))
             .set(Timer::Election);
         assert_eq!(decides(&mut bench, 2, one(ann(1))), expected);
@@ -286,45 +290,6 @@ mod answers_at_the_slot {
 mod batches {
     use super::*;
 
-    fn next_value(texts: &[&str], tuning: &Tuning) -> (Option<Value>, usize) {
-        let command = |text: &&str| post("ann", session(0, 0), 1, text);
-        let mut intake = Intake { queue: texts.iter().map(command).collect(), ..Intake::default() };
-        (intake.next_value(tuning), intake.queue.len())
-    }
-
-    fn batch(texts: &[&str]) -> Option<Value> {
-        Some(Value::batch(texts.iter().map(|text| post("ann", session(0, 0), 1, text))))
-    }
-
-    #[test]
-    fn an_empty_queue_makes_none() {
-        assert_eq!(next_value(&[], &Tuning::default()), (None, 0));
-    }
-
-    #[test]
-    fn all_that_wait_go_into_one_slot() {
-        let all = next_value(&["a", "b", "c"], &Tuning::default());
-        assert_eq!(all, (batch(&["a", "b", "c"]), 0));
-    }
-
-    #[test]
-    fn a_batch_is_cut_by_the_number_of_its_commands() {
-        let tuning = Tuning { batch_commands_max: 2, ..Tuning::default() };
-        assert_eq!(next_value(&["a", "b", "c"], &tuning), (batch(&["a", "b"]), 1));
-    }
-
-    #[test]
-    fn a_batch_is_cut_by_its_bytes_and_a_command_too_large_goes_alone() {
-        let bytes = post("ann", session(0, 0), 1, "a").size_bytes();
-        let cut = |batch_bytes_max| {
-            let tuning = Tuning { batch_bytes_max, ..Tuning::default() };
-            next_value(&["a", "b", "c"], &tuning)
-        };
-        assert_eq!(cut(3 * bytes), (batch(&["a", "b", "c"]), 0));
-        assert_eq!(cut(3 * bytes - 1), (batch(&["a", "b"]), 1));
-        assert_eq!(cut(1), (batch(&["a"]), 2));
-    }
-
     #[test]
     fn commands_that_arrive_while_the_window_is_full_share_a_slot() {
         let mut bench = leader();
@@ -332,9 +297,11 @@ mod batches {
         asks(&mut bench, ANN, ann(1));
         assert_eq!(asks(&mut bench, ANN, ann(2)), Effects::none());
         assert_eq!(asks(&mut bench, BOB, open("bob", 8)), Effects::none());
-        bench.step(|at, state, fx| {
-            proposer::on_accepted(at, state, ReplicaId(1), ballot(1, 0), Slot(1), fx);
-        });
+        for voter in [0, 1] {
+            bench.step(|at, state, fx| {
+                proposer::on_accepted(at, state, ReplicaId(voter), ballot(1, 0), Slot(1), fx);
+            });
+        }
         let both = Value::batch([ann(2), open("bob", 8)]);
         let vote = Vote { ballot: ballot(1, 0), value: both };
         assert_eq!(bench.state.durable.votes[&Slot(2)], vote);

@@ -63,6 +63,8 @@ struct Envelope {
 /// What a handler of any actor wants done.
 #[derive(Default)]
 struct Wants {
+    /// What leaves before the save.
+    ahead: Vec<(NodeId, Message)>,
     saves: Option<Storage>,
     sends: Vec<(NodeId, Message)>,
     sets: Vec<Timer>,
@@ -310,7 +312,8 @@ impl World {
     fn handle(&mut self, node: usize, handler: impl FnOnce(&mut Role, Id) -> Wants) {
         let before = self.nodes[node].actor.manner();
         let storage = self.nodes[node].actor.storage().cloned();
-        let wants = handler(&mut self.nodes[node].actor, Id::from(node));
+        let mut wants = handler(&mut self.nodes[node].actor, Id::from(node));
+        self.send(node, std::mem::take(&mut wants.ahead));
         let after = self.nodes[node].actor.manner();
         if let (Some(before), Some(after)) = (storage, &wants.saves) {
             let lines = replica_saves(&before, after);
@@ -330,14 +333,28 @@ impl World {
         if let (Some(saved), Role::Replica(replica)) = (wants.saves, &mut self.nodes[node].actor) {
             replica.1 = saved;
         }
+        self.nodes[node].timers.extend(wants.sets);
+        for timer in wants.cancels {
+            self.nodes[node].timers.remove(&timer);
+        }
+        self.send(node, wants.sends);
+    }
+
+    fn send(&mut self, node: usize, sends: Vec<(NodeId, Message)>) {
         let mut told: Option<(Vec<String>, Message)> = None;
-        for (to, message) in wants.sends {
+        let mut to_itself = Vec::new();
+        for (to, message) in sends {
             if to == NodeId::LOCAL {
                 self.tell_sends(told.take());
                 self.reported(node, message);
                 continue;
             }
             let to = to.0 as usize;
+            if to == node {
+                self.tell_sends(told.take());
+                to_itself.push(message);
+                continue;
+            }
             let name = self.nodes[to].name.clone();
             match &mut told {
                 Some((names, same)) if *same == message => names.push(name),
@@ -349,9 +366,10 @@ impl World {
             self.network.push_back(Envelope { from: node, to, message });
         }
         self.tell_sends(told);
-        self.nodes[node].timers.extend(wants.sets);
-        for timer in wants.cancels {
-            self.nodes[node].timers.remove(&timer);
+        for message in to_itself {
+            self.tell(&format!("-> itself: {message}"));
+            let src = NodeId(node as u64);
+            self.handle(node, |actor, me| actor.on_msg(me, src, message));
         }
     }
 
@@ -410,7 +428,7 @@ impl Wants {
         for wanted in out {
             match wanted {
                 Wanted::Save(saved) => {
-                    assert!(wants.sends.is_empty(), "a save comes before every send");
+                    wants.ahead = std::mem::take(&mut wants.sends);
                     wants.saves = storage(saved);
                 }
                 Wanted::Send(to, message) => {
