@@ -7,9 +7,8 @@
 use crate::catalog::Config;
 use crate::chat::ChatSpec;
 use crate::compact::{CompactModel, Reductions};
-use crate::node::{Node, NodeState};
+use crate::node::{Node, NodeState, NodeTimer};
 use crate::spec::{Local, PropertyName, Spec, Step};
-use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 
 /// The bounds of a [`ChatSpec`], and nothing else of it.
@@ -41,7 +40,7 @@ impl Spec<Node> for Bare {
         self.0.within(actor, state)
     }
 
-    fn may_time_out(&self, actor: usize, state: &NodeState, timer: &Timer) -> bool {
+    fn may_time_out(&self, actor: usize, state: &NodeState, timer: &NodeTimer) -> bool {
         self.0.may_time_out(actor, state, timer)
     }
 

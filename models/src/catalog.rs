@@ -72,6 +72,8 @@ pub struct Config {
     pub tuning: Tuning,
     /// Slots that this replica jumps over when it leads.
     pub skips: Vec<(u8, Slot)>,
+    /// Disk and network overlap at the replicas: saves are pending for a while.
+    pub overlaps: bool,
     /// What a person asks of a replica's or client's driver, each at most once.
     pub inputs: Vec<(u8, Message)>,
     /// A bug that every replica has, or every client.
@@ -107,6 +109,7 @@ impl Config {
             faults: Faults::default(),
             tuning: Tuning {
                 window_slots: 1,
+                eager_slots: usize::MAX,
                 queue_commands_max: 4,
                 batch_commands_max: 1,
                 chunk_entries_max: 4,
@@ -117,6 +120,7 @@ impl Config {
                 ..Tuning::default()
             },
             skips: Vec::new(),
+            overlaps: false,
             inputs: Vec::new(),
             mutant: None,
         }
@@ -143,6 +147,13 @@ impl Config {
     pub fn crashes(mut self, mortals: &[u8], total: u32, recovery: bool) -> Config {
         self.mortals = mortals.to_vec();
         self.faults = Faults { crashes_at_once: 1, crashes_total: total, recovery };
+        self
+    }
+
+    /// With saves that are pending for a while.
+    #[must_use]
+    pub fn overlapping(mut self) -> Config {
+        self.overlaps = true;
         self
     }
 
@@ -195,17 +206,18 @@ impl Config {
 
     /// The actors, each with what its disk holds at the start.
     pub fn nodes(&self, genesis: Disk) -> Vec<(Node, Option<Disk>)> {
-        let cluster = Cluster::new(self.replicas);
+        let (cluster, overlaps) = (Cluster::new(self.replicas), self.overlaps);
         let replicas = cluster.replicas().map(|id| {
             let mut tuning = self.tuning.clone();
             let skips = self.skips.iter().filter(|(replica, _)| *replica == id.0);
             tuning.skip_slots.extend(skips.map(|(_, slot)| *slot));
             let replica = Replica::new(cluster, tuning);
             let node = match self.mutant.filter(|mutant| !mutant.is_of_clients()) {
-                None => Node::Replica(replica),
+                None => Node::Replica { replica, overlaps },
                 Some(mutant) => {
                     let (replicas, genesis) = (self.replicas, genesis.storage.clone());
-                    Node::Mutated(Mutated { replica, replicas, genesis, mutant })
+                    let replica = Mutated { replica, replicas, genesis, mutant };
+                    Node::Mutated { replica, overlaps }
                 }
             };
             (node, Some(genesis.clone()))

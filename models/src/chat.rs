@@ -9,16 +9,18 @@
 
 use crate::irrelevant;
 use crate::machine::Disk;
-use crate::node::{Node, NodeState};
+use crate::node::{Node, NodeState, NodeTimer};
 use crate::properties::{self, EVENTS, SAFETY};
 use crate::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
 use crate::staleness;
 use crate::symmetry::Renaming;
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Message, Outcome};
+use paxos_chat::message::{Message, Outcome, Promise};
 use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::Cluster;
-use paxos_chat::types::{Ballot, Body, Command, Operation, ReplicaId, Seq, Slot, User, Value};
+use paxos_chat::types::{
+    Ballot, Body, Command, Operation, ReplicaId, Seq, Slot, User, Value, Vote,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far the chat is explored, and what may be said in it.
@@ -78,7 +80,7 @@ pub enum Ghost {
 pub struct ReplicaGhost {
     /// Every vote ever cast: saved, or revealed by an `Accepted`.
     pub votes: BTreeMap<(Slot, Ballot), Value>,
-    /// The highest ballot ever promised or voted in.
+    /// The highest ballot ever promised or voted in: saved, or revealed.
     pub promised: Ballot,
     /// What was delivered, by place in the log.
     pub delivered: BTreeMap<(Slot, u32), Delivery>,
@@ -151,13 +153,9 @@ impl ReplicaGhost {
         let state = step.state.and_then(NodeState::replica);
         if let Some(state) = state {
             for (slot, vote) in &state.durable.votes {
-                let saved =
-                    step.storage.is_some_and(|saved| saved.storage.votes.get(slot) == Some(vote));
                 let revealed = Message::Accepted { ballot: vote.ballot, slot: *slot };
-                if saved || step.sends.iter().any(|(_, sent)| *sent == revealed) {
-                    ghost.votes.insert((*slot, vote.ballot), vote.value.clone());
-                    // A vote promises its own ballot.
-                    ghost.promised = ghost.promised.max(vote.ballot);
+                if step.sends.iter().any(|(_, sent)| *sent == revealed) {
+                    ghost.cast(*slot, vote);
                 }
             }
             // A vote may be cast and compacted away in one step: what it was for is in the request.
@@ -166,11 +164,23 @@ impl ReplicaGhost {
             {
                 let (ballot, slot) = (*ballot, *slot);
                 if step.sends.iter().any(|(_, m)| *m == Message::Accepted { ballot, slot }) {
-                    ghost.votes.insert((slot, ballot), value.clone());
-                    ghost.promised = ghost.promised.max(ballot);
+                    ghost.cast(slot, &Vote { ballot, value: value.clone() });
                 }
             }
-            ghost.promised = ghost.promised.max(state.durable.promised);
+        }
+        if let Some(disk) = step.storage {
+            ghost.promised = ghost.promised.max(disk.storage.promised);
+            disk.storage.votes.iter().for_each(|(slot, vote)| ghost.cast(*slot, vote));
+        }
+        // What is revealed is promised, saved or not; unless it is a lie.
+        let known = state.map_or(Ballot::ZERO, |state| state.durable.promised);
+        for (_, message) in step.sends {
+            if let Message::Promise(Promise { ballot, .. }) | Message::Prepare { ballot, .. } =
+                message
+                && *ballot <= known
+            {
+                ghost.promised = ghost.promised.max(*ballot);
+            }
         }
         for report in step.reports {
             if let Message::Applied { slot, value, outcomes } = report {
@@ -179,6 +189,12 @@ impl ReplicaGhost {
         }
         properties::judge_replica_step(self, step, &mut ghost.broken);
         ghost
+    }
+
+    /// A vote promises its own ballot.
+    fn cast(&mut self, slot: Slot, vote: &Vote) {
+        self.votes.insert((slot, vote.ballot), vote.value.clone());
+        self.promised = self.promised.max(vote.ballot);
     }
 
     fn deliver(&mut self, slot: Slot, value: &Value, outcomes: &[Outcome]) {
@@ -294,8 +310,8 @@ impl Spec<Node> for ChatSpec {
         promised == Ballot::ZERO || self.ballots.contains(&promised)
     }
 
-    fn may_time_out(&self, actor: usize, _state: &NodeState, timer: &Timer) -> bool {
-        *timer != Timer::Election
+    fn may_time_out(&self, actor: usize, _state: &NodeState, timer: &NodeTimer) -> bool {
+        *timer != NodeTimer::Actor(Timer::Election)
             || self.ballots.iter().any(|ballot| usize::from(ballot.replica.0) == actor)
     }
 
@@ -308,7 +324,9 @@ impl Spec<Node> for ChatSpec {
             NodeState::Replica(machine) => {
                 let mortal = self.mortals.iter().any(|mortal| usize::from(mortal.0) == actor);
                 let highest = self.ballots.last().copied().unwrap_or_default();
-                staleness::at_replica(&machine.replica, src, msg, mortal, highest)
+                // What is not yet durable may be forgotten.
+                let forgets = mortal && !machine.pending.is_empty();
+                !forgets && staleness::at_replica(&machine.replica, src, msg, mortal, highest)
             }
             NodeState::Client(state) => staleness::at_client(state, msg),
             NodeState::Reader(_) => false,

@@ -39,7 +39,8 @@ const ARMS: [(&str, &str); 21] = [
     ("reader", "Entries"),
 ];
 
-const TIMERS: [(&str, &str); 5] = [
+const TIMERS: [(&str, &str); 6] = [
+    ("replica", "Synced"),
     ("replica", "Election"),
     ("replica", "Heartbeat"),
     ("replica", "Resend"),
@@ -51,7 +52,7 @@ impl Coverage {
     /// Adds what a completed run has reached.
     pub fn add(&mut self, model: &ChatModel) {
         let kind = |actor: usize| match &model.actors()[actor] {
-            Node::Replica(_) | Node::Mutated(_) => "replica",
+            Node::Replica { .. } | Node::Mutated { .. } => "replica",
             Node::Client(_) | Node::MutatedClient(_) => "client",
             Node::Reader(_) => "reader",
         };

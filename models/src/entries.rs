@@ -206,6 +206,26 @@ fn clients() -> Vec<Entry> {
         )
         .reaches(&["a batch of two commands is chosen"]),
         quick(
+            "adaptive",
+            "a busy leader proposes full values only, and the rest when a slot is decided",
+            Config::new(3)
+                .client("ann", 2, 0)
+                .last_client(|client| client.window = 2)
+                .client("bob", 1, 0)
+                .ballots(&[(1, 0), (1, 1)])
+                .tuned(|tuning| {
+                    tuning.window_slots = 2;
+                    tuning.eager_slots = 1;
+                    tuning.batch_commands_max = 2;
+                }),
+            725_884,
+        )
+        .reaches(&[
+            "a batch of two commands is chosen",
+            "two slots are in flight",
+            "everything is delivered",
+        ]),
+        quick(
             "shared-batch",
             "a client talks in a session that was opened in one batch with another's",
             Config::new(3)
@@ -227,13 +247,11 @@ fn clients() -> Vec<Entry> {
             "busy",
             "a leader turns away what it cannot queue",
             Config::new(3)
-                .client("ann", 1, 0)
-                .client("bob", 1, 0)
-                .client("cy", 0, 0)
-                .last_client(|client| client.opens = true)
+                .client("ann", 3, 0)
+                .last_client(|client| client.window = 3)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.queue_commands_max = 1),
-            112_907,
+            28_961,
         )
         .reaches(&["a client is told that the leader is busy"]),
         quick(
@@ -289,6 +307,17 @@ fn faults() -> Vec<Entry> {
             119_860,
         )
         .reaches(&["a replica recovers in the middle of phase 2", "everything is delivered"]),
+        quick(
+            "overlap",
+            "disk and network overlap: a crash loses what was not yet synced",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0, 1, 2], 1, true)
+                .overlapping(),
+            154_910,
+        )
+        .reaches(&["a crash loses a pending save", "a replica recovers in the middle of phase 2"]),
         quick(
             "crash-for-good",
             "a replica dies at any moment; the others deliver everything",
@@ -367,6 +396,28 @@ fn full() -> Vec<Entry> {
             2_128_564,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"])
+        .full(),
+        quick(
+            "overlap-pipeline",
+            "two saves of a leader are pending at once, and a crash loses one or both",
+            Config::new(3)
+                .client("ann", 2, 0)
+                .last_client(|client| client.window = 2)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 1, true)
+                .tuned(|tuning| tuning.window_slots = 2)
+                .overlapping(),
+            38_618_500,
+        )
+        .reaches(&["a crash loses a pending save", "two slots are in flight"])
+        .full(),
+        quick(
+            "overlap-rivals",
+            "disk and network overlap, rival commands, 2 ballots, a crash and a recovery",
+            rivals(3).ballots(&[(1, 0), (1, 1)]).crashes(&[0, 1, 2], 1, true).overlapping(),
+            13_804_934,
+        )
+        .reaches(&["a crash loses a pending save", "a replica recovers in the middle of phase 2"])
         .full(),
         quick(
             "rivals-crash",

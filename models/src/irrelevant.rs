@@ -38,7 +38,5 @@ pub(crate) fn with_anyone_heard(
         }
         NodeState::Replica(machine)
     };
-    // A majority heard is forgotten at once, so no leader holds one; with itself it is one.
-    let is_held = |bits: &u32| bits.count_ones() + 1 < cluster.majority();
-    (1..1 << others.len()).filter(is_held).map(with).collect()
+    (1..1 << others.len()).map(with).collect()
 }

@@ -1,11 +1,22 @@
-//! A replica's machine: the actor's state beside the chat log that its driver keeps on disk.
+//! A replica's machine: the actor's state beside what its driver keeps on disk, and has yet to sync.
 //!
 //! A replica reports what it applies, and forgets it; whoever asks for it later is answered by the
 //! driver, from its disk. Here the model is the driver: it keeps what was reported, and answers.
 //!
-//! **Invariant — synced before votes are dropped**: a save that moves the compacted bound makes the
-//! chat log durable up to that bound; what is above it is lost in a crash, as it may be.
+//! **Invariants**
+//! - *Synced before votes are dropped*: a save that moves the compacted bound makes the chat log
+//!   durable up to that bound; what is above it is lost in a crash, as it may be.
+//! - *What reveals a save is held back until that save is durable*, whichever handler sends it. All
+//!   else leaves at once. A driver holds back more, which adds nothing: a message that left may arrive at
+//!   any later time, or never.
+//! - *What an actor sends to itself comes back to it* in the step that makes it leave.
+//!
+//! Where disk and network overlap, a save is *pending*: other handlers run, until a step of its own
+//! makes the oldest one durable. A crash loses all that are pending; since they become durable one at
+//! a time, it may lose any of the last ones. Without overlap every save is durable at once.
 
+use crate::mutants::Mutated;
+use crate::node::{Node, NodeTimer};
 use imbl::OrdMap;
 use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::Timer;
@@ -13,7 +24,10 @@ use paxos_chat::message::{Entries, LogRead, Message};
 use paxos_chat::replica::{Replica, State};
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{NodeId, Slot, Value};
-use stateright::actor::{Command, Id, Out};
+use stateright::actor::{Actor, Command, Id, Out};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// A replica that is up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +36,20 @@ pub struct Machine {
     pub replica: State,
     /// What it has applied: the chat log.
     pub log: OrdMap<Slot, Value>,
+    /// Saves that are not durable yet, the oldest first.
+    pub pending: VecDeque<PendingSave>,
 }
+
+/// A save that is not durable yet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PendingSave {
+    /// What is saved.
+    pub storage: Storage,
+    /// What waits for it. A set, since the network is one.
+    pub sends: BTreeSet<(NodeId, Message)>,
+}
+
+type Sends = BTreeSet<(NodeId, Message)>;
 
 /// What is left of a machine after a crash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,37 +70,194 @@ impl Disk {
     }
 }
 
-/// Does a driver's part of a handler: keeps in `log` what the handler reports as applied, saves
-/// that too, and answers what is asked of the log.
-pub(crate) fn drive<A>(
-    commands: Out<Replica>,
-    log: &mut OrdMap<Slot, Value>,
-    tuning: &Tuning,
-    out: &mut Out<A>,
-) where
-    A: stateright::actor::Actor<Msg = Message, Timer = Timer, Storage = Disk>,
-{
-    for command in &*commands {
-        if let Command::Send(_, Message::Applied { slot, value, .. }) = command {
-            log.insert(*slot, value.clone());
+impl Machine {
+    /// A machine that has not run yet.
+    pub(crate) fn new(replica: State, log: OrdMap<Slot, Value>) -> Machine {
+        Machine { replica, log, pending: VecDeque::new() }
+    }
+}
+
+/// A replica, as it is or with a bug.
+pub(crate) trait Behaviour {
+    /// Handles a message.
+    fn message(&self, id: Id, state: &mut Cow<'_, State>, src: Id, msg: Message) -> Out<Replica>;
+    /// Handles a time-out.
+    fn timeout(&self, id: Id, state: &mut Cow<'_, State>, timer: &Timer) -> Out<Replica>;
+    /// Its parameters.
+    fn tuning(&self) -> &Tuning;
+}
+
+impl Behaviour for Replica {
+    fn message(&self, id: Id, state: &mut Cow<'_, State>, src: Id, msg: Message) -> Out<Replica> {
+        let mut out = Out::new();
+        self.on_msg(id, state, src, msg, &mut out);
+        out
+    }
+
+    fn timeout(&self, id: Id, state: &mut Cow<'_, State>, timer: &Timer) -> Out<Replica> {
+        let mut out = Out::new();
+        self.on_timeout(id, state, timer, &mut out);
+        out
+    }
+
+    fn tuning(&self) -> &Tuning {
+        Replica::tuning(self)
+    }
+}
+
+impl Behaviour for Mutated {
+    fn message(&self, id: Id, state: &mut Cow<'_, State>, src: Id, msg: Message) -> Out<Replica> {
+        let mut out = Out::new();
+        let after = self.on_msg(id, state, src, msg, &mut out);
+        *state = Cow::Owned(after);
+        out
+    }
+
+    fn timeout(&self, id: Id, state: &mut Cow<'_, State>, timer: &Timer) -> Out<Replica> {
+        let mut out = Out::new();
+        let after = self.on_timeout(id, state, timer, &mut out);
+        *state = Cow::Owned(after);
+        out
+    }
+
+    fn tuning(&self) -> &Tuning {
+        self.replica.tuning()
+    }
+}
+
+/// A machine while it does a step. It is copied only if the step changes it.
+pub(crate) struct Driving<'a, B> {
+    pub(crate) id: Id,
+    pub(crate) behaviour: &'a B,
+    pub(crate) overlaps: bool,
+    pub(crate) replica: Cow<'a, State>,
+    pub(crate) log: OrdMap<Slot, Value>,
+    pub(crate) pending: VecDeque<PendingSave>,
+}
+
+impl<'a, B: Behaviour> Driving<'a, B> {
+    /// Goes on from this state.
+    pub(crate) fn of(id: Id, behaviour: &'a B, overlaps: bool, machine: &'a Machine) -> Self {
+        Driving {
+            id,
+            behaviour,
+            overlaps,
+            replica: Cow::Borrowed(&machine.replica),
+            log: machine.log.clone(),
+            pending: machine.pending.clone(),
         }
     }
-    let local = Id::from(NodeId::LOCAL.0 as usize);
-    for command in commands {
-        match command {
-            Command::Send(to, Message::ReadLog(read)) if to == local => {
-                out.send(Id::from(read.asker.node().0 as usize), answer(log, read, tuning));
+
+    /// The machine after the step; `None` if it is as it was.
+    pub(crate) fn done(self, before: &Machine, out: &mut Out<Node>) -> Option<Machine> {
+        if !self.pending.is_empty() {
+            out.set_timer(NodeTimer::Synced, Duration::ZERO..Duration::from_millis(1));
+        }
+        let changed = matches!(self.replica, Cow::Owned(_))
+            || self.log != before.log
+            || self.pending != before.pending;
+        let Driving { replica, log, pending, .. } = self;
+        changed.then(|| Machine { replica: replica.into_owned(), log, pending })
+    }
+
+    /// Hands over a message.
+    pub(crate) fn message(&mut self, src: Id, msg: Message, out: &mut Out<Node>) {
+        let commands = self.behaviour.message(self.id, &mut self.replica, src, msg);
+        self.carry_out(commands, out);
+    }
+
+    /// One of its timers has run out, or its oldest pending save is durable.
+    pub(crate) fn timeout(&mut self, timer: NodeTimer, out: &mut Out<Node>) {
+        match timer {
+            NodeTimer::Actor(timer) => {
+                let commands = self.behaviour.timeout(self.id, &mut self.replica, &timer);
+                self.carry_out(commands, out);
             }
-            Command::Send(to, message) => out.send(to, message),
-            Command::SetTimer(timer, delay) => out.set_timer(timer, delay),
-            Command::CancelTimer(timer) => out.cancel_timer(timer),
-            Command::Save(storage) => {
-                let log = log.split(&storage.snapshot.upto).0;
-                out.save(Disk { storage, log });
-            }
-            Command::ChooseRandom(..) => unreachable!("no actor of the protocol chooses at random"),
+            NodeTimer::Synced => self.synced(out),
         }
     }
+
+    fn synced(&mut self, out: &mut Out<Node>) {
+        if let Some(PendingSave { storage, sends }) = self.pending.pop_front() {
+            self.save(storage, &sends, out);
+            self.release(sends, out);
+        }
+    }
+
+    /// Does a driver's part of a handler.
+    pub(crate) fn carry_out(&mut self, commands: Out<Replica>, out: &mut Out<Node>) {
+        let (mut ahead, mut saved, mut behind) = (Sends::new(), None, Sends::new());
+        for command in commands {
+            match command {
+                Command::Save(storage) => {
+                    ahead.append(&mut behind);
+                    saved = Some(storage);
+                }
+                Command::Send(to, message) => {
+                    behind.insert((NodeId(usize::from(to) as u64), message));
+                }
+                Command::SetTimer(timer, delay) => out.set_timer(timer.into(), delay),
+                Command::CancelTimer(timer) => out.cancel_timer(timer.into()),
+                Command::ChooseRandom(..) => {
+                    unreachable!("no actor of the protocol chooses at random")
+                }
+            }
+        }
+        self.release(ahead, out);
+        match saved {
+            Some(storage) if self.overlaps => {
+                self.pending.push_back(PendingSave { storage, sends: Sends::new() });
+            }
+            Some(storage) => self.save(storage, &behind, out),
+            None => {}
+        }
+        if !self.pending.is_empty() {
+            let (mut waits, free): (Sends, Sends) =
+                behind.into_iter().partition(|(_, message)| reveals_save(message));
+            waits.retain(|sent| !self.pending.iter().any(|save| save.sends.contains(sent)));
+            if let Some(last) = self.pending.back_mut() {
+                last.sends.append(&mut waits);
+            }
+            behind = free;
+        }
+        self.release(behind, out);
+    }
+
+    /// Makes a save durable, and the chat log below its bound: what was reported up to then.
+    fn save(&mut self, storage: Storage, reports: &Sends, out: &mut Out<Node>) {
+        self.keep(reports);
+        let log = self.log.split(&storage.snapshot.upto).0;
+        out.save(Disk { storage, log });
+    }
+
+    fn keep(&mut self, reports: &Sends) {
+        for (_, message) in reports {
+            if let Message::Applied { slot, value, .. } = message {
+                self.log.insert(*slot, value.clone());
+            }
+        }
+    }
+
+    /// Lets these go: to others, to the driver, which answers questions about the log, and to itself.
+    fn release(&mut self, sends: Sends, out: &mut Out<Node>) {
+        self.keep(&sends);
+        for (to, message) in sends {
+            let id = Id::from(to.0 as usize);
+            match message {
+                Message::ReadLog(read) if to == NodeId::LOCAL => {
+                    let asker = Id::from(read.asker.node().0 as usize);
+                    out.send(asker, answer(&self.log, read, self.behaviour.tuning()));
+                }
+                message if id == self.id => self.message(id, message, out),
+                message => out.send(id, message),
+            }
+        }
+    }
+}
+
+/// Does this message tell of a ballot, a promise or a vote that its sender may have yet to save?
+fn reveals_save(message: &Message) -> bool {
+    matches!(message, Message::Prepare { .. } | Message::Promise(_) | Message::Accepted { .. })
 }
 
 fn answer(log: &OrdMap<Slot, Value>, read: LogRead, tuning: &Tuning) -> Message {

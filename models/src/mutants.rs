@@ -75,6 +75,8 @@ pub enum Mutant {
     N04,
     /// Two sessions that are opened in one batch share an id.
     N05,
+    /// A leader counts its own vote before that is durable.
+    N06,
     /// A replica that lost its storage starts as an empty acceptor.
     N07,
     /// A bound announced in one ballot decides votes of another.
@@ -83,6 +85,12 @@ pub enum Mutant {
     P02,
     /// A leader proposes a new value again at a slot that it has handed out.
     P03,
+    /// A vote is told before it is durable.
+    P04,
+    /// A candidate asks for promises before its own is durable.
+    P05,
+    /// A promise is told before it is durable.
+    P06,
     /// A deposed candidate or leader stands again at once, with no back-off.
     M31,
     /// A message of a higher ballot is rejected: `==` in place of `>=`.
@@ -191,6 +199,7 @@ impl Mutated {
         self.change_output(before, &original, src, &mut state, &mut commands);
         self.change_leadership(id, before, &mut state, &mut commands);
         self.unfair_on_msg(id, before, &original, &mut state, &mut commands);
+        self.send_ahead(id, &mut commands);
         out.append(&mut commands.into_iter().collect::<Out<Replica>>());
         state
     }
@@ -213,6 +222,7 @@ impl Mutated {
         }
         self.change_leadership(id, before, &mut state, &mut commands);
         self.unfair_on_timeout(*timer, &mut commands);
+        self.send_ahead(id, &mut commands);
         out.append(&mut commands.into_iter().collect::<Out<Replica>>());
         state
     }
@@ -426,6 +436,19 @@ impl Mutated {
             let highest = Slot(leading.next.0 - 1);
             forget_proposal(before, state, commands, highest);
         }
+    }
+
+    /// What leaves before the save although it reveals it.
+    fn send_ahead(&self, id: Id, commands: &mut [Cmd]) {
+        let is_ahead = |command: &Cmd| match (self.mutant, command) {
+            (Mutant::N06, Command::Send(to, Message::Accepted { .. })) => *to == id,
+            (Mutant::P04, Command::Send(to, Message::Accepted { .. })) => *to != id,
+            (Mutant::P05, Command::Send(_, Message::Prepare { .. })) => true,
+            (Mutant::P06, Command::Send(_, Message::Promise(_))) => true,
+            _ => false,
+        };
+        // Stable: everything else keeps its order.
+        commands.sort_by_key(|command| !is_ahead(command));
     }
 
     /// P03: the slot that was handed out last is handed out again.

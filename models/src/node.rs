@@ -3,7 +3,7 @@
 //! **Absent**: behaviour. Every call goes to the actor inside, built by the constructor that the
 //! binaries use.
 
-use crate::machine::{Disk, Machine, drive};
+use crate::machine::{Behaviour, Disk, Driving, Machine};
 use crate::mutants::Mutated;
 use crate::mutants::liveness::MutatedClient;
 use imbl::OrdMap;
@@ -12,8 +12,6 @@ use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::reader::{Reader, ReaderState};
 use paxos_chat::replica::{Replica, State};
-use paxos_chat::tuning::Tuning;
-use paxos_chat::types::{Slot, Value};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::fmt::{self, Debug, Formatter};
@@ -22,9 +20,19 @@ use std::fmt::{self, Debug, Formatter};
 #[derive(Clone, Debug)]
 pub enum Node {
     /// One of the `2f+1` replicas.
-    Replica(Replica),
+    Replica {
+        /// What it does.
+        replica: Replica,
+        /// Its disk and its network overlap: saves are pending for a while.
+        overlaps: bool,
+    },
     /// A replica with a bug.
-    Mutated(Mutated),
+    Mutated {
+        /// What it does.
+        replica: Mutated,
+        /// Its disk and its network overlap.
+        overlaps: bool,
+    },
     /// Says something.
     Client(Client),
     /// A client with a bug.
@@ -33,8 +41,33 @@ pub enum Node {
     Reader(Reader),
 }
 
+/// What a [`Node`] waits for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeTimer {
+    /// A timer of the actor.
+    Actor(Timer),
+    /// The disk: the oldest pending save becomes durable.
+    Synced,
+}
+
+impl From<Timer> for NodeTimer {
+    fn from(timer: Timer) -> NodeTimer {
+        NodeTimer::Actor(timer)
+    }
+}
+
+impl Debug for NodeTimer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            NodeTimer::Actor(timer) => Debug::fmt(timer, f),
+            NodeTimer::Synced => f.write_str("Synced"),
+        }
+    }
+}
+
 /// The state of a [`Node`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::large_enum_variant, reason = "nearly all states are those of replicas")]
 pub enum NodeState {
     /// Of a replica, with the chat log on its disk.
     Replica(Machine),
@@ -75,7 +108,11 @@ impl Debug for NodeState {
         match self {
             NodeState::Replica(machine) => {
                 Debug::fmt(&machine.replica, f)?;
-                write!(f, " log {:?}", machine.log)
+                write!(f, " log {:?}", machine.log)?;
+                if machine.pending.is_empty() {
+                    return Ok(());
+                }
+                write!(f, " pending {:?}", machine.pending)
             }
             NodeState::Client(state) => Debug::fmt(state, f),
             NodeState::Reader(state) => Debug::fmt(state, f),
@@ -99,26 +136,24 @@ macro_rules! delegate {
 
 impl Actor for Node {
     type Msg = Message;
-    type Timer = Timer;
+    type Timer = NodeTimer;
     type State = NodeState;
     type Storage = Disk;
     type Random = ();
 
     fn on_start(&self, id: Id, disk: &Option<Disk>, out: &mut Out<Self>) -> NodeState {
         let storage = disk.as_ref().map(|disk| disk.storage.clone());
-        let mut log = disk.as_ref().map_or_else(OrdMap::new, |disk| disk.log.clone());
+        let log = disk.as_ref().map_or_else(OrdMap::new, |disk| disk.log.clone());
         match self {
-            Node::Replica(actor) => {
+            Node::Replica { replica: actor, overlaps } => {
                 let mut commands = Out::new();
-                let replica = actor.on_start(id, &storage, &mut commands);
-                drive(commands, &mut log, actor.tuning(), out);
-                NodeState::Replica(Machine { replica, log })
+                let machine = Machine::new(actor.on_start(id, &storage, &mut commands), log);
+                started(Driving::of(id, actor, *overlaps, &machine), commands, &machine, out)
             }
-            Node::Mutated(actor) => {
+            Node::Mutated { replica: actor, overlaps } => {
                 let mut commands = Out::new();
-                let replica = actor.on_start(id, &storage, &mut commands);
-                drive(commands, &mut log, actor.replica.tuning(), out);
-                NodeState::Replica(Machine { replica, log })
+                let machine = Machine::new(actor.on_start(id, &storage, &mut commands), log);
+                started(Driving::of(id, actor, *overlaps, &machine), commands, &machine, out)
             }
             Node::Client(actor) => {
                 let mut commands = Out::new();
@@ -150,21 +185,15 @@ impl Actor for Node {
         out: &mut Out<Self>,
     ) {
         match self {
-            Node::Replica(actor) => {
-                let machine = running(state);
-                let mut replica = Cow::Borrowed(&machine.replica);
-                let mut commands = Out::new();
-                actor.on_msg(id, &mut replica, src, msg, &mut commands);
-                let replica = match replica {
-                    Cow::Borrowed(_) => None,
-                    Cow::Owned(replica) => Some(replica),
-                };
-                go_on(state, replica, commands, actor.tuning(), out);
+            Node::Replica { replica, overlaps } => {
+                drive(id, replica, *overlaps, state, out, |machine, out| {
+                    machine.message(src, msg, out);
+                });
             }
-            Node::Mutated(actor) => {
-                let mut commands = Out::new();
-                let after = actor.on_msg(id, &running(state).replica, src, msg, &mut commands);
-                go_on(state, Some(after), commands, actor.replica.tuning(), out);
+            Node::Mutated { replica, overlaps } => {
+                drive(id, replica, *overlaps, state, out, |machine, out| {
+                    machine.message(src, msg, out);
+                });
             }
             Node::Client(actor) => {
                 delegate!(actor, Client, state, out, |a: &Client, s: &mut _, o: &mut _| a
@@ -185,45 +214,39 @@ impl Actor for Node {
         &self,
         id: Id,
         state: &mut Cow<'_, NodeState>,
-        timer: &Timer,
+        timer: &NodeTimer,
         out: &mut Out<Self>,
     ) {
         match self {
-            Node::Replica(actor) => {
-                let machine = running(state);
-                let mut replica = Cow::Borrowed(&machine.replica);
-                let mut commands = Out::new();
-                actor.on_timeout(id, &mut replica, timer, &mut commands);
-                let replica = match replica {
-                    Cow::Borrowed(_) => None,
-                    Cow::Owned(replica) => Some(replica),
-                };
-                go_on(state, replica, commands, actor.tuning(), out);
+            Node::Replica { replica, overlaps } => {
+                drive(id, replica, *overlaps, state, out, |machine, out| {
+                    machine.timeout(*timer, out);
+                });
             }
-            Node::Mutated(actor) => {
-                let mut commands = Out::new();
-                let after = actor.on_timeout(id, &running(state).replica, timer, &mut commands);
-                go_on(state, Some(after), commands, actor.replica.tuning(), out);
+            Node::Mutated { replica, overlaps } => {
+                drive(id, replica, *overlaps, state, out, |machine, out| {
+                    machine.timeout(*timer, out);
+                });
             }
             Node::Client(actor) => {
                 delegate!(actor, Client, state, out, |a: &Client, s: &mut _, o: &mut _| a
-                    .on_timeout(id, s, timer, o));
+                    .on_timeout(id, s, own(timer), o));
             }
             Node::MutatedClient(actor) => {
                 delegate!(actor, Client, state, out, |a: &MutatedClient, s: &mut _, o: &mut _| a
-                    .on_timeout(id, s, timer, o));
+                    .on_timeout(id, s, own(timer), o));
             }
             Node::Reader(actor) => {
                 delegate!(actor, Reader, state, out, |a: &Reader, s: &mut _, o: &mut _| a
-                    .on_timeout(id, s, timer, o));
+                    .on_timeout(id, s, own(timer), o));
             }
         }
     }
 
     fn name(&self) -> String {
         match self {
-            Node::Replica(actor) => actor.name(),
-            Node::Mutated(actor) => actor.replica.name(),
+            Node::Replica { replica, .. } => replica.name(),
+            Node::Mutated { replica, .. } => replica.replica.name(),
             Node::Client(actor) => actor.name(),
             Node::MutatedClient(actor) => actor.client.name(),
             Node::Reader(actor) => actor.name(),
@@ -231,24 +254,39 @@ impl Actor for Node {
     }
 }
 
-fn running(state: &NodeState) -> &Machine {
-    state.machine().expect("a node keeps its kind")
+/// The machine of a replica that has started.
+fn started<B: Behaviour>(
+    mut driving: Driving<'_, B>,
+    commands: Out<Replica>,
+    before: &Machine,
+    out: &mut Out<Node>,
+) -> NodeState {
+    driving.carry_out(commands, out);
+    NodeState::Replica(driving.done(before, out).unwrap_or_else(|| before.clone()))
 }
 
-/// A machine after a handler that left its replica in this state; `None` is as it was.
-fn go_on(
+/// Runs a step of a replica's machine.
+fn drive<B: Behaviour>(
+    id: Id,
+    replica: &B,
+    overlaps: bool,
     state: &mut Cow<'_, NodeState>,
-    replica: Option<State>,
-    commands: Out<Replica>,
-    tuning: &Tuning,
     out: &mut Out<Node>,
+    step: impl FnOnce(&mut Driving<'_, B>, &mut Out<Node>),
 ) {
-    let before = running(state);
-    let mut log: OrdMap<Slot, Value> = before.log.clone();
-    drive(commands, &mut log, tuning, out);
-    let replica = replica.or_else(|| (log != before.log).then(|| before.replica.clone()));
-    if let Some(replica) = replica {
-        *state = Cow::Owned(NodeState::Replica(Machine { replica, log }));
+    let machine = state.machine().expect("a node keeps its kind");
+    let mut driving = Driving::of(id, replica, overlaps, machine);
+    step(&mut driving, out);
+    if let Some(machine) = driving.done(machine, out) {
+        *state = Cow::Owned(NodeState::Replica(machine));
+    }
+}
+
+/// The timer of a client or a reader, which waits for no disk.
+fn own(timer: &NodeTimer) -> &Timer {
+    match timer {
+        NodeTimer::Actor(timer) => timer,
+        NodeTimer::Synced => unreachable!("only a replica saves"),
     }
 }
 
@@ -260,8 +298,8 @@ where
     for command in commands {
         match command {
             Command::Send(to, message) => out.send(to, message),
-            Command::SetTimer(timer, delay) => out.set_timer(timer, delay),
-            Command::CancelTimer(timer) => out.cancel_timer(timer),
+            Command::SetTimer(timer, delay) => out.set_timer(timer.into(), delay),
+            Command::CancelTimer(timer) => out.cancel_timer(timer.into()),
             Command::Save(()) => {}
             Command::ChooseRandom(..) => unreachable!("no actor of the protocol chooses at random"),
         }

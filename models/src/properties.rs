@@ -60,7 +60,7 @@ const READER_PREFIX: usize = 15;
 const OWN_BALLOT: usize = 16;
 
 /// The events that runs are asked to reach.
-pub const EVENTS: [&str; 30] = [
+pub const EVENTS: [&str; 31] = [
     "a leader is elected",
     "two leaders' ballots get votes",
     "a new leader adopts an old value",
@@ -88,6 +88,7 @@ pub const EVENTS: [&str; 30] = [
     "a leader steps down unheard",
     "a slot is skipped",
     "a replica recovers in the middle of phase 2",
+    "a crash loses a pending save",
     "everything is delivered",
     "everything is delivered with f replicas down",
     "a client asks after another's acknowledgement",
@@ -131,10 +132,8 @@ fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
             *slot >= state.durable.snapshot.upto
                 && vote(slot).is_none_or(|vote| vote.ballot < *ballot)
         }
-        Message::Accept { ballot, slot, .. } => {
-            *slot >= state.durable.snapshot.upto
-                && vote(slot).is_none_or(|vote| vote.ballot < *ballot)
-        }
+        // The vote that goes with a proposal may be saved later; the ballot may not.
+        Message::Accept { ballot, .. } => promised < *ballot,
         _ => false,
     })
 }
@@ -188,7 +187,7 @@ fn is_exactly_once(spec: &ChatSpec, delivered: &BTreeMap<(Slot, u32), Delivery>)
 
 /// Are votes kept above the compacted bound only, is everything applied in the chat log, and what
 /// is not compacted in memory too?
-fn is_compacted_right(Machine { replica, log }: &Machine) -> bool {
+fn is_compacted_right(Machine { replica, log, .. }: &Machine) -> bool {
     let (upto, applied_upto) = (replica.durable.snapshot.upto, replica.learner.applied_upto);
     replica.durable.votes.keys().all(|slot| *slot >= upto)
         && log.keys().copied().eq(Slot(0).upto(applied_upto))
@@ -408,6 +407,12 @@ pub fn events(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
         && !state.durable.votes.is_empty()
     {
         events.push("a replica recovers in the middle of phase 2");
+    }
+    let machine = step.before.and_then(|local| local.state.as_ref()).and_then(NodeState::machine);
+    if let (Event::Crash, Some(machine)) = (&step.event, machine)
+        && !machine.pending.is_empty()
+    {
+        events.push("a crash loses a pending save");
     }
     for (_, message) in step.sends {
         events.extend(match message {

@@ -42,10 +42,9 @@ use crate::catalog::Config;
 use crate::chat::{ChatSpec, Ghost, ReplicaGhost};
 use crate::compact::{CompactModel, Reductions};
 use crate::machine::Disk;
-use crate::node::{Node, NodeState};
+use crate::node::{Node, NodeState, NodeTimer};
 use crate::paxos::{self, Msg};
 use crate::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
-use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, Slot, Value};
 use stateright::actor::Actor;
@@ -53,11 +52,11 @@ use std::collections::BTreeMap;
 
 /// An actor that can stand for a [`Node`]: one, or one that does it wrong.
 pub trait ChatActor:
-    Actor<Msg = Message, Timer = Timer, State = NodeState, Storage = Disk>
+    Actor<Msg = Message, Timer = NodeTimer, State = NodeState, Storage = Disk>
 {
 }
 impl<A> ChatActor for A where
-    A: Actor<Msg = Message, Timer = Timer, State = NodeState, Storage = Disk>
+    A: Actor<Msg = Message, Timer = NodeTimer, State = NodeState, Storage = Disk>
 {
 }
 
@@ -300,7 +299,7 @@ impl<A: ChatActor> Spec<A> for Refinement {
         Spec::<Node>::within(&self.chat, actor, state)
     }
 
-    fn may_time_out(&self, actor: usize, state: &NodeState, timer: &Timer) -> bool {
+    fn may_time_out(&self, actor: usize, state: &NodeState, timer: &NodeTimer) -> bool {
         Spec::<Node>::may_time_out(&self.chat, actor, state, timer)
     }
 

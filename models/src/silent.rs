@@ -10,7 +10,7 @@
 
 use crate::catalog::Config;
 use crate::machine::Disk;
-use crate::node::{Node, NodeState};
+use crate::node::{Node, NodeState, NodeTimer};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, NodeId, ReplicaId};
@@ -36,7 +36,7 @@ impl Silent {
             match command {
                 Command::Send(to, _) if to == Id::from(NodeId::LOCAL.0 as usize) => {}
                 Command::Send(to, message) => out.send(to, message),
-                Command::SetTimer(Timer::Election, _) if !self.may_stand => {}
+                Command::SetTimer(NodeTimer::Actor(Timer::Election), _) if !self.may_stand => {}
                 Command::SetTimer(timer, delay) => out.set_timer(timer, delay),
                 Command::CancelTimer(timer) => out.cancel_timer(timer),
                 Command::Save(storage) => out.save(storage),
@@ -48,7 +48,7 @@ impl Silent {
 
 impl Actor for Silent {
     type Msg = Message;
-    type Timer = Timer;
+    type Timer = NodeTimer;
     type State = NodeState;
     type Storage = Disk;
     type Random = ();
@@ -78,7 +78,7 @@ impl Actor for Silent {
         &self,
         id: Id,
         state: &mut Cow<'_, NodeState>,
-        timer: &Timer,
+        timer: &NodeTimer,
         out: &mut Out<Self>,
     ) {
         let mut commands = Out::new();
@@ -111,7 +111,7 @@ pub struct Forgetful(pub ActorModel<Silent, BTreeSet<Ballot>>);
 
 impl Model for Forgetful {
     type State = ActorModelState<Silent, ()>;
-    type Action = ActorModelAction<Message, Timer, ()>;
+    type Action = ActorModelAction<Message, NodeTimer, ()>;
 
     fn init_states(&self) -> Vec<Self::State> {
         self.0.init_states()

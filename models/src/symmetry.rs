@@ -18,7 +18,7 @@
 
 use crate::catalog::{ClientPlan, Config};
 use crate::chat::{Delivery, Ghost, RealTime, ReplicaGhost};
-use crate::machine::{Disk, Machine};
+use crate::machine::{Disk, Machine, PendingSave};
 use crate::node::{Node, NodeState};
 use crate::spec::Local;
 use imbl::OrdMap;
@@ -274,10 +274,22 @@ impl Renaming {
             NodeState::Replica(machine) => NodeState::Replica(Machine {
                 replica: self.replica_state(&machine.replica),
                 log: self.log(&machine.log),
+                pending: machine.pending.iter().map(|pending| self.pending(pending)).collect(),
             }),
             NodeState::Client(state) => NodeState::Client(self.client_state(state)),
             NodeState::Reader(state) => NodeState::Reader(state.clone()),
         }
+    }
+
+    fn pending(&self, PendingSave { storage, sends }: &PendingSave) -> PendingSave {
+        let renamed = |(to, message): &(NodeId, Message)| {
+            let to = match usize::try_from(to.0).ok().and_then(|to| self.actors.get(to)) {
+                Some(to) => NodeId(*to as u64),
+                None => *to,
+            };
+            (to, self.message(message))
+        };
+        PendingSave { storage: self.storage(storage), sends: sends.iter().map(renamed).collect() }
     }
 
     fn storage(&self, storage: &Storage) -> Storage {

@@ -1,14 +1,14 @@
 //! The actors refine Paxos at every slot, on bounds with leader changes, crashes, compaction and
 //! skipped slots; and actors that do it wrong are refuted.
 
-use paxos_chat::effects::{Effects, Timer};
+use paxos_chat::effects::Effects;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId, Slot};
 use paxos_chat_models::catalog::Config;
 use paxos_chat_models::compact::{CompactModel, Reductions};
 use paxos_chat_models::engine::Options;
 use paxos_chat_models::machine::Disk;
-use paxos_chat_models::node::{Node, NodeState};
+use paxos_chat_models::node::{Node, NodeState, NodeTimer};
 use paxos_chat_models::paxos::Action;
 use paxos_chat_models::refinement::{self, PROPERTIES, Refinement, Refuted};
 use paxos_chat_models::spec::Kind;
@@ -157,7 +157,7 @@ impl Faulty {
 
     /// Hands on what was put out, but for what the fault keeps back.
     fn put_out(&self, commands: Out<Node>, out: &mut Out<Self>) {
-        let spoil = |command: Command<Message, Timer, (), Disk>| match command {
+        let spoil = |command: Command<Message, NodeTimer, (), Disk>| match command {
             Command::Save(mut disk) if self.fault == Fault::SavesNoPromise => {
                 disk.storage.promised = Ballot::ZERO;
                 Command::Save(disk)
@@ -176,7 +176,7 @@ fn set_promised(state: &mut Cow<'_, NodeState>, promised: Ballot) {
 
 impl Actor for Faulty {
     type Msg = Message;
-    type Timer = Timer;
+    type Timer = NodeTimer;
     type State = NodeState;
     type Storage = Disk;
     type Random = ();
@@ -205,7 +205,7 @@ impl Actor for Faulty {
         &self,
         id: Id,
         state: &mut Cow<'_, NodeState>,
-        timer: &Timer,
+        timer: &NodeTimer,
         out: &mut Out<Self>,
     ) {
         let mut commands = Out::new();

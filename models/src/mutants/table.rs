@@ -51,9 +51,13 @@ pub fn all() -> Vec<Description> {
             ),
             ..row(N04, "chunk of an earlier pull taken", "our own", &["chunks"])
         },
+        row(N06, "own vote counted before it is durable", "our own", &["overlap"]),
         row(N07, "lost storage, empty acceptor", "Michael et al., DISC 2017", &["crash-recovery"]),
         row(P01, "bound decides votes of another ballot", "our own", &["rivals"]),
         row(P02, "ballot not saved before Prepare", "our own", &["crash-recovery"]),
         row(P03, "slot handed out twice", "our own", &["real-time"]),
+        row(P04, "vote told while its save is pending", "our own", &["overlap"]),
+        row(P05, "Prepare sent while its save is pending", "our own", &["overlap"]),
+        row(P06, "promise told while its save is pending", "our own", &["overlap"]),
     ]
 }

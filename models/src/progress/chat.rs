@@ -6,7 +6,7 @@ use crate::catalog::{ChatModel, Config};
 use crate::compact::Reductions;
 use crate::engine::Options;
 use crate::machine::Disk;
-use crate::node::{Node, NodeState};
+use crate::node::{Node, NodeState, NodeTimer};
 use paxos_chat::client::{ClientPhase, ClientTuning};
 use paxos_chat::effects::Timer;
 use paxos_chat::quorum::Cluster;
@@ -128,11 +128,13 @@ impl Goal<Node> for Delivered {
         replicas.filter(|up| **up).count() >= self.cluster.majority() as usize
     }
 
-    fn timers(&self) -> Vec<Timer> {
-        vec![Timer::Heartbeat, Timer::Resend, Timer::Retry, Timer::Election]
+    fn timers(&self) -> Vec<NodeTimer> {
+        let timers = [Timer::Heartbeat, Timer::Resend, Timer::Retry, Timer::Election];
+        std::iter::once(NodeTimer::Synced).chain(timers.map(NodeTimer::Actor)).collect()
     }
 
-    fn delay(&self, timer: &Timer) -> Range<Duration> {
+    fn delay(&self, timer: &NodeTimer) -> Range<Duration> {
+        let NodeTimer::Actor(timer) = timer else { return Duration::ZERO..self.hop() };
         match timer {
             Timer::Heartbeat => self.tuning.heartbeat_delay(),
             Timer::Resend => self.tuning.resend_delay(),
@@ -163,7 +165,7 @@ pub fn unbound(config: &Config) -> Vec<Node> {
             Node::Client(client) => replicas(&mut client.replicas),
             Node::MutatedClient(mutated) => replicas(&mut mutated.client.replicas),
             Node::Reader(reader) => replicas(&mut reader.replicas),
-            Node::Replica(_) | Node::Mutated(_) => {}
+            Node::Replica { .. } | Node::Mutated { .. } => {}
         }
         node
     });

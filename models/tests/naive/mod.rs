@@ -5,7 +5,7 @@ use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId};
 use paxos_chat_models::catalog::Config;
 use paxos_chat_models::machine::Disk;
-use paxos_chat_models::node::{Node, NodeState};
+use paxos_chat_models::node::{Node, NodeState, NodeTimer};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet, VecDeque};
@@ -32,7 +32,7 @@ pub(crate) struct Naive {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct System {
     /// `None` is down.
-    states: Vec<Option<(NodeState, BTreeSet<Timer>)>>,
+    states: Vec<Option<(NodeState, BTreeSet<NodeTimer>)>>,
     storages: Vec<Option<Disk>>,
     network: BTreeSet<(usize, usize, Message)>,
     crashes: u32,
@@ -45,8 +45,9 @@ pub(crate) fn is_within(ballots: &BTreeSet<Ballot>, state: &NodeState) -> bool {
 }
 
 /// May this timer of this actor fire?
-pub(crate) fn may_time_out(ballots: &BTreeSet<Ballot>, actor: usize, timer: Timer) -> bool {
-    timer != Timer::Election || ballots.iter().any(|b| usize::from(b.replica.0) == actor)
+pub(crate) fn may_time_out(ballots: &BTreeSet<Ballot>, actor: usize, timer: NodeTimer) -> bool {
+    timer != NodeTimer::Actor(Timer::Election)
+        || ballots.iter().any(|b| usize::from(b.replica.0) == actor)
 }
 
 struct Explorer<'a> {
@@ -59,7 +60,7 @@ struct Explorer<'a> {
 enum Event {
     Start,
     Deliver(usize, Message),
-    Timeout(Timer),
+    Timeout(NodeTimer),
 }
 
 impl Naive {
