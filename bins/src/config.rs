@@ -1,18 +1,30 @@
 //! `cluster.toml`: who the replicas are, and what is injected into them.
 //!
+//! | file | what it holds |
+//! |---|---|
+//! | `check` | what a cluster can run with, and what it cannot |
+//! | `links` | loss by direction |
+//! | `place` | the line of a key |
+//! | `write` | the file's text, with comments |
+//! | `revoke` | a change of one line |
+//!
 //! **Invariant**: a [`Config`] is valid: `2f+1` replicas with ids `0..n` in order and distinct
-//! addresses. A file that is not is refused with an error that names the file, the key and the
-//! remedy; unknown keys are errors too, because a misspelt one would be silently without effect.
+//! addresses. A file that is not is refused with an error that names the file, the line, the key and
+//! the remedy; unknown keys are errors too, because a misspelt one would be silently without effect.
 //!
 //! **Absent**: secrets ([`crate::credentials`]). Clients read this file.
 
+mod check;
+mod links;
+mod place;
 mod revoke;
+mod write;
 
 use crate::loss::Loss;
-use crate::wire::ClusterId;
+use crate::wire::{ClusterId, DATAGRAM_BYTES_INTERNET, DATAGRAM_BYTES_LOOPBACK, Packing};
 use paxos_chat::client::ClientTuning;
 use paxos_chat::quorum::{Cluster, REPLICAS_MAX};
-use paxos_chat::tuning::{Tuning, USER_BYTES_MAX};
+use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{NodeId, Slot};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +32,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use check::{Problem, check_f, check_user};
+pub use links::{End, LinkConfig};
 pub use revoke::revoke;
 
 /// The most replicas that may fail at once: `2f+1` replicas are at most [`REPLICAS_MAX`].
@@ -27,12 +41,9 @@ pub const F_MAX: u8 = (REPLICAS_MAX - 1) / 2;
 /// With the default proportion of 1 to 5, a client that hears nothing asks about once an election
 /// time-out, and so finds a new primary soon after it is elected.
 const BACKOFF_DOUBLINGS_MAX: u8 = 2;
-/// Time-outs that a network and a person can live with, in milliseconds.
-const ELECTION_MS: std::ops::RangeInclusive<u64> = 20..=600_000;
-const RETRY_MS: std::ops::RangeInclusive<u64> = 5..=600_000;
 
 /// A valid `cluster.toml`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The cluster's name. Datagrams of a cluster of another name are dropped.
@@ -42,21 +53,40 @@ pub struct Config {
     /// Probability that a datagram is dropped, on sending and again on receiving.
     #[serde(default)]
     pub loss: f64,
+    /// The longest datagram that is sent, in bytes; longer messages travel in several. What every
+    /// path carries, if it is not given; more is faster where the network carries it.
+    #[serde(default = "internet")]
+    pub max_datagram: usize,
     /// Names that clients may use; any name if there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub users: Vec<String>,
     /// How often tokens of a user were revoked: those made before are void. See [`revoke`].
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub revoked: BTreeMap<String, u32>,
     /// Time-outs.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// Settings of single users' clients.
+    #[serde(default)]
+    pub clients: BTreeMap<String, ClientConfig>,
     /// The replicas, by id.
     pub replicas: Vec<ReplicaConfig>,
+    /// Loss in one direction.
+    #[serde(default)]
+    pub links: Vec<LinkConfig>,
+}
+
+/// Settings of one user's clients.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientConfig {
+    /// Their own loss, in place of the cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
 }
 
 /// Time-outs, in milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// The shortest time without a sign of life before a replica suspects the leader.
@@ -74,12 +104,12 @@ impl Default for Timeouts {
 impl Timeouts {
     /// Time-outs in proportion to this election time-out.
     pub fn with_election_ms(election_ms: u64) -> Timeouts {
-        Timeouts { election_ms, retry_ms: (election_ms / 5).max(*RETRY_MS.start()) }
+        Timeouts { election_ms, retry_ms: (election_ms / 5).max(*check::RETRY_MS.start()) }
     }
 }
 
 /// One replica.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplicaConfig {
     /// Its id, from 0 on.
@@ -87,10 +117,10 @@ pub struct ReplicaConfig {
     /// Where it listens.
     pub address: SocketAddr,
     /// Its own loss, in place of the cluster's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub loss: Option<f64>,
     /// Slots that it jumps over when it leads: an injected fault.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default)]
     pub skip_slots: BTreeSet<u64>,
 }
 
@@ -109,12 +139,17 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// The file is not TOML of the right keys and types.
-    #[error("{}: {error}", path.display())]
+    #[error(
+        "{}, line {line}: {wrong}; correct this line, or compare it with what `cluster config` prints",
+        path.display()
+    )]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Where and why.
-        error: Box<toml::de::Error>,
+        /// The line, from 1 on.
+        line: usize,
+        /// What is wrong there.
+        wrong: String,
     },
     /// The file cannot be written.
     #[error("cannot write the configuration {}: {error}", path.display())]
@@ -125,44 +160,46 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// A value is wrong.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}, line {line}: {problem}", path.display())]
     Value {
         /// The file.
         path: PathBuf,
+        /// The line of the key, or of what should hold it, from 1 on.
+        line: usize,
         /// The key and why.
         problem: Problem,
     },
 }
 
-/// A wrong value: its key, what is wrong, and what to do.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {wrong}; {remedy}")]
-pub struct Problem {
-    key: String,
-    wrong: String,
-    remedy: String,
-}
-
-fn problem<T>(
-    key: impl Into<String>,
-    wrong: impl Into<String>,
-    remedy: impl Into<String>,
-) -> Result<T, Problem> {
-    Err(Problem { key: key.into(), wrong: wrong.into(), remedy: remedy.into() })
+fn internet() -> usize {
+    DATAGRAM_BYTES_INTERNET
 }
 
 impl Config {
-    /// A cluster of `2f+1` replicas at these addresses.
+    /// A cluster of `2f+1` replicas at these addresses. If they are all on this machine, datagrams
+    /// may be as long as its loopback interface allows.
     ///
     /// # Errors
     /// When there is no such cluster.
     pub fn new(cluster: String, f: u8, addresses: Vec<SocketAddr>) -> Result<Config, Problem> {
+        let is_local = addresses.iter().all(|address| address.ip().is_loopback());
+        let max_datagram = if is_local { DATAGRAM_BYTES_LOOPBACK } else { internet() };
         let replica =
             |(id, address)| ReplicaConfig { id, address, loss: None, skip_slots: BTreeSet::new() };
         let replicas = (0..).zip(addresses).map(replica).collect();
         let timeouts = Timeouts::default();
-        let (users, revoked) = (Vec::new(), BTreeMap::new());
-        let config = Config { cluster, f, loss: 0.0, users, revoked, timeouts, replicas };
+        let config = Config {
+            cluster,
+            f,
+            loss: 0.0,
+            max_datagram,
+            users: Vec::new(),
+            revoked: BTreeMap::new(),
+            timeouts,
+            clients: BTreeMap::new(),
+            replicas,
+            links: Vec::new(),
+        };
         config.check()?;
         Ok(config)
     }
@@ -175,84 +212,15 @@ impl Config {
         let at = || path.to_path_buf();
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::Unreadable { path: at(), error })?;
-        let config: Config = toml::from_str(&text)
-            .map_err(|error| ConfigError::Syntax { path: at(), error: Box::new(error) })?;
-        config.check().map_err(|problem| ConfigError::Value { path: at(), problem })?;
+        let config: Config = toml::from_str(&text).map_err(|error| {
+            let line = place::line_at(&text, error.span().map_or(0, |span| span.start));
+            ConfigError::Syntax { path: at(), line, wrong: error.message().to_owned() }
+        })?;
+        config.check().map_err(|problem| {
+            let line = place::line_of(&text, problem.key());
+            ConfigError::Value { path: at(), line, problem }
+        })?;
         Ok(config)
-    }
-
-    /// The text of the file.
-    pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("a configuration is plain data with text keys")
-    }
-
-    /// Is it a configuration that a cluster can run with?
-    ///
-    /// # Errors
-    /// The first value that is wrong.
-    pub fn check(&self) -> Result<(), Problem> {
-        if self.cluster.is_empty() {
-            return problem("cluster", "is empty", "give the cluster a name of its own");
-        }
-        check_f(self.f)?;
-        check_loss("loss", self.loss)?;
-        check_range("timeouts.election_ms", self.timeouts.election_ms, ELECTION_MS)?;
-        check_range("timeouts.retry_ms", self.timeouts.retry_ms, RETRY_MS)?;
-        for (index, user) in self.users.iter().enumerate() {
-            if let Err(wrong) = check_user(user) {
-                return problem(format!("users[{index}]"), wrong, "choose another name");
-            }
-        }
-        for user in self.revoked.keys() {
-            if let Err(wrong) = check_user(user) {
-                return problem("revoked", wrong, "name a user");
-            }
-        }
-        self.check_replicas()
-    }
-
-    fn check_replicas(&self) -> Result<(), Problem> {
-        let (count, wanted) = (self.replicas.len(), 2 * usize::from(self.f) + 1);
-        if count > usize::from(REPLICAS_MAX) {
-            let wrong = format!("{count} replicas are too many");
-            return problem("replicas", wrong, format!("list at most {REPLICAS_MAX}"));
-        }
-        if count.is_multiple_of(2) {
-            let wrong = format!("{count} replicas are an even number");
-            let remedy = format!("list 2f+1 of them, which is {wanted} for f = {}", self.f);
-            return problem("replicas", wrong, remedy);
-        }
-        if count != wanted {
-            let wrong = format!("{count} replicas are not 2f+1 for f = {}", self.f);
-            let remedy = format!("list {wanted}, or set f = {}", (count - 1) / 2);
-            return problem("replicas", wrong, remedy);
-        }
-        let (mut ids, mut addresses) = (BTreeMap::new(), BTreeMap::new());
-        for (index, replica) in self.replicas.iter().enumerate() {
-            let key = format!("replicas[{index}]");
-            if let Some(other) = ids.insert(replica.id, index) {
-                let wrong = format!("{} is the id of replicas[{other}] too", replica.id);
-                return problem(key + ".id", wrong, "give every replica an id of its own");
-            }
-            if usize::from(replica.id) != index {
-                let wrong = format!("is {} where {index} is expected", replica.id);
-                let remedy = format!("number the replicas 0 to {} in order", count - 1);
-                return problem(key + ".id", wrong, remedy);
-            }
-            if let Some(other) = addresses.insert(replica.address, index) {
-                let wrong = format!("{} is the address of replicas[{other}] too", replica.address);
-                return problem(key + ".address", wrong, "give every replica one of its own");
-            }
-            if replica.address.port() == 0 || replica.address.ip().is_unspecified() {
-                let wrong = format!("{} is no address that others can send to", replica.address);
-                let remedy = "give an IP address and a port, such as 127.0.0.1:7100";
-                return problem(key + ".address", wrong, remedy);
-            }
-            if let Some(loss) = replica.loss {
-                check_loss(&(key + ".loss"), loss)?;
-            }
-        }
-        Ok(())
     }
 
     /// The size of the cluster.
@@ -279,10 +247,15 @@ impl Config {
         ClusterId::of(&description)
     }
 
-    /// The loss of all, or of this replica.
+    /// The loss of all, or of this replica, whatever the direction.
     pub fn loss_of(&self, replica: Option<&ReplicaConfig>) -> Loss {
         let own = replica.and_then(|replica| replica.loss);
         Loss::new(own.unwrap_or(self.loss)).unwrap_or(Loss::NONE)
+    }
+
+    /// How datagrams are packed.
+    pub fn packing(&self) -> Packing {
+        Packing { datagram_bytes_max: self.max_datagram, ..Packing::default() }
     }
 
     /// The protocol's parameters at this replica.
@@ -301,56 +274,6 @@ impl Config {
             ..ClientTuning::default()
         }
     }
-}
-
-/// Is this a number of failures that a cluster can tolerate?
-///
-/// # Errors
-/// When it is not.
-pub fn check_f(f: u8) -> Result<(), Problem> {
-    if f == 0 {
-        let wrong = "f = 0 tolerates no failure, so replication would be without use";
-        return problem("f", wrong, "give at least 1, which makes 3 replicas");
-    }
-    if f > F_MAX {
-        let wrong = format!("f = {f} needs {} replicas", 2 * u16::from(f) + 1);
-        return problem("f", wrong, format!("give at most {F_MAX}: {REPLICAS_MAX} replicas"));
-    }
-    Ok(())
-}
-
-fn check_loss(key: &str, loss: f64) -> Result<(), Problem> {
-    if Loss::new(loss).is_some() {
-        return Ok(());
-    }
-    let remedy = "give a number from 0 (nothing is lost) to 1 (everything is lost)";
-    problem(key, format!("{loss} is not a probability"), remedy)
-}
-
-fn check_range(key: &str, value: u64, range: std::ops::RangeInclusive<u64>) -> Result<(), Problem> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    let remedy = format!("give {} to {} milliseconds", range.start(), range.end());
-    problem(key, format!("{value} is out of range"), remedy)
-}
-
-/// Is this a name that a user may have?
-///
-/// # Errors
-/// Says why not.
-pub fn check_user(name: &str) -> Result<(), String> {
-    if name.is_empty() {
-        return Err("the name of a user is empty".into());
-    }
-    if name.len() > USER_BYTES_MAX {
-        let length = name.len();
-        return Err(format!("the name has {length} bytes; at most {USER_BYTES_MAX} are allowed"));
-    }
-    if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(format!("the name {name:?} has white space or control characters"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

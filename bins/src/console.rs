@@ -1,8 +1,9 @@
 //! A replica's console: what may be typed, and the status line that people and programs read.
 
+use crate::disk::stall::STALL_MS_MAX;
 use crate::driver::{Counters, Driver};
 use crate::replica_host::ReplicaHost;
-use paxos_chat::proposer::Phase;
+use crate::vitals::Role;
 use paxos_chat::replica::Replica;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -11,6 +12,7 @@ use std::str::FromStr;
 /// What the console understands.
 pub const HELP: &str = "\
 status         one line: role, ballot, leader, bounds, log hash, counters
+start          serve at once, if this replica was started with --wait and waits for others
 skip slot      jump over the next slot, if this replica leads (an injected fault)
 stall disk MS  make the next sync of the disk take so many milliseconds (an injected fault)
 kill me        end this process at once, as a crash would
@@ -18,14 +20,13 @@ reload         read the users and the revoked tokens from the configuration agai
 log            print the chat log
 help           this text";
 
-/// The longest stall that can be injected, in milliseconds.
-const STALL_MS_MAX: u64 = 600_000;
-
 /// A line typed at the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsoleCommand {
     /// Print the status line.
     Status,
+    /// Wait for other replicas no longer.
+    Start,
     /// Jump over the next slot.
     SkipSlot,
     /// Make the next sync take so many milliseconds.
@@ -46,6 +47,7 @@ impl FromStr for ConsoleCommand {
         let words: Vec<String> = line.split_whitespace().map(str::to_lowercase).collect();
         match words.join(" ").as_str() {
             "status" => Ok(ConsoleCommand::Status),
+            "start" => Ok(ConsoleCommand::Start),
             "skip slot" => Ok(ConsoleCommand::SkipSlot),
             "kill me" => Ok(ConsoleCommand::KillMe),
             "reload" => Ok(ConsoleCommand::Reload),
@@ -90,17 +92,11 @@ impl Status {
     pub fn of(replica: u8, driver: &Driver<Replica, ReplicaHost>) -> Status {
         let state = driver.state();
         let promised = state.durable.promised;
-        let role = match state.phase {
-            Phase::Follower => "follower",
-            Phase::PreVoting(_) => "pre-voting",
-            Phase::Preparing(_) => "preparing",
-            Phase::Leading(_) => "leading",
-        };
         let leader =
             if promised.round == 0 { "none".to_owned() } else { promised.replica.to_string() };
         Status {
             replica: replica.into(),
-            role: role.to_owned(),
+            role: Role::of(&state.phase).to_string(),
             ballot: promised.to_string(),
             round: promised.round,
             leader,

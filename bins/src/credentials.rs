@@ -190,6 +190,7 @@ impl Token {
     /// The codec of a process of this user.
     pub fn codec(&self) -> Codec {
         Codec::client(&self.key, self.config.cluster_id(), self.user, self.config.replicas.len())
+            .with_packing(self.config.packing())
     }
 
     /// The token as text, which is a secret.

@@ -17,6 +17,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 pub mod fake;
+pub mod hook;
+pub mod meter;
 pub mod stall;
 
 /// Files and folders. Every error is the system's.
@@ -85,10 +87,38 @@ pub fn write_all_at(file: &mut dyn DiskFile, mut offset: u64, mut bytes: &[u8]) 
 /// When the disk fails.
 pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<Box<dyn DiskFile>> {
     let temporary = path.with_extension(TEMPORARY);
-    let mut file = disk.create(&temporary)?;
+    let file = disk.create(&temporary)?;
+    put_in_place(disk, file, &temporary, path, bytes)
+}
+
+/// As [`replace`], in the place of a file that nobody needs any more and that has a temporary name
+/// already: what it occupies on the disk is used again.
+///
+/// # Errors
+/// When the disk fails.
+pub fn recycle(
+    disk: &dyn Disk,
+    spare: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> io::Result<Box<dyn DiskFile>> {
+    let mut file = disk.open(spare)?;
+    if file.length()? != bytes.len() as u64 {
+        file.set_length(bytes.len() as u64)?;
+    }
+    put_in_place(disk, file, spare, path, bytes)
+}
+
+fn put_in_place(
+    disk: &dyn Disk,
+    mut file: Box<dyn DiskFile>,
+    temporary: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> io::Result<Box<dyn DiskFile>> {
     write_all_at(&mut *file, 0, bytes)?;
     file.sync()?;
-    disk.rename(&temporary, path)?;
+    disk.rename(temporary, path)?;
     disk.sync_folder(path.parent().unwrap_or(Path::new(".")))?;
     Ok(file)
 }

@@ -1,17 +1,21 @@
 //! Runs any actor: receives a burst, hands each message to the actor, persists, then sends.
 //!
 //! **Invariants**
-//! - *Nothing is sent before what it reveals is saved*: everything a turn wants to send waits
-//!   until the last save of that turn has returned. One save covers a burst (group commit): a
-//!   later save of the same actor includes the earlier ones.
+//! - *Nothing is sent before what it reveals is saved*: what an actor sends ahead of its save leaves
+//!   at once, and is under way while this process waits for its disk; everything else that a turn
+//!   wants to send waits until the last save of that turn has returned. One save covers a burst (group
+//!   commit): a later save of the same actor includes the earlier ones.
+//! - *What an actor sends to itself comes back in the same turn*, once it is saved.
 //! - *Reported before sent*: what a turn reports to its host, and what the storage makes of it, is
-//!   done before anything of that turn is sent.
+//!   done before anything of that turn is sent that is not ahead of a save.
 //! - *A failed save is the end*: nothing of its turn is sent, and the driver returns the error.
 //! - *Local stays local*: what an actor sends to [`NodeId::LOCAL`] goes to its host, and the host
 //!   decides which messages may come from, or leave for, a network.
 //! - *Strangers are nobody*: a datagram that no known peer has sealed for this process is counted
 //!   and dropped, and nothing is answered.
-//! - *Bounded*: a turn handles at most [`BURST_MAX`] datagrams.
+//! - *Bounded*: a turn receives no more once it has handled [`BURST_MAX`] datagrams or
+//!   [`MESSAGES_MAX`] messages. The last reception may bring more than that, where a kernel joins
+//!   datagrams.
 //!
 //! **Absent**: what messages mean (see [`Host`]), clocks, sockets, disks and randomness (see
 //! [`World`]), and random choices, of which no actor makes any.
@@ -19,24 +23,29 @@
 //! **Source**: stateright's `Actor`; `spawn()` of the same crate is replaced because it is IPv4
 //! only, stores without syncing, and takes any datagram for a message.
 
+use crate::burst::Arrivals;
 use crate::clock::Clock;
 use crate::network::{Network, Waker};
 use crate::nodes::NodeTable;
+use crate::outbox::Outbox;
 use crate::storage::Storage;
-use crate::wire::{Codec, DATAGRAM_BYTES_MAX, Peer, WireError};
+use crate::wire::{Codec, Peer, WireError};
 use paxos_chat::types::{NodeId, Timestamp};
 use rand::{Rng, RngExt};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// Datagrams handled in one turn, and so covered by one save.
 pub const BURST_MAX: usize = 256;
+/// Messages after which a turn receives no more.
+pub const MESSAGES_MAX: usize = 4096;
 /// Inputs of the user that may wait for a driver.
 const INBOX_MAX: usize = 1024;
 
@@ -61,6 +70,15 @@ pub enum Sender<'a> {
     Client(&'a str),
 }
 
+/// What becomes of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sends {
+    /// They leave as others do.
+    Leave,
+    /// They are lost.
+    Lost,
+}
+
 /// What a process adds to its actor.
 pub trait Host<A: Actor> {
     /// May this message come from that sender? May change it before the actor sees it.
@@ -74,6 +92,10 @@ pub trait Host<A: Actor> {
     /// # Errors
     /// Ends the driver.
     fn on_local(&mut self, message: A::Msg) -> io::Result<()>;
+
+    /// Looks at the actor, at the end of each turn: what it reports was reported, and what it sends has
+    /// not left.
+    fn observe(&mut self, _state: &A::State, _counters: &Counters) {}
 
     /// Everything that the turn reports was reported; what it sends leaves after this, and after
     /// it the answers that are given here.
@@ -100,7 +122,8 @@ pub enum DriverError {
 }
 
 /// What a driver has seen and done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counters {
     /// Messages handed to the actor from the network.
     pub received: u64,
@@ -114,7 +137,8 @@ pub struct Counters {
     pub replayed: u64,
     /// Messages dropped because their sender may not send them.
     pub refused: u64,
-    /// Messages that could not be sent: too long, to nobody, or refused by the system.
+    /// Messages that could not be sent, too long or to nobody, and datagrams that the system
+    /// refused.
     pub unsent: u64,
 }
 
@@ -127,14 +151,18 @@ pub struct Driver<A: Actor<State: 'static>, H> {
     /// When each timer that is set goes off.
     timers: Vec<(A::Timer, Duration)>,
     to_save: Option<A::Storage>,
+    to_send_ahead: Vec<(Id, A::Msg)>,
     to_send: Vec<(Id, A::Msg)>,
+    to_itself: Vec<A::Msg>,
     nodes: NodeTable,
     codec: Codec,
     host: H,
     world: World<A::Storage>,
     counters: Counters,
-    incoming: Box<[u8]>,
-    outgoing: Vec<u8>,
+    arrivals: Arrivals,
+    /// The messages of one datagram.
+    opened: Vec<A::Msg>,
+    outbox: Outbox,
 }
 
 impl<A, H> Driver<A, H>
@@ -165,14 +193,17 @@ where
             state,
             timers: Vec::new(),
             to_save: None,
+            to_send_ahead: Vec::new(),
             to_send: Vec::new(),
+            to_itself: Vec::new(),
             nodes,
             codec,
             host,
             world,
             counters: Counters::default(),
-            incoming: vec![0; DATAGRAM_BYTES_MAX + 1].into_boxed_slice(),
-            outgoing: Vec::new(),
+            arrivals: Arrivals::new(),
+            opened: Vec::new(),
+            outbox: Outbox::default(),
         };
         driver.collect(out);
         driver.flush()?;
@@ -214,6 +245,29 @@ where
         self.hand_over(Id::from(index(NodeId::LOCAL)), message);
     }
 
+    /// Lets a timer that is set go off now; false if it is not set. A timer may go off at any moment, so
+    /// no safety depends on when this is called. With [`Sends::Lost`], what the actor then sends to
+    /// others is lost, as any message may be.
+    pub fn expire(&mut self, timer: &A::Timer, sends: Sends) -> bool {
+        let Some(place) = self.timers.iter().position(|(set, _)| set == timer) else {
+            return false;
+        };
+        let (timer, _) = self.timers.swap_remove(place);
+        let mut out = Out::new();
+        self.actor.on_timeout(self.id, &mut self.state, &timer, &mut out);
+        let (ahead, before) = (self.to_send_ahead.len(), self.to_send.len());
+        self.collect(out);
+        if sends == Sends::Lost {
+            let is_local = |(to, _): &(Id, A::Msg)| usize::from(*to) == index(NodeId::LOCAL);
+            let sent = self.to_send.split_off(before);
+            let (local, lost): (Vec<_>, Vec<_>) = sent.into_iter().partition(is_local);
+            self.to_send.extend(local);
+            let lost_ahead = self.to_send_ahead.split_off(ahead).len();
+            self.counters.unsent += (lost_ahead + lost.len()) as u64;
+        }
+        true
+    }
+
     /// Sleeps until a datagram, a wake-up or the next deadline; at most for `limit`.
     ///
     /// # Errors
@@ -232,31 +286,64 @@ where
     pub fn turn(&mut self) -> Result<(), DriverError> {
         // Datagrams first: a process that was stopped for a while must hear its leader before it
         // concludes from an old deadline that there is none.
-        for _ in 0..BURST_MAX {
-            let received = self.world.network.receive(&mut self.incoming);
-            let Some((length, from)) = received.map_err(DriverError::Network)? else { break };
-            let (peer, mut message) = match self.codec.open::<A::Msg>(&mut self.incoming[..length])
-            {
-                Ok(opened) => opened,
-                Err(error) => {
-                    self.count_dropped(&error);
-                    continue;
-                }
-            };
-            let sender = match &peer {
-                Peer::Replica(_) => Sender::Replica,
-                Peer::Client(client) => Sender::Client(client.user.as_str()),
-            };
-            if !self.host.admits(sender, &mut message, self.world.clock.timestamp()) {
-                self.counters.refused += 1;
-                continue;
-            }
-            self.counters.received += 1;
-            let id = self.nodes.heard(peer, from);
-            self.hand_over(Id::from(index(NodeId(id))), message);
-        }
+        self.receive()?;
         self.fire_due_timers();
         self.flush()
+    }
+
+    /// Hands over what has arrived, until there is no more or it was much.
+    fn receive(&mut self) -> Result<(), DriverError> {
+        let (mut datagrams, before) = (0, self.counters.received);
+        loop {
+            let received = self.world.network.receive(&mut self.arrivals);
+            let may_be_more = received.map_err(DriverError::Network)?;
+            datagrams += self.arrivals.len();
+            let mut arrivals = std::mem::take(&mut self.arrivals);
+            for (from, datagram) in arrivals.iter_mut() {
+                self.take_datagram(from, datagram);
+            }
+            self.arrivals = arrivals;
+            let messages = self.counters.received - before;
+            if !may_be_more || datagrams >= BURST_MAX || messages >= MESSAGES_MAX as u64 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hands over the messages of a datagram, each if its sender may send it.
+    fn take_datagram(&mut self, from: SocketAddr, datagram: &mut [u8]) {
+        let mut messages = std::mem::take(&mut self.opened);
+        match self.codec.open_all(datagram, &mut messages) {
+            Ok(peer) => {
+                let mut id = None;
+                for message in messages.drain(..) {
+                    self.take_message(peer, from, &mut id, message);
+                }
+            }
+            Err(error) => self.count_dropped(&error),
+        }
+        self.opened = messages;
+    }
+
+    fn take_message(
+        &mut self,
+        peer: Peer,
+        from: SocketAddr,
+        id: &mut Option<u64>,
+        mut message: A::Msg,
+    ) {
+        let sender = match &peer {
+            Peer::Replica(_) => Sender::Replica,
+            Peer::Client(client) => Sender::Client(client.user.as_str()),
+        };
+        if !self.host.admits(sender, &mut message, self.world.clock.timestamp()) {
+            self.counters.refused += 1;
+            return;
+        }
+        self.counters.received += 1;
+        // Whoever sends nothing that is admitted is not remembered.
+        let id = *id.get_or_insert_with(|| self.nodes.heard(peer, from));
+        self.hand_over(Id::from(index(NodeId(id))), message);
     }
 
     /// Takes turns until the user stops the driver.
@@ -311,9 +398,15 @@ where
 
     /// Keeps saves and sends for the end of the turn; timers count from now.
     fn collect(&mut self, out: Out<A>) {
+        let mut is_ahead = out.iter().any(|command| matches!(command, Command::Save(_)));
         for command in out {
             match command {
-                Command::Save(storage) => self.to_save = Some(storage),
+                Command::Save(storage) => {
+                    self.to_save = Some(storage);
+                    is_ahead = false;
+                }
+                Command::Send(to, message) if is_ahead => self.to_send_ahead.push((to, message)),
+                Command::Send(to, message) if to == self.id => self.to_itself.push(message),
                 Command::Send(to, message) => self.to_send.push((to, message)),
                 Command::SetTimer(timer, delay) => {
                     let deadline = self.world.clock.now() + self.draw(&delay);
@@ -330,42 +423,59 @@ where
         if delay.is_empty() { delay.start } else { self.world.rng.random_range(delay.clone()) }
     }
 
-    /// Saves first, then reports to the host, and only then lets anything out.
+    /// Lets out what is ahead of the save, saves, then reports to the host, and only then lets
+    /// anything else out.
     fn flush(&mut self) -> Result<(), DriverError> {
-        let to_send = std::mem::take(&mut self.to_send);
-        if let Some(storage) = self.to_save.take() {
-            self.world.storage.save(storage).map_err(DriverError::Storage)?;
+        self.save()?;
+        while !self.to_itself.is_empty() {
+            for message in std::mem::take(&mut self.to_itself) {
+                self.hand_over(self.id, message);
+            }
+            self.save()?;
         }
+        let to_send = std::mem::take(&mut self.to_send);
         let is_local = |(to, _): &(Id, A::Msg)| usize::from(*to) == index(NodeId::LOCAL);
         let (local, to_send): (Vec<_>, Vec<_>) = to_send.into_iter().partition(is_local);
         for (_, message) in local {
             self.host.on_local(message).map_err(DriverError::Host)?;
         }
+        self.host.observe(&self.state, &self.counters);
         let answers = self.host.on_turn_end().map_err(DriverError::Host)?;
         self.world.storage.settle().map_err(DriverError::Storage)?;
         for (to, message) in to_send {
-            self.send(NodeId(usize::from(to) as u64), &message);
+            self.post(NodeId(usize::from(to) as u64), &message);
         }
         for (to, message) in answers {
-            self.send(to, &message);
+            self.post(to, &message);
         }
+        self.dispatch();
         Ok(())
     }
 
-    /// Whatever cannot be sent is a lost message, which the protocol survives.
-    fn send(&mut self, to: NodeId, message: &A::Msg) {
-        let Some((peer, address)) = self.nodes.find(to.0) else {
-            self.counters.unsent += 1;
-            return;
-        };
-        let leaves = self.host.releases(message)
-            && self.codec.seal(peer, message, &mut self.outgoing).is_ok()
-            && self.world.network.send(address, &self.outgoing).is_ok();
-        if leaves {
-            self.counters.sent += 1;
-        } else {
-            self.counters.unsent += 1;
+    fn save(&mut self) -> Result<(), DriverError> {
+        for (to, message) in std::mem::take(&mut self.to_send_ahead) {
+            self.post(NodeId(usize::from(to) as u64), &message);
         }
+        self.dispatch();
+        match self.to_save.take() {
+            Some(storage) => self.world.storage.save(storage).map_err(DriverError::Storage),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a message into the outbox. Whatever cannot be sent is a lost message, which the protocol
+    /// survives.
+    fn post(&mut self, to: NodeId, message: &A::Msg) {
+        let leaves = self.host.releases(message) && self.outbox.post(to, message).is_ok();
+        self.counters.unsent += u64::from(!leaves);
+    }
+
+    /// Sends what is in the outbox.
+    fn dispatch(&mut self) {
+        let network = &mut self.world.network;
+        let dispatched = self.outbox.dispatch(&mut self.codec, &self.nodes, network);
+        self.counters.sent += dispatched.sent;
+        self.counters.unsent += dispatched.unsent;
     }
 }
 

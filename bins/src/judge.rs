@@ -8,13 +8,21 @@
 //! - nothing takes effect that nobody submitted;
 //! - what each command is said to have come to is what replaying the log leads to.
 //!
+//! | file | what it holds |
+//! |---|---|
+//! | `compare` | the logs against one another |
+//! | `history` | one log against itself and the records |
+//!
+//! **Invariant — bounded**: logs are read as streams. What is held grows with what clients recorded
+//! and with the sessions, and not with the logs; the faults that are listed are limited.
+//!
 //! **Absent**: trust in whoever wrote the logs. Everything is read back from disk.
 
-use crate::chatlog::{ChatLog, parse_session};
-use crate::client::tail::Replay;
+mod compare;
+mod history;
+
 use crate::record::{EXTENSION, Record, RecordError};
-use paxos_chat::message::Outcome;
-use paxos_chat::types::{Body, Operation, SessionId, Slot};
+use history::{Records, Told};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -46,14 +54,55 @@ impl RunFile {
     }
 }
 
-/// A replica's log file.
+/// What is wrong: the first few, and how many there are.
+#[derive(Debug, Default)]
+struct Faults {
+    listed: Vec<String>,
+    more: usize,
+}
+
+impl Faults {
+    fn push(&mut self, fault: String) {
+        if self.listed.len() < FAULTS_MAX { self.listed.push(fault) } else { self.more += 1 }
+    }
+
+    /// Adds those of a replica.
+    fn add(&mut self, id: u8, other: &Faults) {
+        other.listed.iter().for_each(|fault| self.push(format!("replica {id}: {fault}")));
+        self.more += other.more;
+    }
+
+    fn count(&self) -> usize {
+        self.listed.len() + self.more
+    }
+
+    fn into_list(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.listed.push(format!("and {} more", self.more));
+        }
+        self.listed
+    }
+}
+
+/// A replica's log file, and what it tells.
 #[derive(Debug)]
 struct LogFile {
     id: u8,
     killed: bool,
     restarts: u64,
-    bytes: Vec<u8>,
-    log: Result<ChatLog, String>,
+    path: PathBuf,
+    bytes: u64,
+    told: Told,
+}
+
+impl LogFile {
+    /// Are both logs whole, as long as each other, and of one hash?
+    fn is_same_as(&self, other: &LogFile) -> bool {
+        let is_whole = |file: &LogFile| file.told.damage.is_none() && file.told.torn_at.is_none();
+        is_whole(self)
+            && is_whole(other)
+            && (self.bytes, &self.told.hash) == (other.bytes, &other.told.hash)
+    }
 }
 
 /// The logs, records and faults of one cluster.
@@ -113,11 +162,10 @@ impl Evidence {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let id = name.strip_prefix("replica-").and_then(|name| name.strip_suffix(".log"));
             if let Some(id) = id.and_then(|id| id.parse().ok()) {
-                let bytes = std::fs::read(&path).map_err(unreadable(&path))?;
-                let log = ChatLog::parse(&bytes).map_err(|error| error.to_string());
+                let bytes = std::fs::metadata(&path).map_err(unreadable(&path))?.len();
                 let killed = run.killed.contains(&id);
                 let restarts = run.restarts.get(&id).copied().unwrap_or_default();
-                logs.push(LogFile { id, killed, restarts, bytes, log });
+                logs.push(LogFile { id, killed, restarts, path, bytes, told: Told::default() });
             } else if path.extension().is_some_and(|extension| extension == EXTENSION) {
                 records.push(Record::read(&path)?);
             }
@@ -127,6 +175,10 @@ impl Evidence {
         }
         logs.sort_by_key(|file| file.id);
         records.sort_by(|left, right| (&left.user, left.nonce).cmp(&(&right.user, right.nonce)));
+        let known = Records::new(&records);
+        for file in &mut logs {
+            file.told = Told::of(&file.path, &known);
+        }
         Ok(Evidence { logs, records })
     }
 }
@@ -176,45 +228,42 @@ pub struct Verdict {
     pub lost: u64,
     /// Slots without a command, in the longest log.
     pub noops: u64,
+    /// What a scenario is named for, as it was found to have happened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
     /// What is wrong.
     pub faults: Vec<String>,
 }
 
 /// Judges.
 pub fn judge(evidence: &Evidence) -> Verdict {
-    let mut verdict = Verdict {
+    let mut faults = Faults::default();
+    let logs_identical = compare::compare(&evidence.logs, &mut faults);
+    let (mut duplicates, mut lost) = (BTreeSet::new(), BTreeSet::new());
+    let mut noops = 0;
+    for LogFile { id, killed, told, .. } in &evidence.logs {
+        if told.damage.is_some() {
+            continue;
+        }
+        faults.add(*id, &told.faults);
+        duplicates.extend(told.duplicates.iter().copied());
+        noops = told.noops.max(noops);
+        if !killed {
+            faults.add(*id, &told.losses);
+            lost.extend(told.missing.iter().copied());
+        }
+    }
+    Verdict {
+        ok: faults.count() == 0,
+        logs_identical,
         clients: evidence.records.iter().map(client_report).collect(),
         replicas: evidence.logs.iter().map(replica_report).collect(),
-        ..Verdict::default()
-    };
-    verdict.logs_identical = compare(&evidence.logs, &mut verdict.faults);
-    let (mut duplicates, mut lost) = (BTreeSet::new(), BTreeSet::new());
-    for file in &evidence.logs {
-        let Ok(log) = &file.log else { continue };
-        let history = History::of(log);
-        for fault in history.faults.iter().chain(&history.unsubmitted(&evidence.records)) {
-            verdict.faults.push(format!("replica {}: {fault}", file.id));
-        }
-        duplicates.extend(history.duplicates.iter().copied());
-        verdict.noops = verdict.noops.max(history.noops);
-        if !file.killed {
-            for (record, index) in evidence.records.iter().zip(0..) {
-                for (seq, fault) in history.missing(record) {
-                    lost.insert((index, seq));
-                    verdict.faults.push(format!("replica {}: {fault}", file.id));
-                }
-            }
-        }
+        duplicates: duplicates.len() as u64,
+        lost: lost.len() as u64,
+        noops,
+        events: Vec::new(),
+        faults: faults.into_list(),
     }
-    verdict.duplicates = duplicates.len() as u64;
-    verdict.lost = lost.len() as u64;
-    verdict.ok = verdict.faults.is_empty();
-    if verdict.faults.len() > FAULTS_MAX {
-        let more = verdict.faults.len() - FAULTS_MAX;
-        verdict.faults.truncate(FAULTS_MAX);
-        verdict.faults.push(format!("and {more} more"));
-    }
-    verdict
 }
 
 fn client_report(record: &Record) -> ClientReport {
@@ -227,151 +276,10 @@ fn client_report(record: &Record) -> ClientReport {
 }
 
 fn replica_report(file: &LogFile) -> ReplicaReport {
-    let (entries, log_hash) = match &file.log {
-        Ok(log) => (log.lines, log.chain.to_hex()),
-        Err(_) => (0, "damaged".into()),
-    };
-    let (id, killed, restarts) = (file.id, file.killed, file.restarts);
-    ReplicaReport { id, entries, log_hash, killed, restarts }
+    let LogFile { id, killed, restarts, told, .. } = file;
+    let (id, killed, restarts) = (*id, *killed, *restarts);
+    ReplicaReport { id, entries: told.lines, log_hash: told.hash.clone(), killed, restarts }
 }
 
-/// Compares all logs with the longest survivor's; false if they are not as they must be.
-fn compare(logs: &[LogFile], faults: &mut Vec<String>) -> bool {
-    let before = faults.len();
-    for file in logs {
-        match &file.log {
-            Err(error) => faults.push(format!("replica {}: its log is damaged: {error}", file.id)),
-            Ok(ChatLog { torn_at: Some(line), .. }) if !file.killed => {
-                faults.push(format!("replica {}: its log breaks off in line {line}", file.id));
-            }
-            Ok(_) => {}
-        }
-    }
-    let survivors = || logs.iter().filter(|file| !file.killed);
-    let Some(reference) = survivors().max_by_key(|file| file.bytes.len()) else {
-        faults.push("no replica has survived".into());
-        return false;
-    };
-    for file in logs.iter().filter(|file| file.id != reference.id) {
-        if let Some((line, own, other)) = first_difference(file, reference) {
-            faults.push(format!(
-                "replicas {} and {} differ first in line {line}:\n  {own}\n  {other}",
-                file.id, reference.id
-            ));
-        }
-    }
-    faults.len() == before
-}
-
-/// The first line in which a log differs from the reference as it must not.
-fn first_difference(file: &LogFile, reference: &LogFile) -> Option<(usize, String, String)> {
-    if file.bytes == reference.bytes || (file.killed && reference.bytes.starts_with(&file.bytes)) {
-        return None;
-    }
-    let shown = |line: Option<&[u8]>| {
-        line.map_or("(the end)".into(), |line| String::from_utf8_lossy(line).trim_end().to_owned())
-    };
-    let mut lines = file.bytes.split_inclusive(|b| *b == b'\n');
-    let mut others = reference.bytes.split_inclusive(|b| *b == b'\n');
-    (1..).find_map(|number| match (lines.next(), others.next()) {
-        (None, None) => Some((number, shown(None), shown(None))),
-        (line, other) if line != other => Some((number, shown(line), shown(other))),
-        _ => None,
-    })
-}
-
-/// What a log says happened.
-#[derive(Default)]
-struct History {
-    openings: BTreeMap<SessionId, (String, u64)>,
-    /// Where each message took effect, and its text.
-    applied: BTreeMap<(SessionId, u64), (Slot, String)>,
-    duplicates: BTreeSet<(SessionId, u64)>,
-    noops: u64,
-    faults: Vec<String>,
-}
-
-impl History {
-    fn of(log: &ChatLog) -> History {
-        let mut history = History::default();
-        let mut replay = Replay::default();
-        let mut last_seq: BTreeMap<SessionId, u64> = BTreeMap::new();
-        for entry in &log.entries {
-            if replay.outcomes(entry.slot, &entry.value) != entry.outcomes {
-                let slot = entry.slot;
-                history
-                    .faults
-                    .push(format!("slot {slot}: replaying the log leads to other outcomes"));
-            }
-            history.noops += u64::from(entry.value.commands().is_empty());
-            for (command, outcome) in entry.value.commands().iter().zip(&entry.outcomes) {
-                match (&command.operation, outcome) {
-                    (Operation::OpenSession { nonce }, Outcome::Opened(session)) => {
-                        history.openings.insert(*session, (command.user.to_string(), nonce.0));
-                    }
-                    (Operation::InSession { session, seq, body, .. }, Outcome::Applied) => {
-                        let last = last_seq.entry(*session).or_default();
-                        if seq.0 != *last + 1 {
-                            let (slot, seq) = (entry.slot, seq.0);
-                            history.faults.push(format!(
-                                "slot {slot}: message {seq} of {session} follows message {last}"
-                            ));
-                        }
-                        *last = seq.0;
-                        history.take(*session, seq.0, entry.slot, body);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        history
-    }
-
-    fn take(&mut self, session: SessionId, seq: u64, slot: Slot, body: &Body) {
-        let Body::Post(text) = body else { return };
-        if self.applied.insert((session, seq), (slot, text.to_string())).is_some() {
-            self.duplicates.insert((session, seq));
-            self.faults.push(format!("slot {slot}: message {seq} of {session} took effect before"));
-        }
-    }
-
-    /// What took effect without a client that submitted it; nothing is known without records.
-    fn unsubmitted(&self, records: &[Record]) -> Vec<String> {
-        if records.is_empty() {
-            return Vec::new();
-        }
-        let submitted = |session: &SessionId, seq: u64, text: &String| {
-            let Some((user, nonce)) = self.openings.get(session) else { return false };
-            let record = records.iter().find(|r| r.user == *user && r.nonce == *nonce);
-            record.is_some_and(|record| record.text_of(seq) == Some(text))
-        };
-        let applied = self.applied.iter();
-        applied
-            .filter(|((session, seq), (_, text))| !submitted(session, *seq, text))
-            .map(|((session, seq), (slot, _))| {
-                format!("slot {slot}: nobody submitted this message {seq} of {session}")
-            })
-            .collect()
-    }
-
-    /// The acknowledged messages that are not where they were acknowledged for.
-    fn missing(&self, record: &Record) -> Vec<(u64, String)> {
-        let user = &record.user;
-        let is_there = |seq: u64, session: &str, slot: u64| {
-            let Some(session) = parse_session(session) else { return false };
-            let place = self.applied.get(&(session, seq));
-            place.is_some_and(|(at, text)| at.0 == slot && record.text_of(seq) == Some(text))
-        };
-        let acknowledged = record.acknowledged.iter();
-        acknowledged
-            .filter(|a| !is_there(a.seq, &a.session, a.slot))
-            .map(|a| {
-                let wrong = format!(
-                    "message {} of {user} was acknowledged for slot {} and is not there",
-                    a.seq, a.slot
-                );
-                (a.seq, wrong)
-            })
-            .collect()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`Secret`] | the system's randomness, once | the replicas |
 //! | of a pair of replicas | secret, cluster, sender, receiver | the replicas |
+//! | of operators, for all between them and replicas | secret | the replicas, and operators |
 //! | [`UserKey`] | secret, cluster, the user's name and generation | the replicas, and the user |
 //! | of a user and a replica, for each direction | user key, replica | the replicas, and the user |
 //! | of a boot ([`LinkKey::boot`]) | one of those of pairs, and what is drawn at each start | as above |
@@ -14,14 +15,14 @@
 //! - *No nonce repeats*: only keys of a boot seal, and they contain a [`Boot`], 32 bytes that the
 //!   system draws when the sealing process starts. A backup restores no process, and a cloned disk
 //!   starts a new one, so neither can seal under a key that has sealed before.
-//! - *Nothing prints a key*: `Debug` says which kind it is, and memory is wiped when a key goes.
+//! - *Nothing prints a key*: `Debug` says which kind it is, and its memory is wiped when it goes;
+//!   but what seals ([`Cipher`]) keeps a copy of a boot's key, which is not.
 //!
 //! **Absent**: files ([`crate::credentials`]) and datagrams ([`crate::wire`]).
 //!
 //! **Source**: BLAKE3 (2020), section 6.2 for key derivation; RFC 8439 for why a nonce must not repeat.
 
-use crate::wire::ClusterId;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
+use crate::wire::{Cipher, ClusterId};
 use std::fmt::{self, Debug, Formatter};
 use zeroize::Zeroizing;
 
@@ -88,6 +89,12 @@ impl Secret {
         &self.0
     }
 
+    /// The secret from which everything between operators and replicas is derived, and nothing else:
+    /// it opens and seals nothing of users or of replicas, and no user's key is derived from it.
+    pub(crate) fn of_operators(&self) -> Secret {
+        Secret(derive("paxos-chat 2026 operators", &[self.as_bytes()]))
+    }
+
     /// The key of this user of this cluster. Each generation has another one.
     pub fn user(&self, cluster: ClusterId, user: &str, generation: u32) -> UserKey {
         let cluster = cluster.to_bytes();
@@ -148,10 +155,10 @@ pub(crate) struct LinkKey(KeyBytes);
 
 impl LinkKey {
     /// What seals, and opens, the datagrams that the sender's process of this boot sends.
-    pub(crate) fn boot(&self, boot: Boot) -> ChaCha20Poly1305 {
+    pub(crate) fn boot(&self, boot: Boot) -> Cipher {
         let parts: [&[u8]; 2] = [&self.0[..], boot.as_bytes()];
         let key = derive("paxos-chat 2026 boot", &parts);
-        ChaCha20Poly1305::new((&*key).into())
+        Cipher::new(&key)
     }
 }
 
@@ -184,7 +191,12 @@ mod tests {
             count += 1;
         };
         for secret in [secret(1), secret(2)] {
-            for cluster in [ClusterId::of("a"), ClusterId::of("b")] {
+            add(&secret.0);
+            for (cluster, secret) in [
+                (ClusterId::of("a"), &secret),
+                (ClusterId::of("b"), &secret),
+                (ClusterId::of("a"), &secret.of_operators()),
+            ] {
                 for from in 0..3 {
                     for to in 0..3 {
                         add(&secret.replicas(cluster, from, to).0);

@@ -4,26 +4,35 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`driver`] | runs any actor: receive a burst, hand it over, persist, send |
+//! | [`outbox`], [`burst`] | what a turn sends, and datagrams that travel together |
 //! | [`network`], [`loss`], [`clock`], [`storage`] | what a driver needs of the world, as small traits |
 //! | [`disk`], [`journal`] | a replica's durable storage |
 //! | [`nodes`] | which address an actor's id stands for |
 //! | [`keys`], [`wire`] | keys, and the datagrams that are sealed with them |
 //! | [`config`], [`credentials`] | `cluster.toml`; `cluster.secret` and users' tokens |
 //! | [`chatlog`] | the log file that a person can read |
-//! | [`replica_host`], [`console`] | what a replica's process adds to its actor |
+//! | [`replica_host`], [`console`], [`warm_up`] | what a replica's process adds to its actor |
 //! | [`client_host`], [`record`], [`client`] | what a client's process adds to its actor |
+//! | [`vitals`], [`narrator`], [`logging`], [`metrics`] | what a replica shows of itself while it runs |
+//! | [`operator`] | asking replicas, and telling them what to do, over the network |
+//! | [`replica_process`] | a replica's process, put together |
+//! | [`shutdown`] | a replica's end in good order |
+//! | [`manual`] | completions and man pages |
 //! | [`judge`] | logs on disk against what clients recorded |
+//! | [`cluster`] | the command line of that name |
 //! | [`harness`] | clusters of real processes, and the faults injected into them |
 //!
 //! **Absent**: the protocol, which is `paxos_chat` alone.
 
 #![forbid(unsafe_code)]
 
+pub mod burst;
 pub mod chatlog;
 pub mod check;
 pub mod client;
 pub mod client_host;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod console;
 pub mod credentials;
@@ -33,10 +42,20 @@ pub mod harness;
 pub mod journal;
 pub mod judge;
 pub mod keys;
+pub mod logging;
 pub mod loss;
+pub mod manual;
+pub mod metrics;
+pub mod narrator;
 pub mod network;
 pub mod nodes;
+pub mod operator;
+pub mod outbox;
 pub mod record;
 pub mod replica_host;
+pub mod replica_process;
+pub mod shutdown;
 pub mod storage;
+pub mod vitals;
+pub mod warm_up;
 pub mod wire;

@@ -1,15 +1,23 @@
 //! Loss injection: drops datagrams on their way in and out.
 //!
-//! **Invariant**: every path is subject to it, in both directions, because it wraps the only
-//! network that a driver has.
+//! **Invariants**
+//! - *Every path is subject to it*, in both directions, because it wraps the only network that a
+//!   driver has. What operators send and are sent is not among it, so that a loss of everything can
+//!   be ended.
+//! - *Each direction has its own*: what is sent, what is received, and each link to a peer; until a
+//!   [`LossDial`] is set, which then holds for all of them.
 
+use crate::burst::{Arrivals, Departures};
 use crate::network::Network;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The probability that a datagram is dropped: from 0 to 1.
@@ -49,23 +57,102 @@ impl FromStr for Loss {
     }
 }
 
+/// What a process loses, by direction and by link.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Losses {
+    /// Of what it sends, but to peers with a link of their own.
+    pub sending: Loss,
+    /// Of what it receives, but from peers with a link of their own.
+    pub receiving: Loss,
+    /// Of what it sends to these peers.
+    pub to: BTreeMap<SocketAddr, Loss>,
+    /// Of what it receives from these peers.
+    pub from: BTreeMap<SocketAddr, Loss>,
+}
+
+impl Losses {
+    /// The highest of any direction or link.
+    pub fn highest(&self) -> Loss {
+        let links = self.to.values().chain(self.from.values());
+        let all = links.copied().chain([self.sending, self.receiving]);
+        Loss(all.map(Loss::probability).fold(0.0, f64::max))
+    }
+}
+
+impl From<Loss> for Losses {
+    /// The same in both directions.
+    fn from(loss: Loss) -> Losses {
+        Losses { sending: loss, receiving: loss, ..Losses::default() }
+    }
+}
+
+/// Losses that can be replaced while they are in force, from any thread. Clones are one.
+#[derive(Clone, Debug)]
+pub struct LossDial {
+    /// In force until the dial is set.
+    initial: Arc<Losses>,
+    /// The bits of the probability that replaces them; [`UNSET`] before.
+    set: Arc<AtomicU64>,
+}
+
+/// The bits of no probability.
+const UNSET: u64 = u64::MAX;
+
+impl LossDial {
+    /// A dial that is not set: these losses are in force.
+    pub fn new(initial: impl Into<Losses>) -> LossDial {
+        LossDial { initial: Arc::new(initial.into()), set: Arc::new(AtomicU64::new(UNSET)) }
+    }
+
+    /// From now on, so much is lost, in both directions and on all links.
+    pub fn set(&self, loss: Loss) {
+        self.set.store(loss.0.to_bits(), Ordering::Relaxed);
+    }
+
+    /// The highest loss that is in force now, of any direction or link.
+    pub fn highest(&self) -> Loss {
+        self.replaced().unwrap_or_else(|| self.initial.highest())
+    }
+
+    /// What replaces the losses of the start, if anything does.
+    fn replaced(&self) -> Option<Loss> {
+        let bits = self.set.load(Ordering::Relaxed);
+        (bits != UNSET).then(|| Loss(f64::from_bits(bits)))
+    }
+
+    fn sending(&self, to: SocketAddr) -> Loss {
+        let Losses { sending, to: links, .. } = &*self.initial;
+        self.replaced().or_else(|| links.get(&to).copied()).unwrap_or(*sending)
+    }
+
+    fn receiving(&self, from: SocketAddr) -> Loss {
+        let Losses { receiving, from: links, .. } = &*self.initial;
+        self.replaced().or_else(|| links.get(&from).copied()).unwrap_or(*receiving)
+    }
+}
+
 /// A network that loses datagrams.
 #[derive(Debug)]
 pub struct LossyNetwork<N> {
     inner: N,
-    loss: Loss,
+    losses: LossDial,
     rng: StdRng,
 }
 
 impl<N> LossyNetwork<N> {
-    /// Drops what `inner` receives and what it is given to send, each with this probability.
-    pub fn new(inner: N, loss: Loss, seed: u64) -> LossyNetwork<N> {
-        LossyNetwork { inner, loss, rng: StdRng::seed_from_u64(seed) }
+    /// Drops what `inner` receives and what it is given to send, each with these probabilities.
+    pub fn new(inner: N, losses: impl Into<Losses>, seed: u64) -> LossyNetwork<N> {
+        LossyNetwork::dialled(inner, LossDial::new(losses), seed)
     }
 
-    fn drops(&mut self) -> bool {
-        self.loss.0 > 0.0 && self.rng.random_bool(self.loss.0)
+    /// The same, with probabilities that may change.
+    pub fn dialled(inner: N, losses: LossDial, seed: u64) -> LossyNetwork<N> {
+        LossyNetwork { inner, losses, rng: StdRng::seed_from_u64(seed) }
     }
+}
+
+fn drops(rng: &mut StdRng, Loss(probability): Loss) -> bool {
+    probability > 0.0 && rng.random_bool(probability)
 }
 
 impl<N: Network> Network for LossyNetwork<N> {
@@ -73,17 +160,15 @@ impl<N: Network> Network for LossyNetwork<N> {
         self.inner.wait(timeout)
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
-        while let Some(received) = self.inner.receive(buffer)? {
-            if !self.drops() {
-                return Ok(Some(received));
-            }
-        }
-        Ok(None)
+    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<bool> {
+        let more = self.inner.receive(arrivals)?;
+        arrivals.retain(|from| !drops(&mut self.rng, self.losses.receiving(from)));
+        Ok(more)
     }
 
-    fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
-        if self.drops() { Ok(()) } else { self.inner.send(to, datagram) }
+    fn send(&mut self, departures: &mut Departures) -> u64 {
+        departures.retain(|to| !drops(&mut self.rng, self.losses.sending(to)));
+        self.inner.send(departures)
     }
 }
 
@@ -94,7 +179,7 @@ mod tests {
     /// Receives a fixed number of datagrams, and counts those sent.
     struct Counting {
         waiting: u32,
-        sent: u32,
+        sent: usize,
     }
 
     impl Network for Counting {
@@ -102,29 +187,42 @@ mod tests {
             Ok(())
         }
 
-        fn receive(&mut self, _: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
-            let from: SocketAddr = ([127, 0, 0, 1], 1).into();
-            self.waiting = self.waiting.saturating_sub(1);
-            Ok((self.waiting > 0).then_some((0, from)))
+        fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<bool> {
+            arrivals.clear();
+            while self.waiting > 0 && arrivals.push(address(), b"") {
+                self.waiting -= 1;
+            }
+            Ok(self.waiting > 0)
         }
 
-        fn send(&mut self, _: SocketAddr, _: &[u8]) -> io::Result<()> {
-            self.sent += 1;
-            Ok(())
+        fn send(&mut self, departures: &mut Departures) -> u64 {
+            self.sent += departures.len();
+            0
         }
     }
 
-    fn passed(loss: f64) -> (u32, u32) {
-        let inner = Counting { waiting: 10_001, sent: 0 };
-        let mut lossy = LossyNetwork::new(inner, Loss::new(loss).unwrap(), 7);
+    fn address() -> SocketAddr {
+        ([127, 0, 0, 1], 1).into()
+    }
+
+    fn passed(loss: f64) -> (usize, usize) {
+        passed_with(Loss::new(loss).unwrap())
+    }
+
+    fn passed_with(losses: impl Into<Losses>) -> (usize, usize) {
+        let inner = Counting { waiting: 10_000, sent: 0 };
+        let mut lossy = LossyNetwork::new(inner, losses, 7);
+        let mut departures = Departures::default();
         for _ in 0..10_000 {
-            lossy.send(([127, 0, 0, 1], 1).into(), b"").unwrap();
+            let written: Result<(), ()> = departures.append(address(), |_| Ok(()));
+            written.unwrap();
         }
-        let mut received = 0;
-        while lossy.receive(&mut []).unwrap().is_some() {
-            received += 1;
+        assert_eq!(lossy.send(&mut departures), 0);
+        let (mut received, mut arrivals) = (0, Arrivals::new());
+        while lossy.receive(&mut arrivals).unwrap() {
+            received += arrivals.len();
         }
-        (received, lossy.inner.sent)
+        (received + arrivals.len(), lossy.inner.sent)
     }
 
     #[test]
@@ -134,6 +232,45 @@ mod tests {
         let (received, sent) = passed(0.2);
         assert!((7_700..8_300).contains(&received) && (7_700..8_300).contains(&sent));
         assert_eq!(passed(0.2), (received, sent), "the same seed loses the same datagrams");
+    }
+
+    #[test]
+    fn a_direction_and_a_link_have_losses_of_their_own() {
+        const ALL: Loss = Loss(1.0);
+        let (here, elsewhere) = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
+        let none = Losses::default();
+        assert_eq!(passed_with(Losses { sending: ALL, ..none.clone() }), (10_000, 0));
+        assert_eq!(passed_with(Losses { receiving: ALL, ..none.clone() }), (0, 10_000));
+        let to = |peer| Losses { to: [(peer, ALL)].into(), ..none.clone() };
+        assert_eq!(passed_with(to(here)), (10_000, 0));
+        assert_eq!(passed_with(to(elsewhere)), (10_000, 10_000));
+        let spared = [(here, Loss::NONE)];
+        let others = Losses { from: spared.into(), to: spared.into(), ..ALL.into() };
+        assert_eq!(passed_with(others), (10_000, 10_000), "a link takes the place of the rest");
+    }
+
+    #[test]
+    fn a_dial_that_is_set_takes_the_place_of_all_losses_and_may_be_set_again() {
+        let links: BTreeMap<_, _> = [(address(), Loss(1.0))].into();
+        let dial = LossDial::new(Losses { to: links.clone(), from: links, ..Loss(0.5).into() });
+        assert_eq!(dial.highest(), Loss(1.0));
+        let inner = Counting { waiting: 0, sent: 0 };
+        let mut lossy = LossyNetwork::dialled(inner, dial.clone(), 7);
+        let (mut arrivals, mut received) = (Arrivals::new(), 0);
+        for (set, passed) in [(None, 0), (Some(0.0), 1), (Some(1.0), 1), (Some(0.0), 2)] {
+            if let Some(loss) = set {
+                dial.set(Loss(loss));
+                assert_eq!(dial.highest(), Loss(loss));
+            }
+            let mut departures = Departures::default();
+            let written: Result<(), ()> = departures.append(address(), |_| Ok(()));
+            written.unwrap();
+            lossy.send(&mut departures);
+            lossy.inner.waiting = 1;
+            lossy.receive(&mut arrivals).unwrap();
+            received += arrivals.len();
+            assert_eq!((lossy.inner.sent, received), (passed, passed), "{set:?}");
+        }
     }
 
     #[test]

@@ -1,16 +1,23 @@
-//! Datagrams in and out, and waiting for them.
+//! Datagrams in and out, many at once, and waiting for them.
 //!
 //! **Invariants**
 //! - *A waiting driver costs nothing*: it sleeps until a datagram, a wake-up or its next deadline.
+//! - *Few system calls*: one takes what has arrived, up to 32 slots of it; one sends a train of equal
+//!   datagrams to one receiver (UDP GSO), which arrives in one slot there (GRO). Where the kernel
+//!   or a device has neither, each datagram takes a call, and nothing else changes.
 //! - *Addresses are canonical*: one sender has one address, whether a socket is IPv4 or IPv6.
 //!
-//! **Absent**: meaning. Datagrams are bytes here; see [`crate::wire`].
+//! **Absent**: meaning. Datagrams are bytes here; see [`crate::wire`]. And IP fragments: a datagram
+//! that is longer than the path allows is lost, because a lost fragment of the kernel's costs all
+//! the others, and anybody can fill the memory in which it waits for them.
 
+use crate::burst::{Arrivals, Departures, SLOTS, Train};
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -18,6 +25,12 @@ use std::time::Duration;
 
 /// What the kernel is asked to buffer for a socket, in bytes: bursts of a busy cluster.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// Bytes of a train: what one datagram of IPv6 could carry.
+const TRAIN_BYTES_MAX: usize = 65_535 - 40 - 8;
+/// Slots offered to the kernel at least. Each costs some ns; but if all are filled, another call has
+/// to find out whether there is more, and the answers of a quiet cluster's followers come together.
+const SLOTS_OFFERED_MIN: usize = 4;
+const _: () = assert!(SLOTS == BATCH_SIZE, "a call fills as many slots as there are");
 
 /// Sends and receives datagrams for one driver.
 pub trait Network {
@@ -27,17 +40,14 @@ pub trait Network {
     /// When waiting is impossible.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Takes the next datagram that has arrived: its length and its sender.
+    /// Replaces `arrivals` by datagrams that have arrived. True if there may be more.
     ///
     /// # Errors
     /// When the network is gone for good. Errors of single datagrams are losses.
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>>;
+    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<bool>;
 
-    /// Sends a datagram.
-    ///
-    /// # Errors
-    /// When this datagram was not sent; the caller treats it as lost.
-    fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> io::Result<()>;
+    /// Sends datagrams, and may change them; tells how many were not sent, and are lost.
+    fn send(&mut self, departures: &mut Departures) -> u64;
 }
 
 impl<N: Network + ?Sized> Network for Box<N> {
@@ -45,12 +55,12 @@ impl<N: Network + ?Sized> Network for Box<N> {
         (**self).wait(timeout)
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
-        (**self).receive(buffer)
+    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<bool> {
+        (**self).receive(arrivals)
     }
 
-    fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
-        (**self).send(to, datagram)
+    fn send(&mut self, departures: &mut Departures) -> u64 {
+        (**self).send(departures)
     }
 }
 
@@ -58,6 +68,11 @@ impl<N: Network + ?Sized> Network for Box<N> {
 #[derive(Debug)]
 pub struct UdpNetwork {
     socket: UdpSocket,
+    udp: UdpSocketState,
+    /// Slots offered to the kernel next time.
+    slots_offered: usize,
+    /// Datagrams of a train, whatever the kernel would take.
+    train_max: usize,
     is_ipv6: bool,
     woken: OwnedFd,
     waker: Waker,
@@ -85,11 +100,15 @@ impl UdpNetwork {
         // The kernel may grant less, which costs losses under load and nothing else.
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
-        socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
+        let socket: UdpSocket = socket.into();
+        let udp = UdpSocketState::new((&socket).into())?;
         let (woken, waker) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         Ok(UdpNetwork {
-            socket: socket.into(),
+            socket,
+            udp,
+            slots_offered: SLOTS_OFFERED_MIN,
+            train_max: usize::MAX,
             is_ipv6: address.is_ipv6(),
             woken,
             waker: Waker(Arc::new(waker)),
@@ -116,18 +135,62 @@ impl UdpNetwork {
         self.socket.local_addr()
     }
 
+    /// Sends from the same address, on other threads.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn sender(&self) -> io::Result<UdpSender> {
+        Ok(UdpSender { socket: self.socket.try_clone()?, is_ipv6: self.is_ipv6 })
+    }
+
     /// Wakes this network from other threads.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
     }
 
-    fn to_native(&self, address: SocketAddr) -> SocketAddr {
-        match address {
-            SocketAddr::V4(v4) if self.is_ipv6 => {
-                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
-            }
-            other => other,
+    fn send_train(&self, train: &Train<'_>) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: to_native(train.to, self.is_ipv6),
+            ecn: None,
+            contents: train.bytes,
+            segment_size: Some(train.stride),
+            src_ip: None,
+        };
+        self.udp.try_send((&self.socket).into(), &transmit)
+    }
+
+    /// Sends what did not leave as a train: a device may refuse trains, or the kernel this one.
+    fn send_one_by_one(&self, train: &Train<'_>) -> u64 {
+        let datagrams = train.bytes.chunks(train.stride.max(1));
+        let sent = datagrams.map(|bytes| self.send_train(&Train { bytes, ..*train }));
+        sent.map(|sent| u64::from(sent.is_err())).sum()
+    }
+}
+
+/// Sends from the address of a [`UdpNetwork`], and receives nothing.
+#[derive(Debug)]
+pub struct UdpSender {
+    socket: UdpSocket,
+    is_ipv6: bool,
+}
+
+impl UdpSender {
+    /// Sends a datagram.
+    ///
+    /// # Errors
+    /// When this datagram was not sent.
+    pub fn send(&self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
+        self.socket.send_to(datagram, to_native(to, self.is_ipv6)).map(drop)
+    }
+}
+
+/// The address as a socket of this kind takes it.
+pub(crate) fn to_native(address: SocketAddr, is_ipv6: bool) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if is_ipv6 => {
+            SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
         }
+        other => other,
     }
 }
 
@@ -166,21 +229,44 @@ impl Network for UdpNetwork {
         Ok(())
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
+    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<bool> {
         use io::ErrorKind::*;
-        match self.socket.recv_from(buffer) {
-            Ok((length, from)) => Ok(Some((length, canonical(from)))),
+        arrivals.clear();
+        let offered = self.slots_offered;
+        let mut found = [RecvMeta::default(); SLOTS];
+        let received = {
+            let mut slots = arrivals.slots();
+            let mut slots: [IoSliceMut<'_>; SLOTS] =
+                std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
+            self.udp.recv((&self.socket).into(), &mut slots[..offered], &mut found[..offered])
+        };
+        let count = match received {
+            Ok(count) => count,
             // The latter report that an earlier datagram reached nobody.
             Err(error) => match error.kind() {
                 WouldBlock | Interrupted | ConnectionRefused | ConnectionReset
-                | HostUnreachable | NetworkUnreachable | NetworkDown => Ok(None),
-                _ => Err(error),
+                | HostUnreachable | NetworkUnreachable | NetworkDown => 0,
+                _ => return Err(error),
             },
+        };
+        for (slot, found) in found[..count].iter().enumerate() {
+            arrivals.filled(slot, canonical(found.addr), found.len, found.stride);
         }
+        // Whoever finds one datagram at a time need not offer more slots than that.
+        self.slots_offered = (2 * count).clamp(SLOTS_OFFERED_MIN, SLOTS);
+        Ok(count == offered)
     }
 
-    fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
-        self.socket.send_to(datagram, self.to_native(to)).map(drop)
+    fn send(&mut self, departures: &mut Departures) -> u64 {
+        let train_max = self.udp.max_gso_segments().min(self.train_max);
+        let mut lost = 0;
+        for train in departures.trains(train_max, TRAIN_BYTES_MAX) {
+            if self.send_train(&train).is_err() {
+                let is_one = train.bytes.len() <= train.stride;
+                lost += if is_one { 1 } else { self.send_one_by_one(&train) };
+            }
+        }
+        lost
     }
 }
 
@@ -193,17 +279,87 @@ mod tests {
         SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)
     }
 
+    fn departures(to: SocketAddr, datagrams: &[Vec<u8>]) -> Departures {
+        let mut departures = Departures::default();
+        for datagram in datagrams {
+            let written: io::Result<()> = departures.append(to, |bytes| {
+                bytes.extend(datagram);
+                Ok(())
+            });
+            written.unwrap();
+        }
+        departures
+    }
+
+    /// Everything that arrives until so many datagrams are there.
+    fn arrived(network: &mut UdpNetwork, count: usize) -> Vec<(SocketAddr, Vec<u8>)> {
+        let (mut found, mut arrivals) = (Vec::new(), Arrivals::new());
+        let started = Instant::now();
+        while found.len() < count && started.elapsed() < Duration::from_secs(10) {
+            network.wait(Some(Duration::from_secs(1))).unwrap();
+            while network.receive(&mut arrivals).unwrap() || !arrivals.is_empty() {
+                found.extend(arrivals.iter_mut().map(|(from, bytes)| (from, bytes.to_vec())));
+            }
+        }
+        found
+    }
+
     #[test]
     fn datagrams_travel_and_an_empty_socket_has_none() {
+        for any in ["127.0.0.1:0", "[::1]:0"] {
+            let mut left = UdpNetwork::bind(any.parse().unwrap()).unwrap();
+            let mut right = UdpNetwork::bind(any.parse().unwrap()).unwrap();
+            let (from, to) = (left.local_address().unwrap(), right.local_address().unwrap());
+            let mut arrivals = Arrivals::new();
+            assert!(!right.receive(&mut arrivals).unwrap() && arrivals.is_empty());
+            assert_eq!(left.send(&mut departures(to, &[b"hi".to_vec()])), 0);
+            assert_eq!(arrived(&mut right, 1), [(from, b"hi".to_vec())]);
+        }
+    }
+
+    /// 200 equal ones, a shorter one, and others, some of them empty or as long as can be.
+    fn burst() -> Vec<Vec<u8>> {
+        let equal = (0..200_u8).map(|at| vec![at; 90]);
+        let others = [vec![1; 40], vec![], vec![2; 65_000], vec![3; 1], vec![], vec![4; 1]];
+        equal.chain(others).collect()
+    }
+
+    #[test]
+    fn a_burst_arrives_whole_and_in_order_with_trains_and_without() {
+        for train_max in [usize::MAX, 7, 1] {
+            let mut left = UdpNetwork::bind(localhost()).unwrap();
+            let mut right = UdpNetwork::bind(localhost()).unwrap();
+            left.train_max = train_max;
+            let (from, to) = (left.local_address().unwrap(), right.local_address().unwrap());
+            assert_eq!(left.send(&mut departures(to, &burst())), 0);
+            let expected: Vec<_> = burst().into_iter().map(|bytes| (from, bytes)).collect();
+            assert!(arrived(&mut right, expected.len()) == expected, "trains of {train_max}");
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_take_as_a_train_leaves_one_by_one() {
         let mut left = UdpNetwork::bind(localhost()).unwrap();
         let mut right = UdpNetwork::bind(localhost()).unwrap();
-        let (from, to) = (left.local_address().unwrap(), right.local_address().unwrap());
-        assert_eq!(right.receive(&mut [0; 9]).unwrap(), None);
-        left.send(to, b"hi").unwrap();
-        right.wait(Some(Duration::from_secs(5))).unwrap();
-        let mut buffer = [0; 9];
-        assert_eq!(right.receive(&mut buffer).unwrap(), Some((2, from)));
-        assert_eq!(&buffer[..2], b"hi");
+        let to = right.local_address().unwrap();
+        let datagrams = vec![vec![5; 30]; 1000];
+        let burst = departures(to, &datagrams);
+        // Far more than any kernel takes at once.
+        let train = burst.trains(usize::MAX, usize::MAX).next().unwrap();
+        assert_eq!(train.bytes.len(), 30_000);
+        assert!(left.send_train(&train).is_err());
+        assert_eq!(left.udp.max_gso_segments(), 1, "no train is tried any more");
+        assert_eq!(left.send_one_by_one(&train), 0);
+        assert_eq!(arrived(&mut right, 1000).len(), 1000);
+        assert_eq!(left.send(&mut departures(to, &datagrams)), 0);
+        assert_eq!(arrived(&mut right, 1000).len(), 1000);
+    }
+
+    #[test]
+    fn what_cannot_leave_is_counted() {
+        let mut network = UdpNetwork::bind(localhost()).unwrap();
+        let to = network.local_address().unwrap();
+        assert_eq!(network.send(&mut departures(to, &[vec![1; 65_508], vec![1; 9]])), 1);
     }
 
     #[test]

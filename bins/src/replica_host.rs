@@ -12,11 +12,13 @@
 //!   replica from serving, and is itself the one that says when it wants more.
 
 use crate::chatlog::{Chain, Entry, Store};
-use crate::driver::{Host, Sender};
+use crate::driver::{Counters, Host, Sender};
+use crate::narrator::Narrator;
+use crate::vitals::{Observed, Vitals};
 use paxos_chat::message::{Asker, Entries, LogRead, Message, Route};
-use paxos_chat::replica::Replica;
+use paxos_chat::replica::{Replica, State};
 use paxos_chat::tuning::{TEXT_BYTES_MAX, Tuning, USER_BYTES_MAX};
-use paxos_chat::types::{Body, Command, NodeId, Operation, Timestamp};
+use paxos_chat::types::{Ballot, Body, Command, NodeId, Operation, ReplicaId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
@@ -31,6 +33,22 @@ pub struct ReplicaHost {
     /// What is asked of the log in this turn.
     reads: BTreeMap<Asker, LogRead>,
     reads_served: u64,
+    /// Entries that others have sent.
+    fetched: u64,
+    vitals: Vitals,
+    narrator: Narrator,
+    bereaved: Option<Bereaved>,
+}
+
+/// Clients of a leadership that was handed over, who are to be told of the next leader.
+struct Bereaved {
+    /// The ballot in which they were led.
+    ballot: Ballot,
+    clients: BTreeSet<NodeId>,
+    /// The latest ballot in which a leader was heard since.
+    heard: Ballot,
+    /// Who leads them now, once this replica follows it.
+    leader: Option<ReplicaId>,
 }
 
 impl ReplicaHost {
@@ -47,7 +65,64 @@ impl ReplicaHost {
             log,
             reads: BTreeMap::new(),
             reads_served: 0,
+            fetched: 0,
+            vitals: Vitals::default(),
+            narrator: Narrator::default(),
+            bereaved: None,
         }
+    }
+
+    /// Makes the chat log durable, at the end. Nothing depends on it: what was promised is in the
+    /// journal, and what the log lacks is fetched.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn close(&mut self) -> io::Result<()> {
+        self.log.flush()?;
+        self.log.file().sync()
+    }
+
+    /// Where what the replica shows of itself can be seen.
+    pub fn vitals(&self) -> Vitals {
+        self.vitals.clone()
+    }
+
+    /// The leadership of this ballot is being handed over: its clients shall be redirected as soon as
+    /// another leader lives, in place of finding out when they ask again. It is what the replica
+    /// answers to a request that arrives a second time, and any message may.
+    pub fn redirect_after(&mut self, ballot: Ballot, clients: BTreeSet<NodeId>) {
+        self.bereaved = Some(Bereaved { ballot, clients, heard: Ballot::ZERO, leader: None });
+    }
+
+    /// Only the leader of a ballot announces and proposes in it.
+    fn hear(&mut self, message: &Message) {
+        if let Some(bereaved) = &mut self.bereaved
+            && let Message::Heartbeat { ballot, .. } | Message::Accept { ballot, .. } = message
+        {
+            bereaved.heard = bereaved.heard.max(*ballot);
+        }
+    }
+
+    /// Is another leader followed, or is there none to be told of?
+    fn look_for_successor(&mut self, state: &State) {
+        let Some(bereaved) = &mut self.bereaved else { return };
+        let promised = state.durable.promised;
+        if promised.replica == bereaved.ballot.replica {
+            if promised > bereaved.ballot {
+                self.bereaved = None;
+            }
+        } else if promised == bereaved.heard {
+            bereaved.leader = Some(promised.replica);
+        }
+    }
+
+    fn redirects(&mut self) -> Vec<(NodeId, Message)> {
+        let Some(bereaved) = self.bereaved.take_if(|bereaved| bereaved.leader.is_some()) else {
+            return Vec::new();
+        };
+        let Some(leader) = bereaved.leader else { return Vec::new() };
+        let redirect = |client| (client, Message::Redirect { leader });
+        bereaved.clients.into_iter().map(redirect).collect()
     }
 
     /// How many chunks were read from the log for others.
@@ -90,7 +165,13 @@ impl Host<Replica> for ReplicaHost {
             return false;
         }
         match (message.route(), from) {
-            (Route::Replicas, Sender::Replica) => true,
+            (Route::Replicas, Sender::Replica) => {
+                self.hear(message);
+                if let Message::Decided(entries) = message {
+                    self.fetched += entries.values.len() as u64;
+                }
+                true
+            }
             (Route::ClientToReplica, Sender::Client(user)) if self.serves(user) => match message {
                 Message::Request(command) => {
                     command.stamp = now;
@@ -121,10 +202,26 @@ impl Host<Replica> for ReplicaHost {
         Ok(())
     }
 
+    fn observe(&mut self, state: &State, counters: &Counters) {
+        let observed = Observed {
+            log_lines: self.log.lines(),
+            log_reads: self.reads_served,
+            fetched: self.fetched,
+            ..Observed::of(state, counters, self.log.chain())
+        };
+        self.narrator.turn(&observed);
+        self.vitals.publish(observed);
+        self.look_for_successor(state);
+    }
+
     fn on_turn_end(&mut self) -> io::Result<Vec<(NodeId, Message)>> {
         self.log.flush()?;
         let reads = std::mem::take(&mut self.reads);
-        reads.into_values().map(|read| self.answer(read)).collect()
+        let answers: io::Result<Vec<_>> =
+            reads.into_values().map(|read| self.answer(read)).collect();
+        let mut answers = answers?;
+        answers.extend(self.redirects());
+        Ok(answers)
     }
 }
 
@@ -150,7 +247,8 @@ mod tests {
     use super::*;
     use crate::disk::fake::FakeDisk;
     use crate::wire::ClusterId;
-    use paxos_chat::types::{Ballot, Nonce, ReplicaId, Slot, User, Value};
+    use paxos_chat::acceptor::Storage;
+    use paxos_chat::types::{Nonce, Slot, User, Value};
 
     fn host(users: &[&str]) -> ReplicaHost {
         let path = std::path::Path::new("/data/replica-0.log");
@@ -238,6 +336,30 @@ mod tests {
             host.on_local(Message::ReadLog(read)).unwrap();
         }
         assert_eq!(host.on_turn_end().unwrap().len(), READS_MAX);
+    }
+
+    #[test]
+    fn clients_of_a_leadership_that_was_handed_over_are_redirected_once_another_leader_lives() {
+        let (mut host, mut state) = (host(&[]), State::restored(Default::default()));
+        let of = |round, replica| Ballot { round, replica: ReplicaId(replica) };
+        let client = NodeId(9);
+        let mut ends_turn = |host: &mut ReplicaHost, promised, heard: bool| {
+            let storage = Storage { promised, ..Storage::default() };
+            state.durable = paxos_chat::effects::Durable::restored(storage);
+            let mut heartbeat = Message::Heartbeat { ballot: promised, decided_upto: Slot(0) };
+            assert!(!heard || host.admits(Sender::Replica, &mut heartbeat, Timestamp(7)));
+            host.observe(&state, &Counters::default());
+            host.on_turn_end().unwrap()
+        };
+        host.redirect_after(of(3, 0), [client].into());
+        assert_eq!(ends_turn(&mut host, of(3, 0), false), []);
+        assert_eq!(ends_turn(&mut host, of(4, 1), false), [], "a candidate is no leader yet");
+        let redirect = Message::Redirect { leader: ReplicaId(1) };
+        assert_eq!(ends_turn(&mut host, of(4, 1), true), [(client, redirect)]);
+        assert_eq!(ends_turn(&mut host, of(4, 1), true), [], "once");
+        host.redirect_after(of(5, 0), [client].into());
+        assert_eq!(ends_turn(&mut host, of(6, 0), false), [], "it leads again itself");
+        assert_eq!(ends_turn(&mut host, of(7, 1), true), [], "and serves them");
     }
 
     #[test]

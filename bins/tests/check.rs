@@ -181,7 +181,7 @@ fn full_runs_every_full_entry_and_says_what_is_incomplete() {
     let run = check(&["full", "--max-states", "2000"]);
     assert_eq!(run.status.code(), Some(3), "{}", text(&run.stderr));
     let table = text(&run.stdout);
-    assert_eq!(table.matches("incomplete: the limit of --max-states was reached").count(), 9);
+    assert_eq!(table.matches("incomplete: the limit of --max-states was reached").count(), 11);
     assert!(table.contains("INCOMPLETE: nothing was found"), "{table}");
     let run = check(&["full", "--max-states", "2000", "--json"]);
     assert_eq!(run.status.code(), Some(3));

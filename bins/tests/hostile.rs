@@ -6,12 +6,16 @@ mod support;
 
 use paxos_chat::message::Message;
 use paxos_chat::types::{
-    Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
-    Value,
+    Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp,
+    User, Value,
 };
+use paxos_chat_runtime::burst::{Arrivals, Departures};
 use paxos_chat_runtime::config::Config;
 use paxos_chat_runtime::credentials::{Token, read_secret, secret_path};
 use paxos_chat_runtime::keys::Secret;
+use paxos_chat_runtime::network::Network;
+use paxos_chat_runtime::nodes::NodeTable;
+use paxos_chat_runtime::outbox::Outbox;
 use paxos_chat_runtime::wire::{Codec, Generations, Peer, UserName};
 use quickcheck::{Arbitrary, Gen};
 use replicas::{CLUSTER, Replica, TestCluster, number};
@@ -31,6 +35,26 @@ fn config(cluster: &TestCluster) -> Config {
 
 fn secret(cluster: &TestCluster) -> Secret {
     read_secret(&secret_path(&cluster.config)).unwrap()
+}
+
+/// Keeps what is sent.
+#[derive(Default)]
+struct Sent(Vec<Vec<u8>>);
+
+impl Network for Sent {
+    fn wait(&mut self, _: Option<Duration>) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn receive(&mut self, arrivals: &mut Arrivals) -> std::io::Result<bool> {
+        arrivals.clear();
+        Ok(false)
+    }
+
+    fn send(&mut self, departures: &mut Departures) -> u64 {
+        self.0.extend(departures.iter().map(|(_, datagram)| datagram.to_vec()));
+        0
+    }
 }
 
 /// Somebody with a socket, and with the key of this codec.
@@ -62,6 +86,22 @@ impl Sender {
         datagram
     }
 
+    /// The datagrams of a message that travels in parts.
+    fn in_parts(&mut self, id: u8, message: &Message) -> Vec<Vec<u8>> {
+        let (mut outbox, mut sent) = (Outbox::default(), Sent::default());
+        let nodes = NodeTable::new((0..3).map(|id| self.address(id)).collect(), 0);
+        outbox.post(NodeId(id.into()), message).unwrap();
+        outbox.dispatch(&mut self.codec, &nodes, &mut sent);
+        assert!(sent.0.len() > 1);
+        sent.0
+    }
+
+    fn send_tuple(&mut self, id: u8, messages: &impl serde::Serialize) {
+        let mut datagram = Vec::new();
+        self.codec.seal(Peer::Replica(id), messages, &mut datagram).unwrap();
+        self.send_raw(id, &datagram);
+    }
+
     fn send_raw(&self, id: u8, datagram: &[u8]) {
         self.socket.send_to(datagram, self.address(id)).unwrap();
     }
@@ -81,7 +121,9 @@ impl Sender {
 
     fn hears(&mut self) -> Option<Message> {
         let mut datagram = self.hears_raw()?;
-        Some(self.codec.open(&mut datagram).unwrap().1)
+        let mut messages: Vec<Message> = Vec::new();
+        self.codec.open_all(&mut datagram, &mut messages).unwrap();
+        messages.pop()
     }
 
     fn is_answered(&mut self, id: u8) -> bool {
@@ -395,6 +437,62 @@ fn memory_stays_under_a_flood_of_forged_datagrams() {
     assert!(counter(&mut replica, "forged") > 20_000);
     assert!(after < before + 2048, "{before} KiB before, {after} KiB after");
     eventually("it serves", || alice.is_answered(0));
+}
+
+/// An authentic user, who never sends the rest of anything.
+#[test]
+fn memory_stays_under_a_flood_of_first_parts() {
+    let cluster = TestCluster::new(&[]);
+    let text = std::fs::read_to_string(&cluster.config).unwrap();
+    assert!(text.contains("max_datagram = 65000"), "{text}");
+    std::fs::write(&cluster.config, text.replace("max_datagram = 65000", "max_datagram = 512"))
+        .unwrap();
+    let mut replica = Replica::start(&cluster, 0, "--volatile");
+    // A sender of parts, from which only the first one is let through.
+    let session = SessionId { slot: Slot(0), index: 0 };
+    let message = post("alice", session, &"x".repeat(16_000));
+    let flood = |count| {
+        let mut alice = Sender::user(&cluster, "alice");
+        for at in 0..count {
+            if at % 100 == 0 {
+                alice = Sender::user(&cluster, "alice");
+            }
+            let mut parts = alice.in_parts(0, &message);
+            alice.send_raw(0, &parts.remove(0));
+        }
+    };
+    flood(2000);
+    let mut alice = Sender::user(&cluster, "alice");
+    eventually("it serves", || alice.is_answered(0));
+    let before = rss_kib(&replica);
+    flood(20_000);
+    eventually("it serves", || alice.is_answered(0));
+    let after = rss_kib(&replica);
+    // It remembers 200 processes more: their keys, and not what they have begun to say.
+    assert!(after < before + 2048, "{before} KiB before, {after} KiB after");
+    let received = counter(&mut replica, "received");
+    for part in alice.in_parts(0, &message) {
+        alice.send_raw(0, &part);
+    }
+    counts(&mut replica, "received", received, 1);
+}
+
+#[test]
+fn a_malformed_message_voids_its_datagram_and_no_other() {
+    let cluster = TestCluster::new(&[]);
+    let mut replica = Replica::start(&cluster, 0, "--volatile");
+    let mut alice = Sender::user(&cluster, "alice");
+    alice.send_tuple(0, &(TAIL, TAIL));
+    assert!(matches!(alice.hears(), Some(Message::Entries(_))));
+    let received = counter(&mut replica, "received");
+    alice.send_tuple(0, &(TAIL, 0xff_u8, TAIL));
+    counts(&mut replica, "malformed", 0, 1);
+    assert_eq!(alice.hears_raw(), None);
+    // In one that is well-formed, each message is judged for itself.
+    alice.send_tuple(0, &(prepare(), TAIL));
+    counts(&mut replica, "refused", 0, 1);
+    assert!(matches!(alice.hears(), Some(Message::Entries(_))));
+    assert_eq!(counter(&mut replica, "received"), received + 1);
 }
 
 /// The resident set of a replica.

@@ -135,6 +135,31 @@ fn load_is_measured() {
     assert!(number("p50_us") <= number("p99_us") && number("p99_us") <= number("p999_us"));
 }
 
+#[test]
+fn load_ends_in_time_and_counts_nothing_of_the_warm_up() {
+    let cluster = TestCluster::new(&[]);
+    let _replicas = cluster.start();
+    let load = ["load", "--seconds", "0.6", "--warmup", "0.3", "--outstanding", "4", "--json"];
+    let ended = cluster.client(&load, "");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let report = ended.json();
+    let number = |key: &str| report[key].as_f64().unwrap();
+    assert!((number("seconds") - 0.6).abs() < 1e-3, "{report}");
+    assert_eq!(number("errors"), 0.0);
+    let per_second = number("acknowledged") / number("seconds");
+    assert!((number("ops_per_s") - per_second).abs() < 1.0, "{report}");
+    assert!(number("silence_us_max") <= 0.6e6, "{report}");
+    // What came in the warm-up is in the log, and is not counted.
+    let said = cluster.client(&["tail", "--json"], "").stdout.lines().count();
+    assert!(said as f64 > number("acknowledged"), "{said} messages: {report}");
+
+    let both = cluster.client(&["load", "--seconds", "60", "--messages", "50", "--json"], "");
+    assert_eq!((both.code, &both.json()["acknowledged"]), (0, &50.into()), "{both:?}");
+    let negative = cluster.client(&["load", "--seconds=-1"], "");
+    assert_eq!(negative.code, 2);
+    assert!(negative.stderr.contains("give 0 to 86400 seconds"), "{negative:?}");
+}
+
 /// Strangers send garbage, and forged messages of replicas; the cluster goes on.
 #[test]
 fn garbage_is_dropped_and_counted_while_a_replica_serves() {

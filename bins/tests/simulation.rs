@@ -9,6 +9,7 @@ use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, NodeId, Nonce, Operation, Timestamp, User};
+use paxos_chat_runtime::burst::{Arrivals, Departures, SLOTS};
 use paxos_chat_runtime::chatlog::{ChatLog, Store};
 use paxos_chat_runtime::client_host::{ClientHost, Event};
 use paxos_chat_runtime::clock::Clock;
@@ -21,7 +22,9 @@ use paxos_chat_runtime::network::Network;
 use paxos_chat_runtime::nodes::NodeTable;
 use paxos_chat_runtime::replica_host::ReplicaHost;
 use paxos_chat_runtime::storage::MemoryStorage;
-use paxos_chat_runtime::wire::{ClusterId, Codec, Generations, UserName};
+use paxos_chat_runtime::wire::{
+    ClusterId, Codec, DATAGRAM_BYTES_LEAST, Generations, Packing, UserName,
+};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::{Cell, RefCell};
@@ -63,28 +66,34 @@ impl Network for Endpoint {
         Ok(())
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
+    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<bool> {
+        arrivals.clear();
         let mut under_way = self.air.under_way.borrow_mut();
         let arrived = (self.air.now.get(), u64::MAX);
-        let mut here = under_way.range(..=arrived).filter(|(_, d)| d.to == self.own);
-        let Some(key) = here.next().map(|(key, _)| *key) else { return Ok(None) };
-        let Some(datagram) = under_way.remove(&key) else { return Ok(None) };
-        buffer[..datagram.bytes.len()].copy_from_slice(&datagram.bytes);
-        Ok(Some((datagram.bytes.len(), datagram.from)))
+        let here = under_way.range(..=arrived).filter(|(_, d)| d.to == self.own);
+        let here: Vec<_> = here.map(|(key, _)| *key).take(SLOTS).collect();
+        for key in &here {
+            if let Some(datagram) = under_way.remove(key) {
+                arrivals.push(datagram.from, &datagram.bytes);
+            }
+        }
+        Ok(here.len() == SLOTS)
     }
 
     /// One datagram in ten arrives twice; each copy takes its own time.
-    fn send(&mut self, to: SocketAddr, bytes: &[u8]) -> io::Result<()> {
+    fn send(&mut self, departures: &mut Departures) -> u64 {
         let mut rng = self.air.rng.borrow_mut();
-        for _ in 0..if rng.random_bool(0.1) { 2 } else { 1 } {
-            let delay = Duration::from_micros(rng.random_range(100..20_000));
-            let number = self.air.sent.get();
-            self.air.sent.set(number + 1);
-            let datagram = Datagram { from: self.own, to, bytes: bytes.to_vec() };
-            let key = (self.air.now.get() + delay, number);
-            self.air.under_way.borrow_mut().insert(key, datagram);
+        for (to, bytes) in departures.iter() {
+            for _ in 0..if rng.random_bool(0.1) { 2 } else { 1 } {
+                let delay = Duration::from_micros(rng.random_range(100..20_000));
+                let number = self.air.sent.get();
+                self.air.sent.set(number + 1);
+                let datagram = Datagram { from: self.own, to, bytes: bytes.to_vec() };
+                let key = (self.air.now.get() + delay, number);
+                self.air.under_way.borrow_mut().insert(key, datagram);
+            }
         }
-        Ok(())
+        0
     }
 }
 
@@ -136,6 +145,9 @@ impl Simulation {
             rng: RefCell::new(StdRng::seed_from_u64(seed)),
         });
         let (cluster, secret) = (ClusterId::of("simulation"), Secret::draw().unwrap());
+        // Every other one with datagrams so short that batches and chunks travel in parts.
+        let datagram_bytes_max = if seed.is_multiple_of(2) { DATAGRAM_BYTES_LEAST } else { 60_000 };
+        let packing = Packing { datagram_bytes_max, ..Packing::default() };
         let addresses: Vec<SocketAddr> = (0..REPLICAS).map(address).collect();
         let nodes = |clients| NodeTable::new(addresses.clone(), clients);
         let replicas = (0..REPLICAS).map(|id| {
@@ -150,7 +162,8 @@ impl Simulation {
                 id as u8,
                 usize::from(REPLICAS),
                 Generations::new(),
-            );
+            )
+            .with_packing(packing);
             let id = NodeId(id.into());
             (Driver::start(actor, id, nodes(9), codec, host, world).unwrap(), disk)
         });
@@ -165,6 +178,7 @@ impl Simulation {
             let user = format!("user-{id}");
             let (key, name) = (secret.user(cluster, &user, 0), UserName::new(&user).unwrap());
             let codec = Codec::client(&key, cluster, name, usize::from(REPLICAS));
+            let codec = codec.with_packing(packing);
             let actor = Client {
                 user: User::new(&user),
                 nonce: Nonce(id.into()),

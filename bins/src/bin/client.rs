@@ -1,7 +1,7 @@
 //! A client as a process: a chat on a terminal, a pipe otherwise; `send`, `tail` and `load`.
 
 use anyhow::{Context, Result, anyhow, bail};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use indicatif::ProgressBar;
 use paxos_chat::tuning::TEXT_BYTES_MAX;
 use paxos_chat_runtime::client::envelope::Room;
@@ -14,8 +14,10 @@ use paxos_chat_runtime::client::{Access, Speaker, Summary, chat, pipe, ui};
 use paxos_chat_runtime::config::{Config, check_user};
 use paxos_chat_runtime::credentials::Token;
 use paxos_chat_runtime::loss::Loss;
+use paxos_chat_runtime::manual::ManualCommand;
 use paxos_chat_runtime::record::RecordWriter;
-use std::io::{self, IsTerminal, stdin, stdout};
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,7 +30,7 @@ use std::time::Duration;
 ///
 /// Exit status: 0 everything was acknowledged or shown; 1 something was not; 2 wrong usage.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "client", version)]
 struct Args {
     /// The cluster's configuration.
     #[arg(long, value_name = "FILE", global = true, default_value = "cluster.toml")]
@@ -64,12 +66,17 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Says each argument; with none, each line of standard input.
+    #[command(flatten)]
+    Manual(ManualCommand),
+    /// Says each argument; with none, each line of a file or of standard input.
     ///
     /// An argument may have several lines. Nothing is read while 256 messages are unacknowledged.
     Send {
         /// What to say, a message each.
         text: Vec<String>,
+        /// A file to say, a message a line.
+        #[arg(long, value_name = "FILE", conflicts_with = "text")]
+        file: Option<PathBuf>,
     },
     /// Shows the messages that took effect, in order.
     Tail {
@@ -95,23 +102,55 @@ enum Command {
         /// Clients.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
         clients: u32,
-        /// Messages of each client.
-        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
-        messages: u64,
+        /// Messages of each client; 1000 if neither they nor the time are limited.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        messages: Option<u64>,
+        /// Seconds after which no more are sent.
+        #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+        seconds: Option<Duration>,
+        /// Seconds of the same load before anything counts.
+        #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+        warmup: Duration,
         /// Messages of each client that are unacknowledged at once.
         #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
         outstanding: u16,
         /// Bytes of each message.
         #[arg(long, default_value_t = 100)]
         size: usize,
+        /// Messages of a client that share a datagram, at most; as many as fit it is what others do.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+        pack: u16,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
     },
 }
 
+/// Messages of each client of `load` if nothing else ends it.
+const MESSAGES: u64 = 1000;
+/// The longest time of `load`, in seconds: a day.
+const SECONDS_MAX: f64 = 86_400.0;
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "give a number of seconds, such as 2.5")?;
+    if !(0.0..=SECONDS_MAX).contains(&seconds) {
+        return Err(format!("give 0 to {SECONDS_MAX} seconds"));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Command::Manual(manual)) = &args.command {
+        // It needs no cluster.
+        return match manual.run(vec![Args::command()], stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("client: {error}");
+                ExitCode::from(2)
+            }
+        };
+    }
     let access = match access(&args) {
         Ok(access) => access,
         Err(error) => {
@@ -152,14 +191,18 @@ fn access(args: &Args) -> Result<Access> {
         }
         _ => {}
     }
+    if let Some(Command::Send { file: Some(file), .. }) = &args.command {
+        let opened = File::open(file);
+        opened.with_context(|| format!("--file: cannot read {}", file.display()))?;
+    }
     if let Some(Command::Load { size, .. }) = args.command
         && size > TEXT_BYTES_MAX
     {
         bail!("--size {size}: a message has at most {TEXT_BYTES_MAX} bytes");
     }
-    let loss = args.loss.unwrap_or(config.loss_of(None));
     let seed = args.seed.unwrap_or_else(rand::random);
     let token = Token::find(&config, &args.config, args.token.as_deref(), args.name.as_deref())?;
+    let loss = args.loss.unwrap_or_else(|| config.client_loss(token.user()));
     Ok(Access { config, token, loss, seed, patience: Duration::from_secs(args.patience.max(1)) })
 }
 
@@ -176,11 +219,17 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
                 ui::terminal::run(access, name, room, record)?
             }))
         }
-        Some(Command::Send { text }) if !text.is_empty() => {
+        Some(Command::Send { file: Some(file), .. }) => {
+            let input = BufReader::new(File::open(file)?);
+            let mut speaker = speaker(args, access)?;
+            let said = pipe::run(&mut speaker, &room, input);
+            Ok(conclude(&said.with_context(|| file.display().to_string())?))
+        }
+        Some(Command::Send { text, .. }) if !text.is_empty() => {
             let mut speaker = speaker(args, access)?;
             Ok(conclude(&pipe::run_texts(&mut speaker, &room, text)?))
         }
-        None | Some(Command::Send { .. }) => {
+        None | Some(Command::Send { .. } | Command::Manual(_)) => {
             let mut speaker = speaker(args, access)?;
             Ok(conclude(&pipe::run(&mut speaker, &room, stdin().lock())?))
         }
@@ -196,12 +245,24 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
             tail::run(access, options, out, || tail::is_closed(stdout()))?;
             Ok(true)
         }
-        Some(Command::Load { clients, messages, outstanding, size, json }) => {
+        Some(Command::Load {
+            clients,
+            messages,
+            seconds,
+            warmup,
+            outstanding,
+            size,
+            pack,
+            json,
+        }) => {
             let options = LoadOptions {
                 clients: *clients,
-                messages: *messages,
+                messages: messages.or(seconds.is_none().then_some(MESSAGES)),
+                duration: *seconds,
+                warmup: *warmup,
                 outstanding: usize::from(*outstanding),
                 size: *size,
+                pack: usize::from(*pack),
             };
             make_load(access, &options, *json)
         }
@@ -245,7 +306,10 @@ fn conclude(summary: &Summary) -> bool {
 
 fn make_load(access: &Access, options: &LoadOptions, json: bool) -> Result<bool> {
     // Hidden by itself where standard error is no terminal.
-    let bar = ProgressBar::new(u64::from(options.clients) * options.messages);
+    let bar = match options.messages {
+        Some(messages) => ProgressBar::new(u64::from(options.clients) * messages),
+        None => ProgressBar::no_length(),
+    };
     let report = load::run(access, options, &|acknowledged| bar.inc(acknowledged));
     bar.finish_and_clear();
     if json {
@@ -267,5 +331,5 @@ fn make_load(access: &Access, options: &LoadOptions, json: bool) -> Result<bool>
     if let Some(error) = &report.first_error {
         eprintln!("client: {error}");
     }
-    Ok(report.errors == 0)
+    Ok(report.errors == 0 && report.first_error.is_none())
 }

@@ -6,6 +6,7 @@
 //! **Source**: Howard Hinnant, *chrono-compatible low-level date algorithms* (2013):
 //! `civil_from_days` and `days_from_civil`.
 
+use super::digits;
 use paxos_chat::types::Timestamp;
 
 const MS_PER_DAY: u64 = 86_400_000;
@@ -15,6 +16,13 @@ const EPOCH_DAYS: u64 = 719_468;
 
 /// The readable form of a stamp.
 pub(super) fn format(stamp: Timestamp) -> String {
+    let mut text = String::new();
+    push(stamp, &mut text);
+    text
+}
+
+/// Appends the readable form of a stamp.
+pub(super) fn push(stamp: Timestamp, to: &mut String) {
     let (days, ms) = (stamp.0 / MS_PER_DAY, stamp.0 % MS_PER_DAY);
     let shifted = days + EPOCH_DAYS;
     let (era, day_of_era) = (shifted / DAYS_PER_ERA, shifted % DAYS_PER_ERA);
@@ -27,7 +35,19 @@ pub(super) fn format(stamp: Timestamp) -> String {
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
     let (second, milli) = (ms / 1000 % 60, ms % 1000);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    let padded = [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (hour, 2, ':'),
+        (minute, 2, ':'),
+        (second, 2, '.'),
+        (milli, 3, 'Z'),
+    ];
+    for (number, digits, behind) in padded {
+        digits::push_padded(number, digits, to);
+        to.push(behind);
+    }
 }
 
 /// The stamp of this form. Accepts more than `format` writes; the caller compares.

@@ -5,16 +5,34 @@
 
 /// Appends the escaped form of a text.
 pub(super) fn escape(text: &str, to: &mut String) {
-    for c in text.chars() {
-        match c {
-            '\\' => to.push_str("\\\\"),
-            '"' => to.push_str("\\\""),
-            '\n' => to.push_str("\\n"),
-            '\r' => to.push_str("\\r"),
-            '\t' => to.push_str("\\t"),
-            c if is_hidden(c) => to.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            c => to.push(c),
+    let mut rest = text;
+    while !rest.is_empty() {
+        // Most text is plain, and is copied as a whole.
+        let plain = rest.bytes().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
+        let (run, special) = rest.split_at(plain);
+        to.push_str(run);
+        let mut special = special.chars();
+        if let Some(c) = special.next() {
+            escape_one(c, to);
         }
+        rest = special.as_str();
+    }
+}
+
+/// Is this byte a character that stands for itself?
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+fn escape_one(c: char, to: &mut String) {
+    match c {
+        '\\' => to.push_str("\\\\"),
+        '"' => to.push_str("\\\""),
+        '\n' => to.push_str("\\n"),
+        '\r' => to.push_str("\\r"),
+        '\t' => to.push_str("\\t"),
+        c if is_hidden(c) => to.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+        c => to.push(c),
     }
 }
 
@@ -63,6 +81,12 @@ mod tests {
             let mut escaped = String::new();
             escape(&text, &mut escaped);
             unescape(&escaped).as_ref() == Some(&text) && !escaped.chars().any(is_hidden)
+        }
+
+        fn plain_is_what_needs_no_escape(byte: u8) -> bool {
+            let mut escaped = String::new();
+            escape_one(char::from(byte), &mut escaped);
+            is_plain(byte) == (byte.is_ascii() && escaped.as_bytes() == [byte])
         }
 
         fn any_text_is_read_or_refused(text: String) -> bool {

@@ -3,40 +3,39 @@
 //! **Invariant — canonical**: a line that parses prints exactly as it was written; whatever prints
 //! differently is refused.
 
-use super::{Entry, date, escape};
+use super::{Entry, date, digits, escape};
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{Body, Command, Nonce, Operation, Seq, SessionId, Slot, User, Value};
-use std::fmt::{self, Display, Formatter};
+use std::borrow::Cow;
 
 const FIELDS: usize = 10;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum Line<'a> {
     /// A slot in which nothing happens.
     Noop(Slot),
     /// A slot with a batch of no commands.
     Empty(Slot),
     /// A command of a batch.
-    Command { slot: Slot, index: u32, count: u32, command: Command, outcome: Outcome },
+    Command { slot: Slot, index: u32, count: u32, command: Cow<'a, Command>, outcome: Outcome },
 }
 
-impl Line {
-    pub(super) fn of_entry(entry: &Entry) -> Vec<Line> {
+impl<'a> Line<'a> {
+    pub(super) fn of_entry(entry: &'a Entry) -> impl Iterator<Item = Line<'a>> {
         let slot = entry.slot;
-        let commands = match &entry.value {
-            Value::Noop => return vec![Line::Noop(slot)],
-            Value::Batch(commands) if commands.is_empty() => return vec![Line::Empty(slot)],
-            Value::Batch(commands) => commands,
+        let only = match &entry.value {
+            Value::Noop => Some(Line::Noop(slot)),
+            Value::Batch(commands) if commands.is_empty() => Some(Line::Empty(slot)),
+            Value::Batch(_) => None,
         };
+        let commands = entry.value.commands();
         let count = commands.len() as u32;
-        (0..)
-            .zip(commands.iter().zip(&entry.outcomes))
-            .map(|(index, (command, outcome))| {
-                let (command, outcome) = (command.clone(), *outcome);
-                Line::Command { slot, index, count, command, outcome }
-            })
-            .collect()
+        let lines = (0..).zip(commands.iter().zip(&entry.outcomes));
+        only.into_iter().chain(lines.map(move |(index, (command, outcome))| {
+            let (command, outcome) = (Cow::Borrowed(command), *outcome);
+            Line::Command { slot, index, count, command, outcome }
+        }))
     }
 
     pub(super) fn slot(&self) -> Slot {
@@ -46,22 +45,113 @@ impl Line {
     }
 
     /// Reads a line back.
-    pub(super) fn parse(text: &str) -> Result<Line, String> {
+    pub(super) fn parse(text: &str) -> Result<Line<'static>, String> {
         let fields: Vec<&str> = text.split('\t').collect();
         let count = fields.len();
         let Ok(fields) = <[&str; FIELDS]>::try_from(fields) else {
             return Err(format!("{count} fields where {FIELDS} are expected"));
         };
         let line = parse_fields(&fields)?;
-        if line.to_string() == text {
+        let mut written = String::with_capacity(text.len());
+        line.write_to(&mut written);
+        if written == text {
             Ok(line)
         } else {
-            Err(format!("not in the form in which it would be written: {line}"))
+            Err(format!("not in the form in which it would be written: {written}"))
+        }
+    }
+
+    /// Appends the line.
+    pub(super) fn write_to(&self, to: &mut String) {
+        let (slot, index, count, command, outcome) = match self {
+            Line::Noop(slot) => return write_bare(*slot, "noop", to),
+            Line::Empty(slot) => return write_bare(*slot, "empty", to),
+            Line::Command { slot, index, count, command, outcome } => {
+                (slot, index, count, command, *outcome)
+            }
+        };
+        digits::push(slot.0, to);
+        to.push('\t');
+        digits::push(*index, to);
+        to.push('/');
+        digits::push(*count, to);
+        to.push('\t');
+        date::push(command.stamp, to);
+        to.push('\t');
+        escape::escape(&command.user.0, to);
+        to.push('\t');
+        write_operation(&command.operation, outcome, to);
+    }
+}
+
+fn write_bare(slot: Slot, asked: &str, to: &mut String) {
+    digits::push(slot.0, to);
+    to.push_str("\t-\t-\t-\t-\t-\t-\t");
+    to.push_str(asked);
+    to.push_str("\t-\t-");
+}
+
+fn write_operation(operation: &Operation, outcome: Outcome, to: &mut String) {
+    match operation {
+        Operation::OpenSession { nonce } => {
+            to.push_str(&format!("-\t-\t-\topen:{:x}\t", nonce.0));
+            write_outcome(outcome, to);
+            to.push_str("\t-");
+        }
+        Operation::InSession { session, seq, acked_below, body } => {
+            write_session(*session, to);
+            to.push('\t');
+            digits::push(seq.0, to);
+            to.push_str("\t<");
+            digits::push(acked_below.0, to);
+            match body {
+                Body::Sync => {
+                    to.push_str("\tsync\t");
+                    write_outcome(outcome, to);
+                    to.push_str("\t-");
+                }
+                Body::Post(text) => {
+                    to.push_str("\tpost\t");
+                    write_outcome(outcome, to);
+                    to.push_str("\t\"");
+                    escape::escape(text, to);
+                    to.push('"');
+                }
+            }
         }
     }
 }
 
-fn parse_fields(fields: &[&str; FIELDS]) -> Result<Line, String> {
+fn write_session(session: SessionId, to: &mut String) {
+    to.push('s');
+    digits::push(session.slot.0, to);
+    to.push('.');
+    digits::push(session.index, to);
+}
+
+fn write_outcome(outcome: Outcome, to: &mut String) {
+    match outcome {
+        Outcome::Opened(session) => {
+            to.push_str("opened ");
+            write_session(session, to);
+        }
+        Outcome::OpenedBefore(session) => {
+            to.push_str("opened-before ");
+            write_session(session, to);
+        }
+        Outcome::Applied => to.push_str("applied"),
+        Outcome::Duplicate(None) => to.push_str("duplicate"),
+        Outcome::Duplicate(Some(slot)) => {
+            to.push_str("duplicate ");
+            digits::push(slot.0, to);
+        }
+        Outcome::Gap => to.push_str("gap"),
+        Outcome::NoSession => to.push_str("no-session"),
+        Outcome::WrongUser => to.push_str("wrong-user"),
+    }
+}
+
+fn parse_fields(fields: &[&str; FIELDS]) -> Result<Line<'static>, String> {
     let [slot, place, time, user, session, seq, acked, asked, outcome, text] = *fields;
     let expect = |what: &str, found: &str| format!("{found:?} is not {what}");
     let slot = slot.parse().map(Slot).map_err(|_| expect("a slot", slot))?;
@@ -93,7 +183,7 @@ fn parse_fields(fields: &[&str; FIELDS]) -> Result<Line, String> {
         }
     };
     let outcome = parse_outcome(outcome).ok_or_else(|| expect("an outcome", outcome))?;
-    let command = Command { stamp, user: User::new(&user), operation };
+    let command = Cow::Owned(Command { stamp, user: User::new(&user), operation });
     Ok(Line::Command { slot, index, count, command, outcome })
 }
 
@@ -120,53 +210,4 @@ fn parse_outcome(text: &str) -> Option<Outcome> {
         ("wrong-user", "") => Outcome::WrongUser,
         _ => return None,
     })
-}
-
-struct Shown(Outcome);
-
-impl Display for Shown {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Outcome::Opened(session) => write!(f, "opened {session}"),
-            Outcome::OpenedBefore(session) => write!(f, "opened-before {session}"),
-            Outcome::Applied => f.write_str("applied"),
-            Outcome::Duplicate(None) => f.write_str("duplicate"),
-            Outcome::Duplicate(Some(slot)) => write!(f, "duplicate {slot}"),
-            Outcome::Gap => f.write_str("gap"),
-            Outcome::NoSession => f.write_str("no-session"),
-            Outcome::WrongUser => f.write_str("wrong-user"),
-        }
-    }
-}
-
-impl Display for Line {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (slot, index, count, command, outcome) = match self {
-            Line::Noop(slot) => return write!(f, "{slot}\t-\t-\t-\t-\t-\t-\tnoop\t-\t-"),
-            Line::Empty(slot) => return write!(f, "{slot}\t-\t-\t-\t-\t-\t-\tempty\t-\t-"),
-            Line::Command { slot, index, count, command, outcome } => {
-                (slot, index, count, command, Shown(*outcome))
-            }
-        };
-        let mut user = String::new();
-        escape::escape(&command.user.0, &mut user);
-        let time = date::format(command.stamp);
-        write!(f, "{slot}\t{index}/{count}\t{time}\t{user}\t")?;
-        match &command.operation {
-            Operation::OpenSession { nonce } => {
-                write!(f, "-\t-\t-\topen:{:x}\t{outcome}\t-", nonce.0)
-            }
-            Operation::InSession { session, seq, acked_below, body } => {
-                write!(f, "{session}\t{seq}\t<{acked_below}\t")?;
-                match body {
-                    Body::Sync => write!(f, "sync\t{outcome}\t-"),
-                    Body::Post(text) => {
-                        let mut escaped = String::new();
-                        escape::escape(text, &mut escaped);
-                        write!(f, "post\t{outcome}\t\"{escaped}\"")
-                    }
-                }
-            }
-        }
-    }
 }

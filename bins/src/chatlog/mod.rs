@@ -26,8 +26,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `line`, `date`, `escape` | one line |
-//! | `scan` | reading, from any position on |
+//! | `line`, `date`, `digits`, `escape` | one line |
+//! | `scan`, `reader` | reading, from any position on; a whole log |
 //! | `writer` | appending |
 //! | `index` | a second file, to find slots without reading everything before them |
 //! | `store` | a log on a disk: opened, continued, read while it is written |
@@ -35,13 +35,16 @@
 //! **Absent**: when a log is synced, which is its journal's matter.
 
 mod date;
+mod digits;
 mod escape;
 mod index;
 mod line;
+mod reader;
 mod scan;
 mod store;
 mod writer;
 
+pub use reader::{ReadError, Reader};
 pub(crate) use store::REMEDY;
 pub use store::{OpenError, Opened, Store, Synced, index_path};
 pub use writer::{LogFile, LogWriter, Written};
@@ -86,7 +89,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn lines(&self) -> Vec<Line> {
+    fn lines(&self) -> impl Iterator<Item = Line<'_>> {
         Line::of_entry(self)
     }
 }
@@ -112,8 +115,15 @@ impl Chain {
         Chain(blake3::Hash::from_bytes(bytes))
     }
 
+    /// The digits of it that a line has.
     fn short(&self) -> String {
-        self.0.to_hex()[..16].to_owned()
+        let mut digits = String::with_capacity(16);
+        self.push_short(&mut digits);
+        digits
+    }
+
+    fn push_short(&self, to: &mut String) {
+        digits::push_hex(&self.0.as_bytes()[..8], to);
     }
 
     /// The hash.

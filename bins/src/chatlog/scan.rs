@@ -120,7 +120,7 @@ impl Batch {
                     return wrong(format!("command {index}/{count} where {wanted} fits"));
                 }
                 self.count = count;
-                self.commands.push((command, outcome));
+                self.commands.push((command.into_owned(), outcome));
                 if index + 1 < count {
                     return Ok(None);
                 }

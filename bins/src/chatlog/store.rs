@@ -26,6 +26,8 @@ use std::path::{Path, PathBuf};
 const CURSORS_MAX: usize = 8;
 /// Bytes read from the disk at once.
 const READ_BYTES: usize = 1 << 16;
+/// Bytes written to the disk at once: what a busy turn appends, so that it is one system call.
+const WRITE_BYTES: usize = 1 << 16;
 
 /// What an operator can do about a chat log that is damaged.
 pub(crate) const REMEDY: &str = "stop this replica, copy the chat log of another replica that is at \
@@ -79,7 +81,7 @@ impl Store {
     /// When the disk fails.
     pub fn create(disk: &dyn Disk, path: &Path, cluster: ClusterId) -> io::Result<Store> {
         let file = LogFile::new(disk.create(path)?, 0);
-        let writer = LogWriter::create(BufWriter::new(file.clone()), cluster)?;
+        let writer = LogWriter::create(buffered(&file), cluster)?;
         let index = Index::create(disk, &index_path(path), cluster)?;
         Ok(Store { path: path.to_owned(), file, writer, index, cursors: VecDeque::new() })
     }
@@ -133,8 +135,7 @@ impl Store {
         }
         raw.sync()?;
         let file = LogFile::new(raw, tail.end.bytes);
-        let out = BufWriter::new(file.clone());
-        let writer = LogWriter::resume(out, begin, tail.end, tail.known, tail.marker);
+        let writer = LogWriter::resume(buffered(&file), begin, tail.end, tail.known, tail.marker);
         let (path, cursors) = (path.to_owned(), VecDeque::new());
         Ok(Opened { store: Store { path, file, writer, index, cursors }, warnings })
     }
@@ -265,6 +266,10 @@ pub fn index_path(log: &Path) -> PathBuf {
 
 fn damaged<T>(offset: Option<u64>, wrong: impl Into<String>) -> Result<T, OpenError> {
     Err(OpenError::Damaged { offset, wrong: wrong.into() })
+}
+
+fn buffered(file: &LogFile) -> BufWriter<LogFile> {
+    BufWriter::with_capacity(WRITE_BYTES, file.clone())
 }
 
 fn scanner(file: &LogFile, at: Position) -> Scanner<BufReader<LogBytes>> {

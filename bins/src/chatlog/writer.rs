@@ -30,6 +30,8 @@ impl Written {
 #[derive(Debug)]
 pub struct LogWriter<W> {
     out: W,
+    /// The line that is being written.
+    line: String,
     begin: Position,
     position: Position,
     /// Entries of the log that are to be applied again.
@@ -60,7 +62,7 @@ impl<W: Write> LogWriter<W> {
         marker: Marker,
     ) -> LogWriter<W> {
         let written = Written(Rc::new(Cell::new(position)));
-        LogWriter { out, begin, position, known, written, marker }
+        LogWriter { out, line: String::new(), begin, position, known, written, marker }
     }
 
     /// Appends a slot, or compares it with the one that is there.
@@ -84,12 +86,15 @@ impl<W: Write> LogWriter<W> {
         }
         self.marker.pass(self.position);
         for line in entry.lines() {
-            let content = line.to_string();
-            self.position.chain.step(&content);
-            let line = format!("{content}\t{}\n", self.position.chain.short());
-            self.out.write_all(line.as_bytes())?;
+            self.line.clear();
+            line.write_to(&mut self.line);
+            self.position.chain.step(&self.line);
+            self.line.push('\t');
+            self.position.chain.push_short(&mut self.line);
+            self.line.push('\n');
+            self.out.write_all(self.line.as_bytes())?;
             self.position.lines += 1;
-            self.position.bytes += line.len() as u64;
+            self.position.bytes += self.line.len() as u64;
         }
         self.position.slots = slot.next().0;
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::output::say;
 use super::plot::thousands;
+use paxos_chat::tuning::Tuning;
 use paxos_chat_models::catalog::{Config, Entry, Grade};
 use serde_json::json;
 use std::fmt::Write;
@@ -126,14 +127,27 @@ fn parameters(config: &Config) -> String {
         1 => "a snapshot after every slot".into(),
         slots => format!("a snapshot every {slots} slots"),
     };
+    let eager = match tuning.eager_slots {
+        slots if slots < tuning.window_slots => format!(" (eager below {slots})"),
+        _ => String::new(),
+    };
+    let ahead = match tuning.votes_ahead_max {
+        slots if slots == Tuning::default().votes_ahead_max => String::new(),
+        slots => format!(", votes {slots} ahead"),
+    };
     format!(
-        "window {}, batch {}, queue {}, chunk {}, sessions {}, {snapshots}{}",
+        "window {}{eager}, batch {}, queue {}, chunk {}, sessions {}, {snapshots}{ahead}{}{}{}",
         tuning.window_slots,
         tuning.batch_commands_max,
         tuning.queue_commands_max,
         tuning.chunk_entries_max,
         tuning.sessions_max,
-        if tuning.pre_vote { ", pre-vote" } else { "" }
+        if tuning.pre_vote { ", pre-vote" } else { "" },
+        match tuning.recent_slots {
+            0 => String::new(),
+            slots => format!(", {slots} recent slots in memory"),
+        },
+        if config.overlaps { ", disk and network overlap" } else { "" },
     )
 }
 

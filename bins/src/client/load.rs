@@ -1,32 +1,44 @@
 //! Many clients at once, each with a number of requests outstanding, and how fast they are served.
 //!
-//! **Invariant**: a latency is the time from a message's submission, when it may be sent at once,
-//! to its acknowledgement. Sessions are opened before the clock starts.
+//! **Invariants**
+//! - *What counts* is a message that was submitted after the warm-up and acknowledged before the
+//!   end. Its latency is the time from its submission, when it may be sent at once, to its
+//!   acknowledgement.
+//! - *Nothing is left unknown*: whatever is unacknowledged at the end is waited for, and is an error
+//!   if nobody acknowledges it.
+//! - *It costs little*, because it shares the machine with those that it measures: a message costs
+//!   two looks at the clock and a place in a queue, and nothing grows with the length of a run.
 
 use super::Access;
-use crate::client_host::{ClientHost, Event};
-use crate::driver::Driver;
+use crate::driver::{Driver, Host, Sender};
+use crate::wire::Packing;
 use hdrhistogram::Histogram;
-use paxos_chat::client::ClientTuning;
-use paxos_chat::message::Message;
-use paxos_chat::types::{Body, Nonce};
+use paxos_chat::client::{Client, ClientTuning};
+use paxos_chat::message::{Message, Route};
+use paxos_chat::types::{Body, Nonce, Timestamp};
 use serde::Serialize;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::collections::VecDeque;
+use std::io;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-/// What load to make.
+/// What load to make. It ends with the messages or with the time, whichever is first.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
     /// Clients, each with a session and a socket.
     pub clients: u32,
-    /// Messages of each client.
-    pub messages: u64,
+    /// Messages of each client, those of the warm-up not counted; no limit if there is none.
+    pub messages: Option<u64>,
+    /// How long after the warm-up; no limit if there is none.
+    pub duration: Option<Duration>,
+    /// How long load is made before anything counts.
+    pub warmup: Duration,
     /// Messages of each client that are unacknowledged at once.
     pub outstanding: usize,
     /// Bytes of each message.
     pub size: usize,
+    /// Messages of a client that share a datagram, at most.
+    pub pack: usize,
 }
 
 /// What was measured.
@@ -34,9 +46,9 @@ pub struct LoadOptions {
 pub struct LoadReport {
     /// Messages unacknowledged at once, of all clients.
     pub outstanding: u64,
-    /// From the first submission to the last acknowledgement.
+    /// From the end of the warm-up to the end of the time, or to the last acknowledgement.
     pub seconds: f64,
-    /// Messages that were not acknowledged.
+    /// Messages that were not acknowledged; at least one for each client that failed.
     pub errors: u64,
     /// Messages acknowledged in a second.
     pub ops_per_s: f64,
@@ -48,6 +60,8 @@ pub struct LoadReport {
     pub p99_us: u64,
     /// The latency that 0.1% exceeds.
     pub p999_us: u64,
+    /// The longest time in which a client got no acknowledgement, in microseconds.
+    pub silence_us_max: u64,
     /// Messages acknowledged.
     pub acknowledged: u64,
     /// Why the others were not.
@@ -55,9 +69,13 @@ pub struct LoadReport {
     pub first_error: Option<String>,
 }
 
-/// What one client measured, in microseconds.
+/// What one client measured.
 struct Measured {
     latencies: Histogram<u64>,
+    began: Instant,
+    ended: Instant,
+    silence: Duration,
+    errors: u64,
     error: Option<String>,
 }
 
@@ -72,41 +90,40 @@ fn new_histogram() -> Histogram<u64> {
 
 /// Makes the load; `progress` is told how many messages each acknowledgement burst brought.
 pub fn run(access: &Access, options: &LoadOptions, progress: &(dyn Fn(u64) + Sync)) -> LoadReport {
-    let barrier = Barrier::new(options.clients as usize + 1);
-    let (measured, seconds) = std::thread::scope(|scope| {
+    let barrier = Barrier::new(options.clients as usize);
+    let measured: Vec<Measured> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..options.clients)
             .map(|_| {
                 let barrier = &barrier;
                 scope.spawn(move || run_client(access, options, barrier, progress))
             })
             .collect();
-        barrier.wait();
-        let started = Instant::now();
-        let measured: Vec<Measured> = clients
-            .into_iter()
-            .map(|client| {
-                client.join().unwrap_or_else(|_| Measured {
-                    latencies: new_histogram(),
-                    error: Some("a client panicked".into()),
-                })
-            })
-            .collect();
-        (measured, started.elapsed().as_secs_f64())
+        let failed = || Measured::failed(options, "a client panicked");
+        clients.into_iter().map(|client| client.join().unwrap_or_else(|_| failed())).collect()
     });
+    summarise(options, measured)
+}
+
+fn summarise(options: &LoadOptions, measured: Vec<Measured>) -> LoadReport {
     let mut latencies = new_histogram();
     for client in &measured {
         latencies.add(&client.latencies).expect("all histograms have the same range");
     }
+    let began = measured.iter().map(|client| client.began).min();
+    let ended = measured.iter().map(|client| client.ended).max();
+    let seconds = began.zip(ended).map_or(0.0, |(began, ended)| (ended - began).as_secs_f64());
+    let silence = measured.iter().map(|client| client.silence).max().unwrap_or_default();
     let acknowledged = latencies.len();
     LoadReport {
         outstanding: u64::from(options.clients) * options.outstanding as u64,
         seconds,
-        errors: u64::from(options.clients) * options.messages - acknowledged,
+        errors: measured.iter().map(|client| client.errors).sum(),
         ops_per_s: acknowledged as f64 / seconds.max(f64::MIN_POSITIVE),
         mean_us: latencies.mean(),
         p50_us: latencies.value_at_quantile(0.5),
         p99_us: latencies.value_at_quantile(0.99),
         p999_us: latencies.value_at_quantile(0.999),
+        silence_us_max: silence.as_micros() as u64,
         acknowledged,
         first_error: measured.into_iter().find_map(|client| client.error),
     }
@@ -118,85 +135,304 @@ fn run_client(
     barrier: &Barrier,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Measured {
-    let mut latencies = new_histogram();
     let mut released = false;
     let mut start_together = || {
         if !std::mem::replace(&mut released, true) {
             barrier.wait();
         }
     };
-    let result = measure(access, options, &mut start_together, progress, &mut latencies);
+    let measured = measure(access, options, &mut start_together, progress);
     // Whoever failed early must not keep the others waiting.
     start_together();
-    Measured { latencies, error: result.err() }
+    measured.unwrap_or_else(|error| Measured::failed(options, &error))
 }
 
+impl Measured {
+    /// Of a client that has submitted nothing.
+    fn failed(options: &LoadOptions, error: &str) -> Measured {
+        let now = Instant::now();
+        let errors = options.messages.unwrap_or_default().max(1);
+        let (latencies, silence) = (new_histogram(), Duration::ZERO);
+        let error = Some(error.to_owned());
+        Measured { latencies, began: now, ended: now, silence, errors, error }
+    }
+}
+
+/// The host of a client that is measured: takes note of acknowledgements.
+struct Tally {
+    is_open: bool,
+    has_expired: bool,
+    window: Window,
+    /// When each message was submitted that is not acknowledged, or is behind one that is not.
+    submitted: VecDeque<Option<Instant>>,
+    /// The number of the first of them.
+    first: u64,
+    /// How many are unacknowledged.
+    outstanding: usize,
+    /// When the last acknowledgement came.
+    heard: Instant,
+    silence: Duration,
+    latencies: Histogram<u64>,
+}
+
+/// When what counts.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    from: Instant,
+    until: Option<Instant>,
+}
+
+impl Window {
+    fn of(options: &LoadOptions, start: Instant) -> Window {
+        let from = start + options.warmup;
+        Window { from, until: options.duration.map(|duration| from + duration) }
+    }
+
+    fn has_ended(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
+}
+
+impl Tally {
+    fn new(options: &LoadOptions) -> Tally {
+        let now = Instant::now();
+        Tally {
+            is_open: false,
+            has_expired: false,
+            window: Window::of(options, now),
+            submitted: VecDeque::new(),
+            // The n-th message submitted has number n.
+            first: 1,
+            outstanding: 0,
+            heard: now,
+            silence: Duration::ZERO,
+            latencies: new_histogram(),
+        }
+    }
+
+    fn submit(&mut self, now: Instant) {
+        self.submitted.push_back(Some(now));
+        self.outstanding += 1;
+    }
+
+    fn confirm(&mut self, number: u64, now: Instant) {
+        let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        let submitted = place.and_then(|place| self.submitted.get_mut(place)?.take());
+        let Some(submitted) = submitted else { return };
+        self.outstanding -= 1;
+        while let Some(None) = self.submitted.front() {
+            self.submitted.pop_front();
+            self.first += 1;
+        }
+        if self.window.has_ended(now) {
+            return;
+        }
+        if now >= self.window.from {
+            self.note_silence(now);
+        }
+        self.heard = now;
+        if submitted >= self.window.from {
+            self.latencies.saturating_record((now - submitted).as_micros() as u64);
+        }
+    }
+
+    /// Nothing was acknowledged from what was heard last until now.
+    fn note_silence(&mut self, now: Instant) {
+        let since = self.heard.max(self.window.from);
+        self.silence = self.silence.max(now.saturating_duration_since(since));
+    }
+}
+
+impl Host<Client> for Tally {
+    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Timestamp) -> bool {
+        let is_from_replica = from == Sender::Replica;
+        is_from_replica && message.route() == Route::ReplicaToClient && message.is_plausible()
+    }
+
+    fn releases(&mut self, message: &Message) -> bool {
+        message.route() == Route::ClientToReplica
+    }
+
+    fn on_local(&mut self, message: Message) -> io::Result<()> {
+        match message {
+            Message::Opened { .. } => self.is_open = true,
+            Message::Confirmed { seq, .. } => self.confirm(seq.0, Instant::now()),
+            Message::OutcomeUnknown { .. } => self.has_expired = true,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Fails if the session cannot be opened; any later failure is a part of what was measured.
 fn measure(
     access: &Access,
     options: &LoadOptions,
     start_together: &mut dyn FnMut(),
     progress: &(dyn Fn(u64) + Sync),
-    latencies: &mut Histogram<u64>,
-) -> Result<(), String> {
+) -> Result<Measured, String> {
     let text = |error: &dyn ToString| error.to_string();
     let socket = access.socket().map_err(|error| text(&error))?;
     let tuning = ClientTuning { window: options.outstanding, ..access.config.client_tuning() };
     let client = access.client(access.token.user(), Nonce(rand::random()), tuning);
-    let events = Rc::new(RefCell::new(Vec::new()));
-    let sink = Rc::clone(&events);
-    let host = ClientHost::new(move |event| {
-        sink.borrow_mut().push(event);
-        Ok(())
-    });
     let (id, nodes) = access.nodes();
     let world = access.world(socket);
-    let mut driver = Driver::start(client, id, nodes, access.codec(), host, world)
+    let packing = Packing { messages_per_datagram_max: options.pack, ..access.config.packing() };
+    let codec = access.codec().with_packing(packing);
+    let mut driver = Driver::start(client, id, nodes, codec, Tally::new(options), world)
         .map_err(|error| text(&error))?;
+    while !driver.host().is_open {
+        pause(&mut driver, access.patience, None)?;
+        driver.turn().map_err(|error| text(&error))?;
+    }
+    start_together();
+    let start = Instant::now();
+    driver.host_mut().window = Window::of(options, start);
+    driver.host_mut().heard = start;
+    let (unsaid, error) = make(&mut driver, access.patience, options, progress);
+    let Tally { window, outstanding, heard, silence, latencies, .. } = driver.host();
+    let unacknowledged = *outstanding as u64 + unsaid;
+    Ok(Measured {
+        latencies: latencies.clone(),
+        began: window.from,
+        ended: window
+            .until
+            .filter(|until| *until <= Instant::now())
+            .unwrap_or(*heard)
+            .max(window.from),
+        silence: *silence,
+        errors: unacknowledged.max(u64::from(error.is_some())),
+        error,
+    })
+}
+
+/// Makes the load until its end; gives how many messages were to be said and were not, and why.
+fn make(
+    driver: &mut Driver<Client, Tally>,
+    patience: Duration,
+    options: &LoadOptions,
+    progress: &(dyn Fn(u64) + Sync),
+) -> (u64, Option<String>) {
     let body = Body::post(&"x".repeat(options.size));
-    let mut submitted: Vec<Instant> = Vec::new();
-    let (mut is_open, mut confirmed) = (false, 0);
-    let mut heard = Instant::now();
-    while confirmed < options.messages {
-        while is_open
-            && (submitted.len() as u64) < options.messages
-            && submitted.len() as u64 - confirmed < options.outstanding as u64
-        {
-            submitted.push(Instant::now());
+    let mut unsaid = options.messages.unwrap_or(u64::MAX);
+    let mut counted = 0;
+    let error = loop {
+        let now = Instant::now();
+        let window = driver.host().window;
+        let is_over = window.has_ended(now);
+        while unsaid > 0 && !is_over && driver.host().outstanding < options.outstanding {
+            let now = Instant::now();
+            unsaid -= u64::from(now >= window.from);
+            driver.host_mut().submit(now);
             driver.deliver(Message::Submit(body.clone()));
         }
-        driver.turn().map_err(|error| text(&error))?;
-        let before = confirmed;
-        for event in events.borrow_mut().drain(..) {
-            heard = Instant::now();
-            match event {
-                Event::Opened(_) => {
-                    is_open = true;
-                    start_together();
-                }
-                Event::Confirmed { seq, .. } => {
-                    let sent = submitted[seq.0 as usize - 1];
-                    latencies.saturating_record(sent.elapsed().as_micros() as u64);
-                    confirmed += 1;
-                }
-                Event::Expired { .. } => return Err("the session has expired".into()),
-            }
+        if driver.host().outstanding == 0 {
+            break None;
         }
-        if confirmed > before {
-            progress(confirmed - before);
-        } else if !is_open || submitted.len() as u64 > confirmed {
-            let left = access.patience.saturating_sub(heard.elapsed());
-            if left.is_zero() {
-                return Err(format!("no acknowledgement for {} s", access.patience.as_secs()));
-            }
-            driver.wait(Some(left.max(Duration::from_millis(1)))).map_err(|error| text(&error))?;
+        let before = driver.host().outstanding;
+        if let Err(error) = driver.turn() {
+            break Some(error.to_string());
         }
+        if driver.host().has_expired {
+            break Some("the session has expired".to_owned());
+        }
+        let acknowledged = driver.host().latencies.len();
+        if acknowledged > counted {
+            progress(acknowledged - counted);
+            counted = acknowledged;
+        }
+        let next = window.until.filter(|_| !is_over);
+        if driver.host().outstanding == before
+            && let Err(error) = pause(driver, patience, next)
+        {
+            break Some(error);
+        }
+    };
+    let tally = driver.host_mut();
+    let end = tally.window.until.unwrap_or(tally.heard);
+    tally.note_silence(end.min(Instant::now()));
+    let unsaid = if options.messages.is_some() && error.is_some() { unsaid } else { 0 };
+    (unsaid, error)
+}
+
+/// Sleeps until something happens, or until then.
+fn pause(
+    driver: &mut Driver<Client, Tally>,
+    patience: Duration,
+    until: Option<Instant>,
+) -> Result<(), String> {
+    let left = patience.saturating_sub(driver.host().heard.elapsed());
+    if left.is_zero() {
+        return Err(format!("no acknowledgement for {} s", patience.as_secs()));
     }
-    Ok(())
+    let left =
+        until.map_or(left, |until| left.min(until.saturating_duration_since(Instant::now())));
+    driver.wait(Some(left.max(Duration::from_millis(1)))).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const STEP: Duration = Duration::from_millis(10);
+
+    fn options(warmup: Duration, duration: Option<Duration>) -> LoadOptions {
+        LoadOptions {
+            clients: 1,
+            messages: None,
+            duration,
+            warmup,
+            outstanding: 4,
+            size: 1,
+            pack: 1,
+        }
+    }
+
+    #[test]
+    fn what_is_submitted_after_the_warm_up_and_acknowledged_before_the_end_counts() {
+        let mut tally = Tally::new(&options(STEP, Some(STEP * 4)));
+        let start = tally.heard;
+        tally.submit(start);
+        tally.confirm(1, start + STEP);
+        assert_eq!(tally.latencies.len(), 0, "submitted before");
+        tally.submit(start + STEP);
+        tally.submit(start + STEP);
+        tally.confirm(2, start + STEP * 3);
+        tally.confirm(3, start + STEP * 5);
+        assert_eq!(tally.latencies.len(), 1, "the last came too late");
+        assert_eq!(tally.latencies.max() / 1000, 20);
+        assert_eq!(tally.outstanding, 0);
+        assert_eq!(tally.silence, STEP * 2);
+    }
+
+    #[test]
+    fn acknowledgements_count_once_in_any_order_and_nothing_is_kept() {
+        let mut tally = Tally::new(&options(Duration::ZERO, None));
+        let start = tally.heard;
+        for _ in 0..3 {
+            tally.submit(start);
+        }
+        for number in [3, 3, 2, 0, 9, 2] {
+            tally.confirm(number, start + STEP);
+        }
+        assert_eq!((tally.latencies.len(), tally.outstanding, tally.submitted.len()), (2, 1, 3));
+        tally.confirm(1, start + STEP * 3);
+        assert_eq!((tally.latencies.len(), tally.outstanding, tally.submitted.len()), (3, 0, 0));
+        assert_eq!(tally.silence, STEP * 2);
+        tally.submit(start + STEP * 3);
+        tally.confirm(4, start + STEP * 4);
+        assert_eq!(tally.latencies.len(), 4);
+    }
+
+    #[test]
+    fn a_client_that_failed_is_an_error() {
+        let timed = options(Duration::ZERO, Some(STEP));
+        let report = summarise(&timed, vec![Measured::failed(&timed, "no way")]);
+        assert_eq!((report.errors, report.acknowledged), (1, 0));
+        assert_eq!(report.first_error.as_deref(), Some("no way"));
+        let counted = LoadOptions { messages: Some(7), ..timed };
+        assert_eq!(summarise(&counted, vec![Measured::failed(&counted, "no")]).errors, 7);
+    }
 
     #[test]
     fn long_latencies_are_counted_as_what_they_are() {

@@ -95,7 +95,7 @@ impl Access {
     }
 
     fn codec(&self) -> Codec {
-        self.token.codec()
+        self.token.codec().with_packing(self.config.packing())
     }
 
     fn client(&self, user: &str, nonce: Nonce, tuning: ClientTuning) -> Client {

@@ -3,7 +3,9 @@
 //! **Invariant**: everything else in the file, comments included, stays as it is, and the file is
 //! replaced as a whole or not at all.
 
-use super::{Config, ConfigError, problem};
+use super::check::problem;
+use super::place::{Key, line_of};
+use super::{Config, ConfigError, Problem};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -24,15 +26,18 @@ pub fn revoke(path: &Path, user: &str) -> Result<u32, ConfigError> {
     let times = wanted.revoked.entry(user.to_owned()).or_default();
     *times = times.saturating_add(1);
     let times = *times;
-    let valid = |problem| ConfigError::Value { path: at(), problem };
+    let valid = |problem: Problem| {
+        let line = line_of(&text, problem.key());
+        ConfigError::Value { path: at(), line, problem }
+    };
     wanted.check().map_err(valid)?;
-    let text = with_line(&text, user, times);
-    if toml::from_str(&text).ok().as_ref() != Some(&wanted) {
+    let changed = with_line(&text, user, times);
+    if toml::from_str(&changed).ok().as_ref() != Some(&wanted) {
         let remedy = format!("set it to {times} by hand, in a table {TABLE}");
-        return problem(format!("revoked.{user:?}"), "can't be set in this file", remedy)
+        return problem(Key::from("revoked").then(user), "can't be set in this file", remedy)
             .map_err(valid);
     }
-    replace(path, &text).map_err(|error| ConfigError::Unwritten { path: at(), error })?;
+    replace(path, &changed).map_err(|error| ConfigError::Unwritten { path: at(), error })?;
     Ok(times)
 }
 

@@ -1,4 +1,6 @@
 use super::*;
+use crate::wire::DATAGRAM_BYTES_LEAST;
+use paxos_chat::tuning::USER_BYTES_MAX;
 use quickcheck::{Arbitrary, Gen, quickcheck};
 use std::io::Write;
 
@@ -25,9 +27,16 @@ impl Arbitrary for AnyConfig {
         let mut config = config(1 + u8::arbitrary(g) % 4);
         config.cluster = format!("cluster {}", String::arbitrary(g));
         config.loss = f64::from(u8::arbitrary(g)) / 255.0;
+        config.max_datagram = DATAGRAM_BYTES_LEAST + usize::from(u16::arbitrary(g) % 60_000);
         config.users = (0..u8::arbitrary(g) % 3).map(|i| format!("user-{i}")).collect();
         config.revoked =
             (0..u8::arbitrary(g) % 3).map(|i| (format!("ü.{i}"), u32::arbitrary(g))).collect();
+        config.clients = config.users.iter().map(|user| (user.clone(), any_client(g))).collect();
+        if config.users.is_empty() {
+            config.clients = (0..u8::arbitrary(g) % 3)
+                .map(|i| (AWKWARD[i as usize].to_owned(), any_client(g)))
+                .collect();
+        }
         config.timeouts = Timeouts::with_election_ms(20 + u64::from(u16::arbitrary(g)));
         for replica in &mut config.replicas {
             replica.loss = bool::arbitrary(g).then(|| f64::from(u8::arbitrary(g)) / 255.0);
@@ -37,13 +46,53 @@ impl Arbitrary for AnyConfig {
                 replica.address = SocketAddr::new(ip.into(), replica.address.port());
             }
         }
+        let mut ends: Vec<(End, End)> =
+            (0..u8::arbitrary(g) % 4).map(|_| (any_end(g), any_end(g))).collect();
+        ends.sort();
+        ends.dedup();
+        ends.retain(|(from, to)| from != to);
+        let loss = |g: &mut Gen| f64::from(u8::arbitrary(g)) / 255.0;
+        config.links =
+            ends.into_iter().map(|(from, to)| LinkConfig { from, to, loss: loss(g) }).collect();
         AnyConfig(config)
     }
+}
+
+/// Names that need quotes in a table's head.
+const AWKWARD: [&str; 3] = ["a.b", "\"'\\", "größer"];
+
+fn any_client(g: &mut Gen) -> ClientConfig {
+    ClientConfig { loss: bool::arbitrary(g).then(|| f64::from(u8::arbitrary(g)) / 255.0) }
+}
+
+fn any_end(g: &mut Gen) -> End {
+    if bool::arbitrary(g) { End::Any } else { End::Replica(u8::arbitrary(g) % 3) }
 }
 
 quickcheck! {
     fn every_configuration_reads_back(any: AnyConfig) -> bool {
         read(&any.0.to_toml()).unwrap() == any.0
+    }
+}
+
+#[test]
+fn datagrams_are_as_long_as_the_replicas_place_allows_and_within_limits() {
+    let config = |host: &str| {
+        let address = |port| format!("{host}:{port}").parse().unwrap();
+        Config::new("c".into(), 1, vec![address(1), address(2), address(3)]).unwrap()
+    };
+    assert_eq!(config("127.0.0.1").max_datagram, 65_000);
+    assert_eq!(config("[::1]").max_datagram, 65_000);
+    let mut elsewhere = config("10.0.0.1");
+    assert_eq!(elsewhere.max_datagram, 1232);
+    assert_eq!(elsewhere.packing().datagram_bytes_max, 1232);
+    for (bytes, is_valid) in [(511, false), (512, true), (65_507, true), (65_508, false)] {
+        elsewhere.max_datagram = bytes;
+        let checked = elsewhere.check().map_err(|problem| problem.to_string());
+        assert_eq!(checked.is_ok(), is_valid, "{bytes}");
+        if let Err(problem) = checked {
+            assert!(problem.starts_with("max_datagram: ") && problem.contains("512 to 65507"));
+        }
     }
 }
 
@@ -54,6 +103,7 @@ fn defaults_may_be_left_out() {
                 [[replicas]]\nid = 2\naddress = '[::1]:2'\n";
     let config = read(text).unwrap();
     assert_eq!(config.timeouts, Timeouts::default());
+    assert_eq!(config.max_datagram, 1232);
     assert_eq!(config.size().len(), 3);
 }
 
@@ -67,17 +117,24 @@ fn a_missing_file_names_itself_and_the_remedy() {
 fn unknown_keys_and_wrong_types_are_named_with_their_line() {
     let text = config(1).to_toml();
     let misspelt = error(&text.replace("loss = ", "los = "));
-    assert!(misspelt.contains("`los`") && misspelt.contains("line 3"), "{misspelt}");
+    let line = 1 + text.lines().position(|line| line.starts_with("loss = ")).unwrap();
+    assert!(misspelt.contains(&format!("line {line}: unknown field `los`")), "{misspelt}");
+    assert!(misspelt.contains("; correct this line"), "{misspelt}");
     let nested = error(&text.replace("election_ms", "electoin_ms"));
     assert!(nested.contains("electoin_ms"), "{nested}");
-    assert!(error(&text.replace("f = 1", "f = 'one'")).contains("line 2"));
+    let typed = error(&text.replace("\nf = 1", "\nf = 'one'"));
+    assert!(typed.contains(&format!("line {}: ", line - 2)), "{typed}");
     assert!(error(&text.replace("127.0.0.1:7101", "localhost")).contains("line"));
+    let link = format!("{text}[[links]]\nfrom = 0\nto = 'all'\nloss = 0.5\n");
+    let last = text.lines().count();
+    let wrong = error(&link);
+    assert!(wrong.contains(&format!("line {}: \"all\" is neither", last + 3)), "{wrong}");
 }
 
 #[test]
 fn wrong_values_are_named_with_key_and_remedy() {
     type Spoil = fn(&mut Config);
-    let cases: [(&str, Spoil); 13] = [
+    let cases: [(&str, Spoil); 19] = [
         ("cluster: is empty", |c| c.cluster.clear()),
         ("f: f = 0", |c| c.f = 0),
         ("f: f = 32", |c| c.f = 32),
@@ -95,6 +152,19 @@ fn wrong_values_are_named_with_key_and_remedy() {
         }),
         ("timeouts.election_ms: 1 is out of range", |c| c.timeouts.election_ms = 1),
         ("users[0]: the name \"a b\" has white space", |c| c.users = vec!["a b".into()]),
+        ("clients.bob: users does not list bob", |c| {
+            c.users = vec!["ann".into()];
+            c.clients.insert("bob".into(), ClientConfig::default());
+        }),
+        ("clients.bob.loss: 7", |c| {
+            c.clients.insert("bob".into(), ClientConfig { loss: Some(7.0) });
+        }),
+        ("links[0].to: there is no replica 3", |c| c.links = vec!["0:3=0.5".parse().unwrap()]),
+        ("links[0]: it begins where it ends", |c| c.links = vec!["1:1=0.5".parse().unwrap()]),
+        ("links[0]: from any to any", |c| c.links = vec!["any:any=0.5".parse().unwrap()]),
+        ("links[1]: it is the link of links[0] again", |c| {
+            c.links = vec!["0:any=0.5".parse().unwrap(), "0:any=0.6".parse().unwrap()];
+        }),
     ];
     for (expected, spoil) in cases {
         let mut config = config(1);
@@ -103,6 +173,44 @@ fn wrong_values_are_named_with_key_and_remedy() {
         assert!(error.contains(expected), "{error} lacks {expected}");
         assert!(error.contains("; "), "{error} lacks a remedy");
     }
+}
+
+#[test]
+fn wrong_values_are_named_with_file_and_line() {
+    let text = config(1).to_toml();
+    for (good, wrong) in [
+        ("\nloss = 0.0", "\nloss = 1.5"),
+        ("\nelection_ms = 500", "\nelection_ms = 1"),
+        ("\naddress = \"127.0.0.1:7102\"", "\naddress = \"127.0.0.1:7100\""),
+    ] {
+        let changed = text.replace(good, wrong);
+        let line = 1 + changed.lines().position(|line| line == wrong.trim_start()).unwrap();
+        let line = if wrong.contains("7100") { line + 8 } else { line };
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(changed.as_bytes()).unwrap();
+        let error = Config::read(file.path()).unwrap_err().to_string();
+        let place = format!("{}, line {line}: ", file.path().display());
+        assert!(error.starts_with(&place), "{error} is not in line {line} of\n{changed}");
+    }
+}
+
+#[test]
+fn what_is_written_explains_every_key() {
+    let mut all = config(1);
+    all.users = vec!["bob".into()];
+    all.clients.insert("bob".into(), ClientConfig { loss: Some(0.1) });
+    all.links = vec!["0:any=0.5".parse().unwrap()];
+    all.revoked.insert("bob".into(), 1);
+    let text = all.to_toml();
+    let comments: String =
+        text.lines().filter(|line| line.starts_with('#')).map(str::to_lowercase).collect();
+    for word in ["tells this cluster", "may fail", "dropped", "may speak", "suspects", "asks again"]
+        .into_iter()
+        .chain(["clients of one user", "listens", "jumps", "one direction", "revoked"])
+    {
+        assert!(comments.contains(word), "nothing explains {word}: {text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
 }
 
 #[test]

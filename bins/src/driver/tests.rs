@@ -1,8 +1,9 @@
 //! A driver in a world that a test controls: what is saved, sent and reported, and in which order.
 
 use super::*;
+use crate::burst::Departures;
 use crate::keys::Secret;
-use crate::wire::{ClusterId, Generations, UserName};
+use crate::wire::{ClusterId, Generations, Packing, UserName};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::Deserialize;
@@ -21,10 +22,18 @@ type Arriving = VecDeque<(SocketAddr, Vec<u8>)>;
 enum Say {
     /// Save this and answer the sender.
     Keep(u8),
+    /// Tell the sender at once, save this, tell yourself, and answer the sender.
+    Offer(u8),
+    /// Sent ahead of a save.
+    Offered(u8),
     /// An answer.
     Kept(u8),
+    /// A message to oneself.
+    Own(u8),
     /// Set the timer for this many milliseconds.
     Wake(u64),
+    /// Set the other timer, which saves as well, for this many milliseconds.
+    Doze(u64),
     /// Report to the host.
     Report,
     /// Never from a network.
@@ -52,17 +61,36 @@ impl Actor for Keeper {
                 out.save(state.to_vec());
                 out.send(src, Say::Kept(what));
             }
+            Say::Offer(what) => {
+                state.to_mut().push(what);
+                out.send(src, Say::Offered(what));
+                out.save(state.to_vec());
+                out.send(Id::from(1), Say::Own(what));
+                out.send(src, Say::Kept(what));
+            }
+            Say::Own(what) => out.send(Id::from(0), Say::Own(what)),
             Say::Wake(ms) => {
                 let delay = Duration::from_millis(ms);
                 out.set_timer(1, delay..delay);
             }
+            Say::Doze(ms) => {
+                let delay = Duration::from_millis(ms);
+                out.set_timer(2, delay..delay);
+            }
             Say::Report => out.send(Id::from(usize::MAX), Say::Report),
-            Say::Kept(_) | Say::Private => {}
+            Say::Offered(_) | Say::Kept(_) | Say::Private => {}
         }
     }
 
-    fn on_timeout(&self, _: Id, _: &mut Cow<'_, Vec<u8>>, _: &u8, out: &mut Out<Self>) {
-        out.send(Id::from(0), Say::Wake(0));
+    fn on_timeout(&self, _: Id, state: &mut Cow<'_, Vec<u8>>, timer: &u8, out: &mut Out<Self>) {
+        if *timer == 2 {
+            out.send(Id::from(0), Say::Offered(2));
+            out.save(state.to_vec());
+            out.send(Id::from(1), Say::Own(2));
+            out.send(Id::from(0), Say::Kept(2));
+        } else {
+            out.send(Id::from(0), Say::Wake(0));
+        }
     }
 }
 
@@ -97,7 +125,7 @@ impl TestWorld {
         }))
     }
 
-    fn arrives(&self, from: SocketAddr, message: &Say) {
+    fn arrives(&self, from: SocketAddr, message: &impl Serialize) {
         let mut datagram = Vec::new();
         self.peer(from.port(), |peer| peer.seal(Peer::Replica(1), message, &mut datagram)).unwrap();
         self.arriving.borrow_mut().push_back((from, datagram));
@@ -110,18 +138,27 @@ impl Network for TestWorld {
         Ok(())
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
-        let Some((from, datagram)) = self.arriving.borrow_mut().pop_front() else {
-            return Ok(None);
-        };
-        buffer[..datagram.len()].copy_from_slice(&datagram);
-        Ok(Some((datagram.len(), from)))
+    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<bool> {
+        arrivals.clear();
+        let mut arriving = self.arriving.borrow_mut();
+        while let Some((from, datagram)) = arriving.front() {
+            if !arrivals.push(*from, datagram) {
+                return Ok(true);
+            }
+            arriving.pop_front();
+        }
+        Ok(false)
     }
 
-    fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
-        let opened = self.peer(to.port(), |peer| peer.open::<Say>(&mut datagram.to_vec()));
-        self.note(format!("send {:?} to {}", opened.unwrap().1, to.port()));
-        Ok(())
+    fn send(&mut self, departures: &mut Departures) -> u64 {
+        for (to, datagram) in departures.iter() {
+            let mut said: Vec<Say> = Vec::new();
+            let opens = |peer: &mut Codec| peer.open_all(&mut datagram.to_vec(), &mut said);
+            self.peer(to.port(), opens).unwrap();
+            let said: Vec<_> = said.iter().map(|say| format!("{say:?}")).collect();
+            self.note(format!("send {} to {}", said.join(", "), to.port()));
+        }
+        0
     }
 }
 
@@ -177,6 +214,10 @@ fn address(port: u16) -> SocketAddr {
 }
 
 fn start(test: &TestWorld) -> Driver<Keeper, TestWorld> {
+    start_with(test, codec(1))
+}
+
+fn start_with(test: &TestWorld, codec: Codec) -> Driver<Keeper, TestWorld> {
     let world = World {
         network: Box::new(test.clone()),
         clock: Box::new(test.clone()),
@@ -184,7 +225,7 @@ fn start(test: &TestWorld) -> Driver<Keeper, TestWorld> {
         storage: Box::new(test.clone()),
     };
     let nodes = NodeTable::new(vec![address(1), address(2)], 9);
-    Driver::start(Keeper, NodeId(1), nodes, codec(1), test.clone(), world).unwrap()
+    Driver::start(Keeper, NodeId(1), nodes, codec, test.clone(), world).unwrap()
 }
 
 #[test]
@@ -200,13 +241,66 @@ fn one_save_covers_a_burst_and_comes_before_every_send() {
 }
 
 #[test]
-fn a_failed_save_lets_nothing_out() {
+fn what_a_turn_has_for_one_peer_shares_datagrams_in_order() {
+    let test = TestWorld::default();
+    let mut driver = start(&test);
+    for what in 1..=3 {
+        test.arrives(address(1), &Say::Keep(what));
+        test.arrives(address(5), &Say::Keep(10 + what));
+    }
+    driver.turn().unwrap();
+    let together =
+        ["send Kept(1), Kept(2), Kept(3) to 1", "send Kept(11), Kept(12), Kept(13) to 5"];
+    assert_eq!(test.taken()[1..], together);
+    assert_eq!((driver.counters().received, driver.counters().sent), (6, 6));
+    let packing = Packing { messages_per_datagram_max: 2, ..Packing::default() };
+    let mut driver = start_with(&test, codec(1).with_packing(packing));
+    for what in 1..=3 {
+        test.arrives(address(1), &Say::Keep(what));
+    }
+    driver.turn().unwrap();
+    assert_eq!(test.taken()[1..], ["send Kept(1), Kept(2) to 1", "send Kept(3) to 1"]);
+}
+
+#[test]
+fn each_message_of_a_datagram_is_judged() {
+    let test = TestWorld::default();
+    let mut driver = start(&test);
+    // Behind one another, as they are in a datagram of several.
+    test.arrives(address(5), &(Say::Keep(1), Say::Private, Say::Keep(2)));
+    driver.turn().unwrap();
+    let counters = driver.counters();
+    assert_eq!((counters.received, counters.refused, counters.malformed), (2, 1, 0));
+    assert_eq!(test.taken(), ["save [1, 2]", "send Kept(1), Kept(2) to 5"]);
+    // One that can't be read voids the whole.
+    test.arrives(address(5), &(Say::Keep(3), 99_u8, Say::Keep(4)));
+    driver.turn().unwrap();
+    assert_eq!((driver.counters().received, driver.counters().malformed), (2, 1));
+    assert!(test.taken().is_empty());
+}
+
+#[test]
+fn what_is_ahead_of_a_save_is_under_way_meanwhile_and_what_is_for_oneself_comes_after_it() {
+    let test = TestWorld::default();
+    let mut driver = start(&test);
+    test.arrives(address(5), &Say::Offer(1));
+    test.arrives(address(6), &Say::Offer(2));
+    driver.turn().unwrap();
+    let ahead = ["send Offered(1) to 5", "send Offered(2) to 6", "save [1, 2]"];
+    // What the driver's own messages came to is for replica 0, at port 1.
+    let behind = ["send Kept(1) to 5", "send Kept(2) to 6", "send Own(1), Own(2) to 1"];
+    assert_eq!(test.taken(), [&ahead[..], &behind[..]].concat());
+}
+
+#[test]
+fn a_failed_save_lets_nothing_out_but_what_is_ahead_of_it() {
     let test = TestWorld::default();
     let mut driver = start(&test);
     test.arrives(address(5), &Say::Keep(1));
+    test.arrives(address(5), &Say::Offer(2));
     test.fails.set(true);
     assert!(matches!(driver.turn(), Err(DriverError::Storage(_))));
-    assert!(test.taken().is_empty());
+    assert_eq!(test.taken(), ["send Offered(2) to 5"]);
 }
 
 #[test]
@@ -251,6 +345,38 @@ fn a_replica_is_answered_at_its_configured_address_only() {
     test.arriving.borrow_mut()[0].0 = address(66);
     driver.turn().unwrap();
     assert_eq!(test.taken(), ["save [1]", "send Kept(1) to 1"]);
+}
+
+#[test]
+fn a_timer_that_is_set_goes_off_when_it_is_told_to_and_what_it_sends_may_be_lost() {
+    let test = TestWorld::default();
+    let mut driver = start(&test);
+    assert!(!driver.expire(&1, Sends::Leave), "it is not set");
+    for (sends, sent) in [(Sends::Leave, vec!["send Wake(0) to 1"]), (Sends::Lost, vec![])] {
+        driver.deliver(Say::Wake(1000));
+        driver.deliver(Say::Report);
+        assert!(driver.expire(&1, sends));
+        assert_eq!(driver.deadline(), None);
+        driver.turn().unwrap();
+        let expected: Vec<&str> = std::iter::once("report Report").chain(sent).collect();
+        assert_eq!(test.taken(), expected);
+    }
+    assert_eq!((driver.counters().sent, driver.counters().unsent), (1, 1));
+}
+
+#[test]
+fn a_timer_whose_messages_are_lost_saves_and_loses_what_is_ahead_of_the_save_too() {
+    let leaves = vec!["send Offered(2) to 1", "save []", "send Kept(2), Own(2) to 1"];
+    let lost = vec!["save []", "send Own(2) to 1"];
+    for (sends, expected, unsent) in [(Sends::Leave, leaves, 0), (Sends::Lost, lost, 2)] {
+        let test = TestWorld::default();
+        let mut driver = start(&test);
+        driver.deliver(Say::Doze(1000));
+        assert!(driver.expire(&2, sends));
+        driver.turn().unwrap();
+        assert_eq!(test.taken(), expected, "what it sends to itself does not travel");
+        assert_eq!(driver.counters().unsent, unsent);
+    }
 }
 
 #[test]

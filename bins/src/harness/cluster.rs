@@ -1,16 +1,18 @@
 //! The replicas of a run: configured on free ports, started, and started again.
 
+use super::feed::Script;
 use super::kill_loop::KillLoop;
 use super::process::{
     ClientArgs, ClientProcess, Programs, ReplicaArgs, ReplicaProcess, StartError, StorageMode,
 };
-use super::run::{PATIENCE, RunError, RunOptions};
+use super::run::{Fault, PATIENCE, RunError, RunOptions};
 use crate::config::{Config, Timeouts, check_f};
 use crate::credentials::{Token, make_secret, read_secret, secret_path};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often other free ports are tried when another process was faster.
@@ -29,10 +31,7 @@ fn configure(options: &RunOptions) -> Result<Config, RunError> {
         }
     };
     if let Some(loss) = options.loss {
-        config.loss = loss;
-        for replica in &mut config.replicas {
-            replica.loss = None;
-        }
+        config.lose_everywhere(loss);
     }
     if let Some(timeout) = options.timeout_ms {
         config.timeouts = Timeouts::with_election_ms(timeout);
@@ -41,14 +40,14 @@ fn configure(options: &RunOptions) -> Result<Config, RunError> {
         replica.skip_slots.extend(&options.skip_slots);
     }
     config.check()?;
-    if let Some(KillLoop::One(id)) = options.kill_loop
+    if let Fault::KillLoop(KillLoop::One(id)) = options.fault
         && usize::from(id) >= config.replicas.len()
     {
         let last = config.replicas.len() - 1;
         return Err(RunError::Usage(format!("--kill-loop {id}: the replicas are 0 to {last}")));
     }
-    if options.kill > config.f {
-        let (kill, f) = (options.kill, config.f);
+    let (kill, f) = (options.fault.killed_for_good(), config.f);
+    if kill > f {
         return Err(RunError::Usage(format!(
             "--kill {kill}: a cluster with f = {f} survives at most {f}; kill fewer, or raise -f"
         )));
@@ -163,29 +162,52 @@ impl Cluster {
         programs: &Programs,
         options: &RunOptions,
     ) -> Result<Vec<ClientProcess>, RunError> {
-        let users = &self.config.users;
-        if !users.is_empty() && users.len() < options.clients as usize {
-            let (count, known) = (options.clients, users.len());
-            return Err(RunError::Usage(format!(
-                "--clients {count}: the configuration lists only {known} users; list more, or none"
-            )));
-        }
         let mut clients = Vec::new();
-        for index in 0..options.clients {
-            let listed = users.get(index as usize).cloned();
-            let name = listed.unwrap_or_else(|| format!("client-{index}"));
+        for ((name, script), index) in self.cast(options)?.into_iter().zip(0..) {
             let token = self.invite(&name)?;
             let args = ClientArgs {
                 name: &name,
+                script,
                 token: &token,
                 config: &self.config_path,
                 folder: &options.folder,
-                seed: options.seed.wrapping_mul(1000).wrapping_add(500 + u64::from(index)),
+                seed: options.seed.wrapping_mul(1000).wrapping_add(500 + index),
                 patience: PATIENCE,
             };
             clients.push(ClientProcess::start(programs, &args)?);
         }
         Ok(clients)
+    }
+
+    /// Who speaks, and what: first those who have messages of their own, then others of the
+    /// configuration, or any.
+    fn cast(&self, options: &RunOptions) -> Result<Vec<(String, Script)>, RunError> {
+        let users = &self.config.users;
+        let mut cast: Vec<(String, Script)> = Vec::new();
+        for input in &options.inputs {
+            if !users.is_empty() && !users.contains(&input.name) {
+                let (name, listed) = (&input.name, users.join(", "));
+                return Err(RunError::Usage(format!(
+                    "--input: the configuration does not list {name}, but {listed}; add {name} to \
+                     its users, or rename the client"
+                )));
+            }
+            cast.push((input.name.clone(), Script::Lines(Arc::clone(&input.lines))));
+        }
+        let count = options.clients.max(cast.len() as u32);
+        if !users.is_empty() && users.len() < count as usize {
+            let known = users.len();
+            return Err(RunError::Usage(format!(
+                "--clients {count}: the configuration lists only {known} users; list more, or none"
+            )));
+        }
+        let is_free = |name: &String| options.inputs.iter().all(|input| input.name != *name);
+        let any = (0..).map(|index| format!("client-{index}"));
+        let others: Box<dyn Iterator<Item = String>> =
+            if users.is_empty() { Box::new(any) } else { Box::new(users.iter().cloned()) };
+        let others = others.filter(is_free).take(count as usize - cast.len());
+        cast.extend(others.map(|name| (name, Script::Generated(options.messages))));
+        Ok(cast)
     }
 
     /// Makes a token of this user; gives its file.
@@ -196,19 +218,24 @@ impl Cluster {
         Ok(path)
     }
 
+    /// Its configuration.
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// The file of its configuration.
     pub(super) fn config_path(&self) -> &Path {
         &self.config_path
     }
 
-    /// The replica that leads in the highest round, if one does.
-    pub(super) fn primary(&mut self) -> Option<usize> {
+    /// The replica that leads in the highest round, if one does, and the round.
+    pub(super) fn primary(&mut self) -> Option<(usize, u32)> {
         let killed = &self.killed;
         let statuses = self.replicas.iter_mut().enumerate().filter_map(|(index, replica)| {
             let status = if killed.contains(&replica.id) { None } else { replica.status().ok() };
             status.filter(crate::console::Status::leads).map(|status| (status.round, index))
         });
-        statuses.max().map(|(_, index)| index)
+        statuses.max().map(|(round, index)| (index, round))
     }
 }
 

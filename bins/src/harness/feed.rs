@@ -1,31 +1,92 @@
-//! What clients are given to say, and when: messages are released in phases, so that faults fall
+//! What clients are given to say, and when: messages are released in shares, so that faults fall
 //! among writes.
 //!
-//! **Invariant**: what is said follows from the seed, and no two messages of a run are equal.
+//! **Invariant**: what is generated follows from the seed, and no two generated messages of a run are
+//! equal. What is read from a file is said as it is.
 
 use super::process::ClientProcess;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::io::Write;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
-/// How many messages each client may be fed.
+/// A share of what each client says: so many of so many equal parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    parts: u64,
+    of: u64,
+}
+
+impl Share {
+    pub(super) const NONE: Share = Share { parts: 0, of: 1 };
+    pub(super) const ALL: Share = Share { parts: 1, of: 1 };
+
+    /// `parts` of `of` parts.
+    pub(super) fn new(parts: u64, of: u64) -> Share {
+        Share { parts, of: of.max(1) }
+    }
+
+    /// How many of these messages that is.
+    pub(super) fn of(self, messages: u64) -> u64 {
+        (u128::from(messages) * u128::from(self.parts) / u128::from(self.of)) as u64
+    }
+}
+
+/// What one client says.
+#[derive(Clone, Debug)]
+pub(super) enum Script {
+    /// So many generated messages.
+    Generated(u64),
+    /// These lines.
+    Lines(Arc<[String]>),
+}
+
+impl Script {
+    /// How many messages there are.
+    pub(super) fn messages(&self) -> u64 {
+        match self {
+            Script::Generated(count) => *count,
+            Script::Lines(lines) => lines.len() as u64,
+        }
+    }
+
+    /// Message number `number`, from 1 on, without its end of line.
+    fn text(&self, name: &str, number: u64, rng: &mut StdRng) -> String {
+        match self {
+            Script::Generated(_) => sentence(name, number, rng),
+            Script::Lines(lines) => lines[number as usize - 1].clone(),
+        }
+    }
+}
+
+/// How much each client may be fed.
 #[derive(Clone)]
-pub(super) struct Feed(Arc<(Mutex<u64>, Condvar)>);
+pub(super) struct Feed(Arc<(Mutex<Share>, Condvar)>);
 
 impl Feed {
-    /// Feeds each client from a thread of its own, as far as messages are released.
-    pub(super) fn start(clients: &mut [ClientProcess], messages: u64, seed: u64) -> Feed {
-        let feed = Feed(Arc::new((Mutex::new(0), Condvar::new())));
+    /// Feeds each client from a thread of its own, as far as messages are released. With a pace, it
+    /// waits a random time before each message.
+    pub(super) fn start(
+        clients: &mut [ClientProcess],
+        pace: Option<&Range<Duration>>,
+        seed: u64,
+    ) -> Feed {
+        let feed = Feed(Arc::new((Mutex::new(Share::NONE), Condvar::new())));
         for (client, index) in clients.iter_mut().zip(0..) {
             let Some(mut input) = client.take_input() else { continue };
-            let (feed, name) = (feed.clone(), client.name.clone());
-            let mut rng = StdRng::seed_from_u64(seed.wrapping_add(index));
+            let (feed, name, script) = (feed.clone(), client.name.clone(), client.script.clone());
+            let (mut rng, pace) = (StdRng::seed_from_u64(seed.wrapping_add(index)), pace.cloned());
             std::thread::spawn(move || {
-                for number in 1..=messages {
-                    let text = sentence(&name, number, &mut rng);
+                let total = script.messages();
+                for number in 1..=total {
+                    let text = script.text(&name, number, &mut rng) + "\n";
+                    feed.wait_for(number, total);
+                    if let Some(pace) = &pace {
+                        std::thread::sleep(rng.random_range(pace.clone()));
+                    }
                     // A client that has ended takes nothing more; its record tells.
-                    feed.wait_for(number);
                     if input.write_all(text.as_bytes()).is_err() {
                         return;
                     }
@@ -35,16 +96,16 @@ impl Feed {
         feed
     }
 
-    /// Lets each client have this many messages in all.
-    pub(super) fn release(&self, count: u64) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = count;
+    /// Lets each client have this share in all.
+    pub(super) fn release(&self, share: Share) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = share;
         self.0.1.notify_all();
     }
 
-    /// Waits until so many are released.
-    fn wait_for(&self, number: u64) {
+    /// Waits until so many of so many are released.
+    fn wait_for(&self, number: u64, total: u64) {
         let mut released = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while *released < number {
+        while released.of(total) < number {
             released = self.0.1.wait(released).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -55,5 +116,31 @@ fn sentence(name: &str, number: u64, rng: &mut StdRng) -> String {
     const WORDS: [&str; 8] = ["slot", "größer", "ballot", "投票", "🙂", "quorum", "\\t", "\"log\""];
     let words: Vec<&str> =
         (0..rng.random_range(1..6)).map(|_| WORDS[rng.random_range(0..WORDS.len())]).collect();
-    format!("{name} #{number}: {}\n", words.join(" "))
+    format!("{name} #{number}: {}", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_rounded_down_and_all_is_all() {
+        assert_eq!(Share::ALL.of(7), 7);
+        assert_eq!(Share::NONE.of(7), 0);
+        assert_eq!([1, 2, 3].map(|parts| Share::new(parts, 3).of(7)), [2, 4, 7]);
+        assert_eq!(Share::new(1, 2).of(u64::MAX), u64::MAX / 2);
+    }
+
+    #[test]
+    fn generated_messages_differ_and_follow_from_the_seed() {
+        let script = Script::Generated(50);
+        let said = |seed| {
+            let mut rng = StdRng::seed_from_u64(seed);
+            (1..=50).map(|n| script.text("ann", n, &mut rng)).collect::<Vec<_>>()
+        };
+        assert_eq!(said(1), said(1));
+        assert_ne!(said(1), said(2));
+        let distinct: std::collections::BTreeSet<String> = said(1).into_iter().collect();
+        assert_eq!(distinct.len(), 50);
+    }
 }

@@ -5,7 +5,7 @@
 //! - *Everything random follows from the seed*; what a moment hits, the machine decides.
 //! - *Bounded*: so many rounds, each with a limit.
 
-use super::feed::Feed;
+use super::feed::{Feed, Share};
 use super::process::Programs;
 use super::run::{Faults, RunError, Stage};
 use rand::rngs::StdRng;
@@ -45,9 +45,8 @@ impl Stage<'_> {
     pub(super) fn kill_and_restart(&mut self, whom: KillLoop, feed: &Feed) -> Faults {
         let programs = Programs::find()?;
         let mut rng = StdRng::seed_from_u64(self.options.seed);
-        let messages = self.options.messages;
         for round in 0..ROUNDS {
-            feed.release(messages * (round + 1) / (ROUNDS + 1));
+            feed.release(Share::new(round + 1, ROUNDS + 1));
             self.pause_for(rng.random_range(Duration::ZERO..BEFORE_KILL_MAX))?;
             let victims = self.victims(whom, &mut rng);
             for &index in &victims {
@@ -60,7 +59,7 @@ impl Stage<'_> {
             let ids: Vec<u8> = victims.iter().map(|v| self.cluster.replicas[*v].id).collect();
             self.progress.note(&format!("killed and restarted {ids:?}"));
             // The share before last must be through, so that no client runs out of patience.
-            let due = messages * round / (ROUNDS + 1);
+            let due = Share::new(round, ROUNDS + 1);
             if let Some(fault) = self.wait_for_acknowledgements(due)? {
                 return Ok(Some(fault));
             }
@@ -76,7 +75,7 @@ impl Stage<'_> {
                 0 => (0..count).collect(),
                 1 => {
                     let any = rng.random_range(0..count);
-                    vec![self.cluster.primary().unwrap_or(any)]
+                    vec![self.cluster.primary().map_or(any, |(primary, _)| primary)]
                 }
                 _ => vec![rng.random_range(0..count)],
             },

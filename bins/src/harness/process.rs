@@ -2,9 +2,12 @@
 //!
 //! **Invariant — no child is left behind**: each is killed and waited for when its handle goes,
 //! on panic too; and should this process be killed itself, replicas stop because their standard
-//! input ends, and clients because of their patience.
+//! input ends, and clients because of their patience. A replica that is held meanwhile goes on when
+//! the system finds its process group orphaned.
 
+use super::feed::Script;
 use crate::console::Status;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -251,6 +254,22 @@ impl ReplicaProcess {
         self.child.kill()
     }
 
+    /// Holds it with SIGSTOP: it does nothing more, and what is sent to it waits in its socket.
+    ///
+    /// # Errors
+    /// When that is impossible.
+    pub fn hold(&self) -> io::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child.0), Signal::STOP)?)
+    }
+
+    /// Lets go of it after [`Self::hold`].
+    ///
+    /// # Errors
+    /// When that is impossible.
+    pub fn let_go(&self) -> io::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child.0), Signal::CONT)?)
+    }
+
     /// Has it ended?
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
@@ -271,6 +290,8 @@ impl ReplicaProcess {
 pub struct ClientProcess {
     /// Its name.
     pub name: String,
+    /// What it is to say.
+    pub(super) script: Script,
     child: Guarded,
     input: Option<ChildStdin>,
     record: File,
@@ -283,6 +304,8 @@ pub struct ClientProcess {
 pub struct ClientArgs<'a> {
     /// Its name.
     pub name: &'a str,
+    /// What it is to say.
+    pub(super) script: Script,
     /// Its token's file.
     pub token: &'a Path,
     /// The configuration's file.
@@ -323,7 +346,8 @@ impl ClientProcess {
             }
         };
         let (partial, acknowledged) = (Vec::new(), 0);
-        Ok(ClientProcess { name: name.to_owned(), child, input, record, partial, acknowledged })
+        let (name, script) = (name.to_owned(), args.script.clone());
+        Ok(ClientProcess { name, script, child, input, record, partial, acknowledged })
     }
 
     /// Its standard input, once.

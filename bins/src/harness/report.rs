@@ -27,6 +27,10 @@ pub fn table(verdict: &Verdict) -> String {
         row(&mut out, [&id, &entries, hash, &fate]);
     }
     out.push('\n');
+    for event in &verdict.events {
+        // A string takes what is written.
+        let _ = writeln!(out, "- {event}");
+    }
     for fault in &verdict.faults {
         // A string takes what is written.
         let _ = writeln!(out, "! {fault}");

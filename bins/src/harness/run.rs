@@ -1,21 +1,25 @@
-//! One run of a cluster: start it, feed its clients, kill primaries, wait, and judge.
+//! One run of a cluster: start it, feed its clients, inject a fault, wait, and judge.
 //!
 //! **Invariants**
 //! - *Bounded*: whatever happens, a run ends; nothing is waited for without a limit.
-//! - *Primaries die among writes*: the messages of the next phase are released right before each
-//!   kill.
+//! - *Faults fall among writes*: messages are released in shares, the next one right before a fault.
 //!
 //! **Absent**: judgement, which [`crate::judge`] takes from the files alone.
 
 use super::cluster::Cluster;
-use super::feed::Feed;
+use super::feed::{Feed, Share};
+use super::input::Input;
 use super::kill_loop::KillLoop;
+use super::primaries::Killed;
 use super::process::{ClientProcess, Programs, StartError};
+use super::scenario::Scenario;
 use crate::config::{Config, Problem};
 use crate::credentials::CredentialError;
+use crate::journal::JournalError;
 use crate::judge::{Evidence, EvidenceError, RunFile, Verdict, judge};
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,8 +28,6 @@ use std::time::{Duration, Instant};
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long survivors may take to reach the same log.
 const CATCH_UP_MAX: Duration = Duration::from_secs(20);
-/// How long a cluster may take to have a primary.
-const PRIMARY_MAX: Duration = Duration::from_secs(20);
 /// Between two looks at the processes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -40,10 +42,14 @@ pub struct RunOptions {
     pub clients: u32,
     /// Messages of each.
     pub messages: u64,
-    /// How many primaries to kill.
-    pub kill: u8,
-    /// Which replicas to kill and restart, again and again.
-    pub kill_loop: Option<KillLoop>,
+    /// What clients of these names say, in place of generated messages.
+    pub inputs: Vec<Input>,
+    /// The random time between the messages of a client; none if there is none.
+    pub pace: Option<Range<Duration>>,
+    /// What is done to the replicas.
+    pub fault: Fault,
+    /// The scenario that this is, whose event must have happened.
+    pub scenario: Option<&'static Scenario>,
     /// Keep what replicas promise in memory only.
     pub volatile: bool,
     /// Slots that every primary jumps over.
@@ -56,6 +62,61 @@ pub struct RunOptions {
     pub folder: PathBuf,
     /// The election time-out.
     pub timeout_ms: Option<u64>,
+}
+
+/// What is done to replicas while clients write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// So many primaries are killed for good before there is anything to propose.
+    BeforeProposing(u8),
+    /// A primary is killed for good when it has proposed and nobody can have voted yet.
+    AfterProposing,
+    /// So many primaries are killed for good, one after another.
+    OneAfterAnother(u8),
+    /// Replicas are killed and restarted, again and again.
+    KillLoop(KillLoop),
+}
+
+impl Fault {
+    /// How many replicas do not come back.
+    pub fn killed_for_good(self) -> u8 {
+        match self {
+            Fault::None | Fault::KillLoop(_) => 0,
+            Fault::AfterProposing => 1,
+            Fault::BeforeProposing(count) | Fault::OneAfterAnother(count) => count,
+        }
+    }
+}
+
+impl RunOptions {
+    /// A quiet run of three replicas, without clients.
+    pub fn new(folder: PathBuf, seed: u64) -> RunOptions {
+        RunOptions {
+            config: None,
+            f: 1,
+            clients: 0,
+            messages: 0,
+            inputs: Vec::new(),
+            pace: None,
+            fault: Fault::None,
+            scenario: None,
+            volatile: false,
+            skip_slots: BTreeSet::new(),
+            loss: None,
+            seed,
+            folder,
+            timeout_ms: None,
+        }
+    }
+
+    /// How many messages are said in all.
+    pub fn messages_in_all(&self) -> u64 {
+        let given: u64 = self.inputs.iter().map(|input| input.lines.len() as u64).sum();
+        let generating = u64::from(self.clients).saturating_sub(self.inputs.len() as u64);
+        given + generating * self.messages
+    }
 }
 
 /// Why a run could not be made.
@@ -76,6 +137,9 @@ pub enum RunError {
     /// A secret or token cannot be made.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// What a replica has saved cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The files cannot be judged.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
@@ -103,16 +167,25 @@ pub fn run(
 ) -> Result<Verdict, RunError> {
     let programs = Programs::find()?;
     prepare_folder(&options.folder)?;
-    let mut cluster = Cluster::start(&programs, options)?;
-    let clients = cluster.start_clients(&programs, options)?;
-    let mut stage = Stage { options, interrupted, progress, cluster, clients };
-    let feed = Feed::start(&mut stage.clients, options.messages, options.seed);
+    let cluster = Cluster::start(&programs, options)?;
+    let (clients, kills) = (Vec::new(), Vec::new());
+    let mut stage = Stage { options, interrupted, progress, cluster, clients, kills };
     let mut faults = Vec::new();
-    match options.kill_loop {
-        Some(whom) => faults.extend(stage.kill_and_restart(whom, &feed)?),
-        None => faults.extend(stage.kill_primaries(&feed)?),
+    if let Fault::BeforeProposing(count) = options.fault {
+        faults.extend(stage.kill_before_proposing(count)?);
     }
-    feed.release(options.messages);
+    stage.clients = stage.cluster.start_clients(&programs, options)?;
+    let feed = Feed::start(&mut stage.clients, options.pace.as_ref(), options.seed);
+    if options.pace.is_some() {
+        faults.extend(stage.say_something_first(&feed)?);
+    }
+    faults.extend(match options.fault {
+        Fault::None | Fault::BeforeProposing(_) => None,
+        Fault::AfterProposing => stage.kill_after_proposing(&feed)?,
+        Fault::OneAfterAnother(count) => stage.kill_one_after_another(count, &feed)?,
+        Fault::KillLoop(whom) => stage.kill_and_restart(whom, &feed)?,
+    });
+    feed.release(Share::ALL);
     faults.extend(stage.wait_for_clients()?);
     faults.extend(stage.wait_for_survivors()?);
     for replica in &mut stage.cluster.replicas {
@@ -122,6 +195,12 @@ pub fn run(
     RunFile { killed, restarts }.write(&options.folder)?;
     let mut verdict = judge(&Evidence::read(&options.folder)?);
     faults.extend(unacknowledged(&verdict));
+    if let Some(scenario) = options.scenario {
+        match stage.what_happened(scenario, &verdict)? {
+            Ok(events) => verdict.events = events,
+            Err(missing) => faults.push(missing),
+        }
+    }
     verdict.ok &= faults.is_empty();
     verdict.faults.splice(0..0, faults);
     Ok(verdict)
@@ -166,54 +245,34 @@ pub(super) struct Stage<'a> {
     pub(super) progress: &'a mut dyn Progress,
     pub(super) cluster: Cluster,
     pub(super) clients: Vec<ClientProcess>,
+    /// The primaries that were killed for good.
+    pub(super) kills: Vec<Killed>,
 }
 
 pub(super) type Faults = Result<Option<String>, RunError>;
 
 impl Stage<'_> {
-    /// Kills the primary of the moment, again and again, spread over the messages.
-    fn kill_primaries(&mut self, feed: &Feed) -> Faults {
-        let (messages, phases) = (self.options.messages, u64::from(self.options.kill) + 1);
-        for phase in 1..phases {
-            let share = messages * phase / phases;
-            feed.release(share);
-            if let Some(fault) = self.wait_for_acknowledgements(share)? {
-                return Ok(Some(fault));
-            }
-            let Some(primary) = self.wait_for_primary()? else {
-                return Ok(Some(format!("no primary within {} s", PRIMARY_MAX.as_secs())));
-            };
-            feed.release(messages * (phase + 1) / phases);
-            let replica = &mut self.cluster.replicas[primary];
-            replica.kill()?;
-            let id = replica.id;
-            self.cluster.killed.insert(id);
-            self.progress.note(&format!("killed the primary, replica {id}"));
-        }
-        Ok(None)
+    /// Has each client say one thing, so that all have a session when they write at their own pace.
+    fn say_something_first(&mut self, feed: &Feed) -> Faults {
+        let first = Share::new(1, self.options.messages);
+        feed.release(first);
+        self.wait_for_acknowledgements(first)
     }
 
-    fn wait_for_primary(&mut self) -> Result<Option<usize>, RunError> {
-        let deadline = Instant::now() + PRIMARY_MAX;
-        while Instant::now() < deadline {
-            self.pause()?;
-            if let Some(primary) = self.cluster.primary() {
-                return Ok(Some(primary));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Waits until each client has so many acknowledgements.
-    pub(super) fn wait_for_acknowledgements(&mut self, count: u64) -> Faults {
+    /// Waits until this share of what each client says is acknowledged.
+    pub(super) fn wait_for_acknowledgements(&mut self, share: Share) -> Faults {
         let mut seen = (Instant::now(), 0);
         loop {
-            let (total, lowest) = self.count_acknowledged()?;
-            if lowest >= count {
-                return Ok(None);
-            }
+            let total = self.count_acknowledged()?;
             if total > seen.1 {
                 seen = (Instant::now(), total);
+            }
+            let mut is_behind = false;
+            for client in &mut self.clients {
+                is_behind |= client.acknowledged()? < share.of(client.script.messages());
+            }
+            if !is_behind {
+                return Ok(None);
             }
             if seen.0.elapsed() > PATIENCE || self.clients.iter_mut().any(|c| c.has_ended()) {
                 let waited = seen.0.elapsed().as_secs();
@@ -226,8 +285,7 @@ impl Stage<'_> {
     /// The clients end once everything is acknowledged, or their patience is at its end.
     fn wait_for_clients(&mut self) -> Faults {
         loop {
-            let (total, _) = self.count_acknowledged()?;
-            self.progress.acknowledged(total);
+            self.count_acknowledged()?;
             if self.clients.iter_mut().all(ClientProcess::has_ended) {
                 return Ok(None);
             }
@@ -265,15 +323,14 @@ impl Stage<'_> {
         }
     }
 
-    /// All acknowledgements, and those of the client that has the fewest.
-    fn count_acknowledged(&mut self) -> Result<(u64, u64), RunError> {
-        let mut counts = Vec::new();
+    /// All acknowledgements.
+    fn count_acknowledged(&mut self) -> Result<u64, RunError> {
+        let mut total = 0;
         for client in &mut self.clients {
-            counts.push(client.acknowledged()?);
+            total += client.acknowledged()?;
         }
-        let total = counts.iter().sum();
         self.progress.acknowledged(total);
-        Ok((total, counts.into_iter().min().unwrap_or(u64::MAX)))
+        Ok(total)
     }
 
     pub(super) fn pause(&self) -> Result<(), RunError> {

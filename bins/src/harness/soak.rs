@@ -13,7 +13,6 @@ use super::process::{LoadArgs, LoadProcess, Programs};
 use super::run::{Progress, RunError, RunOptions, prepare_folder};
 use crate::console::Status;
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -127,20 +126,7 @@ pub fn soak(
     }
     let programs = Programs::find()?;
     prepare_folder(&options.folder)?;
-    let run = RunOptions {
-        config: None,
-        f: 1,
-        clients: 0,
-        messages: 0,
-        kill: 0,
-        kill_loop: None,
-        volatile: false,
-        skip_slots: BTreeSet::new(),
-        loss: None,
-        seed: options.seed,
-        folder: options.folder.clone(),
-        timeout_ms: None,
-    };
+    let run = RunOptions::new(options.folder.clone(), options.seed);
     let cluster = Cluster::start(&programs, &run)?;
     let token = cluster.invite("load")?;
     let load = LoadArgs {

@@ -40,23 +40,35 @@ pub(super) fn size(payload: usize) -> usize {
     (HEADER + payload + 1).next_multiple_of(ALIGNMENT)
 }
 
-/// The frame of this payload.
+/// Begins a frame in this buffer, whatever it held; the payload is appended to it.
+pub(super) fn begin(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.resize(HEADER, 0);
+}
+
+/// The payload of a frame that was begun, so far.
+pub(super) fn payload(buffer: &[u8]) -> &[u8] {
+    buffer.get(HEADER..).unwrap_or_default()
+}
+
+/// Completes a frame that was begun, whose payload is what was appended.
 ///
 /// # Errors
 /// When the payload is longer than a length can say.
-pub(super) fn encode(number: u64, payload: &[u8]) -> io::Result<Vec<u8>> {
+pub(super) fn finish(buffer: &mut Vec<u8>, number: u64) -> io::Result<()> {
+    let payload = payload(buffer);
     let length = u32::try_from(payload.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
-    let mut frame = vec![0; size(payload.len())];
-    frame[0..4].copy_from_slice(&length.to_le_bytes());
-    frame[4..8].copy_from_slice(&crc32c::crc32c(payload).to_le_bytes());
-    frame[8..16].copy_from_slice(&number.to_le_bytes());
-    frame[16] = VERSION;
-    let crc = crc32c::crc32c(&frame[..HEADER_CRC_AT]).to_le_bytes();
-    frame[HEADER_CRC_AT..MARK_AT].copy_from_slice(&crc);
-    frame[MARK_AT] = MARK;
-    frame[HEADER..HEADER + payload.len()].copy_from_slice(payload);
-    frame[HEADER + payload.len()] = END_MARK;
-    Ok(frame)
+    let (crc, size) = (crc32c::crc32c(payload), size(payload.len()));
+    buffer[0..4].copy_from_slice(&length.to_le_bytes());
+    buffer[4..8].copy_from_slice(&crc.to_le_bytes());
+    buffer[8..16].copy_from_slice(&number.to_le_bytes());
+    buffer[16] = VERSION;
+    let crc = crc32c::crc32c(&buffer[..HEADER_CRC_AT]).to_le_bytes();
+    buffer[HEADER_CRC_AT..MARK_AT].copy_from_slice(&crc);
+    buffer[MARK_AT] = MARK;
+    buffer.push(END_MARK);
+    buffer.resize(size, 0);
+    Ok(())
 }
 
 /// The frames of a segment.

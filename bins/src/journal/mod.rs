@@ -36,7 +36,7 @@ mod snapshot;
 mod storage;
 
 pub use error::JournalError;
-pub use recovery::{Opened, format, open};
+pub use recovery::{Opened, format, inspect, open};
 pub use storage::JournalStorage;
 
 use crate::disk::Disk;

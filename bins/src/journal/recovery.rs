@@ -11,7 +11,7 @@
 use super::Place;
 use super::error::JournalError;
 use super::record::{Replayed, replay};
-use super::segment::{self, Segment};
+use super::segment::{self, Segment, Start};
 use super::snapshot::{self, ChatLogMark, Snapshot};
 use super::storage::JournalStorage;
 use crate::chatlog::{self, ChatLog, OpenError, Store};
@@ -48,10 +48,11 @@ pub fn format(place: &Place) -> Result<(), JournalError> {
     let failed = |path: &Path| JournalError::disk("format", path);
     disk.create_folder(&new).map_err(failed(&new))?;
     let (own, length) = (place.identity, place.segment_bytes);
-    Segment::create(disk, &new, own, FIRST, FIRST, length).map_err(failed(&new))?;
+    let segment = Segment::create(disk, &new, own, FIRST, FIRST, length, None);
+    let start = Start { at: segment.map_err(failed(&new))?.end(), frame: FIRST };
     let empty = acceptor::Storage::default();
     let position = ChatLog::begin(own.cluster);
-    let snapshot = Snapshot::of(&empty, FIRST, FIRST, ChatLogMark::from(position));
+    let snapshot = Snapshot::of(&empty, FIRST, start, ChatLogMark::from(position));
     snapshot.write(disk, &new, own).map_err(failed(&new))?;
     disk.rename(&new, &journal).map_err(failed(&journal))?;
     // From here on there is storage; a chat log that a crash kept from being made, opening makes.
@@ -74,21 +75,14 @@ pub fn open(place: &Place) -> Result<Opened, JournalError> {
     let snapshot = Snapshot::read(disk, &journal, place.identity)?;
     let files = Files::list(place, &snapshot)?;
     let mut warnings = Vec::new();
-    let mut state = acceptor::Storage {
-        promised: snapshot.promised,
-        votes: snapshot.votes.iter().cloned().collect(),
-        ..acceptor::Storage::default()
-    };
-    state.snapshot.upto = snapshot.upto;
-    state.snapshot.sessions = snapshot.sessions(place.sessions_max).map_err(|wrong| {
-        JournalError::damaged(&snapshot::path(&journal), format!("its session table: {wrong}"))
-    })?;
+    let mut state = state_of(&snapshot, place)?;
     let next_frame = replay_segments(place, &snapshot, &files, &mut state, &mut warnings)?;
     let log = open_chat_log(place, &snapshot, &mut warnings)?;
     let failed = || JournalError::disk("write", &journal);
     let (own, number) = (place.identity, files.last + 1);
-    let segment = Segment::create(disk, &journal, own, number, next_frame, place.segment_bytes)
-        .map_err(failed())?;
+    let length = place.segment_bytes;
+    let segment =
+        Segment::create(disk, &journal, own, number, next_frame, length, None).map_err(failed())?;
     let written = log.written();
     let mark = written.get().into();
     let mut storage = JournalStorage {
@@ -96,6 +90,8 @@ pub fn open(place: &Place) -> Result<Opened, JournalError> {
         segment,
         first_segment: snapshot.segment,
         next_frame,
+        spares: Vec::new(),
+        frame: Vec::new(),
         saved: state,
         chat_log: log.file(),
         written,
@@ -108,6 +104,38 @@ pub fn open(place: &Place) -> Result<Opened, JournalError> {
         disk.remove(&segment::path(&journal, old)).map_err(failed())?;
     }
     Ok(Opened { storage, log, warnings })
+}
+
+/// What a replica has promised and voted, by its journal: read at any moment, from outside, without
+/// its lock, and without a change to anything.
+///
+/// # Errors
+/// When there is no journal of this replica, or it cannot be trusted. While its replica runs, it may
+/// change in the middle of this; then it can be read again.
+pub fn inspect(place: &Place) -> Result<acceptor::Storage, JournalError> {
+    let (journal, disk) = (place.journal(), place.disk());
+    let snapshot = Snapshot::read(disk, &journal, place.identity)?;
+    let names = disk.list(&journal).map_err(JournalError::disk("list", &journal))?;
+    let last = names.iter().filter_map(|name| segment::number_of(name)).max();
+    let files = Files { superseded: Vec::new(), last: last.unwrap_or(snapshot.segment) };
+    let mut state = state_of(&snapshot, place)?;
+    replay_segments(place, &snapshot, &files, &mut state, &mut Vec::new())?;
+    Ok(state)
+}
+
+/// The state that a snapshot holds.
+fn state_of(snapshot: &Snapshot, place: &Place) -> Result<acceptor::Storage, JournalError> {
+    let mut state = acceptor::Storage {
+        promised: snapshot.promised,
+        votes: snapshot.votes.iter().cloned().collect(),
+        ..acceptor::Storage::default()
+    };
+    state.snapshot.upto = snapshot.upto;
+    state.snapshot.sessions = snapshot.sessions(place.sessions_max).map_err(|wrong| {
+        let path = snapshot::path(&place.journal());
+        JournalError::damaged(&path, format!("its session table: {wrong}"))
+    })?;
+    Ok(state)
 }
 
 /// The segments of a journal.
@@ -154,19 +182,20 @@ fn replay_segments(
     state: &mut acceptor::Storage,
     warnings: &mut Vec<String>,
 ) -> Result<u64, JournalError> {
-    let (journal, mut next) = (place.journal(), snapshot.frame);
+    let (journal, mut next) = (place.journal(), snapshot.start().frame);
     // The last segment that may have frames ends here, without a seal.
     let mut open_end: Option<u64> = None;
     for number in snapshot.segment..=files.last {
         let path = segment::path(&journal, number);
         let bytes = place.disk().read(&path).map_err(JournalError::disk("read", &path))?;
+        let is_first = number == snapshot.segment;
+        let start = if is_first { snapshot.start() } else { Start::first(next) };
         // A segment made ahead of a seal that was not written counts one frame more.
-        let ahead = next + u64::from(open_end.is_some());
-        let scan = segment::read(&bytes, &path, place.identity, number, next).or_else(|error| {
-            match segment::read(&bytes, &path, place.identity, number, ahead) {
-                Ok(scan) if scan.frames.is_empty() && scan.torn_at.is_none() => Ok(scan),
-                _ => Err(error),
-            }
+        let ahead = Start::first(next + u64::from(open_end.is_some()));
+        let read = |start| segment::read(&bytes, &path, place.identity, number, start);
+        let scan = read(start).or_else(|error| match read(ahead) {
+            Ok(scan) if !is_first && scan.frames.is_empty() && scan.torn_at.is_none() => Ok(scan),
+            _ => Err(error),
         })?;
         if let Some(unsealed) = open_end
             && (!scan.frames.is_empty() || scan.torn_at.is_some())

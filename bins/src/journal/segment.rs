@@ -12,13 +12,18 @@
 //! | 60..64 | CRC-32C of the bytes before |
 //! | 64.. | frames, then zeros |
 //!
-//! **Invariant — preallocated**: a segment has its whole length and its header before it has its
-//! name, so that appending changes no metadata and cannot run out of space.
+//! **Invariants**
+//! - *Prewritten*: a segment has its whole length and its header, and is zero behind it, before it
+//!   has its name. So appending changes no metadata, which makes a sync cheaper, cannot run out of
+//!   space, and leaves zeros where a crash cut it short.
+//! - *Recycled segments are new ones*: one that no snapshot needs is written over as a whole, and
+//!   synced, before it has a segment's name again. Until then it has a temporary name, or a number
+//!   below the snapshot's, and is not read.
 
 use super::Identity;
 use super::error::{Damage, JournalError};
 use super::frame;
-use crate::disk::{Disk, DiskFile, replace, write_all_at};
+use crate::disk::{Disk, DiskFile, TEMPORARY, recycle, replace, write_all_at};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -38,7 +43,7 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Makes an empty one; it is durable when this returns.
+    /// Makes an empty one, of the spare file if there is one; it is durable when this returns.
     pub(super) fn create(
         disk: &dyn Disk,
         folder: &Path,
@@ -46,6 +51,7 @@ impl Segment {
         number: u64,
         first_frame: u64,
         length: usize,
+        spare: Option<PathBuf>,
     ) -> io::Result<Segment> {
         let mut bytes = vec![0; length];
         bytes[0..4].copy_from_slice(&MAGIC);
@@ -57,8 +63,17 @@ impl Segment {
         bytes[32..40].copy_from_slice(&(length as u64).to_le_bytes());
         let crc = crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes();
         bytes[CRC_AT..FRAMES_AT].copy_from_slice(&crc);
-        let file = replace(disk, &path(folder, number), &bytes)?;
+        let path = path(folder, number);
+        let file = match spare {
+            Some(spare) => recycle(disk, &spare, &path, &bytes)?,
+            None => replace(disk, &path, &bytes)?,
+        };
         Ok(Segment { file, number, length, end: FRAMES_AT })
+    }
+
+    /// Where the next frame goes.
+    pub(super) fn end(&self) -> usize {
+        self.end
     }
 
     /// Is there room for frames of so many bytes?
@@ -80,13 +95,34 @@ pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{PREFIX}{number:010}"))
 }
 
+/// The file of a segment of this number that waits to be used again.
+pub(super) fn spare(folder: &Path, number: u64) -> PathBuf {
+    path(folder, number).with_extension(TEMPORARY)
+}
+
 /// The number of the segment that has this name.
 pub(super) fn number_of(name: &str) -> Option<u64> {
     let number = name.strip_prefix(PREFIX)?.parse().ok()?;
     (path(Path::new(""), number) == Path::new(name)).then_some(number)
 }
 
-/// Checks that these bytes are the segment that they should be, and finds its frames.
+/// Where reading goes on in a segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    /// The offset, in bytes.
+    pub(super) at: usize,
+    /// The number of the frame that begins there.
+    pub(super) frame: u64,
+}
+
+impl Start {
+    /// At the segment's first frame.
+    pub(super) fn first(frame: u64) -> Start {
+        Start { at: FRAMES_AT, frame }
+    }
+}
+
+/// Checks that these bytes are the segment that they should be, and finds its frames from there on.
 ///
 /// # Errors
 /// When they are not, or are damaged.
@@ -95,14 +131,14 @@ pub(super) fn read<'a>(
     file: &Path,
     identity: Identity,
     number: u64,
-    first_frame: u64,
+    start: Start,
 ) -> Result<frame::Scan<'a>, JournalError> {
-    check_header(bytes, identity, number, first_frame)
-        .and_then(|()| frame::scan(bytes, FRAMES_AT, first_frame))
+    check_header(bytes, identity, number, start)
+        .and_then(|()| frame::scan(bytes, start.at, start.frame))
         .map_err(|damage| damage.of(file))
 }
 
-fn check_header(bytes: &[u8], own: Identity, number: u64, first: u64) -> Result<(), Damage> {
+fn check_header(bytes: &[u8], own: Identity, number: u64, start: Start) -> Result<(), Damage> {
     let Some(header) = bytes.get(..FRAMES_AT) else {
         return Damage::at(bytes.len(), "the file ends within its header");
     };
@@ -122,9 +158,14 @@ fn check_header(bytes: &[u8], own: Identity, number: u64, first: u64) -> Result<
     if word(16) != number {
         return Damage::at(16, format!("it is segment {}, whatever its name says", word(16)));
     }
-    if word(24) != first {
-        let found = word(24);
-        return Damage::at(24, format!("it begins with frame {found} where {first} is expected"));
+    let (first, Start { at, frame }) = (word(24), start);
+    if at > bytes.len() {
+        return Damage::at(bytes.len(), format!("it ends before {at}, where the journal goes on"));
+    }
+    let fits = if at == FRAMES_AT { first == frame } else { first < frame };
+    if !fits {
+        let wrong = format!("it begins with frame {first}, and frame {frame} is expected at {at}");
+        return Damage::at(24, wrong);
     }
     if word(32) != bytes.len() as u64 {
         let wrong = format!("the file has {} bytes where it had {}", bytes.len(), word(32));

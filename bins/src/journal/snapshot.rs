@@ -18,6 +18,7 @@
 
 use super::Identity;
 use super::error::{Damage, JournalError};
+use super::segment::Start;
 use crate::chatlog::{Chain, Position, Synced};
 use crate::disk::{Disk, replace};
 use paxos_chat::acceptor;
@@ -28,7 +29,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const MAGIC: [u8; 4] = *b"PXCS";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const BODY_AT: usize = 32;
 const NAME: &str = "snapshot";
 
@@ -37,6 +38,8 @@ const NAME: &str = "snapshot";
 pub(super) struct Snapshot {
     /// The journal goes on in this segment.
     pub(super) segment: u64,
+    /// At this offset.
+    pub(super) at: u64,
     /// With this frame.
     pub(super) frame: u64,
     /// How much of the chat log is synced, and its hash there.
@@ -117,18 +120,25 @@ impl Snapshot {
     pub(super) fn of(
         state: &acceptor::Storage,
         segment: u64,
-        frame: u64,
+        start: Start,
         chat_log: ChatLogMark,
     ) -> Snapshot {
         Snapshot {
             segment,
-            frame,
+            at: start.at as u64,
+            frame: start.frame,
             chat_log,
             promised: state.promised,
             upto: state.snapshot.upto,
             votes: state.votes.iter().map(|(slot, vote)| (*slot, vote.clone())).collect(),
             sessions: rows(&state.snapshot.sessions),
         }
+    }
+
+    /// Where the journal goes on in its segment.
+    pub(super) fn start(&self) -> Start {
+        // An offset that no memory has is behind the end of every segment.
+        Start { at: usize::try_from(self.at).unwrap_or(usize::MAX), frame: self.frame }
     }
 
     /// Replaces the snapshot of this folder; it is durable when this returns.

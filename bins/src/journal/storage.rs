@@ -1,13 +1,15 @@
 //! Saving: appends what changed, and replaces old segments by a snapshot when its bound moved.
 //!
 //! **Invariants**
-//! - *One sync a save*, more only if the save does not fit a frame or a segment.
+//! - *One write and one sync a save*, more only if it does not fit a frame or a segment.
 //! - *A failure is final*: after it every save fails, because what the disk holds is not known.
-//! - *Old segments go last*: the chat log is synced, then the new segment, then the snapshot is,
-//!   and only then are they removed; a crash in between leaves something that opens.
+//! - *Old segments go last*: the chat log is synced, then the snapshot is, and only then are they
+//!   removed, or set aside to be used again; a crash in between leaves something that
+//!   opens.
+//! - *A snapshot begins no segment*: it names the place in the present one where the journal goes on.
 
 use super::record::{Record, changes};
-use super::segment::{self, Segment};
+use super::segment::{self, Segment, Start};
 use super::snapshot::{ChatLogMark, Snapshot};
 use super::{FRAME_BYTES_MAX, Place, frame};
 use crate::chatlog::{LogFile, Written};
@@ -15,6 +17,10 @@ use crate::storage::Storage;
 use paxos_chat::acceptor;
 use std::any::Any;
 use std::io;
+use std::path::PathBuf;
+
+/// Segments that wait to be used again: about what a busy replica writes between two snapshots.
+pub(super) const SPARES_MAX: usize = 16;
 
 /// A journal that is open for saving.
 pub struct JournalStorage {
@@ -23,6 +29,10 @@ pub struct JournalStorage {
     /// The first segment that the snapshot on disk needs.
     pub(super) first_segment: u64,
     pub(super) next_frame: u64,
+    /// Files of segments that are not needed any more and wait to be used again.
+    pub(super) spares: Vec<PathBuf>,
+    /// Where frames are made.
+    pub(super) frame: Vec<u8>,
     /// What is on disk.
     pub(super) saved: acceptor::Storage,
     pub(super) chat_log: LogFile,
@@ -65,47 +75,57 @@ impl JournalStorage {
     }
 
     fn append_changes(&mut self, state: acceptor::Storage) -> io::Result<()> {
-        let mut payload = Vec::new();
+        let mut frame = std::mem::take(&mut self.frame);
+        frame::begin(&mut frame);
         for record in changes(&self.saved, &state)? {
-            payload = postcard::to_extend(&record, payload).map_err(io::Error::other)?;
-            if payload.len() >= FRAME_BYTES_MAX {
-                self.append(&std::mem::take(&mut payload))?;
+            frame = postcard::to_extend(&record, frame).map_err(io::Error::other)?;
+            if frame::payload(&frame).len() >= FRAME_BYTES_MAX {
+                self.append(&mut frame)?;
+                frame::begin(&mut frame);
             }
         }
-        if !payload.is_empty() {
-            self.append(&payload)?;
+        if !frame::payload(&frame).is_empty() {
+            self.append(&mut frame)?;
         }
+        self.frame = frame;
         self.snapshot_is_due |= state.snapshot.upto != self.saved.snapshot.upto;
         self.saved = state;
         Ok(())
     }
 
-    fn append(&mut self, payload: &[u8]) -> io::Result<()> {
-        let frame = frame::encode(self.next_frame, payload)?;
+    /// Appends a frame that was begun; in the next segment, if this one has no room for it.
+    fn append(&mut self, frame: &mut Vec<u8>) -> io::Result<()> {
+        let mut seal = Vec::new();
+        frame::begin(&mut seal);
+        let mut seal = postcard::to_extend(&Record::Sealed, seal).map_err(io::Error::other)?;
         // Room for the seal is kept free.
-        let seal = postcard::to_stdvec(&Record::Sealed).map_err(io::Error::other)?;
-        let room = frame.len() + frame::size(seal.len());
+        let sizes = [&*frame, &seal].map(|frame| frame::size(frame::payload(frame).len()));
+        let room = sizes.iter().sum();
         if !self.segment.has_room(room) {
             if segment::FRAMES_AT + room > self.place.segment_bytes {
-                let wrong = format!("{} bytes do not fit a segment", frame.len());
+                let wrong = format!("{} bytes do not fit a segment", sizes[0]);
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
             }
-            let next = self.next_segment(self.next_frame + 1)?;
-            self.segment.append(&frame::encode(self.next_frame, &seal)?)?;
-            self.next_frame += 1;
+            let next = self.next_segment()?;
+            self.append_here(&mut seal)?;
             self.segment = next;
-            return self.append(payload);
         }
-        self.segment.append(&frame)?;
+        self.append_here(frame)
+    }
+
+    fn append_here(&mut self, frame: &mut Vec<u8>) -> io::Result<()> {
+        frame::finish(frame, self.next_frame)?;
+        self.segment.append(frame)?;
         self.next_frame += 1;
         Ok(())
     }
 
-    fn next_segment(&self, first_frame: u64) -> io::Result<Segment> {
+    /// The segment that goes on behind this one and its seal, which is not written yet.
+    fn next_segment(&mut self) -> io::Result<Segment> {
         let (place, number) = (&self.place, self.segment.number + 1);
-        let journal = place.journal();
-        let length = place.segment_bytes;
-        Segment::create(place.disk(), &journal, place.identity, number, first_frame, length)
+        let (journal, spare) = (place.journal(), self.spares.pop());
+        let (own, first, length) = (place.identity, self.next_frame + 1, place.segment_bytes);
+        Segment::create(place.disk(), &journal, own, number, first, length, spare)
     }
 
     fn compact(&mut self) -> io::Result<()> {
@@ -117,20 +137,26 @@ impl JournalStorage {
                 format!("the chat log ends at slot {}, below the bound {upto}", position.slots);
             return Err(io::Error::new(io::ErrorKind::InvalidData, wrong));
         }
-        self.segment = self.next_segment(self.next_frame)?;
         self.write_snapshot(position.into())?;
         self.snapshot_is_due = false;
         Ok(())
     }
 
-    /// Writes the state as a snapshot, after which the journal goes on in the present segment.
+    /// Writes the state as a snapshot, after which the journal goes on where it is now.
     pub(super) fn write_snapshot(&mut self, chat_log: ChatLogMark) -> io::Result<()> {
         let number = self.segment.number;
-        let snapshot = Snapshot::of(&self.saved, number, self.next_frame, chat_log);
-        let journal = self.place.journal();
-        snapshot.write(self.place.disk(), &journal, self.place.identity)?;
+        let start = Start { at: self.segment.end(), frame: self.next_frame };
+        let snapshot = Snapshot::of(&self.saved, number, start, chat_log);
+        let (journal, disk) = (self.place.journal(), self.place.disk());
+        snapshot.write(disk, &journal, self.place.identity)?;
         for old in self.first_segment..number {
-            self.place.disk().remove(&segment::path(&journal, old))?;
+            let (path, spare) = (segment::path(&journal, old), segment::spare(&journal, old));
+            if self.spares.len() < SPARES_MAX {
+                disk.rename(&path, &spare)?;
+                self.spares.push(spare);
+            } else {
+                disk.remove(&path)?;
+            }
         }
         self.first_segment = number;
         Ok(())

@@ -7,7 +7,7 @@ use super::{ClusterId, DATAGRAM_BYTES_MAX, WireError};
 use crate::keys::{Boot, KEY_BYTES};
 
 pub(super) const MAGIC: [u8; 4] = *b"PXCH";
-pub(super) const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 3;
 pub(super) const VERSION_AT: usize = MAGIC.len();
 pub(super) const DIRECTION_AT: usize = VERSION_AT + 1;
 pub(super) const CLUSTER_AT: usize = DIRECTION_AT + 1;
@@ -37,6 +37,16 @@ pub(super) struct Header<'a> {
     pub(super) sender: u8,
     /// Empty if a replica sends.
     pub(super) name: &'a str,
+}
+
+/// The user that a datagram says it comes from, if it is from a client; proves nothing.
+pub fn claimed_user(datagram: &[u8]) -> Option<&str> {
+    if *datagram.get(DIRECTION_AT)? != Direction::ToReplica as u8 || datagram[..VERSION_AT] != MAGIC
+    {
+        return None;
+    }
+    let length = usize::from(*datagram.get(SENDER_AT)?);
+    std::str::from_utf8(datagram.get(NAME_AT..NAME_AT + length)?).ok()
 }
 
 impl Header<'_> {
@@ -86,9 +96,9 @@ impl Header<'_> {
         // No sender gets there, and a window could not tell it from the one before.
         if header.number == u64::MAX { Err(WireError::Header) } else { Ok((header, body_at)) }
     }
-    /// Replaces the contents of `datagram` by this header.
-    pub(super) fn write(&self, cluster: ClusterId, datagram: &mut Vec<u8>) {
-        datagram.clear();
+
+    /// Appends this header.
+    pub(super) fn append(&self, cluster: ClusterId, datagram: &mut Vec<u8>) {
         datagram.extend_from_slice(&MAGIC);
         datagram.extend_from_slice(&[VERSION, self.direction as u8]);
         datagram.extend_from_slice(&cluster.to_bytes());

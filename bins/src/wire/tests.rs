@@ -7,6 +7,7 @@ use paxos_chat::types::{
     Value, Vote,
 };
 use quickcheck::{Arbitrary, Gen, quickcheck};
+use serde::Serialize;
 
 fn cluster() -> ClusterId {
     ClusterId::of("test")
@@ -210,7 +211,9 @@ quickcheck! {
     /// Behind a good seal, where the body is looked at.
     fn any_body_is_read_or_refused(body: Vec<u8>) -> bool {
         match decoded(&with_body(&body)) {
-            Ok(message) => encoded(&message).len() <= NAME_AT + body.len() + TAG_BYTES,
+            Ok(message) => {
+                encoded(&message).len() <= NAME_AT + KIND_BYTES + body.len() + TAG_BYTES
+            }
             Err(error) => matches!(error, WireError::Body(_) | WireError::Trailing(_)),
         }
     }
@@ -224,6 +227,175 @@ quickcheck! {
         let mut datagram = encoded(&message.0);
         datagram.push(tail);
         decoded(&datagram).is_err()
+    }
+}
+
+/// Encoded messages of which replica 0 makes one datagram for replica 1.
+fn together(messages: &[Message]) -> Vec<u8> {
+    let encoded: Vec<_> = messages.iter().map(|m| postcard::to_allocvec(m).unwrap()).collect();
+    let mut datagram = Vec::new();
+    let messages = encoded.iter().map(Vec::as_slice);
+    replica(0).append_whole(Peer::Replica(1), messages, &mut datagram).unwrap();
+    datagram
+}
+
+fn opened(codec: &mut Codec, datagram: &[u8]) -> Result<Vec<Message>, WireError> {
+    // What was there before must not be there after.
+    let mut messages = vec![Message::Busy];
+    let opened = codec.open_all(&mut datagram.to_vec(), &mut messages);
+    if opened.is_err() {
+        assert!(messages.is_empty(), "nothing is taken of what is refused");
+    }
+    opened.map(|_| messages)
+}
+
+quickcheck! {
+    fn messages_of_one_datagram_read_back_in_order(messages: Vec<AnyMessage>) -> bool {
+        let messages: Vec<_> = messages.into_iter().map(|message| message.0).collect();
+        let read = opened(&mut replica(1), &together(&messages));
+        match messages.len() {
+            0 => matches!(read, Err(WireError::Body(_))),
+            1..=MESSAGES_PER_DATAGRAM_MAX => read == Ok(messages),
+            _ => read == Err(WireError::TooMany),
+        }
+    }
+
+    /// At a replica of any kind of body, behind a good seal.
+    fn any_kind_of_body_is_read_or_refused(body: Vec<u8>) -> bool {
+        let (mut datagram, mut one) = (Vec::new(), replica(1));
+        let written = replica(0).append(Peer::Replica(1), &mut datagram, |to| {
+            to.extend(&body);
+            Ok(())
+        });
+        let read = opened(&mut one, &datagram).unwrap_or_default();
+        let kept = one.of_replicas.bytes();
+        written == Ok(()) && read.len() <= body.len() && kept <= MESSAGE_BYTES_MAX
+    }
+}
+
+#[test]
+fn a_malformed_message_voids_its_datagram_wherever_it_is() {
+    let good = postcard::to_allocvec(&Message::Tail { from: Slot(3) }).unwrap();
+    for place in 0..3 {
+        let mut parts = [&good[..], &good, &good];
+        parts[place] = &[0xff, 0xff];
+        let mut datagram = Vec::new();
+        replica(0).append_whole(Peer::Replica(1), parts.into_iter(), &mut datagram).unwrap();
+        assert!(matches!(opened(&mut replica(1), &datagram), Err(WireError::Body(_))), "{place}");
+    }
+}
+
+#[test]
+fn a_datagram_has_a_limit_of_messages() {
+    let mut messages = vec![Message::Busy; MESSAGES_PER_DATAGRAM_MAX];
+    assert_eq!(opened(&mut replica(1), &together(&messages)), Ok(messages.clone()));
+    messages.push(Message::Busy);
+    assert_eq!(opened(&mut replica(1), &together(&messages)), Err(WireError::TooMany));
+}
+
+/// A message of this many bytes of text, and its parts, as `from` seals them for replica 1.
+fn in_parts(from: &mut Codec, text_bytes: usize) -> (Message, Vec<Vec<u8>>) {
+    let operation = Operation::InSession {
+        session: SessionId { slot: Slot(0), index: 0 },
+        seq: Seq(1),
+        acked_below: Seq(1),
+        body: Body::post(&"x".repeat(text_bytes)),
+    };
+    let command = Command { stamp: Timestamp(0), user: User::new("ann"), operation };
+    let message = Message::Request(command);
+    let encoded = postcard::to_allocvec(&message).unwrap();
+    let mut datagrams = Vec::new();
+    for part in from.split(&encoded).unwrap() {
+        let mut datagram = Vec::new();
+        from.append_part(Peer::Replica(1), &part, &mut datagram).unwrap();
+        datagrams.push(datagram);
+    }
+    (message, datagrams)
+}
+
+#[test]
+fn a_long_message_travels_in_parts_in_any_order() {
+    for mut sender in [replica(0), client("ann")] {
+        let (message, mut parts) = in_parts(&mut sender, 30_000);
+        assert!(parts.len() > 20 && parts.iter().all(|p| p.len() <= DATAGRAM_BYTES_INTERNET));
+        parts.reverse();
+        let (last, others) = parts.split_last().unwrap();
+        let mut one = replica(1);
+        for part in others {
+            assert_eq!(opened(&mut one, part), Ok(vec![]));
+            assert_eq!(opened(&mut one, part), Err(WireError::Replayed), "repeated");
+        }
+        assert_eq!(opened(&mut one, last), Ok(vec![message]));
+        assert_eq!((one.of_replicas.bytes(), one.of_clients.bytes()), (0, 0));
+    }
+}
+
+#[test]
+fn a_message_that_lacks_a_part_is_lost_and_the_next_one_is_not() {
+    let (mut zero, mut one) = (replica(0), replica(1));
+    for lost in 0..20 {
+        let (_, parts) = in_parts(&mut zero, 30_000);
+        for (at, part) in parts.iter().enumerate() {
+            if at != lost {
+                assert_eq!(opened(&mut one, part), Ok(vec![]));
+            }
+        }
+    }
+    assert!(one.of_replicas.bytes() < 4 * 31_000, "the older ones are forgotten");
+    let (message, parts) = in_parts(&mut zero, 30_000);
+    let read: Vec<_> = parts.iter().flat_map(|part| opened(&mut one, part).unwrap()).collect();
+    assert_eq!(read, [message]);
+}
+
+/// Alice sends first parts, from as many processes as she likes.
+#[test]
+fn parts_of_clients_take_bounded_memory_and_replicas_none_of_it() {
+    let (mut zero, mut one) = (replica(0), replica(1));
+    let (message, parts) = in_parts(&mut zero, 30_000);
+    let (last, others) = parts.split_last().unwrap();
+    for part in others {
+        assert_eq!(opened(&mut one, part), Ok(vec![]));
+    }
+    for _ in 0..300 {
+        let mut alice = client("alice");
+        for _ in 0..10 {
+            let (_, parts) = in_parts(&mut alice, 60_000);
+            assert_eq!(opened(&mut one, &parts[0]), Ok(vec![]));
+        }
+    }
+    assert!(one.of_clients.bytes() <= 64 * MESSAGE_BYTES_MAX);
+    assert_eq!(opened(&mut one, last), Ok(vec![message]), "nobody else's parts are forgotten");
+}
+
+/// Parts that nobody has sealed, or that somebody has changed.
+#[test]
+fn nothing_is_kept_of_a_stranger_s_parts() {
+    let (_, parts) = in_parts(&mut client("alice"), 60_000);
+    let mut one = replica(1);
+    for part in &parts {
+        let mut forged = part.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        assert_eq!(opened(&mut one, &forged), Err(WireError::Forged));
+    }
+    assert_eq!((one.of_clients.bytes(), one.remembered()), (0, 0));
+}
+
+#[test]
+fn parts_of_any_packing_are_understood_and_the_longest_message_fits_the_shortest_datagrams() {
+    for bytes in [0, DATAGRAM_BYTES_LEAST, 9000, DATAGRAM_BYTES_MAX, usize::MAX] {
+        let packing = Packing { datagram_bytes_max: bytes, messages_per_datagram_max: 0 };
+        let mut sender = client(&"u".repeat(USER_BYTES_MAX)).with_packing(packing);
+        assert_eq!(sender.packing().messages_per_datagram_max, 1);
+        let longest = vec![7; MESSAGE_BYTES_MAX];
+        assert_eq!(sender.room() >= longest.len(), bytes >= DATAGRAM_BYTES_MAX, "{bytes}");
+        let parts = sender.split(&longest).unwrap();
+        let mut datagram = Vec::new();
+        sender.append_part(Peer::Replica(1), &parts[0], &mut datagram).unwrap();
+        assert!(datagram.len() <= sender.packing().datagram_bytes_max);
+        assert!(matches!(
+            sender.split(&vec![7; MESSAGE_BYTES_MAX + 1]),
+            Err(WireError::TooLong(_))
+        ));
     }
 }
 

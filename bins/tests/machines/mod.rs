@@ -11,6 +11,7 @@ use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{NodeId, Nonce, Timestamp, User};
+use paxos_chat_runtime::burst::{Arrivals, Departures, SLOTS};
 use paxos_chat_runtime::client_host::{ClientHost, Event};
 use paxos_chat_runtime::clock::Clock;
 use paxos_chat_runtime::disk::Disk;
@@ -62,24 +63,32 @@ impl Network for Endpoint {
         Ok(())
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
+    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<bool> {
+        arrivals.clear();
         let mut under_way = self.air.under_way.borrow_mut();
-        let mut here = under_way.range(..=(self.air.now.get(), u64::MAX));
-        let Some(key) = here.find(|(_, (_, to, _))| *to == self.own).map(|(key, _)| *key) else {
-            return Ok(None);
-        };
-        let Some((from, _, bytes)) = under_way.remove(&key) else { return Ok(None) };
-        buffer[..bytes.len()].copy_from_slice(&bytes);
-        Ok(Some((bytes.len(), from)))
+        let here: Vec<_> = under_way
+            .range(..=(self.air.now.get(), u64::MAX))
+            .filter(|(_, (_, to, _))| *to == self.own)
+            .map(|(key, _)| *key)
+            .take(SLOTS)
+            .collect();
+        for key in &here {
+            if let Some((from, _, bytes)) = under_way.remove(key) {
+                arrivals.push(from, &bytes);
+            }
+        }
+        Ok(here.len() == SLOTS)
     }
 
-    fn send(&mut self, to: SocketAddr, bytes: &[u8]) -> io::Result<()> {
-        let number = self.air.sent.get();
-        self.air.sent.set(number + 1);
-        let delay = Duration::from_micros(200 + number * 7919 % 3000);
-        let datagram = (self.own, to, bytes.to_vec());
-        self.air.under_way.borrow_mut().insert((self.now() + delay, number), datagram);
-        Ok(())
+    fn send(&mut self, departures: &mut Departures) -> u64 {
+        for (to, bytes) in departures.iter() {
+            let number = self.air.sent.get();
+            self.air.sent.set(number + 1);
+            let delay = Duration::from_micros(200 + number * 7919 % 3000);
+            let datagram = (self.own, to, bytes.to_vec());
+            self.air.under_way.borrow_mut().insert((self.now() + delay, number), datagram);
+        }
+        0
     }
 }
 
@@ -161,7 +170,8 @@ impl Machine {
             folder: PathBuf::from("/data"),
             identity: Identity { cluster: ClusterId::of("test"), replica: self.id as u8 },
             sessions_max: Tuning::default().sessions_max,
-            segment_bytes: 8192,
+            // So small that segments are recycled.
+            segment_bytes: 4096,
         }
     }
 
@@ -194,6 +204,12 @@ impl Machine {
         let (cluster, generations) = (ClusterId::of("test"), Generations::new());
         let codec = Codec::replica(&SECRET, cluster, self.id as u8, 3, generations);
         self.driver = Some(Driver::start(actor, id, nodes(9), codec, host, world).unwrap());
+    }
+
+    /// How many segments of its journal wait to be used again.
+    pub(crate) fn spare_segments(&self) -> usize {
+        let names = self.disk.list(&self.place().journal()).unwrap();
+        names.iter().filter(|name| name.starts_with("segment-") && name.ends_with(".tmp")).count()
     }
 
     pub(crate) fn log(&self) -> Vec<u8> {

@@ -79,7 +79,7 @@ impl Drop for Replica {
     }
 }
 
-/// The configuration of three replicas on free ports.
+/// The configuration of replicas on free ports: three, unless the arguments say otherwise.
 pub(crate) struct TestCluster {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) config: PathBuf,
@@ -90,7 +90,8 @@ impl TestCluster {
     pub(crate) fn new(args: &[&str]) -> TestCluster {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("cluster.toml");
-        let port = free_ports("127.0.0.1:0", 3);
+        // Enough for `-f 2`, too.
+        let port = free_ports("127.0.0.1:0", 5);
         let port_text = port.to_string();
         let first = ["config", "--base-port", &port_text, "-o", arg(&config)];
         let all: Vec<&str> = first.iter().chain(args).copied().collect();

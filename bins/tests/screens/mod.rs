@@ -101,7 +101,7 @@ impl Cluster {
     }
 }
 
-/// A client on a terminal of its own.
+/// A program on a terminal of its own.
 pub(crate) struct Screen {
     process: PtyProcess,
     keyboard: File,
@@ -126,9 +126,21 @@ impl Screen {
         columns: u16,
         rows: u16,
     ) -> Screen {
+        let all = [&["--config", arg(&cluster.config)], args].concat();
+        Screen::of(env!("CARGO_BIN_EXE_client"), variables, &all, columns, rows)
+    }
+
+    /// Any program on a terminal.
+    pub(crate) fn of(
+        program: &str,
+        variables: &[&str],
+        args: &[&str],
+        columns: u16,
+        rows: u16,
+    ) -> Screen {
         let mut command = Command::new("env");
         command.args(["-u", "NO_COLOR"]).args(variables);
-        // The size is set before the client starts, so that nothing has to be waited for.
+        // The size is set before the program starts, so that nothing has to be waited for.
         command.args([
             "TERM=xterm-256color",
             "sh",
@@ -136,7 +148,7 @@ impl Screen {
             "stty cols $1 rows $2; shift 2; exec \"$@\"",
         ]);
         command.args(["sh", &columns.to_string(), &rows.to_string()]);
-        command.args([env!("CARGO_BIN_EXE_client"), "--config", arg(&cluster.config)]).args(args);
+        command.arg(program).args(args);
         let process = PtyProcess::spawn(command).unwrap();
         let keyboard = process.get_raw_handle().unwrap();
         let mut output = process.get_raw_handle().unwrap();

@@ -1,0 +1,35 @@
+//! Progress on a terminal; where standard error is none, the bar hides itself.
+
+use crate::harness::run::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How many messages are acknowledged, and what happened.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// A bar of so many messages.
+    pub fn new(messages: u64) -> Bar {
+        let style =
+            ProgressStyle::with_template("{bar:40} {pos}/{len} acknowledged {elapsed} {msg}");
+        let bar = ProgressBar::new(messages);
+        Bar(match style {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        })
+    }
+
+    /// Leaves nothing of it on the terminal.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Progress for Bar {
+    fn acknowledged(&mut self, count: u64) {
+        self.0.set_position(count);
+    }
+
+    fn note(&mut self, what: &str) {
+        self.0.println(what);
+    }
+}

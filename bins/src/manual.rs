@@ -1,0 +1,144 @@
+//! Completions and man pages, made from the command lines themselves, so that they can't lag behind.
+
+use clap::{Command, Subcommand};
+use clap_complete::Shell;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// What a program tells of its command line.
+#[derive(Clone, Subcommand)]
+pub enum ManualCommand {
+    /// Prints completions for a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+        /// Of which program, if this one knows others.
+        #[arg(long)]
+        program: Option<String>,
+    },
+    /// Writes man pages, one for each command.
+    Man {
+        /// The folder to write them to; it is made if it is not there.
+        folder: PathBuf,
+    },
+}
+
+/// Why there is no manual.
+#[derive(Debug, thiserror::Error)]
+pub enum ManualError {
+    /// It is not known here.
+    #[error("--program {0}: this program knows {1}")]
+    Unknown(String, String),
+    /// It cannot be written.
+    #[error("cannot write {}: {error}", path.display())]
+    Unwritten {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl ManualCommand {
+    /// Tells what is asked of these programs; the first is the one that runs.
+    ///
+    /// # Errors
+    /// When the program is not known, or something cannot be written.
+    pub fn run(&self, programs: Vec<Command>, out: impl Write) -> Result<(), ManualError> {
+        match self {
+            ManualCommand::Completions { shell, program } => {
+                completions(programs, *shell, program.as_deref(), out)
+            }
+            ManualCommand::Man { folder } => {
+                std::fs::create_dir_all(folder).map_err(unwritten(folder))?;
+                programs.into_iter().try_for_each(|program| pages(program, folder))
+            }
+        }
+    }
+}
+
+fn unwritten(path: &Path) -> impl FnOnce(io::Error) -> ManualError {
+    let path = path.to_owned();
+    move |error| ManualError::Unwritten { path, error }
+}
+
+fn completions(
+    programs: Vec<Command>,
+    shell: Shell,
+    wanted: Option<&str>,
+    mut out: impl Write,
+) -> Result<(), ManualError> {
+    let names: Vec<String> = programs.iter().map(|known| known.get_name().to_owned()).collect();
+    let is_wanted = |known: &Command| wanted.is_none_or(|wanted| known.get_name() == wanted);
+    let Some(mut program) = programs.into_iter().find(is_wanted) else {
+        return Err(ManualError::Unknown(wanted.unwrap_or_default().into(), names.join(", ")));
+    };
+    let name = program.get_name().to_owned();
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut program, name, &mut text);
+    // Whoever closed the output does not want to hear it.
+    let _ = out.write_all(&text);
+    Ok(())
+}
+
+/// The page of a program, and of each of its commands.
+fn pages(mut program: Command, folder: &Path) -> Result<(), ManualError> {
+    program.build();
+    let name = program.get_name().to_owned();
+    page(program, &name, folder)
+}
+
+fn page(command: Command, name: &str, folder: &Path) -> Result<(), ManualError> {
+    for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+        if inner.get_name() != "help" {
+            page(inner.clone(), &format!("{name}-{}", inner.get_name()), folder)?;
+        }
+    }
+    let path = folder.join(format!("{name}.1"));
+    let mut text = Vec::new();
+    let man = clap_mangen::Man::new(command).title(name.to_uppercase());
+    man.render(&mut text).map_err(unwritten(&path))?;
+    std::fs::write(&path, text).map_err(unwritten(&path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program() -> Command {
+        Command::new("box")
+            .about("Opens and closes.")
+            .subcommand(Command::new("open").about("Opens."))
+            .subcommand(Command::new("secret").hide(true))
+    }
+
+    #[test]
+    fn every_command_that_is_not_hidden_has_a_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let manual = ManualCommand::Man { folder: folder.path().join("man") };
+        manual.run(vec![program()], io::sink()).unwrap();
+        let mut names: Vec<_> = std::fs::read_dir(folder.path().join("man"))
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["box-open.1", "box.1"]);
+        let page = std::fs::read_to_string(folder.path().join("man/box-open.1")).unwrap();
+        assert!(page.contains(".TH") && page.contains("Opens."), "{page}");
+    }
+
+    #[test]
+    fn completions_are_of_the_program_that_is_asked_for() {
+        let ask = |program: Option<&str>| {
+            let program = program.map(str::to_owned);
+            let mut out = Vec::new();
+            let command = ManualCommand::Completions { shell: Shell::Bash, program };
+            command.run(vec![self::program()], &mut out).map(|()| String::from_utf8(out).unwrap())
+        };
+        assert!(ask(None).unwrap().contains("complete -F _box"));
+        assert!(ask(Some("box")).unwrap().contains("open"));
+        let error = ask(Some("bag")).unwrap_err().to_string();
+        assert_eq!(error, "--program bag: this program knows box");
+    }
+}

@@ -1,0 +1,109 @@
+//! What is logged of a replica's life: it compares each turn with the one before, and says what has
+//! changed. It runs at the end of each turn, so where nothing has changed it only compares.
+//!
+//! **Invariants**
+//! - *An attacker can't fill a disk*: of datagrams that were dropped, and of catching up, there is at
+//!   most one line in [`PAUSE`] each, with how many there were.
+//! - *Nothing of a message, and no key, is in a line.*
+
+use crate::vitals::{Observed, Role};
+use paxos_chat::types::Ballot;
+use std::time::{Duration, Instant};
+
+/// The shortest time between two lines about the same thing.
+pub const PAUSE: Duration = Duration::from_secs(10);
+
+/// Says what changes from turn to turn.
+#[derive(Debug, Default)]
+pub struct Narrator {
+    /// Role and highest promise at the end of the turn before.
+    before: Option<(Role, Ballot)>,
+    forged: Limited,
+    malformed: Limited,
+    refused: Limited,
+    replayed: Limited,
+    fetched: Limited,
+}
+
+/// A count that is told now and then.
+#[derive(Debug, Default)]
+pub(crate) struct Limited {
+    told: u64,
+    at: Option<Instant>,
+}
+
+impl Limited {
+    /// By how much the count has risen, if that is to be told now.
+    pub(crate) fn rise(&mut self, count: u64, now: Instant) -> Option<u64> {
+        if count <= self.told {
+            return None;
+        }
+        if self.at.is_some_and(|at| now.saturating_duration_since(at) < PAUSE) {
+            return None;
+        }
+        let rise = count - self.told;
+        (self.told, self.at) = (count, Some(now));
+        Some(rise)
+    }
+}
+
+impl Narrator {
+    /// Compares a turn with the one before.
+    pub fn turn(&mut self, now: &Observed) {
+        let (at, counters) = (now.at, &now.counters);
+        if let Some(count) = self.forged.rise(counters.forged, at) {
+            tracing::warn!(count, "dropped datagrams that nobody known has sealed");
+        }
+        if let Some(count) = self.malformed.rise(counters.malformed, at) {
+            tracing::warn!(count, "dropped datagrams that are none of this cluster");
+        }
+        if let Some(count) = self.refused.rise(counters.refused, at) {
+            tracing::warn!(count, "refused messages that their senders may not send");
+        }
+        if let Some(count) = self.replayed.rise(counters.replayed, at) {
+            tracing::info!(count, "dropped datagrams that were taken before");
+        }
+        if let Some(entries) = self.fetched.rise(now.fetched, at) {
+            let applied_upto = now.applied_upto.0;
+            tracing::info!(entries, applied_upto, "catches up with others");
+        }
+        let before = self.before.replace((now.role, now.ballot));
+        if let Some((role, ballot)) = before
+            && (role, ballot) != (now.role, now.ballot)
+        {
+            Narrator::leadership(role, ballot, now);
+        }
+    }
+
+    fn leadership(role_before: Role, ballot_before: Ballot, now: &Observed) {
+        let ballot = now.ballot.to_string();
+        match (role_before, now.role) {
+            (Role::Leading, Role::Leading) => {}
+            (_, Role::Leading) => {
+                let applied_upto = now.applied_upto.0;
+                tracing::info!(ballot, applied_upto, "leads");
+            }
+            (Role::Leading, _) => tracing::info!(ballot, "leads no more"),
+            _ => {}
+        }
+        if now.ballot != ballot_before && now.role != Role::Leading {
+            let leader = now.ballot.replica.0;
+            tracing::info!(ballot, leader, "has promised a ballot");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_told_at_once_and_then_now_and_then() {
+        let (mut limited, start) = (Limited::default(), Instant::now());
+        assert_eq!(limited.rise(0, start), None);
+        assert_eq!(limited.rise(3, start), Some(3));
+        assert_eq!(limited.rise(9, start + PAUSE / 2), None);
+        assert_eq!(limited.rise(9, start + PAUSE), Some(6));
+        assert_eq!(limited.rise(9, start + 3 * PAUSE), None);
+    }
+}

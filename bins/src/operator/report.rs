@@ -1,0 +1,84 @@
+//! How a replica is, as it tells operators.
+//!
+//! **Invariant**: a key may join and none changes its meaning; one that is missing has its default, so
+//! that a replica of another version can be asked.
+
+use crate::disk::meter::SyncTimes;
+use crate::driver::Counters;
+use crate::vitals::Role;
+use serde::{Deserialize, Serialize};
+
+/// How a replica is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// Its id.
+    pub replica: u8,
+    /// The version of its program.
+    pub version: String,
+    /// What it does about leadership.
+    pub role: Role,
+    /// The highest ballot that it has promised.
+    pub ballot: String,
+    /// The round of that ballot: a higher one is a later leadership.
+    pub round: u32,
+    /// Whose ballot it is.
+    pub leader: Option<u8>,
+    /// Everything below is known to be decided.
+    pub decided_upto: u64,
+    /// Everything below is applied. What is contiguous is applied when it is decided, so both are one.
+    pub applied_upto: u64,
+    /// One above the highest slot known to be decided; there may be gaps below.
+    pub decided_end: u64,
+    /// Proposed and not decided; 0 unless it leads.
+    pub in_flight: u64,
+    /// Commands that wait for a slot; 0 unless it leads.
+    pub queued: u64,
+    /// Lines of the chat log.
+    pub log_lines: u64,
+    /// Hash of the chat log.
+    pub log_hash: String,
+    /// Chunks of the chat log that were read for others.
+    pub log_reads: u64,
+    /// Entries that were missing here and that others have sent.
+    pub fetched: u64,
+    /// Datagrams and messages.
+    pub counters: Counters,
+    /// The highest probability of loss that is injected now, of any direction or link.
+    pub injected_loss: f64,
+    /// It warms up: nothing is promised or decided with it before it has heard the others.
+    pub waits: bool,
+    /// May faults be injected over the network?
+    pub faults_enabled: bool,
+    /// Syncs of the disk.
+    pub syncs: SyncTimes,
+    /// Milliseconds since the process has started.
+    pub uptime_ms: u64,
+    /// Milliseconds since the end of its last turn: long, if it hangs.
+    pub turn_age_ms: u64,
+    /// Its resident set, in bytes.
+    pub rss_bytes: Option<u64>,
+    /// Datagrams in the name of operators that were dropped.
+    pub operator_dropped: u64,
+}
+
+impl Report {
+    /// Is it in phase 2 of its ballot?
+    pub fn leads(&self) -> bool {
+        self.role == Role::Leading
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_another_version_is_read() {
+        let text = r#"{"replica": 2, "role": "leading", "applied_upto": 9, "to_come": [1]}"#;
+        let report: Report = serde_json::from_str(text).unwrap();
+        assert_eq!((report.replica, report.applied_upto, report.leads()), (2, 9, true));
+        let whole = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&whole).unwrap(), report);
+    }
+}

@@ -1,0 +1,307 @@
+//! What a driver's turn sends: messages wait here, share datagrams, and leave together.
+//!
+//! **Invariants**
+//! - *Order is kept*: messages to one peer leave in the order in which they were posted, and peers
+//!   are served in the order in which the first message was posted to each. So an actor that
+//!   answers a waiting client before it tells others does so on the network, too.
+//! - *Nothing waits for company*: whatever is posted leaves when the outbox is dispatched, be the
+//!   datagram as empty as it may.
+//! - *Bounded*: sealed datagrams leave whenever there are many, and what a large burst needed is
+//!   given back.
+//!
+//! **Absent**: when to send, and what may be sent, which is the driver's.
+
+use crate::burst::Departures;
+use crate::network::Network;
+use crate::nodes::NodeTable;
+use crate::wire::{Codec, MESSAGE_BYTES_MAX, Peer, WireError};
+use paxos_chat::types::NodeId;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+/// Bytes of sealed datagrams that leave without waiting for more.
+const SEALED_BYTES_MAX: usize = 1 << 20;
+/// Bytes of memory that are kept from one dispatch to the next.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// Messages that wait to be sent.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// All of them, encoded.
+    encoded: Vec<u8>,
+    posted: Vec<Posted>,
+    /// Whose turn it is: 0 for the first node that something was posted to, and so on.
+    turns: HashMap<NodeId, usize>,
+    sealed: Departures,
+}
+
+#[derive(Debug)]
+struct Posted {
+    to: NodeId,
+    turn: usize,
+    message: Range<usize>,
+}
+
+/// What became of messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dispatched {
+    /// Messages that left.
+    pub sent: u64,
+    /// Messages to nobody, and datagrams that the system refused.
+    pub unsent: u64,
+}
+
+impl Outbox {
+    /// Takes a message for this node.
+    ///
+    /// # Errors
+    /// When it is too long to be sent at all.
+    pub fn post(&mut self, to: NodeId, message: &impl Serialize) -> Result<(), WireError> {
+        let start = self.encoded.len();
+        let encoded = postcard::to_extend(message, std::mem::take(&mut self.encoded));
+        self.encoded = encoded.map_err(WireError::Body)?;
+        let length = self.encoded.len() - start;
+        if length > MESSAGE_BYTES_MAX {
+            self.encoded.truncate(start);
+            return Err(WireError::TooLong(length));
+        }
+        let next = self.turns.len();
+        let turn = *self.turns.entry(to).or_insert(next);
+        self.posted.push(Posted { to, turn, message: start..self.encoded.len() });
+        Ok(())
+    }
+
+    /// Seals and sends everything that was posted.
+    pub fn dispatch(
+        &mut self,
+        codec: &mut Codec,
+        nodes: &NodeTable,
+        network: &mut (impl Network + ?Sized),
+    ) -> Dispatched {
+        let Outbox { encoded, posted, turns, sealed } = self;
+        let mut done = Dispatched::default();
+        // A stable sort, which keeps the order of what is for one node.
+        posted.sort_by_key(|posted| posted.turn);
+        for group in posted.chunk_by(|one, next| one.to == next.to) {
+            let Some((peer, address)) = nodes.find(group[0].to.0) else {
+                done.unsent += group.len() as u64;
+                continue;
+            };
+            let mut rest = group;
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(fitting(codec, rest));
+                match seal(codec, peer, address, encoded, now, sealed) {
+                    Ok(()) => done.sent += now.len() as u64,
+                    Err(_) => done.unsent += now.len() as u64,
+                }
+                if sealed.bytes() > SEALED_BYTES_MAX {
+                    done.unsent += network.send(sealed);
+                    sealed.clear(KEPT_BYTES_MAX);
+                }
+                rest = later;
+            }
+        }
+        if !sealed.is_empty() {
+            done.unsent += network.send(sealed);
+        }
+        sealed.clear(KEPT_BYTES_MAX);
+        turns.clear();
+        posted.clear();
+        posted.shrink_to(KEPT_BYTES_MAX / size_of::<Posted>());
+        encoded.clear();
+        encoded.shrink_to(KEPT_BYTES_MAX);
+        done
+    }
+}
+
+/// How many of these messages go into the next datagram: at least one.
+fn fitting(codec: &Codec, messages: &[Posted]) -> usize {
+    let (mut room, mut count) = (codec.room(), 0);
+    for posted in messages.iter().take(codec.packing().messages_per_datagram_max) {
+        let Some(left) = room.checked_sub(posted.message.len()) else { break };
+        (room, count) = (left, count + 1);
+    }
+    count.max(1)
+}
+
+/// Seals messages for one datagram; a single one that does not fit is sealed in parts.
+fn seal(
+    codec: &mut Codec,
+    peer: Peer,
+    address: SocketAddr,
+    encoded: &[u8],
+    messages: &[Posted],
+    sealed: &mut Departures,
+) -> Result<(), WireError> {
+    if let [posted] = messages
+        && posted.message.len() > codec.room()
+    {
+        for part in codec.split(&encoded[posted.message.clone()])? {
+            sealed.append(address, |datagrams| codec.append_part(peer, &part, datagrams))?;
+        }
+        return Ok(());
+    }
+    let messages = messages.iter().map(|posted| &encoded[posted.message.clone()]);
+    sealed.append(address, |datagrams| codec.append_whole(peer, messages, datagrams))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::burst::Arrivals;
+    use crate::keys::Secret;
+    use crate::wire::{ClusterId, Generations, Packing};
+    use quickcheck::quickcheck;
+    use std::io;
+    use std::time::Duration;
+
+    /// Keeps what is sent, and loses what is too long.
+    #[derive(Default)]
+    struct Sent {
+        datagrams: Vec<(SocketAddr, Vec<u8>)>,
+        calls: usize,
+        loses_above: Option<usize>,
+    }
+
+    impl Network for Sent {
+        fn wait(&mut self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<bool> {
+            arrivals.clear();
+            Ok(false)
+        }
+
+        fn send(&mut self, departures: &mut Departures) -> u64 {
+            self.calls += 1;
+            let mut lost = 0;
+            for (to, bytes) in departures.iter() {
+                if self.loses_above.is_some_and(|most| bytes.len() > most) {
+                    lost += 1;
+                } else {
+                    self.datagrams.push((to, bytes.to_vec()));
+                }
+            }
+            lost
+        }
+    }
+
+    fn codec(id: u8) -> Codec {
+        let secret = Secret::of([3; 32].into());
+        Codec::replica(&secret, ClusterId::of("test"), id, 3, Generations::new())
+    }
+
+    fn address(port: u16) -> SocketAddr {
+        ([127, 0, 0, 1], port).into()
+    }
+
+    fn nodes() -> NodeTable {
+        NodeTable::new((1..=3).map(address).collect(), 9)
+    }
+
+    /// What replica `id` reads in what was sent to it, a list for each datagram.
+    fn read(sent: &Sent, id: u8) -> Vec<Vec<String>> {
+        let mut codec = codec(id);
+        let mut messages = Vec::new();
+        let here = sent.datagrams.iter().filter(|(to, _)| *to == address(u16::from(id) + 1));
+        here.map(|(_, datagram)| {
+            codec.open_all::<String>(&mut datagram.clone(), &mut messages).unwrap();
+            messages.clone()
+        })
+        .collect()
+    }
+
+    quickcheck! {
+        /// Of any lengths, packed in any way.
+        fn everything_arrives_once_in_order_and_no_datagram_is_too_long(
+            lengths: Vec<(bool, u16)>, datagram_bytes_max: u16, messages_max: u8
+        ) -> bool {
+            let packing = Packing {
+                datagram_bytes_max: datagram_bytes_max.into(),
+                messages_per_datagram_max: messages_max.into(),
+            };
+            let (mut zero, mut outbox) = (codec(0).with_packing(packing), Outbox::default());
+            let packing = zero.packing();
+            let said: Vec<(u8, String)> = lengths
+                .iter()
+                .enumerate()
+                .map(|(at, (to, length))| {
+                    let length = usize::from(length % if at % 7 == 0 { 20_000 } else { 300 });
+                    (1 + u8::from(*to), format!("{at}{}", "x".repeat(length)))
+                })
+                .collect();
+            for (to, text) in &said {
+                outbox.post(NodeId((*to).into()), text).unwrap();
+            }
+            let mut sent = Sent::default();
+            let done = outbox.dispatch(&mut zero, &nodes(), &mut sent);
+            let fits = sent.datagrams.iter().all(|(_, d)| d.len() <= packing.datagram_bytes_max);
+            let arrived = (1..=2).all(|id| {
+                let read = read(&sent, id);
+                let here = said.iter().filter(|(to, _)| *to == id).map(|(_, text)| text);
+                read.iter().all(|together| together.len() <= packing.messages_per_datagram_max)
+                    && here.eq(read.iter().flatten())
+            });
+            fits && arrived && done == Dispatched { sent: said.len() as u64, unsent: 0 }
+        }
+    }
+
+    #[test]
+    fn what_fits_one_datagram_is_in_one_and_leaves_at_once() {
+        let (mut zero, mut outbox, mut sent) = (codec(0), Outbox::default(), Sent::default());
+        for at in 0..20 {
+            outbox.post(NodeId(1), &format!("message {at}")).unwrap();
+            outbox.post(NodeId(2), &format!("message {at}")).unwrap();
+        }
+        outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        assert_eq!((sent.datagrams.len(), sent.calls), (2, 1));
+        assert_eq!(read(&sent, 1)[0].len(), 20);
+        outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        assert_eq!((sent.datagrams.len(), sent.calls), (2, 1), "nothing leaves twice");
+    }
+
+    #[test]
+    fn peers_are_served_in_the_order_in_which_they_were_first_thought_of() {
+        let (mut zero, mut outbox, mut sent) = (codec(0), Outbox::default(), Sent::default());
+        for to in [2, 1, 2] {
+            outbox.post(NodeId(to), &"x").unwrap();
+        }
+        outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        outbox.post(NodeId(1), &"y").unwrap();
+        outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        let to: Vec<_> = sent.datagrams.iter().map(|(to, _)| *to).collect();
+        assert_eq!(to, [address(3), address(2), address(2)]);
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_counted() {
+        let (mut zero, mut outbox) = (codec(0), Outbox::default());
+        let longest = "x".repeat(MESSAGE_BYTES_MAX);
+        assert!(matches!(outbox.post(NodeId(1), &longest), Err(WireError::TooLong(_))));
+        outbox.post(NodeId(77), &"to nobody").unwrap();
+        outbox.post(NodeId(1), &"short").unwrap();
+        outbox.post(NodeId(2), &"x".repeat(1000)).unwrap();
+        let mut sent = Sent { loses_above: Some(900), ..Sent::default() };
+        let done = outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        assert_eq!(done, Dispatched { sent: 2, unsent: 2 });
+        assert_eq!(read(&sent, 1), [["short"]]);
+    }
+
+    #[test]
+    fn a_large_burst_leaves_in_pieces_and_its_memory_is_given_back() {
+        let packing = Packing { datagram_bytes_max: 60_000, ..Packing::default() };
+        let (mut zero, mut outbox) = (codec(0).with_packing(packing), Outbox::default());
+        for _ in 0..300 {
+            outbox.post(NodeId(1), &"x".repeat(30_000)).unwrap();
+        }
+        let mut sent = Sent::default();
+        outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        assert!(sent.calls > 5, "{}", sent.calls);
+        assert_eq!(read(&sent, 1).iter().flatten().count(), 300);
+        assert!(outbox.encoded.capacity() <= KEPT_BYTES_MAX);
+        assert!(outbox.sealed.bytes() == 0 && outbox.posted.is_empty());
+    }
+}

@@ -1,0 +1,176 @@
+//! Opening: from datagrams to messages.
+//!
+//! **Invariant**: a datagram goes through three gates, each cheaper to fail at than the next: its
+//! header is one of this cluster's, its seal is that of whom it names, its body is messages.
+
+use super::fragment::Fragment;
+use super::header::{Direction, Header, TAG_BYTES};
+use super::replay::Window;
+use super::{
+    Cipher, ClientId, ClientLink, Codec, MESSAGES_PER_DATAGRAM_MAX, Own, Peer, UserName, WHOLE,
+    WireError,
+};
+use crate::keys::{Boot, LinkKey};
+use serde::de::DeserializeOwned;
+
+/// What opens the datagrams of one boot of one sender.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    cipher: Cipher,
+    window: Window,
+}
+
+impl Inbound {
+    pub(super) fn new(key: &LinkKey, boot: Boot) -> Inbound {
+        Inbound { cipher: key.boot(boot), window: Window::default() }
+    }
+
+    /// Decrypts the body in place, if it is authentic and new. The body loses its tag.
+    pub(super) fn open(
+        &mut self,
+        number: u64,
+        datagram: &mut [u8],
+        body_at: usize,
+    ) -> Result<(), WireError> {
+        if !self.window.is_new(number) {
+            return Err(WireError::Replayed);
+        }
+        let (header, sealed) = datagram.split_at_mut(body_at);
+        if !self.cipher.open(number, header, sealed) {
+            return Err(WireError::Forged);
+        }
+        self.window.take(number);
+        Ok(())
+    }
+}
+
+impl Codec {
+    /// The message of a datagram that carries one, and who it comes from. Decrypts it in place.
+    ///
+    /// # Errors
+    /// When it is not a new datagram that a peer has sealed for this process, or carries anything
+    /// but one message.
+    pub fn open<M: DeserializeOwned>(
+        &mut self,
+        datagram: &mut [u8],
+    ) -> Result<(Peer, M), WireError> {
+        let mut messages = Vec::new();
+        let from = self.open_all(datagram, &mut messages)?;
+        let others = messages.len().saturating_sub(1);
+        match messages.pop() {
+            Some(message) if others == 0 => Ok((from, message)),
+            None => Err(WireError::Fragment),
+            Some(_) => Err(WireError::Trailing(others)),
+        }
+    }
+
+    /// Replaces `messages` by those that this datagram carries, or completes: none, if it is a part
+    /// of one of which others are missing. Tells who they come from. Decrypts it in place.
+    ///
+    /// # Errors
+    /// When it is not a new datagram that a peer has sealed for this process, or something in it is
+    /// not a message; then there are none.
+    pub fn open_all<M: DeserializeOwned>(
+        &mut self,
+        datagram: &mut [u8],
+        messages: &mut Vec<M>,
+    ) -> Result<Peer, WireError> {
+        messages.clear();
+        let (from, boot, number, body_at) = self.decrypt(datagram)?;
+        let body = &datagram[body_at..datagram.len() - TAG_BYTES];
+        let read = match body {
+            [] => Err(WireError::Body(postcard::Error::DeserializeUnexpectedEnd)),
+            [WHOLE, encoded @ ..] => read_all(encoded, messages),
+            [count, part @ ..] => {
+                let part = Fragment::read(*count, part)?;
+                let whole = match from {
+                    Peer::Replica(id) => self.of_replicas.add((id, boot), number, part)?,
+                    Peer::Client(client) => self.of_clients.add(client, number, part)?,
+                };
+                whole.map_or(Ok(()), |encoded| read_all(&encoded, messages))
+            }
+        };
+        if read.is_err() {
+            messages.clear();
+        }
+        read.map(|()| from)
+    }
+
+    /// Decrypts a datagram in place: who it comes from, in which boot, its number, and where its
+    /// body begins.
+    fn decrypt(&mut self, datagram: &mut [u8]) -> Result<(Peer, Boot, u64, usize), WireError> {
+        let (header, body_at) = Header::parse(datagram, self.cluster)?;
+        let (boot, number, sender) = (header.boot, header.number, header.sender);
+        let from = match (&self.own, header.direction) {
+            (Own::Replica { id, .. }, Direction::Replicas) if *id != sender => {
+                Peer::Replica(sender)
+            }
+            (Own::Client(_), Direction::ToClient) => Peer::Replica(sender),
+            (Own::Replica { .. }, Direction::ToReplica) => {
+                let user = UserName::new(header.name).ok_or(WireError::Header)?;
+                Peer::Client(ClientId { user, boot })
+            }
+            // What this process has sent itself, or what is meant for others.
+            _ => return Err(WireError::Forged),
+        };
+        match from {
+            Peer::Replica(id) => self.open_of_replica(id, boot, number, datagram, body_at)?,
+            Peer::Client(client) => self.open_of_client(client, number, datagram, body_at)?,
+        }
+        Ok((from, boot, number, body_at))
+    }
+
+    fn open_of_replica(
+        &mut self,
+        id: u8,
+        boot: Boot,
+        number: u64,
+        datagram: &mut [u8],
+        body_at: usize,
+    ) -> Result<(), WireError> {
+        if let Some(inbound) = self.replicas.get(&(id, boot)) {
+            return inbound.open(number, datagram, body_at);
+        }
+        let key = self.inbound.get(usize::from(id)).ok_or(WireError::Forged)?;
+        let mut inbound = Inbound::new(key, boot);
+        inbound.open(number, datagram, body_at)?;
+        self.replicas.insert((id, boot), inbound);
+        Ok(())
+    }
+
+    fn open_of_client(
+        &mut self,
+        client: ClientId,
+        number: u64,
+        datagram: &mut [u8],
+        body_at: usize,
+    ) -> Result<(), WireError> {
+        if let Some(link) = self.clients.get(&client) {
+            return link.inbound.open(number, datagram, body_at);
+        }
+        let (id, key) = self.key_of(client.user)?;
+        let mut inbound = Inbound::new(&key.to_replica(id), client.boot);
+        inbound.open(number, datagram, body_at)?;
+        let outbound = self.to_client(client)?;
+        self.clients.insert(client, ClientLink { inbound, outbound });
+        Ok(())
+    }
+}
+
+/// Appends all messages that are encoded here, one after the other.
+fn read_all<M: DeserializeOwned>(
+    mut encoded: &[u8],
+    messages: &mut Vec<M>,
+) -> Result<(), WireError> {
+    loop {
+        if messages.len() >= MESSAGES_PER_DATAGRAM_MAX {
+            return Err(WireError::TooMany);
+        }
+        let (message, rest) = postcard::take_from_bytes(encoded).map_err(WireError::Body)?;
+        messages.push(message);
+        if rest.is_empty() {
+            return Ok(());
+        }
+        encoded = rest;
+    }
+}

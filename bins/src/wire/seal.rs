@@ -1,0 +1,127 @@
+//! Sealing: from messages to datagrams.
+//!
+//! **Invariant**: every datagram takes the next number, whether or not it can be sealed then.
+//!
+//! **Absent**: which messages share a datagram (see [`crate::outbox`]).
+
+use super::fragment::{FRAGMENT_HEADER_BYTES, Fragment};
+use super::header::{self, Direction, Header, TAG_BYTES};
+use super::{
+    Codec, DATAGRAM_BYTES_MAX, KIND_BYTES, MESSAGE_BYTES_MAX, Own, Peer, WHOLE, WireError,
+};
+use serde::Serialize;
+
+impl Codec {
+    /// Replaces the contents of `datagram` by this message, sealed for that peer, however long the
+    /// datagram becomes.
+    ///
+    /// # Errors
+    /// When the message does not fit any datagram, or there is no such peer.
+    pub fn seal(
+        &mut self,
+        to: Peer,
+        message: &impl Serialize,
+        datagram: &mut Vec<u8>,
+    ) -> Result<(), WireError> {
+        datagram.clear();
+        self.append(to, datagram, |body| {
+            body.push(WHOLE);
+            *body = postcard::to_extend(message, std::mem::take(body)).map_err(WireError::Body)?;
+            Ok(())
+        })
+    }
+
+    /// Bytes of messages that fit one of this process's datagrams.
+    pub(crate) fn room(&self) -> usize {
+        self.packing.datagram_bytes_max - self.header_bytes() - KIND_BYTES - TAG_BYTES
+    }
+
+    /// Appends a datagram that carries these encoded messages, sealed for that peer.
+    pub(crate) fn append_whole<'a>(
+        &mut self,
+        to: Peer,
+        messages: impl Iterator<Item = &'a [u8]>,
+        datagrams: &mut Vec<u8>,
+    ) -> Result<(), WireError> {
+        self.append(to, datagrams, |body| {
+            body.push(WHOLE);
+            messages.for_each(|message| body.extend_from_slice(message));
+            Ok(())
+        })
+    }
+
+    /// The parts of an encoded message that does not fit one datagram. They have to be sealed for
+    /// one peer, all of them, one after the other.
+    pub(crate) fn split<'a>(&self, message: &'a [u8]) -> Result<Vec<Fragment<'a>>, WireError> {
+        let too_long = WireError::TooLong(message.len());
+        if message.len() > MESSAGE_BYTES_MAX {
+            return Err(too_long);
+        }
+        Fragment::split(message, self.room() - FRAGMENT_HEADER_BYTES).ok_or(too_long)
+    }
+
+    /// Appends a datagram that carries a part of a message, sealed for that peer.
+    pub(crate) fn append_part(
+        &mut self,
+        to: Peer,
+        part: &Fragment<'_>,
+        datagrams: &mut Vec<u8>,
+    ) -> Result<(), WireError> {
+        self.append(to, datagrams, |body| {
+            part.write(body);
+            Ok(())
+        })
+    }
+
+    fn header_bytes(&self) -> usize {
+        let name_bytes = match &self.own {
+            Own::Replica { .. } => 0,
+            Own::Client(user) => user.as_str().len(),
+        };
+        header::NAME_AT + name_bytes
+    }
+
+    /// Appends a datagram whose body `write` appends.
+    pub(super) fn append(
+        &mut self,
+        to: Peer,
+        datagrams: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), WireError>,
+    ) -> Result<(), WireError> {
+        let number = self.sealed;
+        self.sealed =
+            number.checked_add(1).filter(|n| *n < u64::MAX).ok_or(WireError::Exhausted)?;
+        let (direction, sender, name) = match (&self.own, to) {
+            (Own::Replica { id, .. }, Peer::Replica(_)) => (Direction::Replicas, *id, ""),
+            (Own::Client(user), Peer::Replica(_)) => {
+                let name = user.as_str();
+                (Direction::ToReplica, name.len() as u8, name)
+            }
+            (Own::Replica { id, .. }, Peer::Client(_)) => (Direction::ToClient, *id, ""),
+            (Own::Client(_), Peer::Client(_)) => return Err(WireError::Nobody),
+        };
+        let (start, boot) = (datagrams.len(), self.boot);
+        Header { direction, boot, number, sender, name }.append(self.cluster, datagrams);
+        let body_at = datagrams.len();
+        write(datagrams)?;
+        let length = datagrams.len() - start + TAG_BYTES;
+        if length > DATAGRAM_BYTES_MAX {
+            return Err(WireError::TooLong(length));
+        }
+        let (header, body) = datagrams[start..].split_at_mut(body_at - start);
+        let drawn;
+        let cipher = match to {
+            Peer::Replica(id) => self.outbound.get(usize::from(id)).ok_or(WireError::Nobody)?,
+            Peer::Client(client) => match self.clients.peek(&client) {
+                Some(link) => &link.outbound,
+                None => {
+                    drawn = self.to_client(client)?;
+                    &drawn
+                }
+            },
+        };
+        let tag = cipher.seal(number, header, body).ok_or(WireError::TooLong(length))?;
+        datagrams.extend_from_slice(&tag);
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! The script that writes docs/performance.md runs, on clusters of our own.
+//!
+//! It needs Python 3, which tests need not have: without it nothing is tested here, and it says so.
+
+mod support;
+
+use std::path::Path;
+use support::{Ended, run};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/compare.py");
+
+/// What the script prints and how it ends; `None` without Python.
+fn compare(args: &[&str]) -> Option<Ended> {
+    let version = std::process::Command::new("python3").arg("--version").output();
+    if !version.is_ok_and(|version| version.status.success()) {
+        eprintln!("python3 is not there, so benches/compare.py is not tested");
+        return None;
+    }
+    Some(run("python3", &[&[SCRIPT], args].concat()))
+}
+
+#[test]
+fn a_quick_round_measures_everything() {
+    let programs = Path::new(env!("CARGO_BIN_EXE_replica")).parent().unwrap().to_str().unwrap();
+    let Some(ended) = compare(&["--quick", "--programs", programs, "--output", "-"]) else {
+        return;
+    };
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let rows = |first: &str| {
+        let starts = move |line: &&str| line.starts_with(first);
+        ended.stdout.lines().filter(starts).collect::<Vec<_>>()
+    };
+    // Durable and volatile, with 1, 64 and 1024 messages outstanding; beside others, packed too.
+    for (first, throughputs) in [("| this project |", 5), ("| 2 |", 4), ("| 4,096 |", 4)] {
+        let [row] = rows(first)[..] else { panic!("{first}: {ended:?}") };
+        assert_eq!(row.matches(" us |").count(), 2, "{row}");
+        assert_eq!(row.matches("/s |").count(), throughputs, "{row}");
+        assert!(!row.contains(" 0 us"), "{row}");
+    }
+    let [sentence] = rows("The primary of three durable replicas was killed")[..] else {
+        panic!("{ended:?}")
+    };
+    let median = sentence.split("median ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    // A replica suspects its leader after one time-out at the earliest, less what had passed of it.
+    assert!((0.5..20.0).contains(&median.parse::<f64>().unwrap()), "{sentence}");
+}
+
+#[test]
+fn missing_executables_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(ended) = compare(&["--quick", "--programs", folder.path().to_str().unwrap()]) else {
+        return;
+    };
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains("cargo build --release --bins"), "{ended:?}");
+}

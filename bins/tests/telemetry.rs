@@ -1,0 +1,128 @@
+//! What a running replica shows to others than operators: metrics and logs.
+
+mod replicas;
+mod support;
+
+use replicas::{Replica, TestCluster};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+use support::{arg, eventually, run};
+
+/// The samples of a page, by name and labels.
+fn scrape(address: &str) -> BTreeMap<String, f64> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    let (head, body) = page.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let samples = body.lines().filter(|line| !line.starts_with('#'));
+    samples
+        .map(|line| line.rsplit_once(' ').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_scrape_shows_what_the_replica_does_even_while_its_disk_hangs() {
+    let cluster = TestCluster::new(&[]);
+    let args = ["--init", "--metrics", "127.0.0.1:0"];
+    let mut replicas: Vec<_> = (0..3).map(|id| Replica::start_with(&cluster, id, &args)).collect();
+    let addresses: Vec<String> = replicas
+        .iter()
+        .map(|replica| {
+            let line = replica.line();
+            let address = line.strip_prefix("metrics on http://");
+            address.and_then(|rest| rest.strip_suffix("/metrics")).unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(cluster.client(&["send", "one", "two", "three"], "").code, 0);
+    eventually("all have applied it", || {
+        let upto = |address: &String| scrape(address)["paxos_chat_applied_slots_total"];
+        addresses.iter().all(|address| upto(address) >= 2.0)
+    });
+    let pages: Vec<_> = addresses.iter().map(|address| scrape(address)).collect();
+    let leads = |page: &&BTreeMap<String, f64>| page[r#"paxos_chat_role{role="leading"}"#] == 1.0;
+    assert_eq!(pages.iter().filter(leads).count(), 1);
+    for page in &pages {
+        assert!(page["paxos_chat_sync_seconds_count"] >= 1.0);
+        assert!(page["paxos_chat_received_messages_total"] > 0.0);
+        assert!(page["process_resident_memory_bytes"] > 1e6);
+    }
+    // A counter never goes back.
+    let later = scrape(&addresses[0]);
+    for (name, value) in pages[0].iter().filter(|(name, _)| name.contains("_total")) {
+        assert!(later[name] >= *value, "{name}");
+    }
+    replicas[0].type_line("stall disk 3000");
+    assert_eq!(replicas[0].line(), "the next sync takes 3000 ms");
+    assert_eq!(cluster.client(&["send", "four"], "").code, 0);
+    eventually("the sync that hangs is seen", || {
+        scrape(&addresses[0])["paxos_chat_sync_running_seconds"] > 0.5
+    });
+}
+
+#[test]
+fn an_address_that_can_t_be_listened_on_is_refused() {
+    let cluster = TestCluster::new(&[]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (config, folder) = (arg(&cluster.config), arg(cluster.folder.path()));
+    let args = ["--config", config, "--id", "0", "--volatile", "--log-dir", folder];
+    replicas::refused(
+        replicas::REPLICA,
+        &[&args[..], &["--metrics", &address]].concat(),
+        &["--metrics", &address, "cannot listen"],
+    );
+}
+
+/// Ends a replica, and gives the lines that it logged.
+fn logged(mut replica: Replica) -> Vec<Value> {
+    let pid = replica.child.id().to_string();
+    assert_eq!(run("kill", &["-TERM", &pid]).code, 0);
+    assert_eq!(replica.child.wait().unwrap().code(), Some(0));
+    let said = replica.said();
+    said.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+#[test]
+fn a_log_in_json_tells_a_replica_s_life() {
+    let cluster = TestCluster::new(&[]);
+    let args = ["--init", "--log-format", "json", "--log-level", "info"];
+    let mut replicas: Vec<_> = (0..3).map(|id| Replica::start_with(&cluster, id, &args)).collect();
+    assert_eq!(cluster.client(&["send", "one"], "").code, 0);
+    // Ten forged datagrams, and a slow disk.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..10 {
+        socket.send_to(b"not a datagram of this program", ("127.0.0.1", cluster.port)).unwrap();
+    }
+    replicas[0].type_line("stall disk 150");
+    replicas[0].line();
+    assert_eq!(cluster.client(&["send", "two"], "").code, 0);
+    eventually("it is counted", || replicas[0].status().contains("malformed=10"));
+    let lines: Vec<Vec<Value>> = replicas.into_iter().map(logged).collect();
+    let is = |line: &&Value, what: &str| line["message"].as_str().unwrap().contains(what);
+    let all = lines.concat();
+    assert!(all.iter().any(|line| is(&line, "leads") && line["level"] == "INFO"), "{all:?}");
+    for of_one in &lines {
+        assert_eq!(of_one[0]["message"], "started", "{of_one:?}");
+        assert_eq!(of_one.last().unwrap()["message"], "ended", "{of_one:?}");
+    }
+    let warnings: Vec<_> = lines[0].iter().filter(|line| line["level"] == "WARN").collect();
+    let dropped: Vec<_> = warnings.iter().filter(|w| is(w, "none of this cluster")).collect();
+    let sum: u64 = dropped.iter().map(|line| line["count"].as_u64().unwrap()).sum();
+    assert!(dropped.len() == 1 && (1..=10).contains(&sum), "one line in ten seconds: {dropped:?}");
+    assert!(warnings.iter().any(|line| is(line, "sync of the disk was slow")), "{warnings:?}");
+}
+
+#[test]
+fn a_replica_that_is_well_logs_nothing_unless_it_is_asked_to() {
+    let cluster = TestCluster::new(&[]);
+    let mut replicas: Vec<_> = (0..3).map(|id| Replica::start(&cluster, id, "--init")).collect();
+    assert_eq!(cluster.client(&["send", "one"], "").code, 0);
+    assert_eq!(logged(replicas.remove(0)), [] as [Value; 0]);
+}
