@@ -1,0 +1,179 @@
+//! One message through three replicas and back, over real sockets, all of it on one thread: what a
+//! commit costs in computing and system calls, without waiting for a processor.
+
+mod disks;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use disks::Unsynced;
+use paxos_chat::acceptor;
+use paxos_chat::client::{Client, ClientTuning};
+use paxos_chat::message::Message;
+use paxos_chat::quorum::Cluster;
+use paxos_chat::replica::Replica;
+use paxos_chat::tuning::Tuning;
+use paxos_chat::types::{Body, NodeId, Nonce, User};
+use paxos_chat_runtime::chatlog::Store;
+use paxos_chat_runtime::client_host::{ClientHost, Event};
+use paxos_chat_runtime::clock::SystemClock;
+use paxos_chat_runtime::disk::SystemDisk;
+use paxos_chat_runtime::driver::{Driver, World};
+use paxos_chat_runtime::journal::{self, Identity, Place, SEGMENT_BYTES};
+use paxos_chat_runtime::keys::Secret;
+use paxos_chat_runtime::network::UdpNetwork;
+use paxos_chat_runtime::nodes::NodeTable;
+use paxos_chat_runtime::replica_host::ReplicaHost;
+use paxos_chat_runtime::storage::{MemoryStorage, Storage};
+use paxos_chat_runtime::wire::{CLIENTS_MAX, ClusterId, Codec, Generations, UserName};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::cell::Cell;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::rc::Rc;
+
+const REPLICAS: u8 = 3;
+
+/// Where replicas keep what they promise.
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    InMemory,
+    OnDiskUnsynced,
+    OnDisk,
+}
+
+impl Kept {
+    fn open(
+        self,
+        id: u8,
+        folder: &Path,
+        tuning: &Tuning,
+    ) -> (Box<dyn Storage<acceptor::Storage>>, Store) {
+        let disk: Rc<dyn paxos_chat_runtime::disk::Disk> = match self {
+            Kept::OnDiskUnsynced => Rc::new(Unsynced(SystemDisk)),
+            Kept::InMemory | Kept::OnDisk => Rc::new(SystemDisk),
+        };
+        let place = Place {
+            disk,
+            folder: folder.to_owned(),
+            identity: Identity { cluster: ClusterId::of("bench"), replica: id },
+            sessions_max: tuning.sessions_max,
+            segment_bytes: SEGMENT_BYTES,
+        };
+        if let Kept::InMemory = self {
+            let log = Store::create(&*place.disk, &place.chat_log(), place.identity.cluster);
+            return (Box::new(MemoryStorage::default()), log.expect("an empty folder"));
+        }
+        journal::format(&place).expect("an empty folder is formatted");
+        let opened = journal::open(&place).expect("what was formatted is opened");
+        (Box::new(opened.storage), opened.log)
+    }
+}
+
+type Sink = Box<dyn FnMut(Event) -> io::Result<()>>;
+
+/// Three replicas and a client.
+struct Whole {
+    replicas: Vec<Driver<Replica, ReplicaHost>>,
+    client: Driver<Client, ClientHost<Sink>>,
+    confirmed: Rc<Cell<u64>>,
+}
+
+fn socket() -> UdpNetwork {
+    UdpNetwork::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port")
+}
+
+fn world<S>(socket: UdpNetwork, storage: Box<dyn Storage<S>>) -> World<S> {
+    World {
+        network: Box::new(socket),
+        clock: Box::new(SystemClock::start()),
+        rng: Box::new(StdRng::seed_from_u64(1)),
+        storage,
+    }
+}
+
+impl Whole {
+    fn start(kept: Kept, folder: &Path) -> Whole {
+        let secret = Secret::draw().expect("the system has randomness");
+        let (cluster, tuning) = (ClusterId::of("bench"), Tuning::default());
+        let sockets: Vec<UdpNetwork> = (0..REPLICAS).map(|_| socket()).collect();
+        let address = |socket: &UdpNetwork| socket.local_address().expect("it is bound");
+        let addresses: Vec<SocketAddr> = sockets.iter().map(address).collect();
+        let replicas = (0..REPLICAS).zip(sockets).map(|(id, socket)| {
+            let (storage, log) = kept.open(id, folder, &tuning);
+            Driver::start(
+                Replica::new(Cluster::new(REPLICAS), tuning.clone()),
+                NodeId(id.into()),
+                NodeTable::new(addresses.clone(), CLIENTS_MAX),
+                Codec::replica(&secret, cluster, id, usize::from(REPLICAS), Generations::new()),
+                ReplicaHost::new(log, [], &tuning),
+                world(socket, storage),
+            )
+            .expect("the replica starts")
+        });
+        let replicas = replicas.collect();
+        let confirmed = Rc::new(Cell::new(0));
+        let count = Rc::clone(&confirmed);
+        let sink: Sink = Box::new(move |event| {
+            count.set(count.get() + u64::from(matches!(event, Event::Confirmed { .. })));
+            Ok(())
+        });
+        let actor = Client {
+            user: User::new("ann"),
+            nonce: Nonce(1),
+            session: None,
+            script: Vec::new(),
+            replicas: (0..REPLICAS).map(|id| NodeId(id.into())).collect(),
+            tuning: ClientTuning { window: 1024, ..ClientTuning::default() },
+        };
+        let (key, name) = (secret.user(cluster, "ann", 0), UserName::new("ann").expect("a name"));
+        let codec = Codec::client(&key, cluster, name, usize::from(REPLICAS));
+        let memory = Box::new(MemoryStorage::default());
+        let client = Driver::start(
+            actor,
+            NodeId(REPLICAS.into()),
+            NodeTable::new(addresses, 0),
+            codec,
+            ClientHost::new(sink),
+            world(socket(), memory),
+        );
+        let mut whole = Whole { replicas, client: client.expect("the client starts"), confirmed };
+        // Elects a leader, opens the session, and finds the leader.
+        for _ in 0..100 {
+            whole.commit(1);
+        }
+        whole
+    }
+
+    /// Says so many messages at once, and goes on until all are acknowledged.
+    fn commit(&mut self, messages: u64) {
+        let wanted = self.confirmed.get() + messages;
+        for _ in 0..messages {
+            self.client.deliver(Message::Submit(Body::post(&"x".repeat(100))));
+        }
+        while self.confirmed.get() < wanted {
+            self.client.turn().expect("the client runs");
+            for replica in &mut self.replicas {
+                replica.turn().expect("the replica runs");
+            }
+        }
+    }
+}
+
+fn commits(c: &mut Criterion) {
+    let mut group = c.benchmark_group("commit through three replicas");
+    for messages in [1, 64, 1024] {
+        group.throughput(Throughput::Elements(messages));
+        for kept in [Kept::InMemory, Kept::OnDiskUnsynced, Kept::OnDisk] {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let mut whole = Whole::start(kept, folder.path());
+            group.bench_function(BenchmarkId::new(format!("{kept:?}"), messages), |b| {
+                b.iter(|| whole.commit(messages));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, commits);
+criterion_main!(benches);

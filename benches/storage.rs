@@ -1,0 +1,128 @@
+//! What durability costs: a turn of the journal, with and without its syncs, and lines of the chat
+//! log.
+
+mod disks;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use disks::Unsynced;
+use paxos_chat::acceptor;
+use paxos_chat::message::Outcome;
+use paxos_chat::tuning::Tuning;
+use paxos_chat::types::{
+    Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
+    Value, Vote,
+};
+use paxos_chat_runtime::chatlog::{Entry, LogWriter};
+use paxos_chat_runtime::disk::{Disk, SystemDisk};
+use paxos_chat_runtime::journal::{self, Identity, Opened, Place, SEGMENT_BYTES};
+use paxos_chat_runtime::storage::Storage;
+use paxos_chat_runtime::wire::ClusterId;
+use std::hint::black_box;
+use std::io;
+use std::rc::Rc;
+
+const BALLOT: Ballot = Ballot { round: 1, replica: ReplicaId(0) };
+
+/// A person's message of 100 bytes.
+fn command(seq: u64) -> Command {
+    let session = SessionId { slot: Slot(0), index: 0 };
+    let (seq, acked_below) = (Seq(seq), Seq(seq.saturating_sub(64)));
+    let body = Body::post(
+        &"What is said is mostly plain text, now and then with a \"quote\".".repeat(2)[..100],
+    );
+    let operation = Operation::InSession { session, seq, acked_below, body };
+    Command { stamp: Timestamp(1_790_000_000_000 + seq.0), user: User::new("ann"), operation }
+}
+
+/// A replica's storage and what it was given so far.
+struct Life {
+    opened: Opened,
+    state: acceptor::Storage,
+    next: u64,
+    seq: u64,
+    applied: Vec<Entry>,
+    tuning: Tuning,
+}
+
+impl Life {
+    fn begin(disk: impl Disk + 'static, folder: &std::path::Path) -> Life {
+        let tuning = Tuning::default();
+        let place = Place {
+            disk: Rc::new(disk),
+            folder: folder.to_owned(),
+            identity: Identity { cluster: ClusterId::of("bench"), replica: 0 },
+            sessions_max: tuning.sessions_max,
+            segment_bytes: SEGMENT_BYTES,
+        };
+        journal::format(&place).expect("an empty folder is formatted");
+        let opened = journal::open(&place).expect("what was formatted is opened");
+        let state = acceptor::Storage { promised: BALLOT, ..acceptor::Storage::default() };
+        Life { opened, state, next: 0, seq: 1, applied: Vec::new(), tuning }
+    }
+
+    /// Votes at a slot for so many commands, saves, applies, and compacts when that is due.
+    fn turn(&mut self, commands: u64) -> io::Result<()> {
+        let slot = Slot(self.next);
+        self.next += 1;
+        let value = if slot == Slot(0) {
+            let operation = Operation::OpenSession { nonce: Nonce(1) };
+            Value::batch([Command { stamp: Timestamp(0), user: User::new("ann"), operation }])
+        } else {
+            let seqs = self.seq..self.seq + commands;
+            self.seq += commands;
+            Value::batch(seqs.map(command))
+        };
+        let sessions = &mut self.state.snapshot.sessions;
+        let outcomes = sessions.apply(slot, &value, self.tuning.sessions_max);
+        self.state.votes.insert(slot, Vote { ballot: BALLOT, value: value.clone() });
+        self.applied.push(Entry { slot, value, outcomes });
+        if self.next.is_multiple_of(self.tuning.snapshot_slots) {
+            self.state.snapshot.upto = Slot(self.next);
+            self.state.votes.clear();
+        }
+        let Opened { storage, log, .. } = &mut self.opened;
+        storage.save(self.state.clone())?;
+        for entry in self.applied.drain(..) {
+            log.append(&entry)?;
+        }
+        log.flush()?;
+        storage.settle()
+    }
+}
+
+fn turns(c: &mut Criterion) {
+    let mut group = c.benchmark_group("durable turn");
+    for commands in [1, 64] {
+        group.throughput(Throughput::Elements(commands));
+        let mut bench = |name, mut life: Life| {
+            group.bench_function(BenchmarkId::new(name, commands), |b| {
+                b.iter(|| life.turn(commands).expect("the disk works"));
+            });
+        };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        bench("synced, commands", Life::begin(SystemDisk, folder.path()));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        bench("not synced, commands", Life::begin(Unsynced(SystemDisk), folder.path()));
+    }
+    group.finish();
+}
+
+fn lines(c: &mut Criterion) {
+    let mut group = c.benchmark_group("chat log");
+    group.throughput(Throughput::Elements(64));
+    group.bench_function("a slot of 64 messages of 100 bytes", |b| {
+        let mut writer = LogWriter::create(io::sink(), ClusterId::of("bench")).expect("no disk");
+        let value = Value::batch((1..=64).map(command));
+        let mut slot = 0;
+        b.iter(|| {
+            let outcomes = vec![Outcome::Applied; 64];
+            let entry = Entry { slot: Slot(slot), value: value.clone(), outcomes };
+            slot += 1;
+            writer.append(black_box(&entry)).expect("no disk");
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, turns, lines);
+criterion_main!(benches);
