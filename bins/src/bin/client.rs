@@ -20,6 +20,8 @@ use std::fs::File;
 use std::io::{self, BufReader, IsTerminal, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Talks to a Multi-Paxos chat cluster. Without a command: a full-screen chat on a terminal, and
@@ -97,7 +99,7 @@ enum Command {
         #[arg(long)]
         follow: bool,
     },
-    /// Makes load and measures it.
+    /// Makes load and measures it. An interrupt ends it early, with what was measured.
     Load {
         /// Clients.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -128,6 +130,8 @@ enum Command {
 
 /// Messages of each client of `load` if nothing else ends it.
 const MESSAGES: u64 = 1000;
+/// The status of a `load` that was interrupted again, and did not wait for what it had sent.
+const INTERRUPTED: i32 = 130;
 /// The longest time of `load`, in seconds: a day.
 const SECONDS_MAX: f64 = 86_400.0;
 
@@ -310,7 +314,14 @@ fn make_load(access: &Access, options: &LoadOptions, json: bool) -> Result<bool>
         Some(messages) => ProgressBar::new(u64::from(options.clients) * messages),
         None => ProgressBar::no_length(),
     };
-    let report = load::run(access, options, &|acknowledged| bar.inc(acknowledged));
+    let ending = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&ending);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED);
+        }
+    })?;
+    let report = load::run(access, options, &ending, &|acknowledged| bar.inc(acknowledged));
     bar.finish_and_clear();
     if json {
         println!("{}", serde_json::to_string(&report)?);

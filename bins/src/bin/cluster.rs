@@ -88,7 +88,7 @@ struct RevokeArgs {
 
 #[derive(Args)]
 struct SoakArgs {
-    /// Messages of all clients together.
+    /// Messages of all clients together; more, if a replica that was away needs longer.
     #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     messages: u64,
     /// Clients.

@@ -20,9 +20,11 @@ use serde::Serialize;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What load to make. It ends with the messages or with the time, whichever is first.
+/// What load to make. It ends with the messages, with the time, or when it is told to, whichever is
+/// first.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
     /// Clients, each with a session and a socket.
@@ -88,14 +90,20 @@ fn new_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).expect("the bounds and digits are valid")
 }
 
-/// Makes the load; `progress` is told how many messages each acknowledgement burst brought.
-pub fn run(access: &Access, options: &LoadOptions, progress: &(dyn Fn(u64) + Sync)) -> LoadReport {
+/// Makes the load; `progress` is told how many messages each acknowledgement burst brought. Once
+/// `ending` is set, no more are sent; what was sent is waited for.
+pub fn run(
+    access: &Access,
+    options: &LoadOptions,
+    ending: &AtomicBool,
+    progress: &(dyn Fn(u64) + Sync),
+) -> LoadReport {
     let barrier = Barrier::new(options.clients as usize);
     let measured: Vec<Measured> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..options.clients)
             .map(|_| {
                 let barrier = &barrier;
-                scope.spawn(move || run_client(access, options, barrier, progress))
+                scope.spawn(move || run_client(access, options, barrier, ending, progress))
             })
             .collect();
         let failed = || Measured::failed(options, "a client panicked");
@@ -133,6 +141,7 @@ fn run_client(
     access: &Access,
     options: &LoadOptions,
     barrier: &Barrier,
+    ending: &AtomicBool,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Measured {
     let mut released = false;
@@ -141,7 +150,7 @@ fn run_client(
             barrier.wait();
         }
     };
-    let measured = measure(access, options, &mut start_together, progress);
+    let measured = measure(access, options, &mut start_together, ending, progress);
     // Whoever failed early must not keep the others waiting.
     start_together();
     measured.unwrap_or_else(|error| Measured::failed(options, &error))
@@ -269,6 +278,7 @@ fn measure(
     access: &Access,
     options: &LoadOptions,
     start_together: &mut dyn FnMut(),
+    ending: &AtomicBool,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Measured, String> {
     let text = |error: &dyn ToString| error.to_string();
@@ -289,7 +299,7 @@ fn measure(
     let start = Instant::now();
     driver.host_mut().window = Window::of(options, start);
     driver.host_mut().heard = start;
-    let (unsaid, error) = make(&mut driver, access.patience, options, progress);
+    let (unsaid, error) = make(&mut driver, access.patience, options, ending, progress);
     let Tally { window, outstanding, heard, silence, latencies, .. } = driver.host();
     let unacknowledged = *outstanding as u64 + unsaid;
     Ok(Measured {
@@ -311,6 +321,7 @@ fn make(
     driver: &mut Driver<Client, Tally>,
     patience: Duration,
     options: &LoadOptions,
+    ending: &AtomicBool,
     progress: &(dyn Fn(u64) + Sync),
 ) -> (u64, Option<String>) {
     let body = Body::post(&"x".repeat(options.size));
@@ -319,7 +330,7 @@ fn make(
     let error = loop {
         let now = Instant::now();
         let window = driver.host().window;
-        let is_over = window.has_ended(now);
+        let is_over = window.has_ended(now) || ending.load(Ordering::Relaxed);
         while unsaid > 0 && !is_over && driver.host().outstanding < options.outstanding {
             let now = Instant::now();
             unsaid -= u64::from(now >= window.from);

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const PROMPTLY: Duration = Duration::from_secs(5);
 /// Lines of a replica that may wait to be read here.
 const LINES_MAX: usize = 1024;
+/// How long load is made that is not told to end, in seconds: longer than any run, a day.
+const LOAD_SECONDS: u64 = 86_400;
 
 /// A child process that ends with its handle.
 #[derive(Debug)]
@@ -391,8 +393,6 @@ pub struct LoadArgs<'a> {
     pub token: &'a Path,
     /// Clients.
     pub clients: u32,
-    /// Messages of each.
-    pub messages: u64,
     /// Messages of each that are unacknowledged at once.
     pub outstanding: u16,
     /// Bytes of each message.
@@ -400,7 +400,7 @@ pub struct LoadArgs<'a> {
 }
 
 impl LoadProcess {
-    /// Starts making load.
+    /// Starts making load, without an end of its own within any run.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -410,7 +410,7 @@ impl LoadProcess {
         command.args(["load", "--json"]);
         let numbers = [
             ("--clients", u64::from(args.clients)),
-            ("--messages", args.messages),
+            ("--seconds", LOAD_SECONDS),
             ("--outstanding", args.outstanding.into()),
             ("--size", args.size as u64),
         ];
@@ -419,6 +419,15 @@ impl LoadProcess {
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         Ok(LoadProcess { child: Guarded::spawn(&mut command)? })
+    }
+
+    /// Lets it send no more.
+    ///
+    /// # Errors
+    /// When the system refuses the signal.
+    pub fn end(&self) -> io::Result<()> {
+        let pid = Pid::from_child(&self.child.0);
+        Ok(kill_process(pid, Signal::INT)?)
     }
 
     /// What it reports, once it has ended.

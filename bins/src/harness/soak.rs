@@ -3,6 +3,8 @@
 //!
 //! **Invariants**
 //! - *Memory is the system's figure*: the resident set of each process, sampled while it serves.
+//! - *The load outlasts what is measured under it*, however fast the machine is: it ends once enough
+//!   was said and whoever was away has caught up.
 //! - *Bounded*: every wait has a limit, and no process outlives the run.
 //!
 //! **Absent**: judgement of the logs' contents; the replicas' own bounds and hashes are compared,
@@ -21,13 +23,13 @@ use std::time::{Duration, Instant};
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 /// How long nothing may be applied.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The longest that a replica may take to reach the others after the load has ended.
+/// The longest that a replica may take to reach the others once enough was said.
 const CATCH_UP_MAX: Duration = Duration::from_secs(600);
 
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct SoakOptions {
-    /// Messages of all clients together.
+    /// Messages of all clients together, at least.
     pub messages: u64,
     /// Clients.
     pub clients: u32,
@@ -133,7 +135,6 @@ pub fn soak(
         config: cluster.config_path(),
         token: &token,
         clients: options.clients,
-        messages: options.messages.div_ceil(options.clients.into()),
         outstanding: options.outstanding,
         size: options.size,
     };
@@ -213,9 +214,11 @@ struct Soak<'a> {
 }
 
 impl Soak<'_> {
-    /// Samples until the load has ended.
+    /// Samples until the load has ended, which it does when nothing is left to measure under it.
     fn measure(&mut self) -> Result<LoadResult, RunError> {
         let mut moved = (Instant::now(), 0);
+        let mut enough: Option<Instant> = None;
+        let mut is_told = false;
         loop {
             std::thread::sleep(SAMPLE_INTERVAL);
             if self.interrupted.load(Ordering::Relaxed) {
@@ -225,6 +228,13 @@ impl Soak<'_> {
             let lines = self.samples.last().map_or(0, |sample| sample.messages);
             self.progress.acknowledged(lines.min(self.options.messages));
             self.move_away(&statuses)?;
+            if lines >= self.options.messages && !is_told {
+                let waited = enough.get_or_insert_with(Instant::now).elapsed();
+                if !self.is_away() || waited >= CATCH_UP_MAX {
+                    self.load.end()?;
+                    is_told = true;
+                }
+            }
             if let Some(result) = self.load.result()? {
                 return Ok(result);
             }
@@ -314,6 +324,11 @@ impl Soak<'_> {
             }
             std::thread::sleep(SAMPLE_INTERVAL);
         }
+    }
+
+    /// Is the last replica away or behind?
+    fn is_away(&self) -> bool {
+        self.away.as_ref().is_some_and(|away| !matches!(away.phase, Phase::CaughtUp(_)))
     }
 
     fn caught_up(&self) -> Option<CatchUp> {
