@@ -7,7 +7,8 @@
 //! - *A request is stamped where it enters*, and only if it is within the limits of name and text.
 //! - *The chat log is written at the end of each turn*, so that it never lags behind an answer by
 //!   more than that turn.
-//! - *Bounded*: a turn reads at most [`READS_MAX`] chunks of the log, one for each asker. A question
+//! - *Bounded*: a turn answers at most [`READS_MAX`] questions about the log, one of each asker, with
+//!   at most [`CHUNKS_MAX`] chunks each. A question
 //!   that is not answered is as good as lost, and asked again; so whoever catches up can't keep the
 //!   replica from serving, and is itself the one that says when it wants more.
 
@@ -18,12 +19,14 @@ use crate::vitals::{Observed, Vitals};
 use paxos_chat::message::{Asker, Entries, LogRead, Message, Route};
 use paxos_chat::replica::{Replica, State};
 use paxos_chat::tuning::{TEXT_BYTES_MAX, Tuning, USER_BYTES_MAX};
-use paxos_chat::types::{Ballot, Body, Command, NodeId, Operation, ReplicaId, Timestamp};
+use paxos_chat::types::{Ballot, Body, Command, NodeId, Operation, ReplicaId, Slot, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-/// Chunks read from the log in one turn.
+/// Questions about the log that are answered in one turn.
 pub const READS_MAX: usize = 16;
+/// Chunks in the answer to a replica. Together they are a small part of the socket's buffer.
+pub const CHUNKS_MAX: usize = 8;
 
 /// The host of a replica.
 pub struct ReplicaHost {
@@ -217,17 +220,37 @@ impl Host<Replica> for ReplicaHost {
     fn on_turn_end(&mut self) -> io::Result<Vec<(NodeId, Message)>> {
         self.log.flush()?;
         let reads = std::mem::take(&mut self.reads);
-        let answers: io::Result<Vec<_>> =
-            reads.into_values().map(|read| self.answer(read)).collect();
-        let mut answers = answers?;
+        let mut answers = Vec::new();
+        for read in reads.into_values() {
+            answers.extend(self.answer(read)?);
+        }
         answers.extend(self.redirects());
         Ok(answers)
     }
 }
 
 impl ReplicaHost {
-    fn answer(&mut self, read: LogRead) -> io::Result<(NodeId, Message)> {
-        let LogRead { asker, from, upto } = read;
+    /// A replica gets several chunks for one question, in order, because it asks again only once its
+    /// turn and this one's have ended, disks included; a client gets one.
+    fn answer(&mut self, read: LogRead) -> io::Result<Vec<(NodeId, Message)>> {
+        let LogRead { asker, mut from, upto } = read;
+        let chunks_max = match asker {
+            Asker::Replica(_) => CHUNKS_MAX,
+            Asker::Client(_) => 1,
+        };
+        let mut answers = Vec::new();
+        while from < upto && answers.len() < chunks_max {
+            let chunk = self.read(from, upto)?;
+            if chunk.values.is_empty() {
+                break;
+            }
+            from = Slot(from.0 + chunk.values.len() as u64);
+            answers.push((asker.node(), asker.answer(chunk)));
+        }
+        Ok(answers)
+    }
+
+    fn read(&mut self, from: Slot, upto: Slot) -> io::Result<Entries> {
         self.reads_served += 1;
         let (entries_max, bytes_max) = (self.tuning.chunk_entries_max, self.tuning.chunk_bytes_max);
         let (mut count, mut bytes) = (0, 0);
@@ -237,8 +260,7 @@ impl ReplicaHost {
             count <= entries_max && bytes <= bytes_max
         })?;
         let values = entries.into_iter().map(|entry| entry.value);
-        let chunk = Entries::chunk(from, upto, values, &self.tuning);
-        Ok((asker.node(), asker.answer(chunk)))
+        Ok(Entries::chunk(from, upto, values, &self.tuning))
     }
 }
 
@@ -248,7 +270,7 @@ mod tests {
     use crate::disk::fake::FakeDisk;
     use crate::wire::ClusterId;
     use paxos_chat::acceptor::Storage;
-    use paxos_chat::types::{Nonce, Slot, User, Value};
+    use paxos_chat::types::{Nonce, User, Value};
 
     fn host(users: &[&str]) -> ReplicaHost {
         let path = std::path::Path::new("/data/replica-0.log");
@@ -320,10 +342,28 @@ mod tests {
             Message::Decided(Entries { from, values: vec![Value::Noop; count], applied_upto })
         };
         let answers = host.on_turn_end().unwrap();
-        assert_eq!(answers, [(NodeId(2), answer(1, 2))], "one chunk for each asker");
-        host.on_local(read(3)).unwrap();
-        assert_eq!(host.on_turn_end().unwrap(), [(NodeId(2), answer(3, 2))]);
+        let expected = [(NodeId(2), answer(1, 2)), (NodeId(2), answer(3, 2))];
+        assert_eq!(answers, expected, "one answer for each asker, to its last question");
+        host.on_local(read(4)).unwrap();
+        assert_eq!(host.on_turn_end().unwrap(), [(NodeId(2), answer(4, 1))]);
         assert_eq!(host.on_turn_end().unwrap(), []);
+    }
+
+    #[test]
+    fn a_replica_gets_several_chunks_for_a_question_and_a_client_one() {
+        let mut host = host(&[]);
+        host.tuning.chunk_entries_max = 1;
+        let slots = 2 * CHUNKS_MAX as u64;
+        for slot in 0..slots {
+            host.on_local(applied(slot)).unwrap();
+        }
+        for asker in [Asker::Replica(ReplicaId(2)), Asker::Client(NodeId(9))] {
+            let read = LogRead { asker, from: Slot(0), upto: Slot(slots) };
+            host.on_local(Message::ReadLog(read)).unwrap();
+        }
+        let answers = host.on_turn_end().unwrap();
+        let to = |node| answers.iter().filter(|(to, _)| *to == NodeId(node)).count();
+        assert_eq!((to(2), to(9)), (CHUNKS_MAX, 1));
     }
 
     #[test]

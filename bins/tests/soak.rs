@@ -3,31 +3,50 @@
 
 mod support;
 
+use std::sync::{Mutex, PoisonError};
 use support::{arg, run};
+
+/// One at a time: each takes the whole machine.
+static ALONE: Mutex<()> = Mutex::new(());
 
 const CLUSTER: &str = env!("CARGO_BIN_EXE_cluster");
 
+/// Few messages at once make small values, hence more slots than a replica keeps in memory.
 #[test]
 fn a_replica_away_for_50_000_messages_catches_up_from_disk_while_clients_write() {
+    let report = soak(&["--clients", "4", "--outstanding", "8"]);
+    let catch_up = &report["catch_up"];
+    assert!(number(&catch_up["chunks_read"]) > 10, "it came from disk: {catch_up}");
+}
+
+/// The log grows as fast as the others can write it.
+#[test]
+fn a_replica_catches_up_under_full_load() {
+    soak(&["--clients", "32", "--outstanding", "64"]);
+}
+
+fn number(value: &serde_json::Value) -> u64 {
+    value.as_u64().unwrap_or(0)
+}
+
+/// Takes replica 2 away for 50,000 messages of this load.
+fn soak(load: &[&str]) -> serde_json::Value {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // The cluster starts the executables beside it.
     let _ = (env!("CARGO_BIN_EXE_replica"), env!("CARGO_BIN_EXE_client"));
     let folder = tempfile::tempdir().unwrap();
     let svg = folder.path().join("soak.svg");
     let log_dir = folder.path().join("logs");
     let args = ["soak", "--json", "--messages", "150000", "--away", "50000", "--seed", "5"];
-    // Few at once make small values, hence more slots than a replica keeps in memory.
-    let args = [&args[..], &["--clients", "4", "--outstanding", "8"]].concat();
     let more = ["--log-dir", arg(&log_dir), "--svg", arg(&svg)];
-    let ended = run(CLUSTER, &[&args[..], &more[..]].concat());
+    let ended = run(CLUSTER, &[&args[..], &more[..], load].concat());
     assert_eq!(ended.code, 0, "{ended:?}");
     let report = ended.json();
     assert_eq!(report["ok"], true, "{report}");
-    let number = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
     assert!(number(&report["acknowledged"]) >= 150_000);
     let catch_up = &report["catch_up"];
     assert!(number(&catch_up["behind"]) >= 50_000, "{catch_up}");
     assert!(number(&catch_up["served_meanwhile"]) > 0, "clients were served: {catch_up}");
-    assert!(number(&catch_up["chunks_read"]) > 10, "it came from disk: {catch_up}");
     for seconds in report["restart_seconds"].as_array().unwrap() {
         assert!(seconds.as_f64().unwrap() < 2.0, "{report}");
     }
@@ -35,4 +54,5 @@ fn a_replica_away_for_50_000_messages_catches_up_from_disk_while_clients_write()
     let logs = [0, 1, 2].map(|id| log_dir.join(format!("replica-{id}.log")));
     let logs = logs.map(|log| std::fs::read(log).unwrap());
     assert!(logs[0] == logs[1] && logs[0] == logs[2], "equal byte for byte");
+    report
 }
