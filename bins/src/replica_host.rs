@@ -25,7 +25,8 @@ use std::io;
 
 /// Questions about the log that are answered in one turn.
 pub const READS_MAX: usize = 16;
-/// Chunks in the answer to a replica. Together they are a small part of the socket's buffer.
+/// Chunks in the answer to a replica: together a small part of a socket's buffer, and half of what may
+/// be put together of one sender's fragments at once.
 pub const CHUNKS_MAX: usize = 8;
 
 /// The host of a replica.
@@ -231,23 +232,27 @@ impl Host<Replica> for ReplicaHost {
 
 impl ReplicaHost {
     /// A replica gets several chunks for one question, in order, because it asks again only once its
-    /// turn and this one's have ended, disks included; a client gets one.
+    /// turn and this one's have ended, disks included; a client gets one. Only the last tells that
+    /// there is more, so that an answer is followed by one question.
     fn answer(&mut self, read: LogRead) -> io::Result<Vec<(NodeId, Message)>> {
         let LogRead { asker, mut from, upto } = read;
         let chunks_max = match asker {
             Asker::Replica(_) => CHUNKS_MAX,
             Asker::Client(_) => 1,
         };
-        let mut answers = Vec::new();
-        while from < upto && answers.len() < chunks_max {
+        let mut chunks: Vec<Entries> = Vec::new();
+        while from < upto && chunks.len() < chunks_max {
             let chunk = self.read(from, upto)?;
             if chunk.values.is_empty() {
                 break;
             }
             from = Slot(from.0 + chunk.values.len() as u64);
-            answers.push((asker.node(), asker.answer(chunk)));
+            chunks.push(Entries { applied_upto: from, ..chunk });
         }
-        Ok(answers)
+        if let Some(last) = chunks.last_mut() {
+            last.applied_upto = upto;
+        }
+        Ok(chunks.into_iter().map(|chunk| (asker.node(), asker.answer(chunk))).collect())
     }
 
     fn read(&mut self, from: Slot, upto: Slot) -> io::Result<Entries> {
@@ -337,15 +342,15 @@ mod tests {
         }
         host.on_local(read(0)).unwrap();
         host.on_local(read(1)).unwrap();
-        let answer = |from, count| {
-            let (from, applied_upto) = (Slot(from), Slot(5));
+        let answer = |from, count, upto| {
+            let (from, applied_upto) = (Slot(from), Slot(upto));
             Message::Decided(Entries { from, values: vec![Value::Noop; count], applied_upto })
         };
         let answers = host.on_turn_end().unwrap();
-        let expected = [(NodeId(2), answer(1, 2)), (NodeId(2), answer(3, 2))];
+        let expected = [(NodeId(2), answer(1, 2, 3)), (NodeId(2), answer(3, 2, 5))];
         assert_eq!(answers, expected, "one answer for each asker, to its last question");
         host.on_local(read(4)).unwrap();
-        assert_eq!(host.on_turn_end().unwrap(), [(NodeId(2), answer(4, 1))]);
+        assert_eq!(host.on_turn_end().unwrap(), [(NodeId(2), answer(4, 1, 5))]);
         assert_eq!(host.on_turn_end().unwrap(), []);
     }
 

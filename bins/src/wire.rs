@@ -45,7 +45,7 @@ mod replay;
 mod seal;
 
 use crate::keys::{Boot, LinkKey, Secret, UserKey};
-use fragment::Partials;
+use fragment::{OF_CLIENTS, OF_REPLICAS, Partials};
 use header::TAG_BYTES;
 use open::Inbound;
 use paxos_chat::tuning::USER_BYTES_MAX;
@@ -154,7 +154,6 @@ impl Codec {
     ) -> Codec {
         let outbound = outbound.into_iter().map(|key| key.boot(boot)).collect();
         let (replicas, clients) = (Recent::new(REPLICA_BOOTS_MAX), Recent::new(CLIENTS_MAX));
-        let (of_replicas, of_clients) = (Partials::default(), Partials::default());
         let packing = Packing::default();
         Codec {
             cluster,
@@ -165,8 +164,8 @@ impl Codec {
             inbound,
             replicas,
             clients,
-            of_replicas,
-            of_clients,
+            of_replicas: Partials::new(OF_REPLICAS),
+            of_clients: Partials::new(OF_CLIENTS),
             packing,
         }
     }

@@ -8,8 +8,8 @@
 //! - *Nothing is kept for a stranger*: only the body of an authentic datagram gets here.
 //! - *Whole means whole*: a part counts once, though its datagram may be shown again when its sender's
 //!   boot has been forgotten.
-//! - *Bounded*: [`PARTIALS_PER_SENDER_MAX`] messages of a sender's boot and [`PARTIALS_MAX`] in all
-//!   are incomplete at once, none longer than [`MESSAGE_BYTES_MAX`]. The one begun first is given
+//! - *Bounded*: so many messages of a sender's boot, and so many in all, are incomplete at once
+//!   as [`Limits`] say, none longer than [`MESSAGE_BYTES_MAX`]. The one begun first is given
 //!   up, as if it had been lost. Replicas and clients have such a store each, so that no number of
 //!   clients makes a replica forget what another replica sends.
 //!
@@ -21,10 +21,20 @@ use std::collections::VecDeque;
 
 /// Bytes before the message's part in the body of a fragment, behind the number of fragments.
 pub(super) const FRAGMENT_HEADER_BYTES: usize = 3;
-/// Incomplete messages of one boot of a sender.
-const PARTIALS_PER_SENDER_MAX: usize = 4;
-/// Incomplete messages of all senders together.
-const PARTIALS_MAX: usize = 64;
+/// How many messages may be incomplete at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Of one boot of a sender.
+    pub(super) per_sender: usize,
+    /// Of all senders together.
+    pub(super) in_all: usize,
+}
+
+/// Replicas: of each, twice what answers one question of another that catches up, because a network
+/// that reorders interleaves them.
+pub(super) const OF_REPLICAS: Limits = Limits { per_sender: 16, in_all: 128 };
+/// Clients, who have little to say at once.
+pub(super) const OF_CLIENTS: Limits = Limits { per_sender: 4, in_all: 64 };
 
 /// A part of a message.
 #[derive(Clone, Copy, Debug)]
@@ -108,15 +118,17 @@ impl<K> Partial<K> {
 
 /// Messages of which a part has arrived, the one begun first in front.
 #[derive(Debug)]
-pub(super) struct Partials<K>(VecDeque<Partial<K>>);
-
-impl<K> Default for Partials<K> {
-    fn default() -> Self {
-        Partials(VecDeque::new())
-    }
+pub(super) struct Partials<K> {
+    partials: VecDeque<Partial<K>>,
+    limits: Limits,
 }
 
 impl<K: PartialEq> Partials<K> {
+    /// None yet.
+    pub(super) fn new(limits: Limits) -> Partials<K> {
+        Partials { partials: VecDeque::new(), limits }
+    }
+
     /// Adds a fragment that has arrived under this number; the message, if it is whole now.
     pub(super) fn add(
         &mut self,
@@ -126,11 +138,11 @@ impl<K: PartialEq> Partials<K> {
     ) -> Result<Option<Vec<u8>>, WireError> {
         let first = number.checked_sub(fragment.index.into()).ok_or(WireError::Fragment)?;
         let known = |partial: &Partial<K>| partial.first == first && partial.sender == sender;
-        let at = match self.0.iter().position(known) {
+        let at = match self.partials.iter().position(known) {
             Some(at) => at,
             None => self.begin(sender, first, &fragment),
         };
-        let partial = &mut self.0[at];
+        let partial = &mut self.partials[at];
         if partial.count != fragment.count || partial.message.len() != usize::from(fragment.total) {
             return Err(WireError::Fragment);
         }
@@ -138,28 +150,29 @@ impl<K: PartialEq> Partials<K> {
             return Err(WireError::Replayed);
         }
         partial.message[fragment.place()].copy_from_slice(fragment.part);
-        if partial.is_whole() { Ok(self.0.remove(at).map(|p| p.message)) } else { Ok(None) }
+        if partial.is_whole() { Ok(self.partials.remove(at).map(|p| p.message)) } else { Ok(None) }
     }
 
     /// Makes room for a message and tells where.
     fn begin(&mut self, sender: K, first: u64, fragment: &Fragment<'_>) -> usize {
-        let of_sender = self.0.iter().filter(|partial| partial.sender == sender).count();
-        if of_sender >= PARTIALS_PER_SENDER_MAX {
-            if let Some(oldest) = self.0.iter().position(|partial| partial.sender == sender) {
-                self.0.remove(oldest);
+        let of_sender = self.partials.iter().filter(|partial| partial.sender == sender).count();
+        if of_sender >= self.limits.per_sender {
+            if let Some(oldest) = self.partials.iter().position(|partial| partial.sender == sender)
+            {
+                self.partials.remove(oldest);
             }
-        } else if self.0.len() >= PARTIALS_MAX {
-            self.0.pop_front();
+        } else if self.partials.len() >= self.limits.in_all {
+            self.partials.pop_front();
         }
         let (count, message) = (fragment.count, vec![0; usize::from(fragment.total)]);
-        self.0.push_back(Partial { sender, first, count, arrived: [0; 4], message });
-        self.0.len() - 1
+        self.partials.push_back(Partial { sender, first, count, arrived: [0; 4], message });
+        self.partials.len() - 1
     }
 
     /// Bytes of all incomplete messages.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.0.iter().map(|partial| partial.message.capacity()).sum()
+        self.partials.iter().map(|partial| partial.message.capacity()).sum()
     }
 }
 
@@ -205,7 +218,7 @@ mod tests {
 
     #[test]
     fn fragments_that_contradict_each_other_are_refused_and_the_others_count() {
-        let mut partials = Partials::default();
+        let mut partials = Partials::new(OF_CLIENTS);
         assert_eq!(partials.add('a', 7, fragment(2, 0, 4, b"ab").unwrap()), Ok(None));
         let other_total = fragment(2, 1, 3, b"x").unwrap();
         assert_eq!(partials.add('a', 8, other_total), Err(WireError::Fragment));
@@ -218,31 +231,31 @@ mod tests {
         let again = fragment(2, 0, 4, b"ab").unwrap();
         assert_eq!(partials.add('a', 7, again), Err(WireError::Replayed), "repeated");
         assert_eq!(partials.add('a', 8, end), Ok(Some(b"abcd".to_vec())));
-        assert_eq!(partials.0.len(), 1, "the other one's");
+        assert_eq!(partials.partials.len(), 1, "the other one's");
     }
 
     #[test]
     fn first_fragments_alone_take_bounded_memory() {
-        let mut partials = Partials::default();
+        let mut partials = Partials::new(OF_CLIENTS);
         let total = MESSAGE_BYTES_MAX as u16;
         let part = vec![1; part_bytes(total, 2)];
         let first = fragment(2, 0, total, &part).unwrap();
         for number in 0..10_000 {
             assert_eq!(partials.add(0, number, first), Ok(None));
         }
-        assert_eq!(partials.0.len(), PARTIALS_PER_SENDER_MAX);
+        assert_eq!(partials.partials.len(), OF_CLIENTS.per_sender);
         for sender in 0..10_000 {
             assert_eq!(partials.add(sender, 1, first), Ok(None));
         }
-        assert_eq!(partials.0.len(), PARTIALS_MAX);
-        assert!(partials.bytes() <= PARTIALS_MAX * MESSAGE_BYTES_MAX);
+        assert_eq!(partials.partials.len(), OF_CLIENTS.in_all);
+        assert!(partials.bytes() <= OF_CLIENTS.in_all * MESSAGE_BYTES_MAX);
     }
 
     #[test]
     fn the_message_begun_first_is_given_up() {
-        let mut partials = Partials::default();
+        let mut partials = Partials::new(OF_CLIENTS);
         let (begin, end) = (fragment(2, 0, 2, b"a").unwrap(), fragment(2, 1, 2, b"b").unwrap());
-        for first in 0..=PARTIALS_PER_SENDER_MAX as u64 {
+        for first in 0..=OF_CLIENTS.per_sender as u64 {
             assert_eq!(partials.add(0, 10 * first, begin), Ok(None));
         }
         assert_eq!(partials.add(0, 41, end), Ok(Some(b"ab".to_vec())));
@@ -263,7 +276,7 @@ mod tests {
             }
             let mut numbered: Vec<(u64, _)> = (100..).zip(fragments).collect();
             numbered.sort_by_key(|(number, _)| number.wrapping_mul(order | 1));
-            let mut partials = Partials::default();
+            let mut partials = Partials::new(OF_CLIENTS);
             let mut whole = None;
             for (number, fragment) in numbered {
                 let mut body = Vec::new();
@@ -279,7 +292,7 @@ mod tests {
 
         fn any_bytes_are_a_fragment_or_not(count: u8, body: Vec<u8>, number: u64) -> bool {
             let Ok(fragment) = Fragment::read(count, &body) else { return true };
-            let mut partials = Partials::default();
+            let mut partials = Partials::new(OF_CLIENTS);
             partials.add((), number, fragment).is_ok() || number < 255
         }
     }
