@@ -10,6 +10,8 @@
 //!
 //! **Source**: Rebello et al., *Can Applications Recover from fsync Failures?* (ATC 2020).
 
+#[cfg(target_os = "linux")]
+use rustix::fs::Advice;
 use std::any::Any;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -57,6 +59,9 @@ pub trait DiskFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize>;
     /// Cuts the file, or extends it by zeros.
     fn set_length(&mut self, length: u64) -> io::Result<()>;
+    /// Tells the disk that it may begin with what was written there, so that the next sync waits for
+    /// less. A hint: nothing is durable by it, and a disk may do nothing.
+    fn write_back(&mut self, _offset: u64, _bytes: u64) {}
     /// Makes the contents durable.
     fn sync(&mut self) -> io::Result<()>;
 }
@@ -87,38 +92,10 @@ pub fn write_all_at(file: &mut dyn DiskFile, mut offset: u64, mut bytes: &[u8]) 
 /// When the disk fails.
 pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<Box<dyn DiskFile>> {
     let temporary = path.with_extension(TEMPORARY);
-    let file = disk.create(&temporary)?;
-    put_in_place(disk, file, &temporary, path, bytes)
-}
-
-/// As [`replace`], in the place of a file that nobody needs any more and that has a temporary name
-/// already: what it occupies on the disk is used again.
-///
-/// # Errors
-/// When the disk fails.
-pub fn recycle(
-    disk: &dyn Disk,
-    spare: &Path,
-    path: &Path,
-    bytes: &[u8],
-) -> io::Result<Box<dyn DiskFile>> {
-    let mut file = disk.open(spare)?;
-    if file.length()? != bytes.len() as u64 {
-        file.set_length(bytes.len() as u64)?;
-    }
-    put_in_place(disk, file, spare, path, bytes)
-}
-
-fn put_in_place(
-    disk: &dyn Disk,
-    mut file: Box<dyn DiskFile>,
-    temporary: &Path,
-    path: &Path,
-    bytes: &[u8],
-) -> io::Result<Box<dyn DiskFile>> {
+    let mut file = disk.create(&temporary)?;
     write_all_at(&mut *file, 0, bytes)?;
     file.sync()?;
-    disk.rename(temporary, path)?;
+    disk.rename(&temporary, path)?;
     disk.sync_folder(path.parent().unwrap_or(Path::new(".")))?;
     Ok(file)
 }
@@ -201,6 +178,17 @@ impl DiskFile for File {
 
     fn set_length(&mut self, length: u64) -> io::Result<()> {
         self.set_len(length)
+    }
+
+    /// Linux begins to write pages that are dirty when they are said not to be needed, and keeps them
+    /// in memory until then. What is lost if the system refuses is only time.
+    fn write_back(&mut self, offset: u64, bytes: u64) {
+        #[cfg(target_os = "linux")]
+        if let Some(bytes) = std::num::NonZeroU64::new(bytes) {
+            let _ = rustix::fs::fadvise(&*self, offset, Some(bytes), Advice::DontNeed);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (offset, bytes);
     }
 
     fn sync(&mut self) -> io::Result<()> {

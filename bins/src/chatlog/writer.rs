@@ -172,14 +172,27 @@ impl Marker {
     }
 }
 
+/// What is written to a log before the disk is told to begin with it, in bytes: a whole number of
+/// pages, and little beside what a disk writes in the time between two snapshots.
+const WRITE_BACK_BYTES: u64 = 1 << 19;
+
 /// The file of a log: one writes it, others sync and read it. Clones are the same file.
 #[derive(Clone)]
-pub struct LogFile(Rc<RefCell<(Box<dyn DiskFile>, u64)>>);
+pub struct LogFile(Rc<RefCell<Tail>>);
+
+struct Tail {
+    file: Box<dyn DiskFile>,
+    /// Where the next bytes go.
+    end: u64,
+    /// The disk was told to begin with what is below.
+    begun: u64,
+}
 
 impl LogFile {
     /// A file that goes on at this offset.
     pub fn new(file: Box<dyn DiskFile>, offset: u64) -> LogFile {
-        LogFile(Rc::new(RefCell::new((file, offset))))
+        let begun = offset.next_multiple_of(WRITE_BACK_BYTES);
+        LogFile(Rc::new(RefCell::new(Tail { file, end: offset, begun })))
     }
 
     /// Makes what was written durable.
@@ -187,7 +200,7 @@ impl LogFile {
     /// # Errors
     /// When it may not be; there is no second try.
     pub fn sync(&self) -> io::Result<()> {
-        self.0.borrow_mut().0.sync()
+        self.0.borrow_mut().file.sync()
     }
 
     /// Reads from this offset on.
@@ -198,9 +211,13 @@ impl LogFile {
 
 impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let (file, offset) = &mut *self.0.borrow_mut();
-        write_all_at(&mut **file, *offset, bytes)?;
-        *offset += bytes.len() as u64;
+        let tail = &mut *self.0.borrow_mut();
+        write_all_at(&mut *tail.file, tail.end, bytes)?;
+        tail.end += bytes.len() as u64;
+        while tail.begun + WRITE_BACK_BYTES <= tail.end {
+            tail.file.write_back(tail.begun, WRITE_BACK_BYTES);
+            tail.begun += WRITE_BACK_BYTES;
+        }
         Ok(bytes.len())
     }
 
@@ -217,7 +234,7 @@ pub(super) struct LogBytes {
 
 impl io::Read for LogBytes {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.0.borrow().0.read_at(self.offset, bytes)?;
+        let read = self.file.0.borrow().file.read_at(self.offset, bytes)?;
         self.offset += read as u64;
         Ok(read)
     }

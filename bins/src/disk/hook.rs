@@ -98,6 +98,10 @@ impl<H: SyncHook> DiskFile for HookedFile<H> {
         self.file.set_length(length)
     }
 
+    fn write_back(&mut self, offset: u64, bytes: u64) {
+        self.file.write_back(offset, bytes);
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         let file = &mut self.file;
         self.hook.around(&mut || file.sync())

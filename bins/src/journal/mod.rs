@@ -9,6 +9,7 @@
 //! | `record` | what changed between two saves |
 //! | `frame` | one synced append, and telling a torn end from damage |
 //! | `segment` | files of frames |
+//! | `blank` | the next segment, before it is one |
 //! | `snapshot` | the whole state, after which older segments go |
 //! | `recovery` | formatting, opening, and every reason to refuse |
 //! | `storage` | saving |
@@ -27,6 +28,7 @@
 //! **Source**: Chandra et al., *Paxos Made Live* (PODC 2007), section 5.1, for what a lost disk
 //! means; Michael et al., *Recovering Shared Objects Without Stable Storage* (DISC 2017).
 
+mod blank;
 mod error;
 mod frame;
 mod record;

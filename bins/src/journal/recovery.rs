@@ -9,6 +9,7 @@
 //!   from a little below the snapshot on. `cluster verify` reads everything.
 
 use super::Place;
+use super::blank::Blank;
 use super::error::JournalError;
 use super::record::{Replayed, replay};
 use super::segment::{self, Segment, Start};
@@ -48,7 +49,8 @@ pub fn format(place: &Place) -> Result<(), JournalError> {
     let failed = |path: &Path| JournalError::disk("format", path);
     disk.create_folder(&new).map_err(failed(&new))?;
     let (own, length) = (place.identity, place.segment_bytes);
-    let segment = Segment::create(disk, &new, own, FIRST, FIRST, length, None);
+    let segment = Blank::begin(disk, &new, FIRST, length, None)
+        .and_then(|blank| Segment::create(disk, &new, own, FIRST, FIRST, blank));
     let start = Start { at: segment.map_err(failed(&new))?.end(), frame: FIRST };
     let empty = acceptor::Storage::default();
     let position = ChatLog::begin(own.cluster);
@@ -80,9 +82,9 @@ pub fn open(place: &Place) -> Result<Opened, JournalError> {
     let log = open_chat_log(place, &snapshot, &mut warnings)?;
     let failed = || JournalError::disk("write", &journal);
     let (own, number) = (place.identity, files.last + 1);
-    let length = place.segment_bytes;
-    let segment =
-        Segment::create(disk, &journal, own, number, next_frame, length, None).map_err(failed())?;
+    let segment = Blank::begin(disk, &journal, number, place.segment_bytes, None)
+        .and_then(|blank| Segment::create(disk, &journal, own, number, next_frame, blank))
+        .map_err(failed())?;
     let written = log.written();
     let mark = written.get().into();
     let mut storage = JournalStorage {
@@ -90,6 +92,7 @@ pub fn open(place: &Place) -> Result<Opened, JournalError> {
         segment,
         first_segment: snapshot.segment,
         next_frame,
+        next: None,
         spares: Vec::new(),
         frame: Vec::new(),
         saved: state,

@@ -21,9 +21,10 @@
 //!   below the snapshot's, and is not read.
 
 use super::Identity;
+use super::blank::Blank;
 use super::error::{Damage, JournalError};
 use super::frame;
-use crate::disk::{Disk, DiskFile, TEMPORARY, recycle, replace, write_all_at};
+use crate::disk::{Disk, DiskFile, TEMPORARY, write_all_at};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -43,17 +44,17 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Makes an empty one, of the spare file if there is one; it is durable when this returns.
+    /// Makes an empty one of its blank file; it is durable when this returns.
     pub(super) fn create(
         disk: &dyn Disk,
         folder: &Path,
         identity: Identity,
         number: u64,
         first_frame: u64,
-        length: usize,
-        spare: Option<PathBuf>,
+        blank: Blank,
     ) -> io::Result<Segment> {
-        let mut bytes = vec![0; length];
+        let length = blank.length();
+        let mut bytes = [0; FRAMES_AT];
         bytes[0..4].copy_from_slice(&MAGIC);
         bytes[4] = VERSION;
         bytes[5] = identity.replica;
@@ -64,10 +65,7 @@ impl Segment {
         let crc = crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes();
         bytes[CRC_AT..FRAMES_AT].copy_from_slice(&crc);
         let path = path(folder, number);
-        let file = match spare {
-            Some(spare) => recycle(disk, &spare, &path, &bytes)?,
-            None => replace(disk, &path, &bytes)?,
-        };
+        let file = blank.finish(disk, &path, &bytes)?;
         Ok(Segment { file, number, length, end: FRAMES_AT })
     }
 

@@ -8,6 +8,7 @@
 //!   opens.
 //! - *A snapshot begins no segment*: it names the place in the present one where the journal goes on.
 
+use super::blank::Blank;
 use super::record::{Record, changes};
 use super::segment::{self, Segment, Start};
 use super::snapshot::{ChatLogMark, Snapshot};
@@ -29,6 +30,8 @@ pub struct JournalStorage {
     /// The first segment that the snapshot on disk needs.
     pub(super) first_segment: u64,
     pub(super) next_frame: u64,
+    /// The segment that comes after this one, once it is begun.
+    pub(super) next: Option<Blank>,
     /// Files of segments that are not needed any more and wait to be used again.
     pub(super) spares: Vec<PathBuf>,
     /// Where frames are made.
@@ -110,7 +113,8 @@ impl JournalStorage {
             self.append_here(&mut seal)?;
             self.segment = next;
         }
-        self.append_here(frame)
+        self.append_here(frame)?;
+        self.blank()
     }
 
     fn append_here(&mut self, frame: &mut Vec<u8>) -> io::Result<()> {
@@ -120,12 +124,31 @@ impl JournalStorage {
         Ok(())
     }
 
+    /// Writes as much of the next segment as of this one.
+    fn blank(&mut self) -> io::Result<()> {
+        let mut next = match self.next.take() {
+            Some(next) => next,
+            None => self.begin_next()?,
+        };
+        next.keep_up(self.segment.end())?;
+        self.next = Some(next);
+        Ok(())
+    }
+
+    fn begin_next(&mut self) -> io::Result<Blank> {
+        let (place, number) = (&self.place, self.segment.number + 1);
+        Blank::begin(place.disk(), &place.journal(), number, place.segment_bytes, self.spares.pop())
+    }
+
     /// The segment that goes on behind this one and its seal, which is not written yet.
     fn next_segment(&mut self) -> io::Result<Segment> {
+        let next = match self.next.take() {
+            Some(next) => next,
+            None => self.begin_next()?,
+        };
         let (place, number) = (&self.place, self.segment.number + 1);
-        let (journal, spare) = (place.journal(), self.spares.pop());
-        let (own, first, length) = (place.identity, self.next_frame + 1, place.segment_bytes);
-        Segment::create(place.disk(), &journal, own, number, first, length, spare)
+        let (own, first) = (place.identity, self.next_frame + 1);
+        Segment::create(place.disk(), &place.journal(), own, number, first, next)
     }
 
     fn compact(&mut self) -> io::Result<()> {
