@@ -5,7 +5,7 @@
 mod svg;
 
 use crate::support::{arg, free_ports, run};
-use ptyprocess::{PtyProcess, WaitStatus};
+use ptyprocess::{PtyProcess, Signal, WaitStatus};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZeroU16;
@@ -178,6 +178,10 @@ impl Screen {
         self.process.set_window_size(columns, rows).unwrap();
     }
 
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        self.process.kill(signal).unwrap();
+    }
+
     pub(crate) fn text(&self) -> String {
         self.parser.lock().unwrap().screen().contents()
     }
@@ -197,17 +201,6 @@ impl Screen {
 
     pub(crate) fn shows_text(&self, expected: &str) -> String {
         self.shows(expected, |text| text.contains(expected))
-    }
-
-    /// Presses a key again and again until something is seen.
-    pub(crate) fn press_until(&mut self, key: &str, expected: &str) {
-        let started = Instant::now();
-        while !self.text().contains(expected) {
-            let text = self.text();
-            assert!(started.elapsed() < LIMIT, "{expected} is not seen:\n{text}");
-            self.press(key);
-            std::thread::sleep(Duration::from_millis(300));
-        }
     }
 
     /// Has any cell a colour?
