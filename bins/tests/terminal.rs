@@ -11,6 +11,12 @@ const PAGE_UP: &str = "\u{1b}[5~";
 const CTRL_HOME: &str = "\u{1b}[1;5H";
 const CTRL_D: &str = "\u{4}";
 
+/// The number of the lowest message that is seen.
+fn lowest(text: &str) -> Option<&str> {
+    let (_, behind) = text.rsplit_once("ann: message ")?;
+    behind.split(' ').next()
+}
+
 #[test]
 fn one_types_scrolls_searches_and_resizes_while_the_primary_is_killed() {
     let mut cluster = Cluster::new();
@@ -44,13 +50,18 @@ fn one_types_scrolls_searches_and_resizes_while_the_primary_is_killed() {
     screen.press(CTRL_HOME);
     screen.shows_text("ann: first 日本語 🙂");
     screen.type_line("/search message 17");
-    screen.shows("what was looked for", |text| {
+    let text = screen.shows("what was looked for", |text| {
         text.contains("ann: message 17 ✓") && !text.contains("message 39")
     });
     screen.resize(50, 12);
-    screen.shows("it fits", |text| {
-        text.contains("ann: message 17 ✓") && text.lines().all(|line| line.chars().count() <= 50)
+    // What was on the screen before is cut off, and has no prompt in the last row.
+    let fitting = screen.shows("it fits", |text| {
+        let lines: Vec<&str> = text.lines().collect();
+        lines.len() == 12
+            && lines[11].starts_with('>')
+            && lines.iter().all(|line| line.chars().count() <= 50)
     });
+    assert_eq!(lowest(&fitting), lowest(&text), "what one has scrolled to stays:\n{fitting}");
     screen.resize(100, 30);
     screen.shows("it is wide again", |text| {
         text.lines().any(|line| line.trim_end().chars().count() > 90)
