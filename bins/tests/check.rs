@@ -1,8 +1,9 @@
 //! The `check` command as a person runs it: results, exit status, errors, the Explorer.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Output, Stdio};
+mod explorer;
+
+use explorer::Explorer;
+use std::process::{Command, Output};
 
 fn check(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_check")).args(args).output().expect("check starts")
@@ -108,51 +109,16 @@ fn a_mutant_is_killed_by_a_path_that_can_be_read_and_drawn() {
     }
 }
 
-/// Ends the process when the test ends, however it ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn the_explorer_shows_readable_steps_and_refuses_a_port_in_use() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = free.local_addr().expect("an address").to_string();
-    let refused = check(&["explore", "rivals", "--address", &address]);
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("choose another port"), "{}", text(&refused.stderr));
-    drop(free);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_check"));
-    command.args(["explore", "rivals", "--address", &address]).stdout(Stdio::piped());
-    let mut explorer = Running(command.spawn().expect("check starts"));
-    let mut lines = BufReader::new(explorer.0.stdout.take().expect("a pipe")).lines();
-    lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("Explorer is on")));
-    let body = get(&address, "/.states/0");
+    let explorer = Explorer::start("rivals");
+    let body = explorer.get("/.states/0");
     for expected in ["replica 0: Election time-out", "client ann: Retry time-out", "<svg"] {
         assert!(body.contains(expected), "{expected}: {}", &body[..body.len().min(2000)]);
     }
-}
-
-/// One HTTP request, tried until the server is up.
-fn get(address: &str, path: &str) -> String {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
-        match TcpStream::connect(address) {
-            Ok(mut stream) => {
-                let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
-                stream.write_all(request.as_bytes()).expect("the server listens");
-                let mut body = String::new();
-                stream.read_to_string(&mut body).expect("the server answers");
-                return body;
-            }
-            Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    let refused = check(&["explore", "rivals", "--address", &explorer.address]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("choose another port"), "{}", text(&refused.stderr));
 }
 
 #[test]

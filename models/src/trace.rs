@@ -28,7 +28,19 @@ pub struct TraceStep {
 struct Happening {
     action: Action,
     number: u32,
+    /// For a delivery: the happening that sent the message, if one did.
+    source: Option<usize>,
     needed: bool,
+}
+
+/// What has happened so far, and what each message was first sent by.
+#[derive(Default)]
+struct Happenings {
+    list: Vec<Happening>,
+    /// By anything.
+    origin: HashMap<Envelope, usize>,
+    /// By a step of the path, which goes before one that is put back.
+    origin_on_path: HashMap<Envelope, usize>,
 }
 
 /// The steps of a path, with those put back that only send and that the path needs.
@@ -41,99 +53,105 @@ where
     A: Actor,
     S: Spec<A>,
 {
-    let mut happenings: Vec<Happening> = Vec::new();
-    let mut origin: HashMap<Envelope, usize> = HashMap::new();
+    let mut happenings = Happenings::default();
     let mut state = init;
     for (action, next) in path {
-        put_back(model, state, &mut happenings, &mut origin);
+        happenings.put_back(model, state);
         let number = model.step_of(state, *action).expect("a step of a path is possible");
-        note(
-            model,
-            Happening { action: *action, number, needed: true },
-            &mut happenings,
-            &mut origin,
-        );
+        happenings.take(model, *action, number);
         state = next;
     }
-    for index in (0..happenings.len()).rev() {
-        if let (true, Action::Deliver(envelope)) =
-            (happenings[index].needed, happenings[index].action)
-            && let Some(source) = origin.get(&envelope)
-        {
-            happenings[*source].needed = true;
+    let mut list = happenings.list;
+    for index in (0..list.len()).rev() {
+        if let (true, Some(source)) = (list[index].needed, list[index].source) {
+            list[source].needed = true;
         }
     }
     let mut place = HashMap::new();
-    let needed = happenings.iter().enumerate().filter(|(_, happening)| happening.needed);
+    let needed = list.iter().enumerate().filter(|(_, happening)| happening.needed);
     for (new, (old, _)) in needed.enumerate() {
         place.insert(old, new);
     }
-    let source = |envelope| origin.get(&envelope).and_then(|old| place.get(old)).copied();
-    happenings
-        .iter()
+    list.iter()
         .filter(|happening| happening.needed)
-        .map(|happening| describe(model, happening, &source))
+        .map(|happening| {
+            let sent_at = happening.source.and_then(|old| place.get(&old)).copied();
+            describe(model, happening, sent_at)
+        })
         .collect()
 }
 
-/// Notes every step that only sends and is possible here, until none sends anything new.
-fn put_back<A: Actor, S: Spec<A>>(
-    model: &CompactModel<A, S>,
-    state: &SystemState,
-    happenings: &mut Vec<Happening>,
-    origin: &mut HashMap<Envelope, usize>,
-) {
-    let mut queue: Vec<Envelope> = origin.keys().copied().collect();
-    queue.sort_unstable();
-    model.for_each_possible_step(state, |action, number| {
-        if model.step(number).only_sends && !matches!(action, Action::Deliver(_)) {
-            queue.extend(note(
-                model,
-                Happening { action, number, needed: false },
-                happenings,
-                origin,
-            ));
+impl Happenings {
+    /// Notes a step of the path.
+    fn take<A: Actor, S: Spec<A>>(
+        &mut self,
+        model: &CompactModel<A, S>,
+        action: Action,
+        number: u32,
+    ) {
+        let place = self.list.len();
+        let source = match action {
+            Action::Deliver(envelope) => {
+                self.origin_on_path.get(&envelope).or_else(|| self.origin.get(&envelope)).copied()
+            }
+            _ => None,
+        };
+        for envelope in model.step(number).sends.iter().copied() {
+            self.origin.entry(envelope).or_insert(place);
+            self.origin_on_path.entry(envelope).or_insert(place);
         }
-    });
-    while let Some(envelope) = queue.pop() {
-        let action = Action::Deliver(envelope);
-        if let Some(number) = model.step_of(state, action)
-            && model.step(number).only_sends
-        {
-            let happening = Happening { action, number, needed: false };
-            queue.extend(note(model, happening, happenings, origin));
-        }
+        self.list.push(Happening { action, number, source, needed: true });
     }
-}
 
-/// Notes a step; returns what it is the first to send.
-fn note<A: Actor, S: Spec<A>>(
-    model: &CompactModel<A, S>,
-    happening: Happening,
-    happenings: &mut Vec<Happening>,
-    origin: &mut HashMap<Envelope, usize>,
-) -> Vec<Envelope> {
-    let sends = model.step(happening.number).sends.iter().copied();
-    let new: Vec<Envelope> = sends.filter(|envelope| !origin.contains_key(envelope)).collect();
-    if new.is_empty() && !happening.needed {
-        return new;
+    /// Notes every step that only sends and is possible here, until none sends anything new.
+    fn put_back<A: Actor, S: Spec<A>>(&mut self, model: &CompactModel<A, S>, state: &SystemState) {
+        let mut queue: Vec<Envelope> = self.origin.keys().copied().collect();
+        queue.sort_unstable();
+        model.for_each_possible_step(state, |action, number| {
+            if model.step(number).only_sends && !matches!(action, Action::Deliver(_)) {
+                queue.extend(self.offer(model, action, number));
+            }
+        });
+        while let Some(envelope) = queue.pop() {
+            let action = Action::Deliver(envelope);
+            if let Some(number) = model.step_of(state, action)
+                && model.step(number).only_sends
+            {
+                queue.extend(self.offer(model, action, number));
+            }
+        }
     }
-    for envelope in &new {
-        origin.insert(*envelope, happenings.len());
+
+    /// Notes a step that only sends, if it is the first to send something; returns that.
+    fn offer<A: Actor, S: Spec<A>>(
+        &mut self,
+        model: &CompactModel<A, S>,
+        action: Action,
+        number: u32,
+    ) -> Vec<Envelope> {
+        let sends = model.step(number).sends.iter().copied();
+        let new: Vec<Envelope> =
+            sends.filter(|envelope| !self.origin.contains_key(envelope)).collect();
+        if new.is_empty() {
+            return new;
+        }
+        let source = match action {
+            Action::Deliver(envelope) => self.origin.get(&envelope).copied(),
+            _ => None,
+        };
+        for envelope in &new {
+            self.origin.insert(*envelope, self.list.len());
+        }
+        self.list.push(Happening { action, number, source, needed: false });
+        new
     }
-    happenings.push(happening);
-    new
 }
 
 fn describe<A: Actor, S: Spec<A>>(
     model: &CompactModel<A, S>,
     happening: &Happening,
-    source: &impl Fn(Envelope) -> Option<usize>,
+    sent_at: Option<usize>,
 ) -> TraceStep {
-    let sent_at = match happening.action {
-        Action::Deliver(envelope) => source(envelope),
-        _ => None,
-    };
     model.with_step(happening.number, |step| {
         let mut sends: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (dst, message) in step.sends {

@@ -36,7 +36,8 @@ enum Command {
     Invite(InviteArgs),
     /// Makes the tokens of a user void that were made so far.
     Revoke(RevokeArgs),
-    /// Runs a cluster of real processes, injects faults, and judges the logs.
+    /// Runs a cluster of real processes, injects faults, and judges the logs. Exit status: 0 all is well, 1
+    /// it is not, 2 it cannot be run, 130 it was interrupted.
     Run(RunArgs),
     /// Lists the scenarios that `cluster run --scenario NAME` knows.
     Scenarios {
@@ -52,7 +53,7 @@ enum Command {
     Manual(ManualCommand),
     /// Judges the logs in a folder against what clients recorded there.
     Verify {
-        /// The folder.
+        /// The folder, as `cluster run --log-dir` leaves it.
         folder: PathBuf,
         /// Print one JSON object.
         #[arg(long)]

@@ -7,7 +7,7 @@ use paxos_chat_models::run;
 use std::path::PathBuf;
 
 /// Explores the actors that the replica and client binaries run, exhaustively within stated bounds,
-/// and judges what must hold.
+/// and judges what must hold. Without a command: the quick catalog, as `check all`.
 ///
 /// Exit status: 0 everything holds and every run is complete; 1 a property is violated, an event
 /// is not reached or a count differs from the catalog's; 2 wrong usage; 3 a run is incomplete; 74
@@ -48,10 +48,10 @@ pub enum Command {
     Measure(MeasureArgs),
     /// Serve stateright's Explorer for an entry of the catalog.
     Explore {
-        /// The entry.
+        /// The entry, as `check list` shows it.
         #[arg(default_value = "rivals")]
         name: String,
-        /// Where to listen.
+        /// Where to listen; port 0 is any free one, which is printed.
         #[arg(long, default_value = "127.0.0.1:3000")]
         address: String,
     },

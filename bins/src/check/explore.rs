@@ -16,10 +16,18 @@ pub(super) fn serve(name: &str, address: &str) -> anyhow::Result<()> {
         .to_socket_addrs()
         .with_context(|| format!("--address {address}: give a host and a port, as 127.0.0.1:3000"))?
         .collect();
-    // stateright panics on an address that it cannot have; asking first gives a clear answer.
-    if let Err(error) = TcpListener::bind(&*addresses) {
-        bail!("--address {address}: cannot listen there: {error}; choose another port");
-    }
+    // stateright panics on an address that it cannot have, and does not tell which port it got; asking
+    // first gives a clear answer, and a port with a number.
+    let (address, addresses) = match TcpListener::bind(&*addresses) {
+        Ok(free) if addresses.iter().any(|address| address.port() == 0) => {
+            let address = free.local_addr().context("the address that was given")?;
+            (address.to_string(), vec![address])
+        }
+        Ok(_) => (address.to_owned(), addresses),
+        Err(error) => {
+            bail!("--address {address}: cannot listen there: {error}; choose another port")
+        }
+    };
     // The handler that lets runs end cleanly would keep the server alive.
     std::thread::spawn(|| {
         while !super::INTERRUPTED.load(std::sync::atomic::Ordering::Relaxed) {

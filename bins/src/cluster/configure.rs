@@ -18,7 +18,7 @@ pub struct ConfigArgs {
     /// The file to write; standard output, and no secret is made, if it is not given.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Probability that a datagram is dropped, on sending and again on receiving.
+    /// Probability that a datagram is dropped, on sending and again on receiving; 0 if not given.
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     loss: Option<Loss>,
     /// Another loss for one replica.
@@ -31,8 +31,8 @@ pub struct ConfigArgs {
     /// A slot that this replica jumps over when it leads.
     #[arg(long, value_name = "ID=SLOT", value_parser = parse_pair::<u64>)]
     skip: Vec<(u8, u64)>,
-    /// The election time-out; the others are in proportion.
-    #[arg(long, value_name = "N")]
+    /// The election time-out in milliseconds, 500 if not given; the others are in proportion.
+    #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
     /// The address or name of the machine of all replicas; a name is looked up now.
     #[arg(long, default_value = "127.0.0.1")]

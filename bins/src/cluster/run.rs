@@ -64,7 +64,8 @@ pub struct RunArgs {
     /// Slots that every primary jumps over.
     #[arg(long, value_name = "SLOT,...", value_delimiter = ',')]
     skip_slots: Vec<u64>,
-    /// Probability that a datagram is dropped, on sending and again on receiving.
+    /// Probability that a datagram is dropped, on sending and again on receiving; that of the configuration,
+    /// or 0, if not given.
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     loss: Option<Loss>,
     /// Seed of everything random; random if it is not given.
@@ -73,8 +74,9 @@ pub struct RunArgs {
     /// The folder of logs and records; a temporary one, kept if something is wrong, if not given.
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
-    /// The election time-out; the others are in proportion.
-    #[arg(long, value_name = "N")]
+    /// The election time-out in milliseconds; the others are in proportion. If not given: that of the
+    /// configuration, or 500.
+    #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
     /// Print one JSON object.
     #[arg(long)]

@@ -41,14 +41,13 @@ pub enum OperatorCommand {
         /// Milliseconds between two looks.
         #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(50..=3_600_000))]
         interval: u64,
-        /// End after so many looks.
+        /// End after so many looks; without it, at `q` or Ctrl-C.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         count: Option<u64>,
     },
-    /// Has another replica lead: this one, or the follower that has applied most. Exit status: 0 it
-    /// leads, 1 it does not.
+    /// Has another replica lead. Exit status: 0 it leads, 1 it does not.
     MoveLeader {
-        /// The next leader.
+        /// The id of the next leader; the follower that has applied most if not given.
         replica: Option<u8>,
         /// Where the cluster is.
         #[command(flatten)]
@@ -57,7 +56,7 @@ pub enum OperatorCommand {
     /// Injects a fault into a replica that was started with --enable-faults. Exit status: 0 it is
     /// injected, 1 it is not.
     Fault {
-        /// The replica.
+        /// The replica's id.
         replica: u8,
         /// What is to go wrong.
         #[command(subcommand)]

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// Moves of the leadership that are remembered on the screen.
 const MOVES_MAX: usize = 8;
 
+/// How long one waits for a key at least.
+const KEYS_MIN: Duration = Duration::from_millis(1);
+
 /// What to watch.
 #[derive(Clone, Copy, Debug)]
 pub struct WatchOptions {
@@ -150,9 +153,10 @@ pub fn on_terminal(operator: &mut Operator, options: WatchOptions) -> io::Result
     result
 }
 
-/// Takes keys until then.
+/// Takes keys until then; and looks for them at all, however long the cluster took to answer, which crossterm
+/// does not do when it is given no time.
 fn wants_to_leave(until: Instant) -> io::Result<bool> {
-    while event::poll(until.saturating_duration_since(Instant::now()))? {
+    while event::poll(until.saturating_duration_since(Instant::now()).max(KEYS_MIN))? {
         if let Event::Key(key) = event::read()? {
             let interrupts =
                 key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);

@@ -26,10 +26,15 @@ impl Replica {
     }
 
     pub(crate) fn start_with(cluster: &TestCluster, id: u8, args: &[&str]) -> Replica {
-        let mut child = Command::new(REPLICA)
-            .args(["--config", arg(&cluster.config), "--id", &id.to_string()])
-            .args(args)
-            .args(["--log-dir", arg(cluster.folder.path()), "--stop-at-end-of-input"])
+        let mut command = Command::new(REPLICA);
+        command.args(["--config", arg(&cluster.config), "--id", &id.to_string()]).args(args);
+        command.args(["--log-dir", arg(cluster.folder.path()), "--stop-at-end-of-input"]);
+        Replica::spawn(&mut command)
+    }
+
+    /// Starts it with pipes in place of a terminal, and waits until it listens.
+    pub(crate) fn spawn(command: &mut Command) -> Replica {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

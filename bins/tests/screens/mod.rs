@@ -5,11 +5,11 @@
 mod svg;
 
 use crate::support::{arg, free_ports, run};
-use ptyprocess::{PtyProcess, WaitStatus};
+use ptyprocess::{PtyProcess, Signal, WaitStatus};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -39,10 +39,16 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn new() -> Cluster {
+        Cluster::with_timeout_ms(300)
+    }
+
+    /// A cluster with this election time-out.
+    pub(crate) fn with_timeout_ms(timeout_ms: u64) -> Cluster {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("cluster.toml");
         let port = free_ports("127.0.0.1:0", 3).to_string();
-        let args = ["config", "--base-port", &port, "--timeout-ms", "300", "-o", arg(&config)];
+        let timeout = timeout_ms.to_string();
+        let args = ["config", "--base-port", &port, "--timeout-ms", &timeout, "-o", arg(&config)];
         let ended = run(env!("CARGO_BIN_EXE_cluster"), &args);
         assert_eq!(ended.code, 0, "{ended:?}");
         Cluster { folder, config, replicas: (0..3).map(|_| None).collect() }
@@ -178,6 +184,10 @@ impl Screen {
         self.process.set_window_size(columns, rows).unwrap();
     }
 
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        self.process.kill(signal).unwrap();
+    }
+
     pub(crate) fn text(&self) -> String {
         self.parser.lock().unwrap().screen().contents()
     }
@@ -199,17 +209,6 @@ impl Screen {
         self.shows(expected, |text| text.contains(expected))
     }
 
-    /// Presses a key again and again until something is seen.
-    pub(crate) fn press_until(&mut self, key: &str, expected: &str) {
-        let started = Instant::now();
-        while !self.text().contains(expected) {
-            let text = self.text();
-            assert!(started.elapsed() < LIMIT, "{expected} is not seen:\n{text}");
-            self.press(key);
-            std::thread::sleep(Duration::from_millis(300));
-        }
-    }
-
     /// Has any cell a colour?
     pub(crate) fn has_colour(&self) -> bool {
         let parser = self.parser.lock().unwrap();
@@ -229,10 +228,14 @@ impl Screen {
         }
     }
 
-    /// Draws the screen into the file that this variable of the environment names, if it is set.
-    pub(crate) fn draw(&self, variable: &str) {
-        if let Some(path) = std::env::var_os(variable) {
-            std::fs::write(path, svg::draw(self.parser.lock().unwrap().screen())).unwrap();
-        }
+    /// What is on it now, for a picture.
+    pub(crate) fn snapshot(&self) -> vt100::Screen {
+        self.parser.lock().unwrap().screen().clone()
     }
+}
+
+/// Draws screens with their captions into a file of the folder `docs`.
+pub(crate) fn record(file: &str, title: &str, screens: &[(&str, vt100::Screen)]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
+    std::fs::write(path, svg::draw(title, screens)).unwrap();
 }
