@@ -113,6 +113,8 @@ pub static SCENARIOS: [Scenario; 11] = [
         name: "message-loss",
         about: "one datagram in ten is lost when it is sent, and one in ten when it is received",
         loss: 0.1,
+        // Messages said at once share datagrams, and few of them may be lost.
+        pace: PACE,
         ..QUIET
     },
     Scenario {
