@@ -32,7 +32,8 @@ pub struct Tuning {
     pub chunk_entries_max: usize,
     /// Bytes of votes or entries in one chunk; the first may exceed it alone.
     pub chunk_bytes_max: usize,
-    /// Sessions in the session table before the one longest unused is evicted.
+    /// Sessions in the session table before one is evicted: of a user with the most, the one longest
+    /// unused.
     pub sessions_max: usize,
     /// A snapshot is taken, and votes below it are dropped, every so many slots; 0 is never.
     pub snapshot_slots: u64,
