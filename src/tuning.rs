@@ -24,6 +24,8 @@ pub struct Tuning {
     pub eager_slots: usize,
     /// Commands that wait for a slot before clients are told that the leader is busy.
     pub queue_commands_max: usize,
+    /// Their bytes, which long messages reach first.
+    pub queue_bytes_max: usize,
     /// Commands in one value.
     pub batch_commands_max: usize,
     /// Bytes of one value; one command may exceed it alone.
@@ -64,6 +66,7 @@ impl Default for Tuning {
             window_slots: 64,
             eager_slots: 1,
             queue_commands_max: 4096,
+            queue_bytes_max: 4 * 1024 * 1024,
             batch_commands_max: 256,
             batch_bytes_max: 32 * 1024,
             chunk_entries_max: 256,

@@ -106,9 +106,9 @@ pub struct Codec {
     /// Clients that were heard.
     clients: Recent<ClientId, ClientLink>,
     /// Incomplete messages of replicas.
-    of_replicas: Partials<(u8, Boot)>,
+    of_replicas: Partials<u8>,
     /// Incomplete messages of clients.
-    of_clients: Partials<ClientId>,
+    of_clients: Partials<UserName>,
     packing: Packing,
 }
 

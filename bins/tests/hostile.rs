@@ -251,7 +251,7 @@ fn a_client_can_t_send_what_replicas_send() {
     let (slot, decided_upto) = (Slot(0), Slot(0));
     let accept = Message::Accept { ballot, slot, value: Value::Noop, decided_upto };
     let heartbeat = Message::Heartbeat { ballot, decided_upto };
-    for message in [prepare(), accept, heartbeat, Message::SkipSlot, Message::Busy] {
+    for message in [prepare(), accept, heartbeat, Message::SkipSlot, Message::Busy { queued: 1 }] {
         alice.send(0, &message);
     }
     assert_eq!(alice.hears_raw(), None);
