@@ -36,6 +36,8 @@
 mod cipher;
 mod error;
 mod fragment;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod header;
 mod open;
 mod packing;
@@ -219,7 +221,7 @@ impl Codec {
     }
 
     /// How many senders are remembered.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     fn remembered(&self) -> usize {
         self.replicas.len() + self.clients.len()
     }

@@ -28,7 +28,7 @@ pub(super) const FRAGMENT_HEADER_BYTES: usize = 3;
 /// Incomplete messages of one boot of a sender.
 const PARTIALS_PER_SENDER_MAX: usize = 4;
 /// Incomplete messages of all senders together.
-const PARTIALS_MAX: usize = 64;
+pub(super) const PARTIALS_MAX: usize = 64;
 
 /// A part of a message.
 #[derive(Clone, Copy, Debug)]
@@ -176,7 +176,7 @@ impl<P: Eq + Hash> Partials<P> {
     }
 
     /// Bytes of all incomplete messages.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn bytes(&self) -> usize {
         self.0.iter().map(|partial| partial.message.capacity()).sum()
     }

@@ -52,7 +52,7 @@ impl<K: Eq + Hash, V> Recent<K, V> {
     }
 
     /// How much is remembered.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
