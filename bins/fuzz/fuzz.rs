@@ -22,7 +22,8 @@ static TARGET: LazyLock<&Target> = LazyLock::new(|| {
 fn write_seeds() {
     let Some(folder) = std::env::var_os("FUZZ_SEEDS").map(PathBuf::from) else { return };
     for (at, seed) in (TARGET.seeds)().iter().enumerate() {
-        std::fs::write(folder.join(format!("seed-{at}")), seed).expect("the folder of seeds is there");
+        std::fs::write(folder.join(format!("seed-{at}")), seed)
+            .expect("the folder of seeds is there");
     }
 }
 

@@ -40,24 +40,24 @@ struct Attack {
 const ATTACKS: [Attack; 5] = [
     Attack {
         name: "garbage of any size",
-        rate: 10_000,
+        rate: 5000,
         ready: garbage,
         counters: &["malformed", "forged"],
     },
     Attack {
         name: "texts above the limit, by a user",
-        rate: 1000,
+        rate: 500,
         ready: oversized,
         counters: &["refused"],
     },
-    Attack { name: "openings of sessions, by a user", rate: 5000, ready: openings, counters: &[] },
+    Attack { name: "openings of sessions, by a user", rate: 2000, ready: openings, counters: &[] },
     Attack {
         name: "replays of what a user has sent",
-        rate: 10_000,
+        rate: 5000,
         ready: replays,
         counters: &["replayed"],
     },
-    Attack { name: "valid messages, by a user", rate: 5000, ready: messages, counters: &[] },
+    Attack { name: "valid messages, by a user", rate: 2000, ready: messages, counters: &[] },
 ];
 
 /// Random bytes, bare or behind the beginning of a good datagram.
