@@ -1,9 +1,10 @@
 //! Floods: what an honest user gets while somebody else sends without end.
 //!
 //! Every attacker sends at a rate of its own, because what is measured is what the service does with an
-//! attack, and not how many processors the attacker takes from it. Rounds with and without the attack
-//! alternate, so that whatever else the machine does meets both; what is asserted is the ratio of their
-//! medians. `FLOOD_ROUNDS` sets how many; `--nocapture` shows the figures.
+//! attack, and not how many processors the attacker takes from it. An honest user's load goes on all the
+//! time; the attack goes on and off, a tenth of a second each, so that whatever else the machine does meets
+//! both. What is asserted is the median of the ratios of neighbours. `FLOOD_ROUNDS` sets how many there
+//! are; `--nocapture` shows the figures.
 
 mod replicas;
 mod senders;
@@ -11,15 +12,23 @@ mod support;
 
 use paxos_chat::message::Message;
 use paxos_chat::types::{Body, Nonce, Operation, Seq, SessionId};
-use replicas::{CLIENT, Replica, TestCluster, number};
+use paxos_chat_runtime::client::Access;
+use paxos_chat_runtime::client::load::{self, LoadOptions, LoadReport};
+use paxos_chat_runtime::credentials::Token;
+use paxos_chat_runtime::loss::Loss;
+use replicas::{Replica, TestCluster, number};
 use senders::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use support::{arg, eventually, run};
+use support::eventually;
 
 /// The least part of its throughput that an honest user keeps.
 const RATIO_MIN: f64 = 0.5;
+/// How long the attack goes on, and then off.
+const MOMENT_ON: Duration = Duration::from_millis(100);
+/// What does not count of it, because there is still work of the moment before.
+const MOMENT_BETWEEN: Duration = Duration::from_millis(20);
 /// The most that the memory of a replica grows in an attack: what the values since the last snapshot,
 /// the session table and what is remembered of processes may take together, and far below what is sent.
 const GROWTH_KIB_MAX: u64 = 48 * 1024;
@@ -40,24 +49,24 @@ struct Attack {
 const ATTACKS: [Attack; 5] = [
     Attack {
         name: "garbage of any size",
-        rate: 5000,
+        rate: 20_000,
         ready: garbage,
         counters: &["malformed", "forged"],
     },
     Attack {
         name: "texts above the limit, by a user",
-        rate: 500,
+        rate: 2000,
         ready: oversized,
         counters: &["refused"],
     },
-    Attack { name: "openings of sessions, by a user", rate: 2000, ready: openings, counters: &[] },
+    Attack { name: "openings of sessions, by a user", rate: 5000, ready: openings, counters: &[] },
     Attack {
         name: "replays of what a user has sent",
-        rate: 5000,
+        rate: 20_000,
         ready: replays,
         counters: &["replayed"],
     },
-    Attack { name: "valid messages, by a user", rate: 2000, ready: messages, counters: &[] },
+    Attack { name: "valid messages, by a user", rate: 5000, ready: messages, counters: &[] },
 ];
 
 /// Random bytes, bare or behind the beginning of a good datagram.
@@ -167,39 +176,71 @@ fn numbered(session: SessionId, seq: u64, acked_below: u64) -> Message {
     request("mallory", Operation::InSession { session, seq, acked_below, body })
 }
 
-/// Shoots at this rate until it is told to stop; says how many datagrams went out. What it has missed
-/// while it did not run, it makes up for a tenth of a second of it.
-fn shoot(rate: u64, shot: &mut Shot, ends: &AtomicBool) -> u64 {
-    let (started, mut shots, mut sent) = (Instant::now(), 0, 0);
+/// Shoots at this rate while it is told to, until it is told to stop; says how many datagrams went out.
+/// What it has missed while it did not run, it does not make up for.
+fn shoot(rate: u64, mut shot: Shot, is_on: &AtomicBool, ends: &AtomicBool) -> u64 {
+    let (mut last, mut due, mut sent) = (Instant::now(), 0.0, 0);
     while !ends.load(Ordering::Relaxed) {
-        let due = started.elapsed().as_micros() as u64 * rate / 1_000_000;
-        shots = shots.max(due.saturating_sub(rate / 10));
-        while shots < due {
+        let (now, most) = (Instant::now(), MOMENT_ON.as_secs_f64());
+        due += (now - last).as_secs_f64().min(most) * rate as f64;
+        last = now;
+        if !is_on.load(Ordering::Relaxed) {
+            due = 0.0;
+        }
+        while due >= 1.0 {
             sent += shot();
-            shots += 1;
+            due -= 1.0;
         }
         std::thread::sleep(Duration::from_millis(1));
     }
     sent
 }
 
-/// What an honest user gets.
-#[derive(Clone, Copy, Debug)]
-struct Service {
-    ops_per_s: f64,
-    p99_us: f64,
+/// What an honest user gets, and the attacker sends.
+struct Measured {
+    /// Messages acknowledged in each moment with the attack, and in the one beside it without.
+    moments: Vec<(u64, u64)>,
+    load: LoadReport,
+    sent: u64,
 }
 
-fn honest(cluster: &TestCluster) -> Service {
-    let load = ["load", "--clients", "2", "--outstanding", "8", "--warmup", "0.1", "--seconds"];
-    let user = ["--config", arg(&cluster.config), "--name", "alice", "--patience", "20"];
-    let args: Vec<&str> = user.into_iter().chain(load).chain(["0.6", "--json"]).collect();
-    let ended = run(CLIENT, &args);
-    assert_eq!(ended.code, 0, "{ended:?}");
-    let report = ended.json();
-    assert_eq!(report["errors"], 0, "{report}");
-    let figure = |key: &str| report[key].as_f64().unwrap();
-    Service { ops_per_s: figure("ops_per_s"), p99_us: figure("p99_us") }
+fn measure(cluster: &TestCluster, rate: u64, shot: Shot, rounds: usize) -> Measured {
+    let config = config(cluster);
+    let token = Token::issue(&secret(cluster), &config, "alice").unwrap();
+    let patience = Duration::from_secs(20);
+    let access = Access { config, token, loss: Loss::NONE, seed: 1, patience };
+    let (messages, duration, warmup) = (None, None, Duration::ZERO);
+    let options =
+        LoadOptions { clients: 2, messages, duration, warmup, outstanding: 8, size: 100, pack: 1 };
+    let (acknowledged, ending) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (is_on, ends) = (AtomicBool::new(false), AtomicBool::new(false));
+    let progress = |more| {
+        acknowledged.fetch_add(more, Ordering::Relaxed);
+    };
+    std::thread::scope(|scope| {
+        let load = scope.spawn(|| load::run(&access, &options, &ending, &progress));
+        let attacker = scope.spawn(|| shoot(rate, shot, &is_on, &ends));
+        eventually("it is served", || acknowledged.load(Ordering::Relaxed) > 100);
+        let moment = |with: bool| {
+            is_on.store(with, Ordering::Relaxed);
+            std::thread::sleep(MOMENT_BETWEEN);
+            let (before, began) = (acknowledged.load(Ordering::Relaxed), Instant::now());
+            std::thread::sleep(MOMENT_ON - MOMENT_BETWEEN);
+            let more = acknowledged.load(Ordering::Relaxed) - before;
+            // A sleep may take longer than it was to.
+            (more as f64 / began.elapsed().as_secs_f64()) as u64
+        };
+        let round = |at: usize| {
+            // This one or that one first.
+            let first = moment(at.is_multiple_of(2));
+            let second = moment(!at.is_multiple_of(2));
+            if at.is_multiple_of(2) { (first, second) } else { (second, first) }
+        };
+        let moments = (0..rounds).map(round).collect();
+        ending.store(true, Ordering::Relaxed);
+        ends.store(true, Ordering::Relaxed);
+        Measured { moments, load: load.join().unwrap(), sent: attacker.join().unwrap() }
+    })
 }
 
 fn median(figures: impl Iterator<Item = f64>) -> f64 {
@@ -227,41 +268,27 @@ fn counted(replicas: &mut [Replica], keys: &[&str]) -> u64 {
 
 #[test]
 fn an_honest_user_keeps_half_of_the_throughput_under_each_flood_and_memory_stays() {
-    let rounds = std::env::var("FLOOD_ROUNDS").map_or(5, |rounds| rounds.parse().unwrap());
+    let rounds = std::env::var("FLOOD_ROUNDS").map_or(40, |rounds| rounds.parse().unwrap());
     let cluster = TestCluster::new(&[]);
     let mut replicas = cluster.start();
-    honest(&cluster);
-    println!("| flood | a second | ops/s without | with | ratio | p99 us without | with | MiB |");
+    measure(&cluster, 0, Box::new(|| 0), 2);
+    println!("| flood | a second | sent | served a second without | with | ratio | p99 us | MiB |");
     for attack in &ATTACKS {
         let leader = leader_of(&mut replicas);
         let effects = Arc::new(AtomicU64::new(0));
-        let mut shot = (attack.ready)(&cluster, leader, Arc::clone(&effects));
+        let shot = (attack.ready)(&cluster, leader, Arc::clone(&effects));
         let counted_before = counted(&mut replicas, attack.counters);
         let memory: Vec<u64> = replicas.iter().map(rss_kib).collect();
-        let (mut without, mut with, mut sent) = (Vec::new(), Vec::new(), 0);
-        for _ in 0..rounds {
-            without.push(honest(&cluster));
-            let ends = AtomicBool::new(false);
-            let (served, shots) = std::thread::scope(|scope| {
-                let attacker = scope.spawn(|| shoot(attack.rate, &mut shot, &ends));
-                let served = std::panic::catch_unwind(|| honest(&cluster));
-                ends.store(true, Ordering::Relaxed);
-                (served, attacker.join().unwrap())
-            });
-            with.push(served.unwrap());
-            sent += shots;
-        }
+        let Measured { moments, load, sent } = measure(&cluster, attack.rate, shot, rounds);
         let grown = replicas.iter().zip(&memory).map(|(r, was)| rss_kib(r).saturating_sub(*was));
         let grown = grown.max().unwrap();
-        let of = |served: &[Service]| {
-            let ops = median(served.iter().map(|service| service.ops_per_s));
-            (ops, median(served.iter().map(|service| service.p99_us)))
-        };
-        let ((ops, p99), (ops_with, p99_with)) = (of(&without), of(&with));
-        let (name, rate, ratio) = (attack.name, attack.rate, ops_with / ops);
+        let ratio = median(moments.iter().map(|(with, without)| *with as f64 / *without as f64));
+        let with = median(moments.iter().map(|(with, _)| *with as f64));
+        let without = median(moments.iter().map(|(_, without)| *without as f64));
+        let (name, rate, p99) = (attack.name, attack.rate, load.p99_us);
+        let grown_mib = grown / 1024;
         println!(
-            "| {name} | {rate} | {ops:.0} | {ops_with:.0} | {ratio:.2} | {p99:.0} | {p99_with:.0} | +{} |",
-            grown / 1024
+            "| {name} | {rate} | {sent} | {without:.0} | {with:.0} | {ratio:.2} | {p99} | +{grown_mib} |"
         );
         let effect = if attack.counters.is_empty() {
             effects.load(Ordering::Relaxed)
@@ -269,7 +296,8 @@ fn an_honest_user_keeps_half_of_the_throughput_under_each_flood_and_memory_stays
             counted(&mut replicas, attack.counters) - counted_before
         };
         assert!(sent > 0 && effect > sent / 4, "{name}: of {sent} datagrams {effect} took effect");
-        assert!(ratio > RATIO_MIN, "{name}: {ops_with} of {ops} messages a second are left");
+        assert_eq!(load.errors, 0, "{name}: {:?}", load.first_error);
+        assert!(ratio > RATIO_MIN, "{name}: {ratio} of what an honest user gets is left");
         assert!(grown < GROWTH_KIB_MAX, "{name}: a replica has grown by {grown} KiB");
     }
 }
