@@ -12,8 +12,9 @@
 //!   are incomplete at once, none longer than [`MESSAGE_BYTES_MAX`]. Of a sender's boot the one begun
 //!   first is given up, as if it had been lost.
 //! - *Fair*: when there are too many in all, the one begun first of whoever has the most is given up, so
-//!   no user makes a replica forget what others have begun, whatever the number of processes. Replicas and clients have such a store each, so that no number of
-//!   clients makes a replica forget what another replica sends.
+//!   no user makes a replica forget what others have begun, whatever the number of processes. Replicas
+//!   and clients have such a store each, so that no number of clients makes a replica forget what
+//!   another replica sends.
 //!
 //! **Absent**: asking for what is missing. A message that lost a fragment is a lost message, and the
 //! protocol sends it again if it still matters.
