@@ -52,6 +52,10 @@ pub struct ClientTuning {
     pub backoff_doublings_max: u8,
     /// The time before a redirected request is sent to the other replica.
     pub redirect_delay: Duration,
+    /// How long a client waits for each value that a busy leader has queued, when it is first told.
+    /// About what a commit takes on a slow disk: whoever asks too early is told again, and waits twice
+    /// as long.
+    pub commit_time: Duration,
 }
 
 impl Default for ClientTuning {
@@ -61,6 +65,7 @@ impl Default for ClientTuning {
             retry_interval: Duration::from_millis(100),
             backoff_doublings_max: 4,
             redirect_delay: Duration::from_millis(5),
+            commit_time: Duration::from_millis(5),
         }
     }
 }
@@ -81,7 +86,10 @@ pub struct ClientState {
     /// The replica asked now has answered, or was named as the leader, since the last time-out: it
     /// is asked once more before another is. Kept only if there are others.
     pub hopeful: bool,
-    /// Doublings of the retry time since the last answer.
+    /// The replica asked now has said since the last time-out that it is busy: it leads, and is asked
+    /// again. Kept only if times may double.
+    pub busy: bool,
+    /// Doublings of the retry time since the last answer but `Busy`.
     pub backoff: u8,
 }
 
@@ -110,6 +118,15 @@ impl ClientState {
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.unacknowledged.is_empty()
     }
+
+    /// Has something been asked that may still be answered?
+    fn is_unanswered(&self) -> bool {
+        match self.phase {
+            ClientPhase::Opening => true,
+            ClientPhase::Open(_) => !self.unacknowledged.is_empty(),
+            ClientPhase::Expired => false,
+        }
+    }
 }
 
 impl Client {
@@ -119,6 +136,14 @@ impl Client {
 
     fn retry_delay(&self, state: &ClientState) -> Range<Duration> {
         let delay = self.tuning.retry_interval * (1 << state.backoff);
+        delay..delay * 2
+    }
+
+    /// In proportion to what is queued and doubled like the retry time, but no longer than that gets.
+    fn busy_delay(&self, state: &ClientState, queued: u32) -> Range<Duration> {
+        let longest = self.tuning.retry_interval * (1 << self.tuning.backoff_doublings_max);
+        let wanted = self.tuning.commit_time.saturating_mul(queued.max(1));
+        let delay = wanted.saturating_mul(1 << state.backoff).min(longest);
         delay..delay * 2
     }
 
@@ -162,13 +187,10 @@ impl Client {
     }
 
     fn on_retry_timeout(&self, state: &mut Cow<'_, ClientState>, effects: &mut Effects) {
-        let unanswered = match state.phase {
-            ClientPhase::Opening => true,
-            ClientPhase::Open(_) => !state.unacknowledged.is_empty(),
-            ClientPhase::Expired => false,
-        };
-        if unanswered {
-            if state.hopeful {
+        if state.is_unanswered() {
+            if state.busy {
+                state.to_mut().busy = false;
+            } else if state.hopeful {
                 state.to_mut().hopeful = false;
             } else {
                 self.give_up_on_target(state);
@@ -185,6 +207,10 @@ impl Client {
         if state.target != target {
             state.to_mut().target = target;
         }
+        self.back_off(state);
+    }
+
+    fn back_off(&self, state: &mut Cow<'_, ClientState>) {
         let backoff = (state.backoff + 1).min(self.tuning.backoff_doublings_max);
         if state.backoff != backoff {
             state.to_mut().backoff = backoff;
@@ -194,6 +220,7 @@ impl Client {
     /// The target has answered, or was named as the leader.
     fn hope(&self, state: &mut ClientState) {
         state.hopeful = self.replicas.len() > 1;
+        state.busy = false;
         state.backoff = 0;
     }
 
@@ -258,8 +285,7 @@ impl Client {
 
     fn on_redirect(&self, state: &mut Cow<'_, ClientState>, leader: NodeId, fx: &mut Effects) {
         let Some(target) = self.replicas.iter().position(|r| *r == leader) else { return };
-        let unanswered = state.phase == ClientPhase::Opening || !state.unacknowledged.is_empty();
-        if target == state.target || !unanswered || state.phase == ClientPhase::Expired {
+        if target == state.target || !state.is_unanswered() {
             return;
         }
         let state = state.to_mut();
@@ -267,6 +293,18 @@ impl Client {
         self.hope(state);
         let delay = self.tuning.redirect_delay;
         fx.set_timer(Timer::Retry, delay..delay * 2);
+    }
+
+    /// Waits longer, and longer each time; once for all requests that are refused at a time.
+    fn on_busy(&self, state: &mut Cow<'_, ClientState>, queued: u32, effects: &mut Effects) {
+        if !state.is_unanswered() || state.busy {
+            return;
+        }
+        effects.set_timer(Timer::Retry, self.busy_delay(state, queued));
+        if self.tuning.backoff_doublings_max > 0 {
+            state.to_mut().busy = true;
+            self.back_off(state);
+        }
     }
 
     fn on_session_expired(
@@ -305,6 +343,7 @@ impl Actor for Client {
             target: 0,
             // The first replica is asked before any other.
             hopeful: self.replicas.len() > 1,
+            busy: false,
             backoff: 0,
         };
         let mut effects = Effects::default();
@@ -336,8 +375,7 @@ impl Actor for Client {
             }
             Message::Redirect { leader } => self.on_redirect(state, leader.into(), fx),
             Message::SessionExpired { session } => self.on_session_expired(state, session, fx),
-            // The retry timer is running; the answer is to let it run.
-            Message::Busy => {}
+            Message::Busy { queued } => self.on_busy(state, queued, fx),
             // Not a replica's to send to a client.
             _ => {}
         }

@@ -118,15 +118,18 @@ mod tests {
     fn effects_keep_the_order_in_which_they_are_wanted() {
         let mut effects = Effects::default();
         let second = Duration::from_secs(1);
-        effects.send(ReplicaId(2), Message::Busy);
+        effects.send(ReplicaId(2), Message::Busy { queued: 1 });
         effects.report(Message::SkipSlot);
         effects.set_timer(Timer::Retry, second..second * 2);
         effects.cancel_timer(Timer::Retry);
-        effects.send_ahead(ReplicaId(1), Message::Busy);
+        effects.send_ahead(ReplicaId(1), Message::Busy { queued: 1 });
         let expected = Effects {
             save: false,
-            ahead: vec![(NodeId(1), Message::Busy)],
-            sends: vec![(NodeId(2), Message::Busy), (NodeId::LOCAL, Message::SkipSlot)],
+            ahead: vec![(NodeId(1), Message::Busy { queued: 1 })],
+            sends: vec![
+                (NodeId(2), Message::Busy { queued: 1 }),
+                (NodeId::LOCAL, Message::SkipSlot),
+            ],
             timers: vec![(Timer::Retry, Some(second..second * 2)), (Timer::Retry, None)],
         };
         assert_eq!(effects, expected);

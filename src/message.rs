@@ -58,8 +58,11 @@ pub enum Message {
         /// The slot at which it was applied.
         slot: Slot,
     },
-    /// The leader's queue is full: ask again later.
-    Busy,
+    /// The leader's queue has no room for this user: ask again later, the later the more is queued.
+    Busy {
+        /// How many values fill the queue: about so many commits until all of it is in the log.
+        queued: u32,
+    },
     /// Another replica leads.
     Redirect {
         /// The replica that leads, as far as the sender knows.
@@ -305,7 +308,7 @@ impl Message {
             Request(_) | Tail { .. } => Route::ClientToReplica,
             SessionOpened { .. }
             | Acknowledged { .. }
-            | Busy
+            | Busy { .. }
             | Redirect { .. }
             | SessionExpired { .. }
             | Entries(_) => Route::ReplicaToClient,
@@ -367,7 +370,7 @@ impl Message {
             Accepted { ballot: of, slot: at } => ballot(of) && slot(at),
             Heartbeat { ballot: of, decided_upto } => ballot(of) && slot(decided_upto),
             HeartbeatAck { ballot: of } => ballot(of),
-            Busy
+            Busy { .. }
             | Redirect { .. }
             | Submit(_)
             | SkipSlot
@@ -386,7 +389,7 @@ impl Message {
             Tail { .. } => "Tail",
             SessionOpened { .. } => "SessionOpened",
             Acknowledged { .. } => "Acknowledged",
-            Busy => "Busy",
+            Busy { .. } => "Busy",
             Redirect { .. } => "Redirect",
             SessionExpired { .. } => "SessionExpired",
             Entries(_) => "Entries",
@@ -452,7 +455,8 @@ impl Display for Message {
             Acknowledged { session, seq, slot } => {
                 write!(f, "{name}({session}, #{seq}, slot {slot})")
             }
-            Busy | SkipSlot => f.write_str(name),
+            Busy { queued } => write!(f, "{name}({queued} queued)"),
+            SkipSlot => f.write_str(name),
             Redirect { leader } => write!(f, "{name}({leader})"),
             SessionExpired { session } | Opened { session } => write!(f, "{name}({session})"),
             Entries(entries) | Decided(entries) => write!(f, "{name}({entries:?})"),

@@ -4,7 +4,8 @@
 //! - *In each user's order*: what a user asked first is taken first.
 //! - *Fair*: a value takes from every user in turn, so whoever asks for much delays nobody else by more
 //!   than one command of each; and a user's share of the queue is what remains when everybody who waits
-//!   has as much. *Bounded*: by twice the limit in all, since shares shrink only as users come.
+//!   has as much. *Bounded*: by twice the limit in all, in commands and in bytes but for the last command,
+//!   since shares shrink only as users come.
 //! - The order in which users are served is that of their requests, and does not depend on names.
 //!
 //! **Source**: round robin in the sense of Nagle, *On Packet Switches with Infinite Storage* (RFC 970),
@@ -18,10 +19,17 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Queue {
     /// What each user waits for; users that wait for nothing are not in it.
-    waiting: BTreeMap<User, VecDeque<Command>>,
+    waiting: BTreeMap<User, Own>,
     /// Whose turn is next: the users that wait, in the order in which they came or were served.
     turns: VecDeque<User>,
     commands: usize,
+    bytes: usize,
+}
+
+/// What a user waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Own {
+    commands: VecDeque<Command>,
     bytes: usize,
 }
 
@@ -38,26 +46,42 @@ impl Queue {
 
     /// What waits, user by user, in the order of their turns.
     pub fn iter(&self) -> impl Iterator<Item = &Command> {
-        self.turns.iter().filter_map(|user| self.waiting.get(user)).flatten()
+        let own = self.turns.iter().filter_map(|user| self.waiting.get(user));
+        own.flat_map(|own| &own.commands)
     }
 
     /// Has this user no room left?
     pub fn is_full_for(&self, user: &User, tuning: &Tuning) -> bool {
-        let own = self.waiting.get(user).map_or(0, VecDeque::len);
-        let users = self.waiting.len() + usize::from(own == 0);
-        let share = (tuning.queue_commands_max / users).max(1);
-        own >= share || self.commands >= 2 * tuning.queue_commands_max
+        let (commands, bytes) =
+            self.waiting.get(user).map_or((0, 0), |own| (own.commands.len(), own.bytes));
+        let users = self.waiting.len() + usize::from(commands == 0);
+        let share = |limit: usize| (limit / users).max(1);
+        commands >= share(tuning.queue_commands_max)
+            || bytes >= share(tuning.queue_bytes_max)
+            || self.commands >= 2 * tuning.queue_commands_max
+            || self.bytes >= 2 * tuning.queue_bytes_max
+    }
+
+    /// How many values are filled by what waits, rounded up to a power of two: whoever waits for them
+    /// needs no more precision, and a state that differs in nothing else sends the same answer.
+    pub fn values(&self, tuning: &Tuning) -> u32 {
+        let by_count = self.commands.div_ceil(tuning.batch_commands_max.max(1));
+        let by_bytes = self.bytes.div_ceil(tuning.batch_bytes_max.max(1));
+        let values = u32::try_from(by_count.max(by_bytes)).unwrap_or(u32::MAX);
+        values.checked_next_power_of_two().unwrap_or(u32::MAX)
     }
 
     /// Adds a command.
     pub fn push(&mut self, command: Command) {
+        let bytes = command.size_bytes();
         self.commands += 1;
-        self.bytes += command.size_bytes();
+        self.bytes += bytes;
         let own = self.waiting.entry(command.user.clone()).or_default();
-        if own.is_empty() {
+        if own.commands.is_empty() {
             self.turns.push_back(command.user.clone());
         }
-        own.push_back(command);
+        own.commands.push_back(command);
+        own.bytes += bytes;
     }
 
     /// Takes the next value, as many commands as fit a batch; if it must be full, only if they fill one.
@@ -71,15 +95,16 @@ impl Queue {
         let mut bytes = 0;
         while let Some(user) = self.turns.front() {
             let own = self.waiting.get_mut(user).expect("whoever has a turn waits");
-            let size = own.front().expect("for something").size_bytes();
+            let size = own.commands.front().expect("for something").size_bytes();
             let fits =
                 bytes + size <= tuning.batch_bytes_max && batch.len() < tuning.batch_commands_max;
             if !fits && !batch.is_empty() {
                 break;
             }
             bytes += size;
-            batch.extend(own.pop_front());
-            if own.is_empty() {
+            batch.extend(own.commands.pop_front());
+            own.bytes -= size;
+            if own.commands.is_empty() {
                 self.waiting.remove(user);
                 self.turns.pop_front();
             } else {
@@ -192,6 +217,38 @@ mod tests {
         for next in order {
             assert_eq!(queue.next_value(&tuning, true), batch([next]));
         }
+    }
+
+    #[test]
+    fn who_asks_for_long_things_has_room_for_fewer() {
+        let bytes = command("ann", "x").size_bytes();
+        let tuning = Tuning { queue_bytes_max: 4 * bytes, ..Tuning::default() };
+        let mut queue = Queue::default();
+        let taken = ["ann", "bob", "cyd", "dan", "eve"].map(|name| {
+            let mut taken = 0;
+            while !queue.is_full_for(&User::new(name), &tuning) {
+                queue.push(command(name, "x"));
+                taken += 1;
+            }
+            taken
+        });
+        assert_eq!(taken, [4, 2, 2, 0, 0], "as with commands, but for what begins below a share");
+        while let Some(value) = queue.next_value(&tuning, false) {
+            assert!(!value.commands().is_empty());
+        }
+        assert_eq!(queue, Queue::default(), "all bytes are counted off again");
+    }
+
+    #[test]
+    fn what_waits_is_told_in_values_by_count_or_bytes_whichever_are_more() {
+        let bytes = command("ann", "a").size_bytes();
+        let values = |count: usize, batch_commands_max, batch_bytes_max| {
+            let tuning = Tuning { batch_commands_max, batch_bytes_max, ..Tuning::default() };
+            let queue: Queue = (0..count).map(|_| command("ann", "a")).collect();
+            queue.values(&tuning)
+        };
+        assert_eq!([1, 2, 3, 4, 9].map(|count| values(count, 2, usize::MAX)), [1, 1, 2, 2, 8]);
+        assert_eq!([1, 2, 3, 9].map(|count| values(count, 100, bytes)), [1, 2, 4, 16]);
     }
 
     #[test]

@@ -288,7 +288,7 @@ mod tests {
     fn answers_sent_to_clients_and_results_are_taken_from_nobody() {
         let bench = Bench::new(0, 3).leading(1, 0);
         let misled = [
-            Message::Busy,
+            Message::Busy { queued: 1 },
             acknowledged(session(0, 0), 1, 0),
             applied(0, Value::Noop, vec![]),
             Message::Entries(run(0, vec![say("x")], 1)),

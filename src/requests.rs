@@ -7,7 +7,7 @@
 //! - *In the client's order*: a leader puts a command into the log only when every earlier command
 //!   of its session is applied or was put there before it in this leadership.
 //! - *Bounded*: the queue has a limit, of which each user has a share; above it clients are told that
-//!   the leader is busy.
+//!   the leader is busy, and how much is queued.
 //!
 //! **Absent**: the guarantee of exactly-once, which is the session table's alone. What this file
 //! remembers is lost with the leadership, and a client that asks again loses nothing by it.
@@ -62,11 +62,14 @@ pub fn on_request(
         }
         return;
     };
-    let full = leading.intake.queue.is_full_for(&command.user, at.tuning);
+    let queue = &leading.intake.queue;
+    let full = queue.is_full_for(&command.user, at.tuning);
     match admission(state, &leading.intake, &command, client) {
         Admission::Ignore => {}
         Admission::InProgress => note_client(state, client, &command),
-        Admission::Enqueue if full => effects.send(client, Message::Busy),
+        Admission::Enqueue if full => {
+            effects.send(client, Message::Busy { queued: queue.values(at.tuning) });
+        }
         Admission::Enqueue => {
             let state = state.to_mut();
             if let Phase::Leading(leading) = &mut state.phase {

@@ -6,15 +6,22 @@
 //! - *Bounded*: the table holds at most a given number of sessions, a session at most
 //!   [`ACKNOWLEDGEMENTS_MAX`] slots; eviction depends on applied commands alone, so all replicas
 //!   evict alike.
+//! - *Fair*: whoever opens sessions without end loses their own; see `shares.rs` for which goes.
 //!
 //! **Absent**: who asked, and where answers go (see [`crate::requests`]).
 //!
 //! **Source**: Ongaro's thesis (2014), section 6.3. A session is found again by its nonce, so that
-//! a lost answer to its opening does not leak one.
+//! a lost answer to its opening does not leak one. Eviction is our own: the thesis evicts the session
+//! longest unused, whosever it is, so that one user could expire everybody's.
 
 use crate::message::Outcome;
 use crate::types::{Command, Nonce, Operation, Seq, SessionId, Slot, User, Value};
+use shares::Shares;
+use std::cmp::Ordering;
 use std::fmt::{self, Debug, Formatter};
+use std::hash::{Hash, Hasher};
+
+mod shares;
 
 /// How many acknowledged slots a session keeps for a client that does not say what it has.
 pub const ACKNOWLEDGEMENTS_MAX: usize = 1024;
@@ -41,9 +48,43 @@ impl Debug for Session {
 }
 
 /// All sessions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default)]
 pub struct Sessions {
     table: imbl::OrdMap<SessionId, Session>,
+    /// Follows from the table, which alone is compared, hashed and stored.
+    shares: Shares,
+}
+
+impl PartialEq for Sessions {
+    fn eq(&self, other: &Self) -> bool {
+        self.table == other.table
+    }
+}
+
+impl Eq for Sessions {}
+
+impl PartialOrd for Sessions {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Sessions {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.table.cmp(&other.table)
+    }
+}
+
+impl Hash for Sessions {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.table.hash(state);
+    }
+}
+
+impl Debug for Sessions {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("table", &self.table).finish()
+    }
 }
 
 impl Sessions {
@@ -54,8 +95,7 @@ impl Sessions {
 
     /// The session that this user's nonce opened.
     pub fn find(&self, user: &User, nonce: Nonce) -> Option<SessionId> {
-        let opened = |session: &Session| session.nonce == nonce && session.user == *user;
-        self.table.iter().find(|(_, session)| opened(session)).map(|(id, _)| *id)
+        self.shares.find(user, nonce)
     }
 
     /// How many sessions there are.
@@ -81,7 +121,7 @@ impl Sessions {
         sessions: impl IntoIterator<Item = (SessionId, Session)>,
         upto: Slot,
     ) -> Result<Sessions, String> {
-        let mut table = imbl::OrdMap::new();
+        let mut restored = Sessions::default();
         for (id, session) in sessions {
             let wrong = |what: &str| Err(format!("session {id}: {what}"));
             if session.used < id.slot || session.used >= upto {
@@ -97,12 +137,15 @@ impl Sessions {
             {
                 return wrong("its acknowledgements are not those of what it has applied");
             }
-            if table.get_max().is_some_and(|(last, _)| *last >= id) {
+            if restored.table.get_max().is_some_and(|(last, _)| *last >= id) {
                 return wrong("it is out of order");
             }
-            table.insert(id, session);
+            if restored.find(&session.user, session.nonce).is_some() {
+                return wrong("its user has another of the same nonce");
+            }
+            restored.insert(id, session);
         }
-        Ok(Sessions { table })
+        Ok(restored)
     }
 
     /// Applies the value of a slot and says what each of its commands came to.
@@ -131,29 +174,35 @@ impl Sessions {
                     slots: imbl::OrdMap::new(),
                     used: slot,
                 };
-                self.table.insert(id, session);
+                self.insert(id, session);
                 self.evict_above(sessions_max);
                 Outcome::Opened(id)
             }
-            Operation::InSession { session, seq, acked_below, .. } => {
-                let Some(session) = self.table.get_mut(session) else {
+            Operation::InSession { session: id, seq, acked_below, .. } => {
+                let Some(session) = self.table.get_mut(id) else {
                     return Outcome::NoSession;
                 };
                 if session.user != command.user {
                     return Outcome::WrongUser;
                 }
+                self.shares.touch(*id, session, slot);
                 session.used = slot;
                 session.apply(slot, *seq, *acked_below)
             }
         }
     }
 
-    /// Evicts the session longest unused; of several, the one with the lowest id.
+    fn insert(&mut self, id: SessionId, session: Session) {
+        self.shares.add(id, &session);
+        self.table.insert(id, session);
+    }
+
+    /// Evicts sessions of whoever holds the most, those longest unused first.
     fn evict_above(&mut self, sessions_max: usize) {
         while self.table.len() > sessions_max {
-            let oldest = self.table.iter().min_by_key(|(id, session)| (session.used, **id));
-            let Some((&oldest, _)) = oldest else { return };
-            self.table.remove(&oldest);
+            let Some(id) = self.shares.first_to_go() else { return };
+            let Some(session) = self.table.remove(&id) else { return };
+            self.shares.remove(id, &session);
         }
     }
 }
@@ -182,6 +231,8 @@ impl Session {
 mod tests {
     use super::*;
     use crate::types::{Body, Timestamp};
+    use quickcheck::quickcheck;
+    use std::cmp::Reverse;
 
     fn command(user: &str, operation: Operation) -> Command {
         Command { stamp: Timestamp(0), user: User::new(user), operation }
@@ -275,6 +326,10 @@ mod tests {
         refused(&|rows| rows[0].1.last_seq = Seq(0), 4, "not those of what it has applied");
         refused(&|rows| rows.swap(0, 1), 4, "out of order");
         refused(&|rows| rows[1].0 = id(0, 0), 4, "out of order");
+        let same = |rows: &mut Rows| {
+            (rows[1].1.user, rows[1].1.nonce) = (rows[0].1.user.clone(), rows[0].1.nonce);
+        };
+        refused(&same, 4, "another of the same nonce");
         refused(
             &|rows| rows[0].1.slots = (1..2000).map(|n| (Seq(n), Slot(1))).collect(),
             4,
@@ -282,13 +337,82 @@ mod tests {
         );
     }
 
+    /// The sessions that are left.
+    fn left(sessions: &Sessions) -> Vec<SessionId> {
+        sessions.iter().map(|(id, _)| id).collect()
+    }
+
     #[test]
-    fn the_session_longest_unused_is_evicted() {
+    fn where_all_hold_one_the_session_longest_unused_is_evicted() {
         let mut sessions = Sessions::default();
         sessions.apply(Slot(0), &Value::batch([open("ann", 1), open("bob", 2)]), 2);
         sessions.apply(Slot(1), &Value::batch([post("ann", id(0, 0), 1, 1)]), 2);
         sessions.apply(Slot(2), &Value::batch([open("cy", 3)]), 2);
-        let left: Vec<SessionId> = sessions.iter().map(|(id, _)| id).collect();
-        assert_eq!(left, [id(0, 0), id(2, 0)]);
+        assert_eq!(left(&sessions), [id(0, 0), id(2, 0)]);
+    }
+
+    #[test]
+    fn whoever_opens_without_end_evicts_their_own() {
+        let mut sessions = Sessions::default();
+        let others = [open("ann", 1), open("bob", 1), open("bob", 2)];
+        sessions.apply(Slot(0), &Value::batch(others), 6);
+        for slot in 1..100 {
+            let flood = (0..7).map(|n| open("mallory", slot * 10 + n));
+            sessions.apply(Slot(slot), &Value::batch(flood), 6);
+            sessions.apply(Slot(slot), &Value::batch([post("bob", id(0, 2), slot, slot)]), 6);
+        }
+        // Ann's and Bob's were never used but for one, and Mallory's at every slot.
+        let last = [4, 5, 6].map(|index| id(99, index));
+        assert_eq!(left(&sessions), [&[id(0, 0), id(0, 1), id(0, 2)], &last[..]].concat());
+    }
+
+    #[test]
+    fn a_newcomer_gets_a_session_from_whoever_holds_the_most() {
+        let mut sessions = Sessions::default();
+        let most = (0..4).map(|n| open("mallory", n));
+        sessions.apply(Slot(0), &Value::batch(most.chain([open("ann", 1)])), 5);
+        sessions.apply(Slot(1), &Value::batch([post("mallory", id(0, 0), 1, 1)]), 5);
+        sessions.apply(Slot(2), &Value::batch([open("bob", 1)]), 5);
+        assert_eq!(left(&sessions), [id(0, 0), id(0, 2), id(0, 3), id(0, 4), id(2, 0)]);
+    }
+
+    /// Who goes, by a search through the whole table.
+    fn first_to_go(sessions: &Sessions) -> Option<SessionId> {
+        let held = |user: &User| sessions.iter().filter(|(_, s)| s.user == *user).count();
+        let order = |(id, s): &(SessionId, &Session)| (Reverse(held(&s.user)), s.used, *id);
+        sessions.iter().min_by_key(order).map(|(id, _)| id)
+    }
+
+    quickcheck! {
+        fn shares_follow_from_the_table(steps: Vec<(u8, u8, bool)>) -> bool {
+            let mut sessions = Sessions::default();
+            (0..).zip(steps).all(|(slot, (user, what, opens))| {
+                let name = ["ann", "bob", "cy"][usize::from(user % 3)];
+                let ids = left(&sessions);
+                let command = match ids.get(usize::from(what) % (ids.len() + 1)) {
+                    Some(id) if !opens => {
+                        let session = sessions.get(*id).unwrap();
+                        post(&session.user.0, *id, session.last_seq.0 + 1, 1)
+                    }
+                    _ => open(name, u64::from(what % 8)),
+                };
+                let mut unlimited = sessions.clone();
+                let value = Value::batch([command]);
+                unlimited.apply(Slot(slot), &value, usize::MAX);
+                let goes = first_to_go(&unlimited);
+                sessions.apply(Slot(slot), &value, 5);
+                let rows: Vec<_> = sessions.iter().map(|(id, s)| (id, s.clone())).collect();
+                let restored = Sessions::restored(rows, Slot(slot + 1)).unwrap();
+                let is_found = |(id, s): (_, &Session)| sessions.find(&s.user, s.nonce) == Some(id);
+                let evicted = unlimited.len() > 5;
+                sessions.len() <= 5
+                    && (!evicted || sessions.get(goes.unwrap()).is_none())
+                    && sessions.len() + usize::from(evicted) == unlimited.len()
+                    && sessions.shares.first_to_go() == first_to_go(&sessions)
+                    && restored.shares.first_to_go() == first_to_go(&sessions)
+                    && sessions.iter().all(is_found)
+                    && restored == sessions
+            })
+        }
     }
 }

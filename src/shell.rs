@@ -49,12 +49,12 @@ mod tests {
         let mut effects = Effects::saved()
             .sent(1, Message::Reject { promised: ballot(1, 0) })
             .reported(Message::SkipSlot);
-        effects.send_ahead(ReplicaId(2), Message::Busy);
+        effects.send_ahead(ReplicaId(2), Message::Busy { queued: 1 });
         effects.set_timer(Timer::Election, second..second * 2);
         effects.cancel_timer(Timer::Resend);
         emit(effects, || saved.clone(), &mut out);
         let expected: [Command<_, _, (), _>; 6] = [
-            Command::Send(Id::from(2), Message::Busy),
+            Command::Send(Id::from(2), Message::Busy { queued: 1 }),
             Command::Save(saved),
             Command::Send(Id::from(1), Message::Reject { promised: ballot(1, 0) }),
             Command::Send(Id::from(u64::MAX as usize), Message::SkipSlot),

@@ -24,6 +24,8 @@ pub struct Tuning {
     pub eager_slots: usize,
     /// Commands that wait for a slot before clients are told that the leader is busy.
     pub queue_commands_max: usize,
+    /// Their bytes, which long messages reach first.
+    pub queue_bytes_max: usize,
     /// Commands in one value.
     pub batch_commands_max: usize,
     /// Bytes of one value; one command may exceed it alone.
@@ -32,7 +34,8 @@ pub struct Tuning {
     pub chunk_entries_max: usize,
     /// Bytes of votes or entries in one chunk; the first may exceed it alone.
     pub chunk_bytes_max: usize,
-    /// Sessions in the session table before the one longest unused is evicted.
+    /// Sessions in the session table before one is evicted: of a user with the most, the one longest
+    /// unused.
     pub sessions_max: usize,
     /// A snapshot is taken, and votes below it are dropped, every so many slots; 0 is never.
     pub snapshot_slots: u64,
@@ -63,6 +66,7 @@ impl Default for Tuning {
             window_slots: 64,
             eager_slots: 1,
             queue_commands_max: 4096,
+            queue_bytes_max: 4 * 1024 * 1024,
             batch_commands_max: 256,
             batch_bytes_max: 32 * 1024,
             chunk_entries_max: 256,

@@ -15,6 +15,8 @@
 //! **Absent**: secrets ([`crate::credentials`]). Clients read this file.
 
 mod check;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod links;
 mod place;
 mod revoke;
@@ -209,15 +211,20 @@ impl Config {
     /// # Errors
     /// When it cannot be read, or is not a valid configuration.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let at = || path.to_path_buf();
         let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::Unreadable { path: at(), error })?;
-        let config: Config = toml::from_str(&text).map_err(|error| {
-            let line = place::line_at(&text, error.span().map_or(0, |span| span.start));
+            .map_err(|error| ConfigError::Unreadable { path: path.to_path_buf(), error })?;
+        Config::parse(&text, path)
+    }
+
+    /// Checks the text of a file of this name.
+    fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+        let at = || path.to_path_buf();
+        let config: Config = toml::from_str(text).map_err(|error| {
+            let line = place::line_at(text, error.span().map_or(0, |span| span.start));
             ConfigError::Syntax { path: at(), line, wrong: error.message().to_owned() }
         })?;
         config.check().map_err(|problem| {
-            let line = place::line_of(&text, problem.key());
+            let line = place::line_of(text, problem.key());
             ConfigError::Value { path: at(), line, problem }
         })?;
         Ok(config)

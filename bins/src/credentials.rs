@@ -9,6 +9,9 @@
 //! - *A secret is never replaced*: with another one, a cluster's replicas would not hear one another.
 //! - *Nothing is printed but a token that is asked for*: errors name files, and quote nothing of them.
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
+
 use crate::config::{Config, check_user};
 use crate::keys::{KEY_BYTES, Secret, UserKey};
 use crate::wire::{Codec, UserName};
@@ -23,6 +26,9 @@ use zeroize::Zeroizing;
 pub const SECRET_FILE: &str = "cluster.secret";
 /// The extension of tokens.
 const TOKEN_EXTENSION: &str = "token";
+/// What errors call the files.
+const SECRET: &str = "cluster secret";
+const TOKEN: &str = "token";
 const SECRET_KIND: &str = "paxos-chat-secret-1";
 const TOKEN_KIND: &str = "paxos-chat-token-1";
 /// No secret file is longer.
@@ -140,13 +146,16 @@ pub fn make_secret(path: &Path) -> Result<bool, CredentialError> {
 /// # Errors
 /// When it is not there, others may read it, or it is damaged.
 pub fn read_secret(path: &Path) -> Result<Secret, CredentialError> {
-    const KIND: &str = "cluster secret";
-    let text = read_private(path, KIND, SECRET_REMEDY)?;
+    parse_secret(&read_private(path, SECRET, SECRET_REMEDY)?, path)
+}
+
+/// The secret in the text of a file of this name.
+fn parse_secret(text: &str, path: &Path) -> Result<Secret, CredentialError> {
     let damaged = |wrong: String| {
-        let (kind, path, remedy) = (KIND, path.to_owned(), SECRET_REMEDY);
+        let (kind, path, remedy) = (SECRET, path.to_owned(), SECRET_REMEDY);
         CredentialError::Damaged { kind, path, wrong, remedy }
     };
-    let fields = checked(&text, SECRET_KIND, 1).map_err(damaged)?;
+    let fields = checked(text, SECRET_KIND, 1).map_err(damaged)?;
     Ok(Secret::of(key(fields[0]).map_err(damaged)?))
 }
 
@@ -219,13 +228,16 @@ impl Token {
     /// # Errors
     /// When it is not there, others may read it, it is damaged, or it is for another cluster.
     pub fn read(path: &Path, config: &Config) -> Result<Token, CredentialError> {
-        const KIND: &str = "token";
-        let text = read_private(path, KIND, TOKEN_REMEDY)?;
+        Token::parse(&read_private(path, TOKEN, TOKEN_REMEDY)?, path, config)
+    }
+
+    /// The token in the text of a file of this name.
+    fn parse(text: &str, path: &Path, config: &Config) -> Result<Token, CredentialError> {
         let damaged = |wrong: String| {
-            let (kind, path, remedy) = (KIND, path.to_owned(), TOKEN_REMEDY);
+            let (kind, path, remedy) = (TOKEN, path.to_owned(), TOKEN_REMEDY);
             CredentialError::Damaged { kind, path, wrong, remedy }
         };
-        let fields = checked(&text, TOKEN_KIND, 3).map_err(damaged)?;
+        let fields = checked(text, TOKEN_KIND, 3).map_err(damaged)?;
         let (found, own) = (fields[0], config.cluster_id().to_string());
         if found != own {
             let wrong = format!("it is for cluster {found}, and the configuration is of {own}");

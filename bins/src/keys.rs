@@ -15,8 +15,8 @@
 //! - *No nonce repeats*: only keys of a boot seal, and they contain a [`Boot`], 32 bytes that the
 //!   system draws when the sealing process starts. A backup restores no process, and a cloned disk
 //!   starts a new one, so neither can seal under a key that has sealed before.
-//! - *Nothing prints a key*: `Debug` says which kind it is, and its memory is wiped when it goes;
-//!   but what seals ([`Cipher`]) keeps a copy of a boot's key, which is not.
+//! - *Nothing prints a key*: `Debug` says which kind it is, and its memory is wiped when it goes, that
+//!   of what seals ([`Cipher`]) too.
 //!
 //! **Absent**: files ([`crate::credentials`]) and datagrams ([`crate::wire`]).
 //!

@@ -17,6 +17,7 @@
 //! | [`operator`] | asking replicas, and telling them what to do, over the network |
 //! | [`replica_process`] | a replica's process, put together |
 //! | [`shutdown`] | a replica's end in good order |
+//! | `fuzz` | functions of any bytes, for tests and fuzzers; no executable has it |
 //! | [`manual`] | completions and man pages |
 //! | [`judge`] | logs on disk against what clients recorded |
 //! | [`cluster`] | the command line of that name |
@@ -38,6 +39,8 @@ pub mod console;
 pub mod credentials;
 pub mod disk;
 pub mod driver;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod harness;
 pub mod journal;
 pub mod judge;

@@ -302,7 +302,7 @@ mod tests {
         for from in [Sender::Replica, ANN] {
             assert!(!admits(from, Message::SkipSlot));
             assert!(!admits(from, Message::Submit(Body::Sync)));
-            assert!(!admits(from, Message::Busy));
+            assert!(!admits(from, Message::Busy { queued: 1 }));
         }
     }
 
@@ -410,6 +410,6 @@ mod tests {
     #[test]
     fn nothing_local_leaves() {
         assert!(!host(&[]).releases(&Message::SkipSlot));
-        assert!(host(&[]).releases(&Message::Busy));
+        assert!(host(&[]).releases(&Message::Busy { queued: 1 }));
     }
 }

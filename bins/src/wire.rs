@@ -36,6 +36,8 @@
 mod cipher;
 mod error;
 mod fragment;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod header;
 mod open;
 mod packing;
@@ -106,9 +108,9 @@ pub struct Codec {
     /// Clients that were heard.
     clients: Recent<ClientId, ClientLink>,
     /// Incomplete messages of replicas.
-    of_replicas: Partials<(u8, Boot)>,
+    of_replicas: Partials<u8>,
     /// Incomplete messages of clients.
-    of_clients: Partials<ClientId>,
+    of_clients: Partials<UserName>,
     packing: Packing,
 }
 
@@ -218,7 +220,7 @@ impl Codec {
     }
 
     /// How many senders are remembered.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     fn remembered(&self) -> usize {
         self.replicas.len() + self.clients.len()
     }

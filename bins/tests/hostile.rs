@@ -2,169 +2,25 @@
 //! dropped, counted and not answered; and a user can do what a user may, and nothing more.
 
 mod replicas;
+mod senders;
 mod support;
 
 use paxos_chat::message::Message;
-use paxos_chat::types::{
-    Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp,
-    User, Value,
-};
-use paxos_chat_runtime::burst::{Arrivals, Departures};
-use paxos_chat_runtime::config::Config;
-use paxos_chat_runtime::credentials::{Token, read_secret, secret_path};
+use paxos_chat::tuning::Tuning;
+use paxos_chat::types::{Ballot, Nonce, Operation, ReplicaId, SessionId, Slot, Value};
+use paxos_chat_runtime::credentials::Token;
 use paxos_chat_runtime::keys::Secret;
-use paxos_chat_runtime::network::Network;
-use paxos_chat_runtime::nodes::NodeTable;
-use paxos_chat_runtime::outbox::Outbox;
-use paxos_chat_runtime::wire::{Codec, Generations, Peer, UserName};
+use paxos_chat_runtime::wire::{Codec, Generations, UserName};
 use quickcheck::{Arbitrary, Gen};
 use replicas::{CLUSTER, Replica, TestCluster, number};
+use senders::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 use support::{arg, eventually, run};
 
-/// Long enough for an answer over loopback.
-const MOMENT: Duration = Duration::from_millis(300);
 /// Where the boot and the number of a datagram are.
 const NONCE: std::ops::Range<usize> = 14..54;
-
-fn config(cluster: &TestCluster) -> Config {
-    Config::read(&cluster.config).unwrap()
-}
-
-fn secret(cluster: &TestCluster) -> Secret {
-    read_secret(&secret_path(&cluster.config)).unwrap()
-}
-
-/// Keeps what is sent.
-#[derive(Default)]
-struct Sent(Vec<Vec<u8>>);
-
-impl Network for Sent {
-    fn wait(&mut self, _: Option<Duration>) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn receive(&mut self, arrivals: &mut Arrivals) -> std::io::Result<bool> {
-        arrivals.clear();
-        Ok(false)
-    }
-
-    fn send(&mut self, departures: &mut Departures) -> u64 {
-        self.0.extend(departures.iter().map(|(_, datagram)| datagram.to_vec()));
-        0
-    }
-}
-
-/// Somebody with a socket, and with the key of this codec.
-struct Sender {
-    socket: UdpSocket,
-    codec: Codec,
-    port: u16,
-}
-
-impl Sender {
-    fn new(cluster: &TestCluster, codec: Codec) -> Sender {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(MOMENT)).unwrap();
-        Sender { socket, codec, port: cluster.port }
-    }
-
-    fn user(cluster: &TestCluster, user: &str) -> Sender {
-        let token = Token::issue(&secret(cluster), &config(cluster), user).unwrap();
-        Sender::new(cluster, token.codec())
-    }
-
-    fn address(&self, id: u8) -> SocketAddr {
-        ([127, 0, 0, 1], self.port + u16::from(id)).into()
-    }
-
-    fn sealed(&mut self, id: u8, message: &Message) -> Vec<u8> {
-        let mut datagram = Vec::new();
-        self.codec.seal(Peer::Replica(id), message, &mut datagram).unwrap();
-        datagram
-    }
-
-    /// The datagrams of a message that travels in parts.
-    fn in_parts(&mut self, id: u8, message: &Message) -> Vec<Vec<u8>> {
-        let (mut outbox, mut sent) = (Outbox::default(), Sent::default());
-        let nodes = NodeTable::new((0..3).map(|id| self.address(id)).collect(), 0);
-        outbox.post(NodeId(id.into()), message).unwrap();
-        outbox.dispatch(&mut self.codec, &nodes, &mut sent);
-        assert!(sent.0.len() > 1);
-        sent.0
-    }
-
-    fn send_tuple(&mut self, id: u8, messages: &impl serde::Serialize) {
-        let mut datagram = Vec::new();
-        self.codec.seal(Peer::Replica(id), messages, &mut datagram).unwrap();
-        self.send_raw(id, &datagram);
-    }
-
-    fn send_raw(&self, id: u8, datagram: &[u8]) {
-        self.socket.send_to(datagram, self.address(id)).unwrap();
-    }
-
-    fn send(&mut self, id: u8, message: &Message) {
-        let datagram = self.sealed(id, message);
-        self.send_raw(id, &datagram);
-    }
-
-    /// The next datagram that arrives within a moment.
-    fn hears_raw(&self) -> Option<Vec<u8>> {
-        let mut buffer = vec![0; 65_536];
-        let length = self.socket.recv(&mut buffer).ok()?;
-        buffer.truncate(length);
-        Some(buffer)
-    }
-
-    fn hears(&mut self) -> Option<Message> {
-        let mut datagram = self.hears_raw()?;
-        let mut messages: Vec<Message> = Vec::new();
-        self.codec.open_all(&mut datagram, &mut messages).unwrap();
-        messages.pop()
-    }
-
-    fn is_answered(&mut self, id: u8) -> bool {
-        self.send(id, &TAIL);
-        matches!(self.hears(), Some(Message::Entries(_)))
-    }
-
-    /// Asks all replicas again and again, until one gives the answer that is wanted.
-    fn asks<T>(&mut self, message: &Message, wanted: impl Fn(Message) -> Option<T>) -> T {
-        let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(20) {
-            (0..3).for_each(|id| self.send(id, message));
-            while let Some(answer) = self.hears() {
-                if let Some(found) = wanted(answer) {
-                    return found;
-                }
-            }
-        }
-        panic!("no answer to {message}");
-    }
-
-    fn opens_session(&mut self, user: &str) -> SessionId {
-        let request = request(user, Operation::OpenSession { nonce: Nonce(7) });
-        self.asks(&request, |answer| match answer {
-            Message::SessionOpened { session, .. } => Some(session),
-            _ => None,
-        })
-    }
-}
-
-const TAIL: Message = Message::Tail { from: Slot(0) };
-
-fn request(user: &str, operation: Operation) -> Message {
-    Message::Request(Command { stamp: Timestamp(0), user: User::new(user), operation })
-}
-
-fn post(user: &str, session: SessionId, text: &str) -> Message {
-    let body = Body::post(text);
-    let (seq, acked_below) = (Seq(1), Seq(1));
-    request(user, Operation::InSession { session, seq, acked_below, body })
-}
 
 fn counter(replica: &mut Replica, key: &str) -> u64 {
     number(&replica.status(), key)
@@ -251,7 +107,7 @@ fn a_client_can_t_send_what_replicas_send() {
     let (slot, decided_upto) = (Slot(0), Slot(0));
     let accept = Message::Accept { ballot, slot, value: Value::Noop, decided_upto };
     let heartbeat = Message::Heartbeat { ballot, decided_upto };
-    for message in [prepare(), accept, heartbeat, Message::SkipSlot, Message::Busy] {
+    for message in [prepare(), accept, heartbeat, Message::SkipSlot, Message::Busy { queued: 1 }] {
         alice.send(0, &message);
     }
     assert_eq!(alice.hears_raw(), None);
@@ -495,9 +351,47 @@ fn a_malformed_message_voids_its_datagram_and_no_other() {
     assert_eq!(counter(&mut replica, "received"), received + 1);
 }
 
-/// The resident set of a replica.
-fn rss_kib(replica: &Replica) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", replica.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+/// More sessions than the table holds, opened by one user: others keep theirs, in use or not.
+#[test]
+fn whoever_opens_sessions_without_end_loses_only_their_own() {
+    let cluster = TestCluster::new(&[]);
+    let _replicas = cluster.start();
+    let (mut alice, mut bob) = (Sender::user(&cluster, "alice"), Sender::user(&cluster, "bob"));
+    let idle = alice.opens_session("alice");
+    let active = bob.opens_session("bob");
+    let mut mallory = Sender::user(&cluster, "mallory");
+    mallory.socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let first = mallory.opens_session("mallory");
+    // Nobody's table has room for these.
+    let count = Tuning::default().sessions_max as u64 + 100;
+    let mut wanted: BTreeSet<u64> = (1000..1000 + count).collect();
+    let started = Instant::now();
+    while !wanted.is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{} were not opened", wanted.len());
+        for nonce in wanted.iter().take(64) {
+            let opening = Operation::OpenSession { nonce: Nonce(*nonce) };
+            (0..3).for_each(|id| mallory.send(id, &request("mallory", opening.clone())));
+        }
+        loop {
+            let answers = mallory.hears_all();
+            let opened = |answer: &Message| match answer {
+                Message::SessionOpened { nonce, .. } => Some(nonce.0),
+                _ => None,
+            };
+            wanted.retain(|nonce| !answers.iter().filter_map(opened).any(|of| of == *nonce));
+            if answers.is_empty() {
+                break;
+            }
+        }
+    }
+    for (sender, user, session) in [(&mut alice, "alice", idle), (&mut bob, "bob", active)] {
+        let is_answer = |answer| match answer {
+            Message::Acknowledged { .. } => Some(true),
+            Message::SessionExpired { .. } => Some(false),
+            _ => None,
+        };
+        assert!(sender.asks(&post(user, session, "still here"), is_answer), "{user} was evicted");
+    }
+    let is_expired = |answer| matches!(answer, Message::SessionExpired { .. }).then_some(());
+    mallory.asks(&post("mallory", first, "gone"), is_expired);
 }

@@ -416,7 +416,7 @@ pub fn events(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
     }
     for (_, message) in step.sends {
         events.extend(match message {
-            Message::Busy => Some("a client is told that the leader is busy"),
+            Message::Busy { .. } => Some("a client is told that the leader is busy"),
             Message::Redirect { .. } => Some("a client is redirected"),
             Message::PreVoteGranted { .. } => Some("a pre-vote is granted"),
             _ => None,

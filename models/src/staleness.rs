@@ -64,7 +64,7 @@ pub fn at_client(state: &ClientState, msg: &Message) -> bool {
             *seq < state.next_seq && !state.unacknowledged.contains_key(seq)
         }
         Message::SessionOpened { .. } => state.phase != ClientPhase::Opening,
-        Message::Busy => true,
+        Message::Busy { .. } => true,
         _ => false,
     }
 }

@@ -84,6 +84,10 @@ impl Chat {
         self.step(|client, state, fx| client.on_redirect(state, NodeId(leader), fx))
     }
 
+    fn busy(&mut self, queued: u32) -> Effects {
+        self.step(|client, state, fx| client.on_busy(state, queued, fx))
+    }
+
     fn expired(&mut self) -> Effects {
         self.step(|client, state, fx| client.on_session_expired(state, ours(), fx))
     }
@@ -111,6 +115,11 @@ impl Effects {
         self.set_timer(Timer::Retry, delay..delay * 2);
         self
     }
+}
+
+/// The target, whether it is hopeful, and the doublings of the retry time.
+fn manner(chat: &Chat) -> (usize, bool, u8) {
+    (chat.state.target, chat.state.hopeful, chat.state.backoff)
 }
 
 mod opening {
@@ -243,11 +252,6 @@ mod sending {
 mod the_replica_asked {
     use super::*;
 
-    /// The target, whether it is hopeful, and the doublings of the retry time.
-    fn manner(chat: &Chat) -> (usize, bool, u8) {
-        (chat.state.target, chat.state.hopeful, chat.state.backoff)
-    }
-
     #[test]
     fn is_the_first_at_first_then_changes_and_the_time_doubles_up_to_a_limit() {
         let mut chat = Chat::open();
@@ -316,16 +320,86 @@ mod the_replica_asked {
         chat.waits();
         assert_eq!(manner(&chat), (0, false, 1));
     }
+}
+
+mod a_busy_leader {
+    use super::*;
+
+    /// The client waits for so many values, and its time has doubled so often.
+    fn waits(values: u32, doublings: u32) -> Effects {
+        let delay = ClientTuning::default().commit_time * values * 2_u32.pow(doublings);
+        let mut effects = Effects::none();
+        effects.set_timer(Timer::Retry, delay..delay * 2);
+        effects
+    }
 
     #[test]
-    fn is_asked_again_later_when_it_is_busy() {
+    fn is_asked_again_in_proportion_to_what_it_has_queued_and_twice_as_late_each_time() {
         let mut chat = Chat::open();
         chat.submits("a");
+        let again = |doublings| Effects::none().sent(0, request(1, 1, "a")).retry(doublings);
+        for (time, queued) in [(0, 1), (1, 8), (2, 4)] {
+            assert_eq!(chat.busy(queued), waits(queued, time));
+            assert_eq!(chat.waits(), again(time + 1), "the same one, which is alive");
+        }
+        assert_eq!(manner(&chat), (0, true, 3), "it was not given up");
+    }
+
+    #[test]
+    fn makes_a_client_wait_no_longer_than_silence_does() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        let tuning = ClientTuning::default();
+        let longest = tuning.retry_interval * (1 << tuning.backoff_doublings_max);
+        for _ in 0..20 {
+            let Effects { timers, .. } = chat.busy(u32::MAX);
+            assert_eq!(timers, [(Timer::Retry, Some(longest..longest * 2))]);
+            chat.waits();
+        }
+        assert_eq!(chat.state.backoff, tuning.backoff_doublings_max);
+    }
+
+    #[test]
+    fn counts_once_for_all_requests_that_it_refuses_at_a_time() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.submits("b");
+        assert_eq!(chat.busy(2), waits(2, 0));
+        chat.ignores(|client, state, fx| client.on_busy(state, 2, fx));
+    }
+
+    #[test]
+    fn is_forgiven_when_it_answers() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.submits("b");
+        chat.busy(2);
+        chat.acknowledged(1);
+        assert_eq!((manner(&chat), chat.state.busy), ((0, true, 0), false));
+        assert_eq!(chat.busy(2), waits(2, 0));
+    }
+
+    #[test]
+    fn is_waited_for_while_a_session_is_being_opened() {
+        assert_eq!(Chat::opening().busy(4), waits(4, 0));
+    }
+
+    #[test]
+    fn means_nothing_to_whoever_asks_nothing() {
+        Chat::open().ignores(|client, state, fx| client.on_busy(state, 2, fx));
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.expired();
+        chat.ignores(|client, state, fx| client.on_busy(state, 2, fx));
+    }
+
+    #[test]
+    fn leaves_the_state_alone_where_times_never_double() {
+        let mut chat = Chat::open();
+        chat.client.tuning.backoff_doublings_max = 0;
+        chat.submits("a");
         let before = chat.state.clone();
-        let mut out = Out::new();
-        let mut state = Cow::Borrowed(&chat.state);
-        chat.client.on_msg(Id::from(9), &mut state, Id::from(0), Message::Busy, &mut out);
-        assert_eq!((out.len(), &*state), (0, &before));
+        assert_eq!((chat.busy(2), chat.state), (waits(2, 0), before));
     }
 }
 

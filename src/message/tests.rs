@@ -21,7 +21,7 @@ fn one_of_each() -> Vec<(Message, Route, &'static str)> {
             "SessionOpened(nonce ff, s3.1)",
         ),
         (acknowledged(ann, 2, 9), ReplicaToClient, "Acknowledged(s3.1, #2, slot 9)"),
-        (Message::Busy, ReplicaToClient, "Busy"),
+        (Message::Busy { queued: 1 }, ReplicaToClient, "Busy(1 queued)"),
         (Message::Redirect { leader: ReplicaId(2) }, ReplicaToClient, "Redirect(r2)"),
         (Message::SessionExpired { session: ann }, ReplicaToClient, "SessionExpired(s3.1)"),
         (

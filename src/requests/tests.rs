@@ -108,18 +108,18 @@ mod admission {
         bench.tuning.window_slots = 0;
         bench.tuning.queue_commands_max = 1;
         assert_eq!(asks(&mut bench, ANN, ann(1)), Effects::none());
-        assert_eq!(is_answered(&mut bench, ANN, ann(2)), busy(ANN));
+        assert_eq!(is_answered(&mut bench, ANN, ann(2)), busy(ANN, 1));
         // Another user has a share of its own, until there are too many.
         assert_eq!(asks(&mut bench, BOB, open("bob", 8)), Effects::none());
-        assert_eq!(is_answered(&mut bench, BOB, open("bob", 9)), busy(BOB));
-        assert_eq!(is_answered(&mut bench, BOB, open("cy", 9)), busy(BOB));
+        assert_eq!(is_answered(&mut bench, BOB, open("bob", 9)), busy(BOB, 1));
+        assert_eq!(is_answered(&mut bench, BOB, open("cy", 9)), busy(BOB, 1));
         // What waits in the queue is no news, however full it is.
         assert_eq!(is_answered(&mut bench, ANN, ann(1)), Effects::none());
         assert_eq!(bench.leader().intake.queue, Queue::from_iter([ann(1), open("bob", 8)]));
     }
 
-    fn busy(client: NodeId) -> Effects {
-        Effects::none().sent_to(client, Message::Busy)
+    fn busy(client: NodeId, queued: u32) -> Effects {
+        Effects::none().sent_to(client, Message::Busy { queued })
     }
 }
 

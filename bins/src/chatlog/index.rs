@@ -25,7 +25,7 @@ use crate::wire::ClusterId;
 use std::io;
 use std::path::Path;
 
-const RECORD: usize = 64;
+pub(super) const RECORD: usize = 64;
 const CRC_AT: usize = RECORD - 4;
 const MAGIC: [u8; 4] = *b"PXCI";
 const VERSION: u8 = 1;
@@ -130,7 +130,7 @@ impl Index {
     }
 }
 
-fn sealed(mut bytes: [u8; RECORD]) -> [u8; RECORD] {
+pub(super) fn sealed(mut bytes: [u8; RECORD]) -> [u8; RECORD] {
     let crc = crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes();
     bytes[CRC_AT..].copy_from_slice(&crc);
     bytes

@@ -37,6 +37,8 @@
 mod date;
 mod digits;
 mod escape;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod index;
 mod line;
 mod reader;

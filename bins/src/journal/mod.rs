@@ -31,6 +31,10 @@
 mod blank;
 mod error;
 mod frame;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
+#[cfg(any(test, feature = "fuzz"))]
+mod life;
 mod record;
 mod recovery;
 mod segment;

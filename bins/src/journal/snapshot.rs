@@ -144,17 +144,7 @@ impl Snapshot {
     /// Replaces the snapshot of this folder; it is durable when this returns.
     pub(super) fn write(&self, disk: &dyn Disk, folder: &Path, own: Identity) -> io::Result<()> {
         let body = postcard::to_stdvec(self).map_err(io::Error::other)?;
-        let mut bytes = vec![0; BODY_AT];
-        bytes[0..4].copy_from_slice(&MAGIC);
-        bytes[4] = VERSION;
-        bytes[5] = own.replica;
-        bytes[8..16].copy_from_slice(&own.cluster.to_bytes());
-        bytes[16..24].copy_from_slice(&(body.len() as u64).to_le_bytes());
-        bytes[24..28].copy_from_slice(&crc32c::crc32c(&body).to_le_bytes());
-        let crc = crc32c::crc32c(&bytes[..28]).to_le_bytes();
-        bytes[28..32].copy_from_slice(&crc);
-        bytes.extend_from_slice(&body);
-        replace(disk, &path(folder), &bytes).map(drop)
+        replace(disk, &path(folder), &with_header(&body, own)).map(drop)
     }
 
     /// Reads the snapshot of this folder.
@@ -173,6 +163,21 @@ impl Snapshot {
         let bytes = disk.read(&file).map_err(JournalError::disk("read", &file))?;
         decode(&bytes, own).map_err(|damage| damage.of(&file))
     }
+}
+
+/// The file of a snapshot with this body.
+pub(super) fn with_header(body: &[u8], own: Identity) -> Vec<u8> {
+    let mut bytes = vec![0; BODY_AT];
+    bytes[0..4].copy_from_slice(&MAGIC);
+    bytes[4] = VERSION;
+    bytes[5] = own.replica;
+    bytes[8..16].copy_from_slice(&own.cluster.to_bytes());
+    bytes[16..24].copy_from_slice(&(body.len() as u64).to_le_bytes());
+    bytes[24..28].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    let crc = crc32c::crc32c(&bytes[..28]).to_le_bytes();
+    bytes[28..32].copy_from_slice(&crc);
+    bytes.extend_from_slice(body);
+    bytes
 }
 
 fn decode(bytes: &[u8], own: Identity) -> Result<Snapshot, Damage> {

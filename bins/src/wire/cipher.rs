@@ -1,8 +1,11 @@
 //! ChaCha20-Poly1305 under one key.
 //!
 //! **Absent**: who has the key, and which number is next. A number must never seal twice under one
-//! key: see [`super::Codec`]. And wiping: the copy of the key in here is not wiped when it goes. It
-//! lives as long as its boot is remembered, and seals nothing after that.
+//! key: see [`super::Codec`].
+//!
+//! **Invariant**: where a key was when it goes, it is not any more. `ring` does not wipe its keys, so this
+//! writes another one over it. Copies that the compiler made while it moved a key are not wiped: those
+//! are on the stack, and in the few moments between a key's derivation and its being remembered.
 //!
 //! **Source**: RFC 8439, as `ring` implements it.
 
@@ -19,6 +22,14 @@ impl Cipher {
     pub(crate) fn new(key: &[u8; KEY_BYTES]) -> Cipher {
         let key = UnboundKey::new(&CHACHA20_POLY1305, key).expect("keys have the cipher's length");
         Cipher(LessSafeKey::new(key))
+    }
+
+    /// Puts a key in the place of this one that is no secret.
+    fn wipe(&mut self) {
+        let nobody_s = UnboundKey::new(&CHACHA20_POLY1305, &[0; KEY_BYTES]);
+        self.0 = LessSafeKey::new(nobody_s.expect("keys have the cipher's length"));
+        // Or the compiler would see that nobody reads it.
+        zeroize::optimization_barrier(&self.0);
     }
 
     /// Encrypts the body in place; its tag covers the header too. `None` if the body is too long for
@@ -40,6 +51,12 @@ impl Cipher {
     }
 }
 
+impl Drop for Cipher {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
 impl Debug for Cipher {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("Cipher(..)")
@@ -55,6 +72,19 @@ fn nonce(number: u64) -> Nonce {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_left_of_a_key_that_was_wiped() {
+        let seals = |cipher: &Cipher| {
+            let mut body = *b"hello";
+            (cipher.seal(1, b"header", &mut body), body)
+        };
+        let mut cipher = Cipher::new(&[7; KEY_BYTES]);
+        let nobody_s = seals(&Cipher::new(&[0; KEY_BYTES]));
+        assert_ne!(seals(&cipher), nobody_s);
+        cipher.wipe();
+        assert_eq!(seals(&cipher), nobody_s);
+    }
 
     /// Computed by OpenSSL, from the key and the nonce's end of RFC 8439, section 2.8.2.
     #[test]

@@ -8,16 +8,21 @@
 //! - *Nothing is kept for a stranger*: only the body of an authentic datagram gets here.
 //! - *Whole means whole*: a part counts once, though its datagram may be shown again when its sender's
 //!   boot has been forgotten.
-//! - *Bounded*: so many messages of a sender's boot, and so many in all, are incomplete at once
-//!   as [`Limits`] say, none longer than [`MESSAGE_BYTES_MAX`]. The one begun first is given
-//!   up, as if it had been lost. Replicas and clients have such a store each, so that no number of
-//!   clients makes a replica forget what another replica sends.
+//! - *Bounded*: so many messages of a sender's boot and so many in all are incomplete at once, as
+//!   [`Limits`] say, none longer than [`MESSAGE_BYTES_MAX`]. Of a sender's boot the one begun
+//!   first is given up, as if it had been lost.
+//! - *Fair*: when there are too many in all, the one begun first of whoever has the most is given up, so
+//!   no user makes a replica forget what others have begun, whatever the number of processes. Replicas
+//!   and clients have such a store each, so that no number of clients makes a replica forget what
+//!   another replica sends.
 //!
 //! **Absent**: asking for what is missing. A message that lost a fragment is a lost message, and the
 //! protocol sends it again if it still matters.
 
 use super::{MESSAGE_BYTES_MAX, WireError};
-use std::collections::VecDeque;
+use crate::keys::Boot;
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 
 /// Bytes before the message's part in the body of a fragment, behind the number of fragments.
 pub(super) const FRAGMENT_HEADER_BYTES: usize = 3;
@@ -93,8 +98,9 @@ fn part_bytes(total: u16, count: u8) -> usize {
 
 /// A message of which a part has arrived.
 #[derive(Debug)]
-struct Partial<K> {
-    sender: K,
+struct Partial<P> {
+    /// The replica or user, and its boot.
+    sender: (P, Boot),
     /// The number of the datagram of its first fragment.
     first: u64,
     count: u8,
@@ -102,7 +108,7 @@ struct Partial<K> {
     message: Vec<u8>,
 }
 
-impl<K> Partial<K> {
+impl<P> Partial<P> {
     /// Notes a part; false if it was there before.
     fn note(&mut self, index: u8) -> bool {
         let (word, bit) = (&mut self.arrived[usize::from(index / 64)], 1 << (index % 64));
@@ -118,26 +124,26 @@ impl<K> Partial<K> {
 
 /// Messages of which a part has arrived, the one begun first in front.
 #[derive(Debug)]
-pub(super) struct Partials<K> {
-    partials: VecDeque<Partial<K>>,
+pub(super) struct Partials<P> {
+    partials: VecDeque<Partial<P>>,
     limits: Limits,
 }
 
-impl<K: PartialEq> Partials<K> {
+impl<P: Eq + Hash> Partials<P> {
     /// None yet.
-    pub(super) fn new(limits: Limits) -> Partials<K> {
+    pub(super) fn new(limits: Limits) -> Partials<P> {
         Partials { partials: VecDeque::new(), limits }
     }
 
     /// Adds a fragment that has arrived under this number; the message, if it is whole now.
     pub(super) fn add(
         &mut self,
-        sender: K,
+        sender: (P, Boot),
         number: u64,
         fragment: Fragment<'_>,
     ) -> Result<Option<Vec<u8>>, WireError> {
         let first = number.checked_sub(fragment.index.into()).ok_or(WireError::Fragment)?;
-        let known = |partial: &Partial<K>| partial.first == first && partial.sender == sender;
+        let known = |partial: &Partial<P>| partial.first == first && partial.sender == sender;
         let at = match self.partials.iter().position(known) {
             Some(at) => at,
             None => self.begin(sender, first, &fragment),
@@ -154,7 +160,7 @@ impl<K: PartialEq> Partials<K> {
     }
 
     /// Makes room for a message and tells where.
-    fn begin(&mut self, sender: K, first: u64, fragment: &Fragment<'_>) -> usize {
+    fn begin(&mut self, sender: (P, Boot), first: u64, fragment: &Fragment<'_>) -> usize {
         let of_sender = self.partials.iter().filter(|partial| partial.sender == sender).count();
         if of_sender >= self.limits.per_sender {
             if let Some(oldest) = self.partials.iter().position(|partial| partial.sender == sender)
@@ -162,15 +168,29 @@ impl<K: PartialEq> Partials<K> {
                 self.partials.remove(oldest);
             }
         } else if self.partials.len() >= self.limits.in_all {
-            self.partials.pop_front();
+            self.give_up_one();
         }
         let (count, message) = (fragment.count, vec![0; usize::from(fragment.total)]);
         self.partials.push_back(Partial { sender, first, count, arrived: [0; 4], message });
         self.partials.len() - 1
     }
 
+    /// Gives up the message begun first of whoever has begun the most; of several such, the one of
+    /// whom it is the oldest.
+    fn give_up_one(&mut self) {
+        let mut begun: HashMap<&P, usize> = HashMap::new();
+        for partial in &self.partials {
+            *begun.entry(&partial.sender.0).or_default() += 1;
+        }
+        let most = begun.values().max().copied();
+        let has_most = |partial: &Partial<P>| begun.get(&partial.sender.0).copied() == most;
+        if let Some(oldest) = self.partials.iter().position(has_most) {
+            self.partials.remove(oldest);
+        }
+    }
+
     /// Bytes of all incomplete messages.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn bytes(&self) -> usize {
         self.partials.iter().map(|partial| partial.message.capacity()).sum()
     }
@@ -180,6 +200,11 @@ impl<K: PartialEq> Partials<K> {
 mod tests {
     use super::*;
     use quickcheck::quickcheck;
+
+    /// A process of somebody.
+    fn of<P>(party: P) -> (P, Boot) {
+        (party, Boot::of([0; 32]))
+    }
 
     /// What one fragment says.
     fn fragment(
@@ -219,18 +244,22 @@ mod tests {
     #[test]
     fn fragments_that_contradict_each_other_are_refused_and_the_others_count() {
         let mut partials = Partials::new(OF_CLIENTS);
-        assert_eq!(partials.add('a', 7, fragment(2, 0, 4, b"ab").unwrap()), Ok(None));
+        assert_eq!(partials.add(of('a'), 7, fragment(2, 0, 4, b"ab").unwrap()), Ok(None));
         let other_total = fragment(2, 1, 3, b"x").unwrap();
-        assert_eq!(partials.add('a', 8, other_total), Err(WireError::Fragment));
+        assert_eq!(partials.add(of('a'), 8, other_total), Err(WireError::Fragment));
         let other_count = fragment(4, 1, 4, b"x").unwrap();
-        assert_eq!(partials.add('a', 8, other_count), Err(WireError::Fragment));
+        assert_eq!(partials.add(of('a'), 8, other_count), Err(WireError::Fragment));
         let early = fragment(2, 1, 4, b"xy").unwrap();
-        assert_eq!(partials.add('a', 0, early), Err(WireError::Fragment), "begun before number 0");
+        assert_eq!(
+            partials.add(of('a'), 0, early),
+            Err(WireError::Fragment),
+            "begun before number 0"
+        );
         let end = fragment(2, 1, 4, b"cd").unwrap();
-        assert_eq!(partials.add('b', 8, end), Ok(None), "of somebody else");
+        assert_eq!(partials.add(of('b'), 8, end), Ok(None), "of somebody else");
         let again = fragment(2, 0, 4, b"ab").unwrap();
-        assert_eq!(partials.add('a', 7, again), Err(WireError::Replayed), "repeated");
-        assert_eq!(partials.add('a', 8, end), Ok(Some(b"abcd".to_vec())));
+        assert_eq!(partials.add(of('a'), 7, again), Err(WireError::Replayed), "repeated");
+        assert_eq!(partials.add(of('a'), 8, end), Ok(Some(b"abcd".to_vec())));
         assert_eq!(partials.partials.len(), 1, "the other one's");
     }
 
@@ -241,11 +270,11 @@ mod tests {
         let part = vec![1; part_bytes(total, 2)];
         let first = fragment(2, 0, total, &part).unwrap();
         for number in 0..10_000 {
-            assert_eq!(partials.add(0, number, first), Ok(None));
+            assert_eq!(partials.add(of(0), number, first), Ok(None));
         }
         assert_eq!(partials.partials.len(), OF_CLIENTS.per_sender);
         for sender in 0..10_000 {
-            assert_eq!(partials.add(sender, 1, first), Ok(None));
+            assert_eq!(partials.add(of(sender), 1, first), Ok(None));
         }
         assert_eq!(partials.partials.len(), OF_CLIENTS.in_all);
         assert!(partials.bytes() <= OF_CLIENTS.in_all * MESSAGE_BYTES_MAX);
@@ -256,10 +285,30 @@ mod tests {
         let mut partials = Partials::new(OF_CLIENTS);
         let (begin, end) = (fragment(2, 0, 2, b"a").unwrap(), fragment(2, 1, 2, b"b").unwrap());
         for first in 0..=OF_CLIENTS.per_sender as u64 {
-            assert_eq!(partials.add(0, 10 * first, begin), Ok(None));
+            assert_eq!(partials.add(of(0), 10 * first, begin), Ok(None));
         }
-        assert_eq!(partials.add(0, 41, end), Ok(Some(b"ab".to_vec())));
-        assert_eq!(partials.add(0, 1, end), Ok(None), "its first part is gone");
+        assert_eq!(partials.add(of(0), 41, end), Ok(Some(b"ab".to_vec())));
+        assert_eq!(partials.add(of(0), 1, end), Ok(None), "its first part is gone");
+    }
+
+    #[test]
+    fn whoever_begins_the_most_is_given_up_whatever_the_number_of_processes() {
+        let mut partials = Partials::new(OF_CLIENTS);
+        let (begin, end) = (fragment(2, 0, 2, b"a").unwrap(), fragment(2, 1, 2, b"b").unwrap());
+        for (at, honest) in ["ann", "bob"].into_iter().enumerate() {
+            assert_eq!(partials.add(of(honest), at as u64, begin), Ok(None));
+        }
+        for process in 0..1000_u16 {
+            let mut boot = [0; 32];
+            boot[..2].copy_from_slice(&process.to_le_bytes());
+            for first in [10, 20] {
+                assert_eq!(partials.add(("mallory", Boot::of(boot)), first, begin), Ok(None));
+            }
+        }
+        assert_eq!(partials.partials.len(), OF_CLIENTS.in_all);
+        for (at, honest) in ["ann", "bob"].into_iter().enumerate() {
+            assert_eq!(partials.add(of(honest), at as u64 + 1, end), Ok(Some(b"ab".to_vec())));
+        }
     }
 
     quickcheck! {
@@ -282,7 +331,7 @@ mod tests {
                 let mut body = Vec::new();
                 fragment.write(&mut body);
                 let Ok(read) = Fragment::read(body[0], &body[1..]) else { return false };
-                match partials.add((), number, read) {
+                match partials.add(of(()), number, read) {
                     Ok(made) if whole.is_none() => whole = made,
                     _ => return false,
                 }
@@ -293,7 +342,7 @@ mod tests {
         fn any_bytes_are_a_fragment_or_not(count: u8, body: Vec<u8>, number: u64) -> bool {
             let Ok(fragment) = Fragment::read(count, &body) else { return true };
             let mut partials = Partials::new(OF_CLIENTS);
-            partials.add((), number, fragment).is_ok() || number < 255
+            partials.add(of(()), number, fragment).is_ok() || number < 255
         }
     }
 }

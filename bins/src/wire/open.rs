@@ -85,7 +85,9 @@ impl Codec {
                 let part = Fragment::read(*count, part)?;
                 let whole = match from {
                     Peer::Replica(id) => self.of_replicas.add((id, boot), number, part)?,
-                    Peer::Client(client) => self.of_clients.add(client, number, part)?,
+                    Peer::Client(client) => {
+                        self.of_clients.add((client.user, client.boot), number, part)?
+                    }
                 };
                 whole.map_or(Ok(()), |encoded| read_all(&encoded, messages))
             }

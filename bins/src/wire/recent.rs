@@ -4,7 +4,8 @@
 //! - *Bounded*: never more than the limit it was made with.
 //! - *What was used lately stays*: whatever is among the last half of the limit used is there.
 //!
-//! Two generations: what is used moves to the young one, and when that is full it becomes the old one.
+//! Values stay where they are as long as they are remembered, so that keys among them leave no copies
+//! behind. Two generations: what is used moves to the young one, and when that is full it becomes the old one.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,8 +14,8 @@ use std::hash::Hash;
 #[derive(Debug)]
 pub(super) struct Recent<K, V> {
     half: usize,
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: HashMap<K, Box<V>>,
+    old: HashMap<K, Box<V>>,
 }
 
 impl<K: Eq + Hash, V> Recent<K, V> {
@@ -25,20 +26,24 @@ impl<K: Eq + Hash, V> Recent<K, V> {
 
     /// What is remembered of `key`; does not count as a use.
     pub(super) fn peek(&self, key: &K) -> Option<&V> {
-        self.young.get(key).or_else(|| self.old.get(key))
+        self.young.get(key).or_else(|| self.old.get(key)).map(|value| &**value)
     }
 
     /// What is remembered of `key`, which is used.
     pub(super) fn get(&mut self, key: &K) -> Option<&mut V> {
         if !self.young.contains_key(key) {
             let (key, value) = self.old.remove_entry(key)?;
-            self.insert(key, value);
+            self.put(key, value);
         }
-        self.young.get_mut(key)
+        self.young.get_mut(key).map(|value| &mut **value)
     }
 
     /// Remembers what is not remembered yet.
     pub(super) fn insert(&mut self, key: K, value: V) {
+        self.put(key, Box::new(value));
+    }
+
+    fn put(&mut self, key: K, value: Box<V>) {
         if self.young.len() >= self.half {
             self.old = std::mem::take(&mut self.young);
         }
@@ -52,7 +57,7 @@ impl<K: Eq + Hash, V> Recent<K, V> {
     }
 
     /// How much is remembered.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }

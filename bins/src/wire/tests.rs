@@ -109,6 +109,8 @@ fn promise(g: &mut Gen) -> Promise {
     }
 }
 
+const BUSY: Message = Message::Busy { queued: 1 };
+
 /// One of every class that travels over a network.
 fn message(class: &str, g: &mut Gen) -> Message {
     match class {
@@ -122,7 +124,7 @@ fn message(class: &str, g: &mut Gen) -> Message {
             seq: Seq(u64::arbitrary(g)),
             slot: slot(g),
         },
-        "Busy" => Message::Busy,
+        "Busy" => Message::Busy { queued: u32::arbitrary(g) },
         "Redirect" => Message::Redirect { leader: ReplicaId(u8::arbitrary(g)) },
         "SessionExpired" => Message::SessionExpired { session: session(g) },
         "Entries" => Message::Entries(entries(g)),
@@ -184,11 +186,11 @@ fn clients_and_replicas_talk_and_know_who_talks() {
     let user = UserName::new("größer").unwrap();
     assert_eq!(peer, Peer::Client(ClientId { user, boot: alice.boot() }));
     assert_eq!(message, Message::Tail { from: Slot(3) });
-    let answer = sealed(&mut one, peer, &Message::Busy);
-    assert_eq!(open(&mut alice, &answer), Ok((Peer::Replica(1), Message::Busy)));
-    let told = sealed(&mut one, Peer::Replica(2), &Message::Busy);
-    assert_eq!(open(&mut replica(2), &told), Ok((Peer::Replica(1), Message::Busy)));
-    assert_eq!(alice.seal(peer, &Message::Busy, &mut Vec::new()), Err(WireError::Nobody));
+    let answer = sealed(&mut one, peer, &BUSY);
+    assert_eq!(open(&mut alice, &answer), Ok((Peer::Replica(1), BUSY)));
+    let told = sealed(&mut one, Peer::Replica(2), &BUSY);
+    assert_eq!(open(&mut replica(2), &told), Ok((Peer::Replica(1), BUSY)));
+    assert_eq!(alice.seal(peer, &BUSY, &mut Vec::new()), Err(WireError::Nobody));
 }
 
 quickcheck! {
@@ -199,7 +201,7 @@ quickcheck! {
 
     /// Behind a good header too, where keys are looked for.
     fn any_bytes_behind_a_header_are_refused(direction: u8, bytes: Vec<u8>) -> bool {
-        let mut datagram = encoded(&Message::Busy);
+        let mut datagram = encoded(&BUSY);
         datagram[DIRECTION_AT] = direction % 4;
         datagram.truncate(BOOT_AT);
         datagram.extend(&bytes);
@@ -241,7 +243,7 @@ fn together(messages: &[Message]) -> Vec<u8> {
 
 fn opened(codec: &mut Codec, datagram: &[u8]) -> Result<Vec<Message>, WireError> {
     // What was there before must not be there after.
-    let mut messages = vec![Message::Busy];
+    let mut messages = vec![BUSY];
     let opened = codec.open_all(&mut datagram.to_vec(), &mut messages);
     if opened.is_err() {
         assert!(messages.is_empty(), "nothing is taken of what is refused");
@@ -287,9 +289,9 @@ fn a_malformed_message_voids_its_datagram_wherever_it_is() {
 
 #[test]
 fn a_datagram_has_a_limit_of_messages() {
-    let mut messages = vec![Message::Busy; MESSAGES_PER_DATAGRAM_MAX];
+    let mut messages = vec![BUSY; MESSAGES_PER_DATAGRAM_MAX];
     assert_eq!(opened(&mut replica(1), &together(&messages)), Ok(messages.clone()));
-    messages.push(Message::Busy);
+    messages.push(BUSY);
     assert_eq!(opened(&mut replica(1), &together(&messages)), Err(WireError::TooMany));
 }
 
@@ -408,7 +410,7 @@ fn a_flipped_bit_is_refused_wherever_it_is() {
     let (mut alice, mut one) = (client("alice"), replica(1));
     let asked = sealed(&mut alice, Peer::Replica(1), &Message::Tail { from: Slot(3) });
     let (peer, _) = open(&mut replica(1), &asked).unwrap();
-    let answer = sealed(&mut one, peer, &Message::Busy);
+    let answer = sealed(&mut one, peer, &BUSY);
     let told = encoded(&Message::PreVote { promised: Ballot::ZERO });
     for (datagram, receiver) in [(asked, &mut one), (answer, &mut alice), (told, &mut replica(1))] {
         for bit in 0..datagram.len() * 8 {
@@ -423,7 +425,7 @@ fn a_flipped_bit_is_refused_wherever_it_is() {
 
 #[test]
 fn other_clusters_and_versions_are_told_apart() {
-    let mut datagram = encoded(&Message::Busy);
+    let mut datagram = encoded(&BUSY);
     let mut named = Codec::replica(&secret(), ClusterId::of("other"), 1, 3, Generations::new());
     assert_eq!(open(&mut named, &datagram), Err(WireError::Cluster));
     // The same name and members, and another secret.
@@ -442,7 +444,7 @@ fn other_clusters_and_versions_are_told_apart() {
 #[test]
 fn a_datagram_is_for_one_receiver_and_never_for_its_sender() {
     let mut zero = replica(0);
-    let datagram = sealed(&mut zero, Peer::Replica(1), &Message::Busy);
+    let datagram = sealed(&mut zero, Peer::Replica(1), &BUSY);
     assert_eq!(open(&mut zero, &datagram), Err(WireError::Forged), "reflected");
     assert_eq!(open(&mut replica(2), &datagram), Err(WireError::Forged), "diverted");
     assert_eq!(open(&mut client("alice"), &datagram), Err(WireError::Forged));
@@ -452,7 +454,7 @@ fn a_datagram_is_for_one_receiver_and_never_for_its_sender() {
     assert_eq!(open(&mut replica(0), &asked), Err(WireError::Forged), "diverted");
     let mut one = replica(1);
     let (peer, _) = open(&mut one, &asked).unwrap();
-    let answer = sealed(&mut one, peer, &Message::Busy);
+    let answer = sealed(&mut one, peer, &BUSY);
     assert_eq!(open(&mut one, &answer), Err(WireError::Forged), "reflected");
     assert_eq!(open(&mut client("alice"), &answer), Err(WireError::Forged), "another process");
     assert!(open(&mut alice, &answer).is_ok());
@@ -477,7 +479,7 @@ fn nobody_seals_in_another_s_name() {
     }
     // A replica that does not exist.
     let mut far = Codec::replica(&secret(), cluster(), 9, 3, Generations::new());
-    let datagram = sealed(&mut far, Peer::Replica(1), &Message::Busy);
+    let datagram = sealed(&mut far, Peer::Replica(1), &BUSY);
     assert_eq!(open(&mut one, &datagram), Err(WireError::Forged));
     assert_eq!(one.remembered(), 0);
 }
@@ -486,7 +488,7 @@ fn nobody_seals_in_another_s_name() {
 fn none_is_taken_twice_and_order_does_not_matter() {
     let (mut zero, mut one) = (replica(0), replica(1));
     let mut datagrams: Vec<Vec<u8>> =
-        (0..50).map(|_| sealed(&mut zero, Peer::Replica(1), &Message::Busy)).collect();
+        (0..50).map(|_| sealed(&mut zero, Peer::Replica(1), &BUSY)).collect();
     datagrams.reverse();
     for datagram in &datagrams {
         assert!(open(&mut one, datagram).is_ok());
@@ -501,15 +503,15 @@ fn none_is_taken_twice_and_order_does_not_matter() {
 #[test]
 fn a_restarted_sender_seals_under_another_key_and_is_understood() {
     let (mut before, mut after, mut one) = (replica(0), replica(0), replica(1));
-    let first = sealed(&mut before, Peer::Replica(1), &Message::Busy);
-    let again = sealed(&mut after, Peer::Replica(1), &Message::Busy);
+    let first = sealed(&mut before, Peer::Replica(1), &BUSY);
+    let again = sealed(&mut after, Peer::Replica(1), &BUSY);
     assert_ne!(before.boot(), after.boot());
     assert_eq!(first[NUMBER_AT..NAME_AT], again[NUMBER_AT..NAME_AT], "the nonce is the same");
     assert_ne!(first[NAME_AT..], again[NAME_AT..], "so the key is not");
     assert!(open(&mut one, &first).is_ok());
     assert!(open(&mut one, &again).is_ok());
     // To another receiver, too.
-    let other = sealed(&mut replica(0), Peer::Replica(2), &Message::Busy);
+    let other = sealed(&mut replica(0), Peer::Replica(2), &BUSY);
     assert_ne!(first[NAME_AT..], other[NAME_AT..]);
 }
 
@@ -519,10 +521,10 @@ fn numbers_count_up_and_end() {
     let number = |datagram: &[u8]| datagram[NUMBER_AT..SENDER_AT].to_vec();
     let mut numbers = std::collections::BTreeSet::new();
     for to in [1, 2, 1, 2] {
-        assert!(numbers.insert(number(&sealed(&mut zero, Peer::Replica(to), &Message::Busy))));
+        assert!(numbers.insert(number(&sealed(&mut zero, Peer::Replica(to), &BUSY))));
     }
     zero.sealed = u64::MAX - 1;
-    let end = zero.seal(Peer::Replica(1), &Message::Busy, &mut Vec::new());
+    let end = zero.seal(Peer::Replica(1), &BUSY, &mut Vec::new());
     assert_eq!(end, Err(WireError::Exhausted));
 }
 
@@ -552,7 +554,7 @@ fn what_is_remembered_is_bounded_and_strangers_are_not_remembered() {
     }
     assert_eq!(one.remembered(), 0);
     for _ in 0..2 * REPLICA_BOOTS_MAX {
-        assert!(open(&mut one, &encoded(&Message::Busy)).is_ok());
+        assert!(open(&mut one, &encoded(&BUSY)).is_ok());
     }
     assert!(one.remembered() <= REPLICA_BOOTS_MAX);
 }
@@ -572,8 +574,8 @@ fn oversized_messages_are_refused_on_both_sides() {
     assert!(matches!(result, Err(WireError::TooLong(_))));
     assert!(matches!(decoded(&datagram), Err(WireError::TooLong(_))));
     // The buffer can be used again.
-    assert_eq!(zero.seal(Peer::Replica(1), &Message::Busy, &mut datagram), Ok(()));
-    assert_eq!(decoded(&datagram), Ok(Message::Busy));
+    assert_eq!(zero.seal(Peer::Replica(1), &BUSY, &mut datagram), Ok(()));
+    assert_eq!(decoded(&datagram), Ok(BUSY));
 }
 
 #[test]

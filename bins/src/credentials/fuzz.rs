@@ -1,0 +1,50 @@
+//! Secrets and tokens as functions of any bytes.
+
+use super::{SECRET_KIND, TOKEN_KIND, Token, parse_secret, with_check};
+use crate::config::Config;
+use crate::keys::{KEY_BYTES, Secret};
+use std::path::Path;
+
+fn config() -> Config {
+    let addresses = (0..3).map(|id| ([127, 0, 0, 1], 7100 + id).into()).collect();
+    Config::new("fuzz".into(), 1, addresses).expect("a valid cluster")
+}
+
+fn secret() -> Secret {
+    Secret::of([7; KEY_BYTES].into())
+}
+
+/// A secret and tokens, with their checks and without.
+pub(crate) fn text_seeds() -> Vec<Vec<u8>> {
+    let secret_text = with_check(&[SECRET_KIND, &super::hex(secret().as_bytes())]);
+    let issue = |user| Token::issue(&secret(), &config(), user).expect("a valid user").to_text();
+    let texts = [secret_text, issue("alice"), issue("bü.b")];
+    let unchecked = |text: &str| Some(text.trim_end().rsplit_once(' ')?.0.as_bytes().to_vec());
+    let bare = texts.iter().filter_map(|text| unchecked(text));
+    bare.chain(texts.iter().map(|text| text.as_bytes().to_vec())).collect()
+}
+
+/// As it is, and with the check that it needs. What is read is written so that the same is read.
+pub(crate) fn text(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let (path, config) = (Path::new("a.file"), config());
+    for text in [text, &with_check(&[text])] {
+        if let Ok(secret) = parse_secret(text, path) {
+            let written = with_check(&[SECRET_KIND, &super::hex(secret.as_bytes())]);
+            let again = parse_secret(&written, path).expect("what was written is read");
+            assert_eq!(again.as_bytes(), secret.as_bytes());
+            assert!(text.starts_with(SECRET_KIND));
+        }
+        match Token::parse(text, path, &config) {
+            Ok(token) => {
+                let written = token.to_text();
+                let again =
+                    Token::parse(&written, path, &config).expect("what was written is read");
+                assert_eq!(*again.to_text(), *written);
+                assert_eq!((again.user(), text.starts_with(TOKEN_KIND)), (token.user(), true));
+                let _ = token.codec();
+            }
+            Err(error) => assert!(error.to_string().starts_with("a.file is no token: "), "{error}"),
+        }
+    }
+}

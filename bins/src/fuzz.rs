@@ -1,0 +1,145 @@
+//! Everything that reads bytes which others wrote, as functions of any bytes.
+//!
+//! A target panics when one of its invariants does not hold. The tests run each on [`CASES`] mutations
+//! of inputs that are valid, and `bins/fuzz/run` runs the same functions under libFuzzer, which looks
+//! for inputs that take new ways through the code.
+//!
+//! **Invariants**
+//! - *Total*: any bytes are read or refused. Every target shows it, whatever else it shows.
+//! - *Deterministic*: a target draws nothing, so what was found once is found again.
+//!
+//! **Absent**: the targets themselves, which are beside what they test.
+
+use crate::{chatlog, config, credentials, journal, wire};
+
+/// A function of any bytes, and inputs that it takes far.
+pub struct Target {
+    /// Its name.
+    pub name: &'static str,
+    /// Panics if an invariant does not hold.
+    pub run: fn(&[u8]),
+    /// Inputs to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All targets.
+#[rustfmt::skip] // One a line, as `bins/fuzz/run` reads their names.
+pub const TARGETS: [Target; 9] = [
+    Target { name: "datagram", run: wire::fuzz::datagram, seeds: wire::fuzz::datagrams },
+    Target { name: "body", run: wire::fuzz::body, seeds: wire::fuzz::bodies },
+    Target { name: "journal_files", run: journal::fuzz::files, seeds: journal::fuzz::file_seeds },
+    Target { name: "journal_records", run: journal::fuzz::records, seeds: journal::fuzz::record_seeds },
+    Target { name: "journal_crash", run: journal::fuzz::crash, seeds: journal::fuzz::crash_seeds },
+    Target { name: "chat_log", run: chatlog::fuzz::log, seeds: chatlog::fuzz::log_seeds },
+    Target { name: "chat_log_index", run: chatlog::fuzz::index, seeds: chatlog::fuzz::index_seeds },
+    Target { name: "config", run: config::fuzz::text, seeds: config::fuzz::text_seeds },
+    Target { name: "credentials", run: credentials::fuzz::text, seeds: credentials::fuzz::text_seeds },
+];
+
+/// Bytes that are taken from the front.
+pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Input<'a> {
+    /// The next byte; 0 at the end.
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.take(1).first().copied().unwrap_or_default()
+    }
+
+    /// The next two bytes as a number.
+    pub(crate) fn word(&mut self) -> u16 {
+        u16::from(self.byte()) << 8 | u16::from(self.byte())
+    }
+
+    /// The next bytes, behind their length in two bytes; `None` at the end.
+    pub(crate) fn chunk(&mut self) -> Option<&'a [u8]> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let length = self.word();
+        Some(self.take(length.into()))
+    }
+
+    fn take(&mut self, count: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(count.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+}
+
+/// What [`Input::chunk`] takes apart.
+pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).expect("a seed is short");
+    [&length.to_be_bytes(), bytes].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+    use std::panic::catch_unwind;
+
+    /// Inputs of each target, made by mutations.
+    const CASES: u64 = 2000;
+
+    /// Changes an input as a fuzzer without a guide does: bits, bytes, numbers, lengths, order.
+    fn mutate(input: &mut Vec<u8>, other: &[u8], rng: &mut StdRng) {
+        let at = rng.random_range(0..=input.len());
+        let to = rng.random_range(at..=input.len().min(at + 64));
+        match rng.random_range(0..9) {
+            0 => input.truncate(at),
+            1 => drop(input.drain(at..to)),
+            2 => {
+                drop(input.splice(at..at, (0..rng.random_range(1..9)).map(|_| rng.random::<u8>())))
+            }
+            3 => drop(input.splice(at..at, input[at..to].to_vec())),
+            4 => {
+                let from = rng.random_range(0..=other.len());
+                drop(input.splice(at.., other[from..].iter().copied()));
+            }
+            5 => input[at..to].fill(0),
+            6 => input[at..to].fill(0xff),
+            _ if at < input.len() && rng.random() => input[at] ^= 1 << rng.random_range(0..8),
+            _ if at < input.len() => input[at] = rng.random(),
+            _ => input.push(rng.random()),
+        }
+    }
+
+    fn holds(name: &str) {
+        let target = TARGETS.iter().find(|target| target.name == name).expect("it is listed");
+        let seeds = (target.seeds)();
+        let run = |input: &[u8], what: &str| {
+            let digits = || input.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let held = catch_unwind(|| (target.run)(input));
+            assert!(held.is_ok(), "{name}, {what}: {}", digits());
+        };
+        run(&[], "nothing");
+        seeds.iter().for_each(|seed| run(seed, "a seed"));
+        for case in 0..CASES {
+            let mut rng = StdRng::seed_from_u64(case);
+            let mut input = seeds[rng.random_range(0..seeds.len())].clone();
+            let other = &seeds[rng.random_range(0..seeds.len())];
+            for _ in 0..rng.random_range(1..6) {
+                mutate(&mut input, other, &mut rng);
+            }
+            run(&input, &format!("case {case}"));
+        }
+    }
+
+    macro_rules! tests {
+        ($($name:ident)*) => {
+            const TESTED: &[&str] = &[$(stringify!($name)),*];
+            $(#[test] fn $name() { holds(stringify!($name)); })*
+        };
+    }
+
+    tests! {
+        datagram body journal_files journal_records journal_crash chat_log chat_log_index config
+        credentials
+    }
+
+    #[test]
+    fn every_target_has_its_test() {
+        assert_eq!(TESTED, TARGETS.map(|target| target.name));
+    }
+}

@@ -1,0 +1,175 @@
+//! Whoever has a socket and a key, and sends what it likes.
+
+#![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
+
+use crate::replicas::{Replica, TestCluster};
+use paxos_chat::message::Message;
+use paxos_chat::types::{
+    Body, Command, NodeId, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User,
+};
+use paxos_chat_runtime::burst::{Arrivals, Departures};
+use paxos_chat_runtime::config::Config;
+use paxos_chat_runtime::credentials::{Token, read_secret, secret_path};
+use paxos_chat_runtime::keys::Secret;
+use paxos_chat_runtime::network::Network;
+use paxos_chat_runtime::nodes::NodeTable;
+use paxos_chat_runtime::outbox::Outbox;
+use paxos_chat_runtime::wire::{Codec, Peer};
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+/// Long enough for an answer over loopback.
+pub(crate) const MOMENT: Duration = Duration::from_millis(300);
+pub(crate) fn config(cluster: &TestCluster) -> Config {
+    Config::read(&cluster.config).unwrap()
+}
+
+pub(crate) fn secret(cluster: &TestCluster) -> Secret {
+    read_secret(&secret_path(&cluster.config)).unwrap()
+}
+
+/// Keeps what is sent.
+#[derive(Default)]
+pub(crate) struct Sent(Vec<Vec<u8>>);
+
+impl Network for Sent {
+    fn wait(&mut self, _: Option<Duration>) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn receive(&mut self, arrivals: &mut Arrivals) -> std::io::Result<bool> {
+        arrivals.clear();
+        Ok(false)
+    }
+
+    fn send(&mut self, departures: &mut Departures) -> u64 {
+        self.0.extend(departures.iter().map(|(_, datagram)| datagram.to_vec()));
+        0
+    }
+}
+
+/// Somebody with a socket, and with the key of this codec.
+pub(crate) struct Sender {
+    pub(crate) socket: UdpSocket,
+    pub(crate) codec: Codec,
+    port: u16,
+}
+
+impl Sender {
+    pub(crate) fn new(cluster: &TestCluster, codec: Codec) -> Sender {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(MOMENT)).unwrap();
+        Sender { socket, codec, port: cluster.port }
+    }
+
+    pub(crate) fn user(cluster: &TestCluster, user: &str) -> Sender {
+        let token = Token::issue(&secret(cluster), &config(cluster), user).unwrap();
+        Sender::new(cluster, token.codec())
+    }
+
+    pub(crate) fn address(&self, id: u8) -> SocketAddr {
+        ([127, 0, 0, 1], self.port + u16::from(id)).into()
+    }
+
+    pub(crate) fn sealed(&mut self, id: u8, message: &Message) -> Vec<u8> {
+        let mut datagram = Vec::new();
+        self.codec.seal(Peer::Replica(id), message, &mut datagram).unwrap();
+        datagram
+    }
+
+    /// The datagrams of a message that travels in parts.
+    pub(crate) fn in_parts(&mut self, id: u8, message: &Message) -> Vec<Vec<u8>> {
+        let (mut outbox, mut sent) = (Outbox::default(), Sent::default());
+        let nodes = NodeTable::new((0..3).map(|id| self.address(id)).collect(), 0);
+        outbox.post(NodeId(id.into()), message).unwrap();
+        outbox.dispatch(&mut self.codec, &nodes, &mut sent);
+        assert!(sent.0.len() > 1);
+        sent.0
+    }
+
+    pub(crate) fn send_tuple(&mut self, id: u8, messages: &impl serde::Serialize) {
+        let mut datagram = Vec::new();
+        self.codec.seal(Peer::Replica(id), messages, &mut datagram).unwrap();
+        self.send_raw(id, &datagram);
+    }
+
+    pub(crate) fn send_raw(&self, id: u8, datagram: &[u8]) {
+        self.socket.send_to(datagram, self.address(id)).unwrap();
+    }
+
+    pub(crate) fn send(&mut self, id: u8, message: &Message) {
+        let datagram = self.sealed(id, message);
+        self.send_raw(id, &datagram);
+    }
+
+    /// The next datagram that arrives within a moment.
+    pub(crate) fn hears_raw(&self) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 65_536];
+        let length = self.socket.recv(&mut buffer).ok()?;
+        buffer.truncate(length);
+        Some(buffer)
+    }
+
+    pub(crate) fn hears(&mut self) -> Option<Message> {
+        self.hears_all().pop()
+    }
+
+    /// What the next datagram says that arrives within a moment.
+    pub(crate) fn hears_all(&mut self) -> Vec<Message> {
+        let mut messages: Vec<Message> = Vec::new();
+        if let Some(mut datagram) = self.hears_raw() {
+            self.codec.open_all(&mut datagram, &mut messages).unwrap();
+        }
+        messages
+    }
+
+    pub(crate) fn is_answered(&mut self, id: u8) -> bool {
+        self.send(id, &TAIL);
+        matches!(self.hears(), Some(Message::Entries(_)))
+    }
+
+    /// Asks all replicas again and again, until one gives the answer that is wanted.
+    pub(crate) fn asks<T>(
+        &mut self,
+        message: &Message,
+        wanted: impl Fn(Message) -> Option<T>,
+    ) -> T {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(20) {
+            (0..3).for_each(|id| self.send(id, message));
+            while let Some(answer) = self.hears() {
+                if let Some(found) = wanted(answer) {
+                    return found;
+                }
+            }
+        }
+        panic!("no answer to {message}");
+    }
+
+    pub(crate) fn opens_session(&mut self, user: &str) -> SessionId {
+        let request = request(user, Operation::OpenSession { nonce: Nonce(7) });
+        self.asks(&request, |answer| match answer {
+            Message::SessionOpened { session, .. } => Some(session),
+            _ => None,
+        })
+    }
+}
+
+pub(crate) const TAIL: Message = Message::Tail { from: Slot(0) };
+
+pub(crate) fn request(user: &str, operation: Operation) -> Message {
+    Message::Request(Command { stamp: Timestamp(0), user: User::new(user), operation })
+}
+
+pub(crate) fn post(user: &str, session: SessionId, text: &str) -> Message {
+    let body = Body::post(text);
+    let (seq, acked_below) = (Seq(1), Seq(1));
+    request(user, Operation::InSession { session, seq, acked_below, body })
+}
+
+/// The resident set of a replica.
+pub(crate) fn rss_kib(replica: &Replica) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", replica.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
