@@ -86,9 +86,21 @@ pub fn write_all_at(file: &mut dyn DiskFile, mut offset: u64, mut bytes: &[u8]) 
 /// # Errors
 /// When the disk fails.
 pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<Box<dyn DiskFile>> {
-    let temporary = path.with_extension(TEMPORARY);
-    let file = disk.create(&temporary)?;
-    put_in_place(disk, file, &temporary, path, bytes)
+    replace_by(disk, &path.with_extension(TEMPORARY), path, bytes)
+}
+
+/// As [`replace`], under this temporary name, whatever had it before.
+///
+/// # Errors
+/// When the disk fails.
+pub fn replace_by(
+    disk: &dyn Disk,
+    temporary: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> io::Result<Box<dyn DiskFile>> {
+    let file = disk.create(temporary)?;
+    put_in_place(disk, file, temporary, path, bytes)
 }
 
 /// As [`replace`], in the place of a file that nobody needs any more and that has a temporary name

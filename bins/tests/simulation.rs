@@ -184,6 +184,7 @@ impl Simulation {
                 nonce: Nonce(id.into()),
                 session: None,
                 script: Vec::new(),
+                is_durable: false,
                 replicas: (0..REPLICAS).map(|id| NodeId(id.into())).collect(),
                 tuning: ClientTuning::default(),
             };
