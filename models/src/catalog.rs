@@ -187,6 +187,13 @@ impl Config {
         self
     }
 
+    /// May this actor crash?
+    pub fn may_crash(&self, actor: usize) -> bool {
+        let client = actor.checked_sub(usize::from(self.replicas));
+        self.mortals.iter().any(|mortal| usize::from(*mortal) == actor)
+            || client.and_then(|index| self.clients.get(index)).is_some_and(|plan| plan.crashes)
+    }
+
     /// The system that these bounds describe.
     pub fn model(&self, events: &[&'static str], reductions: Reductions) -> ChatModel {
         let genesis = self.genesis();

@@ -20,7 +20,7 @@ use paxos_chat::message::{Message, Outcome, Promise};
 use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::Cluster;
 use paxos_chat::types::{
-    Ballot, Body, Command, Operation, ReplicaId, Seq, Slot, User, Value, Vote,
+    Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId, Slot, User, Value, Vote,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -99,6 +99,8 @@ pub struct ReplicaGhost {
 pub struct ClientGhost {
     /// The slot of each acknowledged number.
     pub acknowledged: BTreeMap<Seq, Slot>,
+    /// The acknowledged numbers, with their session.
+    pub over: BTreeSet<(SessionId, Seq)>,
     /// The numbers that were pending when it crashed.
     pub crashed_with: BTreeSet<Seq>,
     /// The step properties that this client has broken, as bits of [`SAFETY`].
@@ -234,9 +236,14 @@ impl ClientGhost {
     fn remember(&self, step: &Step<'_, Node, Ghost>) -> ClientGhost {
         let mut ghost = self.clone();
         properties::judge_client_step(self, step, &mut ghost.broken);
+        let client = step.state.and_then(NodeState::client);
+        let phase = client.map(|client| &client.durable.phase);
         for report in step.reports {
             if let Message::Confirmed { seq, slot } = report {
                 ghost.acknowledged.insert(*seq, *slot);
+                if let Some(ClientPhase::Open(session)) = phase {
+                    ghost.over.insert((*session, *seq));
+                }
             }
         }
         if let Event::Crash = step.event {
@@ -365,9 +372,11 @@ impl Spec<Node> for ChatSpec {
                 let forgets = mortal && !machine.pending.is_empty();
                 // A client that comes back asks again late, when the answer may be another one: the
                 // slot is forgotten, or the session is.
-                let is_late = matches!(msg, Message::Request(_))
-                    && self.mortal_clients.contains(&true);
-                !forgets && !is_late && staleness::at_replica(&machine.replica, src, msg, mortal, highest)
+                let is_late =
+                    matches!(msg, Message::Request(_)) && self.mortal_clients.contains(&true);
+                !forgets
+                    && !is_late
+                    && staleness::at_replica(&machine.replica, src, msg, mortal, highest)
             }
             NodeState::Client(state) => staleness::at_client(state, msg),
             NodeState::Reader(_) => false,

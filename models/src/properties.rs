@@ -9,7 +9,9 @@
 //! **Source**: Lamport, *Paxos Made Simple* (2001) and the TLA+ module `Paxos` for agreement and the
 //! inductive invariant (`SafeAt`); Herlihy and Wing (1990) for the real-time order.
 
-use crate::chat::{ChatSpec, ClientGhost, Delivery, Ghost, RealTime, ReplicaGhost, ReplicaView, View};
+use crate::chat::{
+    ChatSpec, ClientGhost, Delivery, Ghost, RealTime, ReplicaGhost, ReplicaView, View,
+};
 use crate::machine::{Disk, Machine};
 use crate::node::{Node, NodeState, Stored};
 use crate::spec::{Event, Local, Step, Verdict};
@@ -111,7 +113,8 @@ pub(crate) fn judge_replica_step(
 ) {
     let Some(state) = step.state.and_then(NodeState::replica) else { return };
     broken.note(PROMISED_MONOTONE, state.durable.promised < ghost.promised);
-    let snapshot = step.storage.and_then(Stored::disk).map_or(Slot(0), |saved| saved.storage.snapshot.upto);
+    let snapshot =
+        step.storage.and_then(Stored::disk).map_or(Slot(0), |saved| saved.storage.snapshot.upto);
     let before = step.before.and_then(|local| local.state.as_ref()).and_then(NodeState::replica);
     let floor = before.map_or(snapshot, |before| before.learner.applied_upto);
     broken.note(APPLIED_MONOTONE, state.learner.applied_upto < floor);
@@ -163,7 +166,7 @@ pub(crate) fn judge_client_step(
                 broken.note(SAVED_FIRST, saved.is_some_and(|saved| saved.nonce != *nonce));
             }
             Operation::InSession { session, seq, body, .. } => {
-                broken.note(ACKNOWLEDGED_IS_OVER, ghost.acknowledged.contains_key(seq));
+                broken.note(ACKNOWLEDGED_IS_OVER, ghost.over.contains(&(*session, *seq)));
                 let is_saved = |saved: &ClientStorage| {
                     let pending = saved.unacknowledged.get(seq);
                     saved.phase == ClientPhase::Open(*session)
@@ -187,7 +190,10 @@ pub(crate) fn judge_local(spec: &ChatSpec, local: &Local<Node, Ghost>) -> Verdic
     let mut verdict = ghost.broken;
     verdict.note(VALIDITY, !ghost.votes.values().all(|value| is_valid(spec, value)));
     verdict.note(EXACTLY_ONCE, !is_exactly_once(spec, &ghost.delivered));
-    verdict.note(COMPACTION, !local.storage.as_ref().and_then(Stored::disk).is_none_or(is_saved_right));
+    verdict.note(
+        COMPACTION,
+        !local.storage.as_ref().and_then(Stored::disk).is_none_or(is_saved_right),
+    );
     if let Some(machine) = local.state.as_ref().and_then(NodeState::machine) {
         let state = &machine.replica;
         verdict.note(COMPACTION, !is_compacted_right(machine));

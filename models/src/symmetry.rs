@@ -17,7 +17,7 @@
 //! **Source**: symmetry reduction as in Ip and Dill, *Better verification through symmetry* (1996).
 
 use crate::catalog::{ClientPlan, Config};
-use crate::chat::{Delivery, Ghost, RealTime, ReplicaGhost};
+use crate::chat::{ClientGhost, Delivery, Ghost, RealTime, ReplicaGhost};
 use crate::machine::{Disk, Machine, PendingSave};
 use crate::node::{Node, NodeState, Stored};
 use crate::spec::Local;
@@ -400,7 +400,10 @@ impl Renaming {
                     broken: *broken,
                 })
             }
-            Ghost::Client(of) => Ghost::Client(of.clone()),
+            Ghost::Client(of) => {
+                let over = of.over.iter().map(|(id, seq)| (self.session(*id), *seq));
+                Ghost::Client(ClientGhost { over: over.collect(), ..of.clone() })
+            }
             Ghost::Reader(read) => {
                 Ghost::Reader(read.iter().map(|(s, value)| (*s, self.entry(*s, value))).collect())
             }

@@ -9,8 +9,8 @@ use paxos_chat_runtime::client::format::Format;
 use paxos_chat_runtime::client::load::{self, LoadOptions};
 use paxos_chat_runtime::client::meter::Meter;
 use paxos_chat_runtime::client::selection::From;
-use paxos_chat_runtime::client::tail::{self, Style, TailOptions};
 use paxos_chat_runtime::client::state::{Expired, Interrupted, Lock, Owner, State};
+use paxos_chat_runtime::client::tail::{self, Style, TailOptions};
 use paxos_chat_runtime::client::{Access, Speaker, Summary, chat, outcome_unknown, pipe, ui};
 use paxos_chat_runtime::config::{Config, check_user};
 use paxos_chat_runtime::credentials::Token;
@@ -209,7 +209,9 @@ fn access(args: &Args) -> Result<(Access, Option<Lock>)> {
         }
         _ => {}
     }
-    if args.state.is_some() && matches!(args.command, Some(Command::Tail { .. } | Command::Load { .. })) {
+    if args.state.is_some()
+        && matches!(args.command, Some(Command::Tail { .. } | Command::Load { .. }))
+    {
         bail!("--state: `tail` and `load` keep nothing; leave it out")
     }
     if let Some(Command::Send { file: Some(file), .. }) = &args.command {

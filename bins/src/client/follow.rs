@@ -46,7 +46,8 @@ impl Follower {
                 tuning: access.config.client_tuning(),
             };
             let (id, nodes) = access.nodes();
-            let (world, codec) = (access.world(socket, Box::new(MemoryStorage::default())), access.codec());
+            let (world, codec) =
+                (access.world(socket, Box::new(MemoryStorage::default())), access.codec());
             let host = meter.over(ReaderHost::new(sink));
             let run = || -> Result<(), DriverError> {
                 Driver::start(reader, id, nodes, codec, host, world)?.run(&inbox)

@@ -133,7 +133,7 @@ impl Explorer<'_> {
     fn may_crash(&self, system: &System, actor: usize) -> bool {
         let faults = &self.config.faults;
         let down = system.states.iter().filter(|state| state.is_none()).count() as u32;
-        self.config.mortals.iter().any(|mortal| usize::from(*mortal) == actor)
+        self.config.may_crash(actor)
             && down < faults.crashes_at_once
             && system.crashes < faults.crashes_total
     }

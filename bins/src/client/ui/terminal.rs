@@ -237,8 +237,7 @@ impl Shell<'_> {
             state.conclude(false).map_err(io::Error::other)?;
         }
         let user = self.app.user.clone();
-        self.speaker =
-            start_speaker(self.access, &user, |_| Ok(None), &self.queue, &self.meter)?;
+        self.speaker = start_speaker(self.access, &user, |_| Ok(None), &self.queue, &self.meter)?;
         Ok(())
     }
 
