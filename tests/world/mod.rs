@@ -120,7 +120,7 @@ impl World {
         let mut out = Out::new();
         let state = client.on_start(Id::from(self.nodes.len()), &None, &mut out);
         let node = self.add(user, Role::Client(Box::new((client, state))));
-        self.carry_out(node, Wants::of(out, |()| unreachable!("a client saves nothing")));
+        self.carry_out(node, Wants::of(out, |_| unreachable!("a client saves nothing")));
     }
 
     /// Adds a reader of the log.
