@@ -123,6 +123,7 @@ impl Whole {
             nonce: Nonce(1),
             session: None,
             script: Vec::new(),
+            is_durable: false,
             replicas: (0..REPLICAS).map(|id| NodeId(id.into())).collect(),
             tuning: ClientTuning { window: 1024, ..ClientTuning::default() },
         };

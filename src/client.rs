@@ -5,19 +5,25 @@
 //! - *A number names one body for ever*: a request that is sent again is sent unchanged.
 //! - *At most a window of requests is unacknowledged*, and all numbers below the first of them are
 //!   acknowledged.
-//! - *An expired session is the end*: what was unacknowledged is reported as unknown, and never
-//!   sent again.
+//! - *An expired session is the end*: what was unacknowledged is reported as unknown, number by number,
+//!   and never sent again, after a restart neither.
+//! - *A durable client says nothing twice, whenever it crashes*: its nonce, its session, and what was
+//!   submitted and is not acknowledged, with its numbers, are saved before anything that depends on
+//!   them is sent or reported. After a crash it goes on in the same session, under the same numbers, so the
+//!   replicas' session table tells a repetition from something new.
 //!
 //! **Absent**: reading the log (see [`crate::reader`]).
 //!
-//! **Source**: Ongaro's thesis (2014), sections 6.2 and 6.3.
+//! **Source**: Ongaro's thesis (2014), sections 6.2 and 6.3; that a client outlives its process is our
+//! own: there, a client that crashes comes back as another one.
 
-use crate::effects::{Effects, Timer};
+use crate::effects::{Durable, Effects, Timer};
 use crate::message::Message;
 use crate::shell::emit;
 use crate::types::{
     Body, Command, NodeId, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User,
 };
+use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
@@ -29,14 +35,17 @@ use std::time::Duration;
 pub struct Client {
     /// Whose client it is.
     pub user: User,
-    /// Names the session to be opened; new for every session.
+    /// Names the session to be opened; new for every session. A session that was saved has its own.
     pub nonce: Nonce,
     /// A session that is open already, in place of opening one.
     pub session: Option<SessionId>,
-    /// What to say from the first `Retry` time-out on, before anything submitted later.
+    /// What to say from the first `Retry` time-out on, before anything submitted later; in its first
+    /// life only.
     pub script: Vec<Body>,
     /// The replicas to ask, in the order in which they are tried.
     pub replicas: Vec<NodeId>,
+    /// It survives its crashes: it saves what that takes. Otherwise it saves nothing.
+    pub is_durable: bool,
     /// Parameters.
     pub tuning: ClientTuning,
 }
@@ -70,17 +79,28 @@ impl Default for ClientTuning {
     }
 }
 
-/// Everything that a client knows.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClientState {
+/// What a durable client keeps across its crashes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ClientStorage {
+    /// The nonce of its session.
+    pub nonce: Nonce,
     /// Where its session stands.
     pub phase: ClientPhase,
-    /// What the user said and is not numbered yet. Whoever submits bounds it.
+    /// What the user said and is not numbered yet; it will be, in this order. Whoever submits bounds
+    /// it.
     pub waiting: VecDeque<Body>,
     /// The number of the next request.
     pub next_seq: Seq,
-    /// Numbered and not acknowledged, with the bound first sent along.
+    /// Numbered and not acknowledged, with the bound first sent along. Of an expired session: the
+    /// requests whose outcome is unknown.
     pub unacknowledged: BTreeMap<Seq, Pending>,
+}
+
+/// Everything that a client knows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientState {
+    /// What survives a crash, if the client is durable.
+    pub durable: Durable<ClientStorage>,
     /// Index of the replica asked now.
     pub target: usize,
     /// The replica asked now has answered, or was named as the leader, since the last time-out: it
@@ -94,7 +114,7 @@ pub struct ClientState {
 }
 
 /// Where a client's session stands.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ClientPhase {
     /// No answer to the opening yet.
     Opening,
@@ -105,7 +125,7 @@ pub enum ClientPhase {
 }
 
 /// A request that is not acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Pending {
     /// Everything below this number was acknowledged when the request was first sent.
     pub acked_below: Seq,
@@ -113,19 +133,34 @@ pub struct Pending {
     pub body: Body,
 }
 
+impl ClientStorage {
+    /// Everything that was submitted and is not acknowledged, with its number, in order.
+    pub fn pending(&self) -> impl Iterator<Item = (Seq, &Body)> {
+        let numbered = self.unacknowledged.iter().map(|(seq, pending)| (*seq, &pending.body));
+        let numbers = (self.next_seq.0..).map(Seq);
+        numbered.chain(numbers.zip(&self.waiting))
+    }
+
+    /// The number of whatever is submitted next.
+    pub fn next_submitted(&self) -> Seq {
+        Seq(self.next_seq.0.saturating_add(self.waiting.len() as u64))
+    }
+}
+
 impl ClientState {
     /// Is there nothing left to say or to wait for?
     pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.unacknowledged.is_empty()
+        self.durable.waiting.is_empty() && !self.is_waited_for()
+    }
+
+    /// Is there a request that will be sent until it is acknowledged?
+    fn is_waited_for(&self) -> bool {
+        self.durable.phase != ClientPhase::Expired && !self.durable.unacknowledged.is_empty()
     }
 
     /// Has something been asked that may still be answered?
     fn is_unanswered(&self) -> bool {
-        match self.phase {
-            ClientPhase::Opening => true,
-            ClientPhase::Open(_) => !self.unacknowledged.is_empty(),
-            ClientPhase::Expired => false,
-        }
+        self.durable.phase == ClientPhase::Opening || self.is_waited_for()
     }
 }
 
@@ -147,8 +182,37 @@ impl Client {
         delay..delay * 2
     }
 
-    fn opening(&self) -> Message {
-        let operation = Operation::OpenSession { nonce: self.nonce };
+    /// Write access to what a durable client keeps, at the price of a save.
+    fn write<'a>(
+        &self,
+        state: &'a mut Cow<'_, ClientState>,
+        effects: &mut Effects,
+    ) -> &'a mut ClientStorage {
+        let saves = effects.save || self.is_durable;
+        let storage = state.to_mut().durable.write(effects);
+        effects.save = saves;
+        storage
+    }
+
+    /// What a client has before it has done anything.
+    fn first_storage(&self) -> ClientStorage {
+        ClientStorage {
+            nonce: self.nonce,
+            phase: self.session.map_or(ClientPhase::Opening, ClientPhase::Open),
+            waiting: self.script.iter().cloned().collect(),
+            next_seq: Seq::FIRST,
+            unacknowledged: BTreeMap::new(),
+        }
+    }
+
+    /// What it goes on with after its session has expired: another session, and nothing to say.
+    fn new_session(&self) -> ClientStorage {
+        let (phase, waiting) = (ClientPhase::Opening, VecDeque::new());
+        ClientStorage { phase, waiting, ..self.first_storage() }
+    }
+
+    fn opening(&self, nonce: Nonce) -> Message {
+        let operation = Operation::OpenSession { nonce };
         Message::Request(Command { stamp: Timestamp(0), user: self.user.clone(), operation })
     }
 
@@ -160,25 +224,29 @@ impl Client {
 
     /// Numbers and sends what the window has room for.
     fn send_waiting(&self, state: &mut Cow<'_, ClientState>, effects: &mut Effects) {
-        let ClientPhase::Open(session) = state.phase else { return };
-        while state.unacknowledged.len() < self.tuning.window && !state.waiting.is_empty() {
-            let seq = state.next_seq;
-            let acked_below = state.unacknowledged.keys().next().copied().unwrap_or(seq);
-            let state = state.to_mut();
-            let Some(body) = state.waiting.pop_front() else { return };
+        let ClientPhase::Open(session) = state.durable.phase else { return };
+        let target = self.target(state);
+        let has_room = |known: &ClientStorage| known.unacknowledged.len() < self.tuning.window;
+        while has_room(&state.durable) && !state.durable.waiting.is_empty() {
+            let storage = self.write(state, effects);
+            let seq = storage.next_seq;
+            let acked_below = storage.unacknowledged.keys().next().copied().unwrap_or(seq);
+            let Some(body) = storage.waiting.pop_front() else { return };
             let pending = Pending { acked_below, body };
-            effects.send(self.target(state), self.request(session, seq, &pending));
-            state.unacknowledged.insert(seq, pending);
-            state.next_seq = seq.next();
+            effects.send(target, self.request(session, seq, &pending));
+            storage.unacknowledged.insert(seq, pending);
+            storage.next_seq = seq.next();
         }
     }
 
     /// Sends everything unanswered again.
     fn send_again(&self, state: &ClientState, effects: &mut Effects) {
-        match &state.phase {
-            ClientPhase::Opening => effects.send(self.target(state), self.opening()),
+        match &state.durable.phase {
+            ClientPhase::Opening => {
+                effects.send(self.target(state), self.opening(state.durable.nonce));
+            }
             ClientPhase::Open(session) => {
-                for (seq, pending) in &state.unacknowledged {
+                for (seq, pending) in &state.durable.unacknowledged {
                     effects.send(self.target(state), self.request(*session, *seq, pending));
                 }
             }
@@ -226,7 +294,7 @@ impl Client {
 
     /// The `Retry` timer is set exactly while something is unanswered or unsaid.
     fn set_retry_timer(&self, state: &ClientState, effects: &mut Effects) {
-        let needed = match state.phase {
+        let needed = match state.durable.phase {
             ClientPhase::Opening => true,
             ClientPhase::Open(_) => !state.is_idle(),
             ClientPhase::Expired => false,
@@ -240,9 +308,9 @@ impl Client {
 
     fn on_submit(&self, state: &mut Cow<'_, ClientState>, body: Body, effects: &mut Effects) {
         let was_idle = state.is_idle();
-        state.to_mut().waiting.push_back(body);
+        self.write(state, effects).waiting.push_back(body);
         self.send_waiting(state, effects);
-        if was_idle && state.phase != ClientPhase::Opening {
+        if was_idle && state.durable.phase != ClientPhase::Opening {
             self.set_retry_timer(state, effects);
         }
     }
@@ -254,10 +322,10 @@ impl Client {
         session: SessionId,
         effects: &mut Effects,
     ) {
-        if state.phase != ClientPhase::Opening || nonce != self.nonce {
+        if state.durable.phase != ClientPhase::Opening || nonce != state.durable.nonce {
             return;
         }
-        state.to_mut().phase = ClientPhase::Open(session);
+        self.write(state, effects).phase = ClientPhase::Open(session);
         self.hope(state.to_mut());
         effects.report(Message::Opened { session });
         self.send_waiting(state, effects);
@@ -272,11 +340,11 @@ impl Client {
         slot: Slot,
         effects: &mut Effects,
     ) {
-        let ours = state.phase == ClientPhase::Open(session);
-        if !ours || !state.unacknowledged.contains_key(&seq) {
+        let ours = state.durable.phase == ClientPhase::Open(session);
+        if !ours || !state.durable.unacknowledged.contains_key(&seq) {
             return;
         }
-        state.to_mut().unacknowledged.remove(&seq);
+        self.write(state, effects).unacknowledged.remove(&seq);
         self.hope(state.to_mut());
         effects.report(Message::Confirmed { seq, slot });
         self.send_waiting(state, effects);
@@ -313,16 +381,15 @@ impl Client {
         session: SessionId,
         effects: &mut Effects,
     ) {
-        if state.phase != ClientPhase::Open(session) {
+        if state.durable.phase != ClientPhase::Open(session) {
             return;
         }
-        let state = state.to_mut();
-        state.phase = ClientPhase::Expired;
-        let count = state.unacknowledged.len() as u64;
-        let first = state.unacknowledged.keys().next().copied().unwrap_or(state.next_seq);
-        state.unacknowledged.clear();
+        let storage = self.write(state, effects);
+        storage.phase = ClientPhase::Expired;
+        // Acknowledgements may have overtaken one another, so these need not follow one another.
+        let unknown = storage.unacknowledged.keys().copied().collect();
         effects.cancel_timer(Timer::Retry);
-        effects.report(Message::OutcomeUnknown { first, count });
+        effects.report(Message::OutcomeUnknown { unknown });
     }
 }
 
@@ -330,27 +397,42 @@ impl Actor for Client {
     type Msg = Message;
     type Timer = Timer;
     type State = ClientState;
-    type Storage = ();
+    type Storage = ClientStorage;
     type Random = ();
 
-    fn on_start(&self, _id: Id, _storage: &Option<()>, out: &mut Out<Self>) -> ClientState {
+    fn on_start(
+        &self,
+        _id: Id,
+        storage: &Option<ClientStorage>,
+        out: &mut Out<Self>,
+    ) -> ClientState {
         assert!(!self.replicas.is_empty(), "a client needs a replica to ask");
+        let mut effects = Effects::default();
+        let storage = match storage {
+            Some(storage) if storage.phase != ClientPhase::Expired => {
+                if let ClientPhase::Open(session) = storage.phase {
+                    effects.report(Message::Opened { session });
+                }
+                storage.clone()
+            }
+            // The nonce is new, and so saved before it is used.
+            found => {
+                effects.save = self.is_durable;
+                if found.is_some() { self.new_session() } else { self.first_storage() }
+            }
+        };
         let state = ClientState {
-            phase: self.session.map_or(ClientPhase::Opening, ClientPhase::Open),
-            waiting: self.script.iter().cloned().collect(),
-            next_seq: Seq::FIRST,
-            unacknowledged: BTreeMap::new(),
+            durable: Durable::restored(storage),
             target: 0,
             // The first replica is asked before any other.
             hopeful: self.replicas.len() > 1,
             busy: false,
             backoff: 0,
         };
-        let mut effects = Effects::default();
-        if state.phase == ClientPhase::Opening || !state.is_idle() {
+        if state.durable.phase == ClientPhase::Opening || !state.is_idle() {
             effects.set_timer(Timer::Retry, Duration::ZERO..self.tuning.redirect_delay);
         }
-        emit(effects, || (), out);
+        emit(effects, || (*state.durable).clone(), out);
         state
     }
 
@@ -379,7 +461,7 @@ impl Actor for Client {
             // Not a replica's to send to a client.
             _ => {}
         }
-        emit(effects, || (), out);
+        emit(effects, || (*state.durable).clone(), out);
     }
 
     fn on_timeout(
@@ -393,7 +475,7 @@ impl Actor for Client {
         if *timer == Timer::Retry {
             self.on_retry_timeout(state, &mut effects);
         }
-        emit(effects, || (), out);
+        emit(effects, || (*state.durable).clone(), out);
     }
 
     fn name(&self) -> String {

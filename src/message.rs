@@ -172,10 +172,8 @@ pub enum Message {
     /// The session has expired: whether these were applied is unknown, and they are not sent
     /// again. From a client to its driver.
     OutcomeUnknown {
-        /// The first number whose outcome is unknown.
-        first: Seq,
-        /// How many are unknown.
-        count: u64,
+        /// Their numbers, in order; some between them may be acknowledged.
+        unknown: Vec<Seq>,
     },
 }
 
@@ -478,7 +476,7 @@ impl Display for Message {
                 write!(f, "{name}(for {}, [{from}, {upto}))", asker.node())
             }
             Confirmed { seq, slot } => write!(f, "{name}(#{seq}, slot {slot})"),
-            OutcomeUnknown { first, count } => write!(f, "{name}(#{first}, {count} in all)"),
+            OutcomeUnknown { unknown } => write!(f, "{name}({unknown:?})"),
         }
     }
 }

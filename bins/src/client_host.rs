@@ -1,7 +1,8 @@
 //! What a client's process adds to its actors: answers are taken from replicas only, and results
 //! become events.
 //!
-//! **Invariant**: the n-th message submitted has number n, so a number names what the user said.
+//! **Invariant**: the n-th message submitted in a session has number n, over all processes of a durable
+//! client, so a number names what the user said.
 
 use crate::driver::{Host, Sender};
 use paxos_chat::client::Client;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 /// What happened to a client's session or to one of its messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The session is open.
     Opened(SessionId),
@@ -29,10 +30,8 @@ pub enum Event {
     },
     /// The session has expired.
     Expired {
-        /// The first message whose outcome is unknown.
-        first: Seq,
-        /// How many there are.
-        count: u64,
+        /// The messages whose outcome is unknown; some between them may be acknowledged.
+        unknown: Vec<Seq>,
     },
 }
 
@@ -82,9 +81,7 @@ impl<F: FnMut(Event) -> io::Result<()>> Host<Client> for ClientHost<F> {
                 let Some(session) = self.session else { return Ok(()) };
                 (self.on_event)(Event::Confirmed { session, seq, slot, retries })
             }
-            Message::OutcomeUnknown { first, count } => {
-                (self.on_event)(Event::Expired { first, count })
-            }
+            Message::OutcomeUnknown { unknown } => (self.on_event)(Event::Expired { unknown }),
             _ => Ok(()),
         }
     }

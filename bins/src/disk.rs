@@ -91,11 +91,23 @@ pub fn write_all_at(file: &mut dyn DiskFile, mut offset: u64, mut bytes: &[u8]) 
 /// # Errors
 /// When the disk fails.
 pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<Box<dyn DiskFile>> {
-    let temporary = path.with_extension(TEMPORARY);
-    let mut file = disk.create(&temporary)?;
+    replace_by(disk, &path.with_extension(TEMPORARY), path, bytes)
+}
+
+/// As [`replace`], under this temporary name, whatever had it before.
+///
+/// # Errors
+/// When the disk fails.
+pub fn replace_by(
+    disk: &dyn Disk,
+    temporary: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> io::Result<Box<dyn DiskFile>> {
+    let mut file = disk.create(temporary)?;
     write_all_at(&mut *file, 0, bytes)?;
     file.sync()?;
-    disk.rename(&temporary, path)?;
+    disk.rename(temporary, path)?;
     disk.sync_folder(path.parent().unwrap_or(Path::new(".")))?;
     Ok(file)
 }

@@ -208,7 +208,7 @@ fn measure(cluster: &TestCluster, rate: u64, shot: Shot, rounds: usize) -> Measu
     let config = config(cluster);
     let token = Token::issue(&secret(cluster), &config, "alice").unwrap();
     let patience = Duration::from_secs(20);
-    let access = Access { config, token, loss: Loss::NONE, seed: 1, patience };
+    let access = Access { config, token, loss: Loss::NONE, seed: 1, patience, state: None };
     let (messages, duration, warmup) = (None, None, Duration::ZERO);
     let options =
         LoadOptions { clients: 2, messages, duration, warmup, outstanding: 8, size: 100, pack: 1 };

@@ -69,7 +69,14 @@ impl Load {
             let user = format!("user{index}");
             let token = Token::issue(&secret, &config, &user).unwrap();
             let (config, loss, seed) = (config.clone(), Loss::NONE, index as u64);
-            let access = Access { config, token, loss, seed, patience: Duration::from_secs(30) };
+            let access = Access {
+                config,
+                token,
+                loss,
+                seed,
+                patience: Duration::from_secs(30),
+                state: None,
+            };
             let (stop, acknowledged) = (Arc::clone(&stop), Arc::clone(&acknowledged));
             let listener = Box::new(move |event, _| {
                 if matches!(event, Event::Confirmed { .. }) {

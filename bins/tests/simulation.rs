@@ -4,7 +4,8 @@
 //! sent again by a timer.
 
 use paxos_chat::client::{Client, ClientTuning};
-use paxos_chat::message::Message;
+use paxos_chat::effects::Timer;
+use paxos_chat::message::{Message, Outcome};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
@@ -15,7 +16,7 @@ use paxos_chat_runtime::client_host::{ClientHost, Event};
 use paxos_chat_runtime::clock::Clock;
 use paxos_chat_runtime::disk::Disk;
 use paxos_chat_runtime::disk::fake::FakeDisk;
-use paxos_chat_runtime::driver::{Driver, World};
+use paxos_chat_runtime::driver::{Driver, Sends, World};
 use paxos_chat_runtime::keys::Secret;
 use paxos_chat_runtime::loss::{Loss, LossyNetwork};
 use paxos_chat_runtime::network::Network;
@@ -103,9 +104,12 @@ impl Clock for Endpoint {
     }
 
     fn timestamp(&self) -> Timestamp {
-        Timestamp(self.air.now.get().as_millis() as u64)
+        Timestamp(self.air.now.get().as_millis() as u64 + SKEW_MS * u64::from(self.own.port()))
     }
 }
+
+/// How far the clocks of two neighbours are apart: a stamp tells who put it on.
+const SKEW_MS: u64 = 1_000_000;
 
 /// Where a replica's chat log is on its disk.
 const LOG: &str = "/data/replica.log";
@@ -184,6 +188,7 @@ impl Simulation {
                 nonce: Nonce(id.into()),
                 session: None,
                 script: Vec::new(),
+                is_durable: false,
                 replicas: (0..REPLICAS).map(|id| NodeId(id.into())).collect(),
                 tuning: ClientTuning::default(),
             };
@@ -252,7 +257,7 @@ impl Simulation {
         for entry in &log.entries {
             for (command, outcome) in entry.value.commands().iter().zip(&entry.outcomes) {
                 if let Operation::InSession { body: Body::Post(text), .. } = &command.operation
-                    && *outcome == paxos_chat::message::Outcome::Applied
+                    && *outcome == Outcome::Applied
                 {
                     said.entry(command.user.to_string()).or_default().push(text.to_string());
                 }
@@ -314,6 +319,48 @@ fn a_skipped_slot_is_filled_by_a_noop() {
         let noops = log.entries.iter().filter(|entry| entry.value.commands().is_empty());
         assert!(noops.count() >= 1);
     }
+}
+
+#[test]
+fn a_request_that_entered_twice_has_the_stamp_of_its_first_entry_on_all_replicas() {
+    let mut elsewhere = 0;
+    for seed in 0..20 {
+        let tuning = Tuning { pre_vote: false, ..Tuning::default() };
+        let mut simulation = Simulation::new(seed, 0.2, &tuning);
+        simulation.submit_all();
+        for step in 0..2000 {
+            simulation.step();
+            if step % 40 == 0 {
+                let (replica, _) = &mut simulation.replicas[step / 40 % usize::from(REPLICAS)];
+                replica.expire(&Timer::Election, Sends::Leave);
+            }
+        }
+        // Equal byte for byte, stamps included, though no two clocks agree.
+        simulation.finish();
+        let log = ChatLog::parse(&simulation.logs()[0]).unwrap();
+        let mut stamps = BTreeMap::new();
+        for entry in &log.entries {
+            for (command, outcome) in entry.value.commands().iter().zip(&entry.outcomes) {
+                let Operation::InSession { session, seq, .. } = &command.operation else {
+                    continue;
+                };
+                let (stamp, is_new) = (command.stamp, !stamps.contains_key(&(*session, *seq)));
+                match outcome {
+                    Outcome::Applied => {
+                        assert!(is_new, "{command} is applied where it entered the log first");
+                        stamps.insert((*session, *seq), stamp);
+                    }
+                    Outcome::Duplicate(_) => {
+                        let first: Timestamp = stamps[&(*session, *seq)];
+                        elsewhere += u64::from(first.0 / SKEW_MS != stamp.0 / SKEW_MS);
+                    }
+                    // A gap: it was not applied there.
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(elsewhere > 0, "no request entered at two replicas");
 }
 
 #[test]

@@ -9,9 +9,9 @@
 use crate::chat::ChatSpec;
 use crate::compact::{CompactModel, Faults, Reductions};
 use crate::machine::Disk;
-use crate::mutants::liveness::MutatedClient;
+use crate::mutants::clients::MutatedClient;
 use crate::mutants::{Mutant, Mutated};
-use crate::node::Node;
+use crate::node::{Node, Stored};
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::message::Message;
 use paxos_chat::quorum::Cluster;
@@ -95,6 +95,8 @@ pub struct ClientPlan {
     pub syncs: bool,
     /// It opens its session through the log; otherwise the session is open from the start.
     pub opens: bool,
+    /// It may crash, and is durable; otherwise it saves nothing.
+    pub crashes: bool,
 }
 
 impl Config {
@@ -129,8 +131,9 @@ impl Config {
     /// With a client that says this many messages and asks only this replica.
     #[must_use]
     pub fn client(mut self, user: &'static str, messages: u32, asks: u8) -> Config {
-        let plan =
-            ClientPlan { user, messages, window: 1, asks: vec![asks], syncs: false, opens: false };
+        let (syncs, opens, crashes) = (false, false, false);
+        let asks = vec![asks];
+        let plan = ClientPlan { user, messages, window: 1, asks, syncs, opens, crashes };
         self.clients.push(plan);
         self
     }
@@ -148,6 +151,12 @@ impl Config {
         self.mortals = mortals.to_vec();
         self.faults = Faults { crashes_at_once: 1, crashes_total: total, recovery };
         self
+    }
+
+    /// With crashes of the clients that crash, and come back, this often in all; no replica does.
+    #[must_use]
+    pub fn clients_crash(self, total: u32) -> Config {
+        self.crashes(&[], total, true)
     }
 
     /// With saves that are pending for a while.
@@ -178,6 +187,13 @@ impl Config {
         self
     }
 
+    /// May this actor crash?
+    pub fn may_crash(&self, actor: usize) -> bool {
+        let client = actor.checked_sub(usize::from(self.replicas));
+        self.mortals.iter().any(|mortal| usize::from(*mortal) == actor)
+            || client.and_then(|index| self.clients.get(index)).is_some_and(|plan| plan.crashes)
+    }
+
     /// The system that these bounds describe.
     pub fn model(&self, events: &[&'static str], reductions: Reductions) -> ChatModel {
         let genesis = self.genesis();
@@ -191,6 +207,8 @@ impl Config {
                 .map(|(round, replica)| Ballot { round: *round, replica: ReplicaId(*replica) })
                 .collect(),
             mortals: self.mortals.iter().copied().map(ReplicaId).collect(),
+            mortal_clients: self.clients.iter().map(|plan| plan.crashes).collect(),
+            opening_clients: self.clients.iter().map(|plan| plan.opens).collect(),
             genesis_upto,
             users: self.clients.iter().map(|plan| User::new(plan.user)).collect(),
             scripts: self.clients.iter().map(|c| (User::new(c.user), self.script(c))).collect(),
@@ -205,7 +223,7 @@ impl Config {
     }
 
     /// The actors, each with what its disk holds at the start.
-    pub fn nodes(&self, genesis: Disk) -> Vec<(Node, Option<Disk>)> {
+    pub fn nodes(&self, genesis: Disk) -> Vec<(Node, Option<Stored>)> {
         let (cluster, overlaps) = (Cluster::new(self.replicas), self.overlaps);
         let replicas = cluster.replicas().map(|id| {
             let mut tuning = self.tuning.clone();
@@ -220,7 +238,7 @@ impl Config {
                     Node::Mutated { replica, overlaps }
                 }
             };
-            (node, Some(genesis.clone()))
+            (node, Some(Stored::Replica(genesis.clone())))
         });
         let sessions: BTreeMap<User, SessionId> = {
             let sessions = genesis.storage.snapshot.sessions.iter();
@@ -233,6 +251,7 @@ impl Config {
                 nonce: Self::nonce(plan),
                 script: self.scripted(plan),
                 replicas: plan.asks.iter().map(|id| NodeId::from(ReplicaId(*id))).collect(),
+                is_durable: plan.crashes,
                 tuning: self.client_tuning(plan.window),
                 user,
             };

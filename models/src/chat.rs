@@ -9,17 +9,18 @@
 
 use crate::irrelevant;
 use crate::machine::Disk;
-use crate::node::{Node, NodeState, NodeTimer};
+use crate::node::{Node, NodeState, NodeTimer, Stored};
 use crate::properties::{self, EVENTS, SAFETY};
 use crate::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
 use crate::staleness;
 use crate::symmetry::Renaming;
+use paxos_chat::client::ClientPhase;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Outcome, Promise};
 use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::Cluster;
 use paxos_chat::types::{
-    Ballot, Body, Command, Operation, ReplicaId, Seq, Slot, User, Value, Vote,
+    Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId, Slot, User, Value, Vote,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +33,11 @@ pub struct ChatSpec {
     pub ballots: BTreeSet<Ballot>,
     /// The replicas that may crash.
     pub mortals: Vec<ReplicaId>,
+    /// Whether each client may crash.
+    pub mortal_clients: Vec<bool>,
+    /// Whether each client opens its session. If it was open from the start, another one in which there
+    /// is nothing to say is out of bounds.
+    pub opening_clients: Vec<bool>,
     /// Everything below is decided before the run starts, so no votes for it are remembered.
     pub genesis_upto: Slot,
     /// The clients' users; clients come after the replicas.
@@ -69,8 +75,8 @@ impl ChatSpec {
 pub enum Ghost {
     /// Of a replica.
     Replica(ReplicaGhost),
-    /// Of a client: the slot of each acknowledged number.
-    Client(BTreeMap<Seq, Slot>),
+    /// Of a client.
+    Client(ClientGhost),
     /// Of a reader: the values it was given.
     Reader(BTreeMap<Slot, Value>),
 }
@@ -85,6 +91,19 @@ pub struct ReplicaGhost {
     /// What was delivered, by place in the log.
     pub delivered: BTreeMap<(Slot, u32), Delivery>,
     /// The step properties that this replica has broken, as bits of [`SAFETY`].
+    pub broken: Verdict,
+}
+
+/// What is remembered of a client, over all its lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ClientGhost {
+    /// The slot of each acknowledged number.
+    pub acknowledged: BTreeMap<Seq, Slot>,
+    /// The acknowledged numbers, with their session.
+    pub over: BTreeSet<(SessionId, Seq)>,
+    /// The numbers that were pending when it crashed.
+    pub crashed_with: BTreeSet<Seq>,
+    /// The step properties that this client has broken, as bits of [`SAFETY`].
     pub broken: Verdict,
 }
 
@@ -122,6 +141,8 @@ pub enum View {
         user: User,
         /// The slot of each acknowledged number.
         acknowledged: BTreeMap<Seq, Slot>,
+        /// The numbers that are pending, if it is down.
+        pending_while_down: BTreeSet<Seq>,
         /// Nothing is left to say or to wait for.
         done: bool,
     },
@@ -168,7 +189,7 @@ impl ReplicaGhost {
                 }
             }
         }
-        if let Some(disk) = step.storage {
+        if let Some(disk) = step.storage.and_then(Stored::disk) {
             ghost.promised = ghost.promised.max(disk.storage.promised);
             disk.storage.votes.iter().for_each(|(slot, vote)| ghost.cast(*slot, vote));
         }
@@ -210,6 +231,29 @@ impl ReplicaGhost {
     }
 }
 
+impl ClientGhost {
+    /// What is remembered after a step of this client.
+    fn remember(&self, step: &Step<'_, Node, Ghost>) -> ClientGhost {
+        let mut ghost = self.clone();
+        properties::judge_client_step(self, step, &mut ghost.broken);
+        let client = step.state.and_then(NodeState::client);
+        let phase = client.map(|client| &client.durable.phase);
+        for report in step.reports {
+            if let Message::Confirmed { seq, slot } = report {
+                ghost.acknowledged.insert(*seq, *slot);
+                if let Some(ClientPhase::Open(session)) = phase {
+                    ghost.over.insert((*session, *seq));
+                }
+            }
+        }
+        if let Event::Crash = step.event {
+            let left = step.storage.and_then(Stored::client);
+            ghost.crashed_with.extend(left.into_iter().flat_map(|it| it.unacknowledged.keys()));
+        }
+        ghost
+    }
+}
+
 impl Delivery {
     /// What this command delivers if it is applied.
     pub fn of(command: &Command) -> Option<Delivery> {
@@ -242,7 +286,7 @@ impl Spec<Node> for ChatSpec {
         match self.users.len() {
             _ if actor < usize::from(self.cluster.len()) => Ghost::Replica(ReplicaGhost::default()),
             clients if actor < usize::from(self.cluster.len()) + clients => {
-                Ghost::Client(BTreeMap::new())
+                Ghost::Client(ClientGhost::default())
             }
             _ => Ghost::Reader(BTreeMap::new()),
         }
@@ -258,20 +302,13 @@ impl Spec<Node> for ChatSpec {
         match before {
             Ghost::Replica(mut ghost) => {
                 if matches!(step.event, Event::Start)
-                    && let Some(disk) = step.storage
+                    && let Some(disk) = step.storage.and_then(Stored::disk)
                 {
                     ghost.delivered = delivered_by_log(disk);
                 }
                 Ghost::Replica(ghost.remember(step))
             }
-            Ghost::Client(mut acknowledged) => {
-                for report in step.reports {
-                    if let Message::Confirmed { seq, slot } = report {
-                        acknowledged.insert(*seq, *slot);
-                    }
-                }
-                Ghost::Client(acknowledged)
-            }
+            Ghost::Client(ghost) => Ghost::Client(ghost.remember(step)),
             Ghost::Reader(mut read) => {
                 for report in step.reports {
                     if let Message::Applied { slot, value, .. } = report {
@@ -305,7 +342,12 @@ impl Spec<Node> for ChatSpec {
         history
     }
 
-    fn within(&self, _actor: usize, state: &NodeState) -> bool {
+    fn within(&self, actor: usize, state: &NodeState) -> bool {
+        if let NodeState::Client(state) = state {
+            let client = actor - usize::from(self.cluster.len());
+            let is_new = state.durable.phase == ClientPhase::Opening && state.is_idle();
+            return self.opening_clients[client] || !is_new;
+        }
         let promised = state.replica().map_or(Ballot::ZERO, |state| state.durable.promised);
         promised == Ballot::ZERO || self.ballots.contains(&promised)
     }
@@ -316,7 +358,9 @@ impl Spec<Node> for ChatSpec {
     }
 
     fn may_crash(&self, actor: usize) -> bool {
+        let client = actor.checked_sub(usize::from(self.cluster.len()));
         self.mortals.iter().any(|mortal| usize::from(mortal.0) == actor)
+            || client.is_some_and(|client| self.mortal_clients.get(client) == Some(&true))
     }
 
     fn is_stale(&self, actor: usize, state: &NodeState, src: usize, msg: &Message) -> bool {
@@ -326,7 +370,13 @@ impl Spec<Node> for ChatSpec {
                 let highest = self.ballots.last().copied().unwrap_or_default();
                 // What is not yet durable may be forgotten.
                 let forgets = mortal && !machine.pending.is_empty();
-                !forgets && staleness::at_replica(&machine.replica, src, msg, mortal, highest)
+                // A client that comes back asks again late, when the answer may be another one: the
+                // slot is forgotten, or the session is.
+                let is_late =
+                    matches!(msg, Message::Request(_)) && self.mortal_clients.contains(&true);
+                !forgets
+                    && !is_late
+                    && staleness::at_replica(&machine.replica, src, msg, mortal, highest)
             }
             NodeState::Client(state) => staleness::at_client(state, msg),
             NodeState::Reader(_) => false,
@@ -375,7 +425,7 @@ impl Spec<Node> for ChatSpec {
             Ghost::Replica(ghost) => {
                 let mut decided: BTreeMap<Slot, Value> = BTreeMap::new();
                 let mut leads = None;
-                if let Some(saved) = &local.storage {
+                if let Some(saved) = local.storage.as_ref().and_then(Stored::disk) {
                     decided.extend(saved.log.iter().map(|(slot, value)| (*slot, value.clone())));
                 }
                 if let Some(machine) = local.state.as_ref().and_then(NodeState::machine) {
@@ -395,9 +445,10 @@ impl Spec<Node> for ChatSpec {
                     up: local.state.is_some(),
                 })
             }
-            Ghost::Client(acknowledged) => View::Client {
+            Ghost::Client(ghost) => View::Client {
                 user: self.user_of(actor),
-                acknowledged: acknowledged.clone(),
+                acknowledged: ghost.acknowledged.clone(),
+                pending_while_down: pending_while_down(local),
                 done: local
                     .state
                     .as_ref()
@@ -427,9 +478,17 @@ impl ChatSpec {
     }
 }
 
+/// The numbers that a client which is down will send again when it comes back.
+fn pending_while_down(local: &Local<Node, Ghost>) -> BTreeSet<Seq> {
+    match (&local.state, local.storage.as_ref().and_then(Stored::client)) {
+        (None, Some(left)) => left.unacknowledged.keys().copied().collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
 /// The numbers of the requests that a client makes for the first time in this step.
 fn invoked(step: &Step<'_, Node, Ghost>) -> Vec<Seq> {
-    let client = |state: &NodeState| state.client().map(|client| client.next_seq);
+    let client = |state: &NodeState| state.client().map(|client| client.durable.next_seq);
     let before = step.before.and_then(|local| local.state.as_ref()).and_then(client);
     let after = step.state.and_then(client);
     match (before, after) {

@@ -67,8 +67,8 @@ impl Coverage {
                 Event::Input(message) => {
                     self.count(format!("{}: {}", kind(step.actor), message.class()));
                 }
-                Event::Crash => self.count("a replica crashes".into()),
-                Event::Recover => self.count("a replica recovers".into()),
+                Event::Crash => self.count(format!("a {} crashes", kind(step.actor))),
+                Event::Recover => self.count(format!("a {} recovers", kind(step.actor))),
                 Event::Start | Event::Deliver { .. } => {}
             }
             for event in properties::events(step) {
@@ -97,7 +97,9 @@ impl Coverage {
     pub fn rows(&self) -> Vec<(String, u64)> {
         let arms = ARMS.iter().map(|(kind, class)| format!("{kind}: {class}"));
         let timers = TIMERS.iter().map(|(kind, timer)| format!("{kind}: {timer} time-out"));
-        let faults = ["a replica crashes", "a replica recovers"].map(String::from);
+        let faults =
+            ["a replica crashes", "a replica recovers", "a client crashes", "a client recovers"];
+        let faults = faults.map(String::from);
         let events = EVENTS.iter().map(ToString::to_string);
         let rows = arms.chain(timers).chain(faults).chain(events);
         rows.map(|row| (row.clone(), self.counts.get(&row).copied().unwrap_or(0))).collect()

@@ -319,6 +319,44 @@ fn faults() -> Vec<Entry> {
         )
         .reaches(&["a crash loses a pending save", "a replica recovers in the middle of phase 2"]),
         quick(
+            "client-crash",
+            "a client crashes at any moment, and goes on in its session with what it saved",
+            Config::new(3)
+                .client("ann", 2, 0)
+                .last_client(|client| {
+                    client.opens = true;
+                    client.crashes = true;
+                })
+                .ballots(&[(1, 0), (1, 1)])
+                .clients_crash(1),
+            197_488,
+        )
+        .reaches(&[
+            "a request is answered again from the session table",
+            "a client crashes while its request is pending",
+            "a client is down whose pending request was applied",
+            "a request is acknowledged that was pending in a crash",
+            "everything is delivered",
+        ]),
+        quick(
+            "client-evicted",
+            "a client's session is evicted before, while or after the client is down",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .last_client(|client| client.crashes = true)
+                .client("bob", 0, 0)
+                .last_client(|client| client.opens = true)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| tuning.sessions_max = 1)
+                .clients_crash(1),
+            13_349,
+        )
+        .reaches(&[
+            "a session is evicted",
+            "a request is acknowledged that was pending in a crash",
+            "a client that came back is told that its session has expired",
+        ]),
+        quick(
             "crash-for-good",
             "a replica dies at any moment; the others deliver everything",
             Config::new(3)

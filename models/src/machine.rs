@@ -16,7 +16,7 @@
 //! a time, it may lose any of the last ones. Without overlap every save is durable at once.
 
 use crate::mutants::Mutated;
-use crate::node::{Node, NodeTimer};
+use crate::node::{Node, NodeTimer, Stored};
 use imbl::OrdMap;
 use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::Timer;
@@ -227,7 +227,7 @@ impl<'a, B: Behaviour> Driving<'a, B> {
     fn save(&mut self, storage: Storage, reports: &Sends, out: &mut Out<Node>) {
         self.keep(reports);
         let log = self.log.split(&storage.snapshot.upto).0;
-        out.save(Disk { storage, log });
+        out.save(Stored::Replica(Disk { storage, log }));
     }
 
     fn keep(&mut self, reports: &Sends) {

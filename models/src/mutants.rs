@@ -4,6 +4,7 @@
 //!
 //! **Invariant**: without a mutant, a replica is called and nothing is changed.
 
+pub mod clients;
 pub mod liveness;
 mod table;
 
@@ -91,6 +92,16 @@ pub enum Mutant {
     P05,
     /// A promise is told before it is durable.
     P06,
+    /// A client that comes back opens another session, and says there what was pending.
+    C01,
+    /// A client that comes back gives what was pending new numbers.
+    C02,
+    /// A client talks in its session before it has saved which it is.
+    C03,
+    /// A client does not save that a request was acknowledged.
+    C04,
+    /// A client whose session has expired opens another, and says there what was pending.
+    C05,
     /// A deposed candidate or leader stands again at once, with no back-off.
     M31,
     /// A message of a higher ballot is rejected: `==` in place of `>=`.

@@ -5,9 +5,9 @@
 
 use crate::machine::{Behaviour, Disk, Driving, Machine};
 use crate::mutants::Mutated;
-use crate::mutants::liveness::MutatedClient;
+use crate::mutants::clients::MutatedClient;
 use imbl::OrdMap;
-use paxos_chat::client::{Client, ClientState};
+use paxos_chat::client::{Client, ClientState, ClientStorage};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::reader::{Reader, ReaderState};
@@ -39,6 +39,42 @@ pub enum Node {
     MutatedClient(MutatedClient),
     /// Follows the log.
     Reader(Reader),
+}
+
+/// What is left of a [`Node`] after a crash.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stored {
+    /// Of a replica.
+    Replica(Disk),
+    /// Of a durable client.
+    Client(ClientStorage),
+}
+
+impl Stored {
+    /// A replica's disk, if it is one.
+    pub fn disk(&self) -> Option<&Disk> {
+        match self {
+            Stored::Replica(disk) => Some(disk),
+            Stored::Client(_) => None,
+        }
+    }
+
+    /// What a client has saved, if it is one.
+    pub fn client(&self) -> Option<&ClientStorage> {
+        match self {
+            Stored::Client(storage) => Some(storage),
+            Stored::Replica(_) => None,
+        }
+    }
+}
+
+impl Debug for Stored {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Stored::Replica(disk) => Debug::fmt(disk, f),
+            Stored::Client(storage) => Debug::fmt(storage, f),
+        }
+    }
 }
 
 /// What a [`Node`] waits for.
@@ -138,12 +174,14 @@ impl Actor for Node {
     type Msg = Message;
     type Timer = NodeTimer;
     type State = NodeState;
-    type Storage = Disk;
+    type Storage = Stored;
     type Random = ();
 
-    fn on_start(&self, id: Id, disk: &Option<Disk>, out: &mut Out<Self>) -> NodeState {
-        let storage = disk.as_ref().map(|disk| disk.storage.clone());
-        let log = disk.as_ref().map_or_else(OrdMap::new, |disk| disk.log.clone());
+    fn on_start(&self, id: Id, stored: &Option<Stored>, out: &mut Out<Self>) -> NodeState {
+        let disk = stored.as_ref().and_then(Stored::disk);
+        let saved = stored.as_ref().and_then(Stored::client).cloned();
+        let storage = disk.map(|disk| disk.storage.clone());
+        let log = disk.map_or_else(OrdMap::new, |disk| disk.log.clone());
         match self {
             Node::Replica { replica: actor, overlaps } => {
                 let mut commands = Out::new();
@@ -157,13 +195,13 @@ impl Actor for Node {
             }
             Node::Client(actor) => {
                 let mut commands = Out::new();
-                let state = actor.on_start(id, &None, &mut commands);
+                let state = actor.on_start(id, &saved, &mut commands);
                 take_over(commands, out);
                 NodeState::Client(state)
             }
             Node::MutatedClient(actor) => {
                 let mut commands = Out::new();
-                let state = actor.on_start(id, &mut commands);
+                let state = actor.on_start(id, &saved, &mut commands);
                 take_over(commands, out);
                 NodeState::Client(state)
             }
@@ -290,17 +328,35 @@ fn own(timer: &NodeTimer) -> &Timer {
     }
 }
 
+/// What a client or a reader saves.
+trait Saved {
+    /// Keeps it, at once.
+    fn save(self, out: &mut Out<Node>);
+}
+
+impl Saved for ClientStorage {
+    fn save(self, out: &mut Out<Node>) {
+        out.save(Stored::Client(self));
+    }
+}
+
+impl Saved for () {
+    /// A reader saves nothing.
+    fn save(self, _out: &mut Out<Node>) {}
+}
+
 /// Takes over what a client or a reader puts out.
 fn take_over<A>(commands: Out<A>, out: &mut Out<Node>)
 where
-    A: Actor<Msg = Message, Timer = Timer, Storage = ()>,
+    A: Actor<Msg = Message, Timer = Timer>,
+    A::Storage: Saved,
 {
     for command in commands {
         match command {
             Command::Send(to, message) => out.send(to, message),
             Command::SetTimer(timer, delay) => out.set_timer(timer.into(), delay),
             Command::CancelTimer(timer) => out.cancel_timer(timer.into()),
-            Command::Save(()) => {}
+            Command::Save(storage) => storage.save(out),
             Command::ChooseRandom(..) => unreachable!("no actor of the protocol chooses at random"),
         }
     }

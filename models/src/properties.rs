@@ -9,10 +9,13 @@
 //! **Source**: Lamport, *Paxos Made Simple* (2001) and the TLA+ module `Paxos` for agreement and the
 //! inductive invariant (`SafeAt`); Herlihy and Wing (1990) for the real-time order.
 
-use crate::chat::{ChatSpec, Delivery, Ghost, RealTime, ReplicaGhost, ReplicaView, View};
+use crate::chat::{
+    ChatSpec, ClientGhost, Delivery, Ghost, RealTime, ReplicaGhost, ReplicaView, View,
+};
 use crate::machine::{Disk, Machine};
-use crate::node::{Node, NodeState};
+use crate::node::{Node, NodeState, Stored};
 use crate::spec::{Event, Local, Step, Verdict};
+use paxos_chat::client::{ClientPhase, ClientStorage};
 use paxos_chat::message::{Message, Outcome};
 use paxos_chat::proposer::Phase;
 use paxos_chat::replica::State;
@@ -20,7 +23,7 @@ use paxos_chat::types::{Ballot, Command, Operation, Seq, Slot, User, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The safety properties; a property's place is its bit.
-pub const SAFETY: [&str; 17] = [
+pub const SAFETY: [&str; 18] = [
     "agreement: one value is chosen a slot",
     "one value a (ballot, slot)",
     "decided values are chosen",
@@ -38,6 +41,7 @@ pub const SAFETY: [&str; 17] = [
     "nothing is revealed before it is saved",
     "a reader is given a prefix of the log",
     "a leader decides only what is chosen in its own ballot",
+    "a client never sends what was acknowledged to it",
 ];
 
 const AGREEMENT: usize = 0;
@@ -58,9 +62,10 @@ const COMPACTION: usize = 13;
 const SAVED_FIRST: usize = 14;
 const READER_PREFIX: usize = 15;
 const OWN_BALLOT: usize = 16;
+const ACKNOWLEDGED_IS_OVER: usize = 17;
 
 /// The events that runs are asked to reach.
-pub const EVENTS: [&str; 31] = [
+pub const EVENTS: [&str; 35] = [
     "a leader is elected",
     "two leaders' ballots get votes",
     "a new leader adopts an old value",
@@ -92,6 +97,10 @@ pub const EVENTS: [&str; 31] = [
     "everything is delivered",
     "everything is delivered with f replicas down",
     "a client asks after another's acknowledgement",
+    "a client crashes while its request is pending",
+    "a client is down whose pending request was applied",
+    "a request is acknowledged that was pending in a crash",
+    "a client that came back is told that its session has expired",
 ];
 
 // --- One replica's steps.
@@ -104,7 +113,8 @@ pub(crate) fn judge_replica_step(
 ) {
     let Some(state) = step.state.and_then(NodeState::replica) else { return };
     broken.note(PROMISED_MONOTONE, state.durable.promised < ghost.promised);
-    let snapshot = step.storage.map_or(Slot(0), |saved| saved.storage.snapshot.upto);
+    let snapshot =
+        step.storage.and_then(Stored::disk).map_or(Slot(0), |saved| saved.storage.snapshot.upto);
     let before = step.before.and_then(|local| local.state.as_ref()).and_then(NodeState::replica);
     let floor = before.map_or(snapshot, |before| before.learner.applied_upto);
     broken.note(APPLIED_MONOTONE, state.learner.applied_upto < floor);
@@ -123,8 +133,9 @@ pub(crate) fn judge_replica_step(
 
 /// Does the step send a promise, vote or ballot that the storage does not hold?
 fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
-    let promised = step.storage.map_or(Ballot::ZERO, |saved| saved.storage.promised);
-    let vote = |slot: &Slot| step.storage.and_then(|saved| saved.storage.votes.get(slot));
+    let disk = step.storage.and_then(Stored::disk);
+    let promised = disk.map_or(Ballot::ZERO, |saved| saved.storage.promised);
+    let vote = |slot: &Slot| disk.and_then(|saved| saved.storage.votes.get(slot));
     step.sends.iter().any(|(_, message)| match message {
         Message::Promise(chunk) => promised < chunk.ballot,
         Message::Prepare { ballot, .. } => promised < *ballot,
@@ -138,15 +149,51 @@ fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
     })
 }
 
+// --- One client's steps.
+
+/// Judges a step of a client against what is remembered of it.
+pub(crate) fn judge_client_step(
+    ghost: &ClientGhost,
+    step: &Step<'_, Node, Ghost>,
+    broken: &mut Verdict,
+) {
+    // A client that is not durable has nothing saved.
+    let saved = step.storage.and_then(Stored::client);
+    for (_, message) in step.sends {
+        let Message::Request(command) = message else { continue };
+        match &command.operation {
+            Operation::OpenSession { nonce } => {
+                broken.note(SAVED_FIRST, saved.is_some_and(|saved| saved.nonce != *nonce));
+            }
+            Operation::InSession { session, seq, body, .. } => {
+                broken.note(ACKNOWLEDGED_IS_OVER, ghost.over.contains(&(*session, *seq)));
+                let is_saved = |saved: &ClientStorage| {
+                    let pending = saved.unacknowledged.get(seq);
+                    saved.phase == ClientPhase::Open(*session)
+                        && pending.is_some_and(|pending| pending.body == *body)
+                };
+                broken.note(SAVED_FIRST, saved.is_some_and(|saved| !is_saved(saved)));
+            }
+        }
+    }
+}
+
 // --- One local state.
 
 /// Judges a local state by itself.
 pub(crate) fn judge_local(spec: &ChatSpec, local: &Local<Node, Ghost>) -> Verdict {
-    let Ghost::Replica(ghost) = &local.ghost else { return Verdict::default() };
+    let ghost = match &local.ghost {
+        Ghost::Replica(ghost) => ghost,
+        Ghost::Client(ghost) => return ghost.broken,
+        Ghost::Reader(_) => return Verdict::default(),
+    };
     let mut verdict = ghost.broken;
     verdict.note(VALIDITY, !ghost.votes.values().all(|value| is_valid(spec, value)));
     verdict.note(EXACTLY_ONCE, !is_exactly_once(spec, &ghost.delivered));
-    verdict.note(COMPACTION, !local.storage.as_ref().is_none_or(is_saved_right));
+    verdict.note(
+        COMPACTION,
+        !local.storage.as_ref().and_then(Stored::disk).is_none_or(is_saved_right),
+    );
     if let Some(machine) = local.state.as_ref().and_then(NodeState::machine) {
         let state = &machine.replica;
         verdict.note(COMPACTION, !is_compacted_right(machine));
@@ -367,6 +414,18 @@ fn judge_reached(
         let down = replicas.iter().filter(|replica| !replica.up).count();
         delivered() && down >= usize::from(spec.cluster.len() - 1) / 2
     });
+    note(verdict, spec, "a client is down whose pending request was applied", || {
+        let applied = |by: &User, seq: &Seq| {
+            let is_it = |delivery: &Delivery| delivery.user == *by && delivery.seq == *seq;
+            replicas.iter().any(|replica| replica.delivered.values().any(is_it))
+        };
+        views.iter().any(|view| match view {
+            View::Client { user, pending_while_down, .. } => {
+                pending_while_down.iter().any(|seq| applied(user, seq))
+            }
+            _ => false,
+        })
+    });
     note(verdict, spec, "a client asks after another's acknowledgement", || {
         let first = |client: usize| matches!(views[client], View::Client { acknowledged, .. } if acknowledged.is_empty());
         history.fences.keys().any(|(client, _)| first(*client))
@@ -414,6 +473,7 @@ pub fn events(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
     {
         events.push("a crash loses a pending save");
     }
+    events.extend(events_of_client(step));
     for (_, message) in step.sends {
         events.extend(match message {
             Message::Busy { .. } => Some("a client is told that the leader is busy"),
@@ -435,6 +495,33 @@ pub fn events(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
                 Outcome::Opened(_) => Some("a session is opened through the log"),
                 _ => None,
             });
+        }
+    }
+    events
+}
+
+fn events_of_client(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
+    let Some(Ghost::Client(ghost)) = step.before.map(|local| &local.ghost) else {
+        return Vec::new();
+    };
+    let mut events = Vec::new();
+    let left = step.storage.and_then(Stored::client);
+    if matches!(step.event, Event::Crash)
+        && left.is_some_and(|left| !left.unacknowledged.is_empty())
+    {
+        events.push("a client crashes while its request is pending");
+    }
+    for report in step.reports {
+        match report {
+            Message::Confirmed { seq, .. } if ghost.crashed_with.contains(seq) => {
+                events.push("a request is acknowledged that was pending in a crash");
+            }
+            Message::OutcomeUnknown { unknown }
+                if unknown.iter().any(|seq| ghost.crashed_with.contains(seq)) =>
+            {
+                events.push("a client that came back is told that its session has expired");
+            }
+            _ => {}
         }
     }
     events

@@ -41,8 +41,7 @@ use self::steps::{Actions, actions, untrue};
 use crate::catalog::Config;
 use crate::chat::{ChatSpec, Ghost, ReplicaGhost};
 use crate::compact::{CompactModel, Reductions};
-use crate::machine::Disk;
-use crate::node::{Node, NodeState, NodeTimer};
+use crate::node::{Node, NodeState, NodeTimer, Stored};
 use crate::paxos::{self, Msg};
 use crate::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
 use paxos_chat::message::Message;
@@ -52,11 +51,11 @@ use std::collections::BTreeMap;
 
 /// An actor that can stand for a [`Node`]: one, or one that does it wrong.
 pub trait ChatActor:
-    Actor<Msg = Message, Timer = NodeTimer, State = NodeState, Storage = Disk>
+    Actor<Msg = Message, Timer = NodeTimer, State = NodeState, Storage = Stored>
 {
 }
 impl<A> ChatActor for A where
-    A: Actor<Msg = Message, Timer = NodeTimer, State = NodeState, Storage = Disk>
+    A: Actor<Msg = Message, Timer = NodeTimer, State = NodeState, Storage = Stored>
 {
 }
 

@@ -57,13 +57,15 @@ pub fn at_replica(state: &State, src: usize, msg: &Message, mortal: bool, highes
     }
 }
 
-/// Is the message stale at this client? Clients do not crash.
+/// Is the message stale at this client? What makes it so is saved, if the client may crash.
 pub fn at_client(state: &ClientState, msg: &Message) -> bool {
+    let known = &state.durable;
+    let has_expired = known.phase == ClientPhase::Expired;
     match msg {
         Message::Acknowledged { seq, .. } => {
-            *seq < state.next_seq && !state.unacknowledged.contains_key(seq)
+            *seq < known.next_seq && (has_expired || !known.unacknowledged.contains_key(seq))
         }
-        Message::SessionOpened { .. } => state.phase != ClientPhase::Opening,
+        Message::SessionOpened { .. } => known.phase != ClientPhase::Opening,
         Message::Busy { .. } => true,
         _ => false,
     }

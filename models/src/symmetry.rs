@@ -17,13 +17,13 @@
 //! **Source**: symmetry reduction as in Ip and Dill, *Better verification through symmetry* (1996).
 
 use crate::catalog::{ClientPlan, Config};
-use crate::chat::{Delivery, Ghost, RealTime, ReplicaGhost};
+use crate::chat::{ClientGhost, Delivery, Ghost, RealTime, ReplicaGhost};
 use crate::machine::{Disk, Machine, PendingSave};
-use crate::node::{Node, NodeState};
+use crate::node::{Node, NodeState, Stored};
 use crate::spec::Local;
 use imbl::OrdMap;
 use paxos_chat::acceptor::{Snapshot, Storage};
-use paxos_chat::client::{ClientPhase, ClientState, Pending};
+use paxos_chat::client::{ClientPhase, ClientState, ClientStorage, Pending};
 use paxos_chat::effects::Durable;
 use paxos_chat::learner::Learner;
 use paxos_chat::message::{Entries, Message, Promise};
@@ -91,10 +91,10 @@ impl Config {
             }
         }
         for (index, plan) in self.clients.iter().enumerate() {
-            let ClientPlan { user: _, messages, window, asks, syncs, opens } = plan;
+            let ClientPlan { user: _, messages, window, asks, syncs, opens, crashes } = plan;
             let actor = usize::from(self.replicas) + index;
             if !told(actor) {
-                let kind = format!("client {messages} {window} {asks:?} {syncs} {opens}");
+                let kind = format!("client {messages} {window} {asks:?} {syncs} {opens} {crashes}");
                 classes.entry(kind).or_default().push(actor);
             }
         }
@@ -261,11 +261,18 @@ impl Renaming {
         Local {
             state: local.state.as_ref().map(|state| self.state(state)),
             timers: local.timers.clone(),
-            storage: local.storage.as_ref().map(|disk| Disk {
+            storage: local.storage.as_ref().map(|stored| self.stored(stored)),
+            ghost,
+        }
+    }
+
+    fn stored(&self, stored: &Stored) -> Stored {
+        match stored {
+            Stored::Replica(disk) => Stored::Replica(Disk {
                 storage: self.storage(&disk.storage),
                 log: self.log(&disk.log),
             }),
-            ghost,
+            Stored::Client(storage) => Stored::Client(self.client_storage(storage)),
         }
     }
 
@@ -358,16 +365,23 @@ impl Renaming {
     }
 
     fn client_state(&self, state: &ClientState) -> ClientState {
+        let durable = Durable::restored(self.client_storage(&state.durable));
+        ClientState { durable, ..state.clone() }
+    }
+
+    fn client_storage(&self, storage: &ClientStorage) -> ClientStorage {
         let body = |body: &Body| image(&self.bodies, body);
         let pending = |of: &Pending| Pending { body: body(&of.body), ..of.clone() };
-        ClientState {
-            phase: match &state.phase {
+        let unacknowledged = storage.unacknowledged.iter();
+        ClientStorage {
+            nonce: image(&self.nonces, &storage.nonce),
+            phase: match &storage.phase {
                 ClientPhase::Open(session) => ClientPhase::Open(self.session(*session)),
                 other => other.clone(),
             },
-            waiting: state.waiting.iter().map(body).collect(),
-            unacknowledged: state.unacknowledged.iter().map(|(s, p)| (*s, pending(p))).collect(),
-            ..state.clone()
+            waiting: storage.waiting.iter().map(body).collect(),
+            next_seq: storage.next_seq,
+            unacknowledged: unacknowledged.map(|(s, p)| (*s, pending(p))).collect(),
         }
     }
 
@@ -386,7 +400,10 @@ impl Renaming {
                     broken: *broken,
                 })
             }
-            Ghost::Client(acknowledged) => Ghost::Client(acknowledged.clone()),
+            Ghost::Client(of) => {
+                let over = of.over.iter().map(|(id, seq)| (self.session(*id), *seq));
+                Ghost::Client(ClientGhost { over: over.collect(), ..of.clone() })
+            }
             Ghost::Reader(read) => {
                 Ghost::Reader(read.iter().map(|(s, value)| (*s, self.entry(*s, value))).collect())
             }

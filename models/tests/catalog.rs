@@ -31,7 +31,15 @@ fn small_entries_hold_and_have_the_catalog_s_counts() {
 
 #[test]
 fn stateright_s_engine_counts_small_entries_alike() {
-    for name in ["skipped-slot", "real-time", "sessions", "eviction", "reader", "told-to-say"] {
+    for name in [
+        "skipped-slot",
+        "real-time",
+        "sessions",
+        "eviction",
+        "client-evicted",
+        "reader",
+        "told-to-say",
+    ] {
         let entry = find(name).expect("an entry of the catalog");
         let (outcome, _) =
             run(&entry.config, entry.reaches, Engine::Stateright, BOTH, &Options::default());

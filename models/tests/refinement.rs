@@ -7,8 +7,7 @@ use paxos_chat::types::{Ballot, ReplicaId, Slot};
 use paxos_chat_models::catalog::Config;
 use paxos_chat_models::compact::{CompactModel, Reductions};
 use paxos_chat_models::engine::Options;
-use paxos_chat_models::machine::Disk;
-use paxos_chat_models::node::{Node, NodeState, NodeTimer};
+use paxos_chat_models::node::{Node, NodeState, NodeTimer, Stored};
 use paxos_chat_models::paxos::Action;
 use paxos_chat_models::refinement::{self, PROPERTIES, Refinement, Refuted};
 use paxos_chat_models::spec::Kind;
@@ -157,10 +156,10 @@ impl Faulty {
 
     /// Hands on what was put out, but for what the fault keeps back.
     fn put_out(&self, commands: Out<Node>, out: &mut Out<Self>) {
-        let spoil = |command: Command<Message, NodeTimer, (), Disk>| match command {
-            Command::Save(mut disk) if self.fault == Fault::SavesNoPromise => {
+        let spoil = |command: Command<Message, NodeTimer, (), Stored>| match command {
+            Command::Save(Stored::Replica(mut disk)) if self.fault == Fault::SavesNoPromise => {
                 disk.storage.promised = Ballot::ZERO;
-                Command::Save(disk)
+                Command::Save(Stored::Replica(disk))
             }
             command => command,
         };
@@ -178,10 +177,10 @@ impl Actor for Faulty {
     type Msg = Message;
     type Timer = NodeTimer;
     type State = NodeState;
-    type Storage = Disk;
+    type Storage = Stored;
     type Random = ();
 
-    fn on_start(&self, id: Id, storage: &Option<Disk>, out: &mut Out<Self>) -> NodeState {
+    fn on_start(&self, id: Id, storage: &Option<Stored>, out: &mut Out<Self>) -> NodeState {
         let mut commands = Out::new();
         let state = self.node.on_start(id, storage, &mut commands);
         self.put_out(commands, out);

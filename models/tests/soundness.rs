@@ -25,14 +25,14 @@ const NOTHING: [PropertyName; 1] = [PropertyName { name: "nothing is asked", kin
 /// A specification that remembers and judges nothing.
 struct Bare {
     ballots: BTreeSet<Ballot>,
-    mortals: Vec<u8>,
+    config: Config,
 }
 
 impl Bare {
     fn of(config: &Config) -> Bare {
         let ballot = |(round, id): &(u32, u8)| Ballot { round: *round, replica: ReplicaId(*id) };
         let ballots = config.ballots.iter().map(ballot).collect();
-        Bare { ballots, mortals: config.mortals.clone() }
+        Bare { ballots, config: config.clone() }
     }
 }
 
@@ -54,7 +54,7 @@ impl Spec<Node> for Bare {
         naive::may_time_out(&self.ballots, actor, *timer)
     }
     fn may_crash(&self, actor: usize) -> bool {
-        self.mortals.iter().any(|mortal| usize::from(*mortal) == actor)
+        self.config.may_crash(actor)
     }
 }
 
@@ -72,6 +72,10 @@ fn small_configs() -> Vec<(&'static str, Config)> {
     vec![
         ("one leader", smallest()),
         ("crash and recovery", smallest().crashes(&[0, 1, 2], 1, true)),
+        (
+            "a client's crash",
+            smallest().last_client(|client| client.crashes = true).clients_crash(1),
+        ),
         ("snapshots", smallest().tuned(|tuning| tuning.snapshot_slots = 1)),
         ("crash for good", smallest().crashes(&[0, 1, 2], 1, false)),
     ]

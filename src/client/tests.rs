@@ -11,6 +11,7 @@ fn client() -> Client {
         session: None,
         script: Vec::new(),
         replicas: vec![NodeId(0), NodeId(1)],
+        is_durable: false,
         tuning: ClientTuning { window: 2, ..ClientTuning::default() },
     }
 }
@@ -161,7 +162,7 @@ mod opening {
             .sent(0, request(1, 1, "a"))
             .retry(0);
         assert_eq!(effects, expected);
-        assert_eq!(chat.state.phase, ClientPhase::Open(ours()));
+        assert_eq!(chat.state.durable.phase, ClientPhase::Open(ours()));
     }
 
     #[test]
@@ -190,7 +191,7 @@ mod sending {
         chat.submits("a");
         chat.submits("b");
         assert_eq!(chat.submits("c"), Effects::none());
-        assert_eq!(chat.state.waiting, [Body::post("c")]);
+        assert_eq!(chat.state.durable.waiting, [Body::post("c")]);
         // The first number that has no acknowledgement is 2 now.
         let expected = Effects::none().reported(confirmed(1)).sent(0, request(3, 2, "c")).retry(0);
         assert_eq!(chat.acknowledged(1), expected);
@@ -412,10 +413,20 @@ mod an_expired_session {
         chat.submits("a");
         chat.submits("b");
         chat.submits("c");
-        let unknown = Message::OutcomeUnknown { first: Seq(1), count: 2 };
+        let unknown = Message::OutcomeUnknown { unknown: vec![Seq(1), Seq(2)] };
         let expected = Effects::none().reported(unknown).cancelled(Timer::Retry);
         assert_eq!(chat.expired(), expected);
-        assert_eq!(chat.state.phase, ClientPhase::Expired);
+        assert_eq!(chat.state.durable.phase, ClientPhase::Expired);
+    }
+
+    #[test]
+    fn names_what_is_unknown_though_acknowledgements_came_out_of_order() {
+        let mut chat = Chat::open();
+        chat.client.tuning.window = 3;
+        ["a", "b", "c"].iter().for_each(|text| drop(chat.submits(text)));
+        chat.acknowledged(2);
+        let unknown = Message::OutcomeUnknown { unknown: vec![Seq(1), Seq(3)] };
+        assert_eq!(chat.expired(), Effects::none().reported(unknown).cancelled(Timer::Retry));
     }
 
     #[test]
@@ -423,7 +434,7 @@ mod an_expired_session {
         let mut chat = Chat::open();
         chat.submits("a");
         chat.acknowledged(1);
-        let unknown = Message::OutcomeUnknown { first: Seq(2), count: 0 };
+        let unknown = Message::OutcomeUnknown { unknown: Vec::new() };
         let expected = Effects::none().reported(unknown).cancelled(Timer::Retry);
         assert_eq!(chat.expired(), expected);
     }
@@ -453,6 +464,107 @@ mod an_expired_session {
     }
 }
 
+mod a_durable_client {
+    use super::*;
+    use stateright::actor::Command as Wanted;
+
+    /// A durable client that was started with this storage, and what it saved and sent then.
+    fn starts(storage: Option<ClientStorage>) -> (Chat, Option<ClientStorage>, Vec<Message>) {
+        // Its own nonce is another one in each life.
+        let nonce = Nonce(if storage.is_some() { 8 } else { 7 });
+        let client = Client { is_durable: true, nonce, ..client() };
+        let mut out = Out::new();
+        let state = client.on_start(Id::from(9), &storage, &mut out);
+        let (mut saved, mut sent) = (None, Vec::new());
+        for wanted in out {
+            match wanted {
+                Wanted::Save(storage) => saved = Some(storage),
+                Wanted::Send(_, message) => sent.push(message),
+                _ => {}
+            }
+        }
+        (Chat { client, state }, saved, sent)
+    }
+
+    /// A durable client whose session is open.
+    fn open() -> Chat {
+        let mut chat = starts(None).0;
+        chat.step(|client, state, fx| client.on_session_opened(state, Nonce(7), ours(), fx));
+        chat
+    }
+
+    /// What is left of it after a crash.
+    fn left_by(chat: &Chat) -> Option<ClientStorage> {
+        Some((*chat.state.durable).clone())
+    }
+
+    #[test]
+    fn saves_its_nonce_before_it_asks_for_a_session() {
+        let (chat, saved, sent) = starts(None);
+        assert_eq!((saved, sent), (left_by(&chat), vec![]));
+        let (mut again, saved, sent) = starts(left_by(&chat));
+        assert_eq!((saved, sent), (None, vec![]), "all of it is saved already");
+        let expected = Effects::none().sent(0, super::opening()).retry(0);
+        assert_eq!(again.waits(), expected, "it asks with the nonce that it asked with before");
+    }
+
+    #[test]
+    fn saves_whatever_its_requests_and_reports_depend_on() {
+        let mut chat = starts(None).0;
+        assert_eq!(chat.submits("a"), Effects::saved(), "it is submitted and not sent");
+        let effects =
+            chat.step(|client, state, fx| client.on_session_opened(state, Nonce(7), ours(), fx));
+        let opened = Effects::saved().reported(Message::Opened { session: ours() });
+        assert_eq!(effects, opened.sent(0, request(1, 1, "a")).retry(0));
+        assert_eq!(chat.submits("b"), Effects::saved().sent(0, request(2, 1, "b")));
+        assert_eq!(chat.acknowledged(1), Effects::saved().reported(confirmed(1)).retry(0));
+        let again = Effects::none().sent(0, request(2, 1, "b")).retry(0);
+        assert_eq!(chat.waits(), again, "nothing new is said, so nothing is saved");
+    }
+
+    #[test]
+    fn goes_on_under_the_same_numbers_and_asks_for_no_session_again() {
+        let mut chat = open();
+        ["a", "b", "c", "d"].iter().for_each(|text| drop(chat.submits(text)));
+        chat.acknowledged(2);
+        let storage = left_by(&chat).unwrap();
+        let texts = [(1, "a"), (3, "c"), (4, "d")].map(|(seq, text)| (Seq(seq), Body::post(text)));
+        assert!(storage.pending().eq(texts.iter().map(|(seq, body)| (*seq, body))));
+        assert_eq!(storage.next_submitted(), Seq(5));
+        let (mut again, saved, sent) = starts(Some(storage));
+        assert_eq!((saved, sent), (None, vec![Message::Opened { session: ours() }]));
+        let expected = Effects::none().sent(0, request(1, 1, "a")).sent(0, request(3, 1, "c"));
+        assert_eq!(again.waits(), expected.retry(0));
+        let expected = Effects::saved().reported(confirmed(1)).sent(0, request(4, 3, "d"));
+        assert_eq!(again.acknowledged(1), expected.retry(0));
+    }
+
+    #[test]
+    fn with_nothing_pending_resumes_its_session_and_asks_nothing() {
+        let mut chat = open();
+        chat.submits("a");
+        chat.acknowledged(1);
+        let (mut again, _, _) = starts(left_by(&chat));
+        assert!(again.state.is_idle());
+        assert_eq!(again.submits("b"), Effects::saved().sent(0, request(2, 2, "b")).retry(0));
+    }
+
+    #[test]
+    fn whose_session_has_expired_keeps_what_is_unknown_and_comes_back_in_a_new_one() {
+        let mut chat = open();
+        ["a", "b", "c"].iter().for_each(|text| drop(chat.submits(text)));
+        let unknown = Message::OutcomeUnknown { unknown: vec![Seq(1), Seq(2)] };
+        let expected = Effects::saved().reported(unknown).cancelled(Timer::Retry);
+        assert_eq!(chat.expired(), expected);
+        assert_eq!(chat.state.durable.unacknowledged.len(), 2);
+        let (mut again, saved, sent) = starts(left_by(&chat));
+        assert_eq!((saved, sent), (left_by(&again), vec![]));
+        let expected = Effects::none().sent(0, Message::Request(crate::testing::open("ann", 8)));
+        assert_eq!(again.waits(), expected.retry(0), "and says nothing of what it said before");
+        assert!(again.state.is_idle());
+    }
+}
+
 #[test]
 fn only_its_own_driver_may_submit() {
     let chat = Chat::open();
@@ -462,6 +574,6 @@ fn only_its_own_driver_may_submit() {
         let mut state = Cow::Borrowed(&chat.state);
         let sender = Id::from(sender.0 as usize);
         chat.client.on_msg(Id::from(9), &mut state, sender, submit.clone(), &mut out);
-        assert_eq!(state.unacknowledged.len(), sends);
+        assert_eq!(state.durable.unacknowledged.len(), sends);
     }
 }

@@ -54,9 +54,9 @@ fn one_of_each() -> Vec<(Message, Route, &'static str)> {
         (Message::Opened { session: ann }, Local, "Opened(s3.1)"),
         (Message::Confirmed { seq: Seq(2), slot: Slot(9) }, Local, "Confirmed(#2, slot 9)"),
         (
-            Message::OutcomeUnknown { first: Seq(2), count: 3 },
+            Message::OutcomeUnknown { unknown: vec![Seq(2), Seq(4)] },
             Local,
-            "OutcomeUnknown(#2, 3 in all)",
+            "OutcomeUnknown([2, 4])",
         ),
     ]
 }

@@ -111,6 +111,7 @@ impl World {
             nonce: Nonce(1),
             session,
             script: Vec::new(),
+            is_durable: false,
             replicas: (0..self.replicas)
                 .map(|id| NodeId(((id + first) % self.replicas) as u64))
                 .collect(),
@@ -119,7 +120,7 @@ impl World {
         let mut out = Out::new();
         let state = client.on_start(Id::from(self.nodes.len()), &None, &mut out);
         let node = self.add(user, Role::Client(Box::new((client, state))));
-        self.carry_out(node, Wants::of(out, |()| unreachable!("a client saves nothing")));
+        self.carry_out(node, Wants::of(out, |_| unreachable!("a client saves nothing")));
     }
 
     /// Adds a reader of the log.
@@ -474,7 +475,7 @@ impl Role {
                 let wants = step(actor, state, replica);
                 Wants::of(wants, Some)
             }
-            Role::Client(it) => Wants::of(step(&it.0, &mut it.1, client), |()| None),
+            Role::Client(it) => Wants::of(step(&it.0, &mut it.1, client), |_| None),
             Role::Reader(actor, state) => Wants::of(step(actor, state, reader), |()| None),
         }
     }
@@ -488,7 +489,7 @@ impl Role {
     fn manner(&self) -> String {
         match self {
             Role::Replica(it) => it.2.as_ref().map_or("is down".into(), replica_manner),
-            Role::Client(it) => format!("is {:?}, asks r{}", it.1.phase, it.1.target),
+            Role::Client(it) => format!("is {:?}, asks r{}", it.1.durable.phase, it.1.target),
             Role::Reader(_, state) => format!("asks r{}", state.target),
         }
     }

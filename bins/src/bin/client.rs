@@ -9,8 +9,9 @@ use paxos_chat_runtime::client::format::Format;
 use paxos_chat_runtime::client::load::{self, LoadOptions};
 use paxos_chat_runtime::client::meter::Meter;
 use paxos_chat_runtime::client::selection::From;
+use paxos_chat_runtime::client::state::{Expired, Interrupted, Lock, Owner, State};
 use paxos_chat_runtime::client::tail::{self, Style, TailOptions};
-use paxos_chat_runtime::client::{Access, Speaker, Summary, chat, pipe, ui};
+use paxos_chat_runtime::client::{Access, Speaker, Summary, chat, outcome_unknown, pipe, ui};
 use paxos_chat_runtime::config::{Config, check_user};
 use paxos_chat_runtime::credentials::Token;
 use paxos_chat_runtime::loss::Loss;
@@ -29,6 +30,13 @@ use std::time::Duration;
 ///
 /// A message has at most 16384 bytes of UTF-8, newlines included; in a room other than the lobby,
 /// the room's name and 2 bytes count too.
+///
+/// With --state FILE, nothing is said twice, whenever the client ends: the file has what is not
+/// acknowledged, under its numbers, before that is sent. The next run with the same file goes on in the
+/// same session. It first sends again what is pending, and the replicas tell a repetition from something
+/// new. So do not say it again yourself: `send` tells, on standard error, how many messages an
+/// interrupted run had taken, and how many of them were pending and are acknowledged now, and says its
+/// own messages after that. A run that came to its end leaves nothing to tell.
 ///
 /// Exit status: 0 everything was acknowledged or shown; 1 something was not; 2 wrong usage.
 #[derive(Parser)]
@@ -50,6 +58,10 @@ struct Args {
     /// A new file in which to record what is said and acknowledged, one JSON object a line.
     #[arg(long, value_name = "FILE", global = true)]
     record: Option<PathBuf>,
+    /// The file in which a client that may be killed keeps its session and what is not acknowledged;
+    /// made if it is not there. FILE.lock and FILE.tmp beside it belong to it.
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "record")]
+    state: Option<PathBuf>,
     /// The room to speak in, and the only one that `tail` shows. Without it: the lobby, and all.
     #[arg(long, global = true)]
     room: Option<Room>,
@@ -72,7 +84,8 @@ enum Command {
     Manual(ManualCommand),
     /// Says each argument; with none, each line of a file or of standard input.
     ///
-    /// An argument may have several lines. Nothing is read while 256 messages are unacknowledged.
+    /// An argument may have several lines. Nothing is read while 256 messages are unacknowledged. With
+    /// --state, what is pending of an earlier run is completed first.
     Send {
         /// What to say, a message each.
         text: Vec<String>,
@@ -155,7 +168,8 @@ fn main() -> ExitCode {
             }
         };
     }
-    let access = match access(&args) {
+    // The lock is held until the process ends.
+    let (access, _lock) = match access(&args) {
         Ok(access) => access,
         Err(error) => {
             eprintln!("client: {error:#}");
@@ -173,7 +187,7 @@ fn main() -> ExitCode {
 }
 
 /// Checks everything that is the user's to get right.
-fn access(args: &Args) -> Result<Access> {
+fn access(args: &Args) -> Result<(Access, Option<Lock>)> {
     let config = Config::read(&args.config)?;
     let needs_name = matches!(args.command, None | Some(Command::Send { .. }));
     match &args.name {
@@ -195,6 +209,11 @@ fn access(args: &Args) -> Result<Access> {
         }
         _ => {}
     }
+    if args.state.is_some()
+        && matches!(args.command, Some(Command::Tail { .. } | Command::Load { .. }))
+    {
+        bail!("--state: `tail` and `load` keep nothing; leave it out")
+    }
     if let Some(Command::Send { file: Some(file), .. }) = &args.command {
         let opened = File::open(file);
         opened.with_context(|| format!("--file: cannot read {}", file.display()))?;
@@ -207,35 +226,42 @@ fn access(args: &Args) -> Result<Access> {
     let seed = args.seed.unwrap_or_else(rand::random);
     let token = Token::find(&config, &args.config, args.token.as_deref(), args.name.as_deref())?;
     let loss = args.loss.unwrap_or_else(|| config.client_loss(token.user()));
-    Ok(Access { config, token, loss, seed, patience: Duration::from_secs(args.patience.max(1)) })
+    let owner = || Owner { cluster: config.cluster_id(), user: token.user().to_owned() };
+    let opened = args.state.as_deref().map(|path| State::open(path, &owner())).transpose();
+    let (state, lock) = opened.context("--state")?.unzip();
+    let patience = Duration::from_secs(args.patience.max(1));
+    Ok((Access { config, token, loss, seed, patience, state }, lock))
 }
 
 /// Does what is asked; false if something was not acknowledged.
 fn run(args: &Args, access: &Access) -> Result<bool> {
     let room = args.room.clone().unwrap_or_default();
+    tell_expired(access)?;
     match &args.command {
         None if args.plain || is_interactive() => {
             let name = access.token.user();
             let record = |nonce| open_record(args.record.as_deref(), name, nonce);
-            Ok(conclude(&if args.plain || is_dumb() {
+            let summary = if args.plain || is_dumb() {
                 chat::run(access, name, room, record, stdin().lock())?
             } else {
                 ui::terminal::run(access, name, room, record)?
-            }))
+            };
+            conclude(access, &summary)
         }
         Some(Command::Send { file: Some(file), .. }) => {
             let input = BufReader::new(File::open(file)?);
-            let mut speaker = speaker(args, access)?;
-            let said = pipe::run(&mut speaker, &room, input);
-            Ok(conclude(&said.with_context(|| file.display().to_string())?))
+            let said = speak(args, access, |speaker| pipe::run(speaker, &room, input));
+            conclude(access, &said.with_context(|| file.display().to_string())?)
         }
         Some(Command::Send { text, .. }) if !text.is_empty() => {
-            let mut speaker = speaker(args, access)?;
-            Ok(conclude(&pipe::run_texts(&mut speaker, &room, text)?))
+            let say = |speaker: &mut Speaker| {
+                pipe::run_texts(speaker, &room, text).map_err(io::Error::other)
+            };
+            conclude(access, &speak(args, access, say)?)
         }
         None | Some(Command::Send { .. } | Command::Manual(_)) => {
-            let mut speaker = speaker(args, access)?;
-            Ok(conclude(&pipe::run(&mut speaker, &room, stdin().lock())?))
+            let say = |speaker: &mut Speaker| pipe::run(speaker, &room, stdin().lock());
+            conclude(access, &speak(args, access, say)?)
         }
         Some(Command::Tail { from, count, json, format, follow }) => {
             let style = match format {
@@ -282,6 +308,48 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
+/// Has a client complete what an earlier run has left, and then say something. It has ended when this
+/// returns.
+fn speak(
+    args: &Args,
+    access: &Access,
+    say: impl FnOnce(&mut Speaker) -> io::Result<Summary>,
+) -> Result<Summary> {
+    let mut speaker = speaker(args, access)?;
+    if let Some(state) = &access.state {
+        let interrupted = state.interrupted();
+        let summary = speaker.wait_for_all();
+        if !summary.is_complete() {
+            return Ok(summary);
+        }
+        tell_interrupted(&interrupted);
+        state.conclude(true)?;
+    }
+    Ok(say(&mut speaker)?)
+}
+
+/// Tells how far an earlier run got, if it was interrupted.
+fn tell_interrupted(Interrupted { taken, pending }: &Interrupted) {
+    let completed = pending.len();
+    if *taken > 0 || completed > 0 {
+        eprintln!(
+            "client: an earlier run was interrupted after {taken} messages; {completed} messages were \
+             pending, and all are acknowledged now"
+        );
+    }
+}
+
+/// Tells what an expired session has left, if nobody was told yet.
+fn tell_expired(access: &Access) -> Result<()> {
+    if let Some(state) = &access.state
+        && let Some(Expired { unknown, unsent }) = state.expired()
+    {
+        eprintln!("client: in an earlier run, {}", outcome_unknown(&unknown, &unsent));
+        state.conclude(false)?;
+    }
+    Ok(())
+}
+
 fn speaker(args: &Args, access: &Access) -> Result<Speaker> {
     let name = access.token.user();
     let record = |nonce| open_record(args.record.as_deref(), name, nonce);
@@ -294,18 +362,29 @@ fn open_record(path: Option<&Path>, name: &str, nonce: u64) -> io::Result<Option
     path.map(|path| RecordWriter::create(path, name, nonce)).transpose()
 }
 
-/// Says what was not acknowledged, if anything.
-fn conclude(summary: &Summary) -> bool {
-    let Summary { submitted, acknowledged, failure, .. } = summary;
-    if summary.is_complete() {
-        return true;
+/// Says what was not acknowledged, if anything; false if there was something. The client has ended.
+fn conclude(access: &Access, summary: &Summary) -> Result<bool> {
+    let is_complete = summary.is_complete();
+    if !is_complete {
+        tell_failure(access, summary);
     }
+    if let Some(state) = &access.state {
+        state.conclude(is_complete)?;
+    }
+    Ok(is_complete)
+}
+
+fn tell_failure(access: &Access, summary: &Summary) {
+    let Summary { submitted, acknowledged, failure, .. } = summary;
     let missing = submitted - acknowledged;
     eprintln!("client: {missing} of {submitted} messages were not acknowledged");
     if let Some(failure) = failure {
         eprintln!("client: {failure}");
     }
-    false
+    let is_kept = |state: &State| state.expired().is_none();
+    if access.state.as_ref().is_some_and(is_kept) {
+        eprintln!("client: the file of --state has them; the next run with it completes them");
+    }
 }
 
 fn make_load(access: &Access, options: &LoadOptions, json: bool) -> Result<bool> {

@@ -98,7 +98,10 @@ fn system(config: &Config) -> String {
     let _ = write!(text, "{}; ballots {}", clients.join(", "), ballots.join(" "));
     if config.faults.crashes_total > 0 {
         let recovery = if config.faults.recovery { "with recovery" } else { "for good" };
-        let mortals: Vec<String> = config.mortals.iter().map(|id| format!("r{id}")).collect();
+        let replicas = config.mortals.iter().map(|id| format!("r{id}"));
+        let clients = config.clients.iter().filter(|plan| plan.crashes);
+        let mortals: Vec<String> =
+            replicas.chain(clients.map(|plan| plan.user.to_owned())).collect();
         let _ = write!(
             text,
             "; crashes of {}: {} in all, {} at once, {recovery}",

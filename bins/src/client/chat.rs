@@ -9,7 +9,7 @@ use super::ui::command::{self, Command};
 use super::{Access, SayError, Speaker, Summary};
 use crate::client_host::Event;
 use crate::record::RecordWriter;
-use paxos_chat::types::SessionId;
+use paxos_chat::types::{Seq, SessionId};
 use std::io::{self, BufRead, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,8 +38,16 @@ pub fn run(
         Event::Confirmed { seq, slot, .. } => {
             print_line(&format!("* #{seq} committed at slot {slot}"));
         }
-        Event::Expired { .. } => {}
+        Event::Expired { unknown } => {
+            let unknown = numbers(&unknown);
+            print_line(&format!("! the session has expired; outcome unknown: {unknown}"));
+        }
     });
+    let pending = access.state.as_ref().map(|state| state.interrupted().pending);
+    let pending: Vec<Seq> = pending.into_iter().flatten().map(|(seq, _)| seq).collect();
+    if !pending.is_empty() {
+        print_line(&format!("* said before, and still pending: {}", numbers(&pending)));
+    }
     let mut speaker = Speaker::start(access, user, record, listener, &meter)?;
     print_line(&format!("* you are {user}; type a line to say it, /quit or Ctrl-D to leave"));
     for line in input.lines() {
@@ -68,6 +76,14 @@ pub fn run(
         }
     }
     Ok(speaker.wait_for_all())
+}
+
+/// Numbers of messages, for people.
+fn numbers(numbers: &[Seq]) -> String {
+    match numbers {
+        [] => "none".into(),
+        numbers => numbers.iter().map(|n| format!("#{n}")).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// Shows what others say.

@@ -9,6 +9,7 @@ use super::meter::{Meter, Metered};
 use super::tail::{Post, Replay};
 use crate::client_host::ReaderHost;
 use crate::driver::{Driver, DriverError, Handle, Input};
+use crate::storage::MemoryStorage;
 use paxos_chat::reader::Reader;
 use paxos_chat::types::{Slot, Value};
 use std::io;
@@ -45,7 +46,8 @@ impl Follower {
                 tuning: access.config.client_tuning(),
             };
             let (id, nodes) = access.nodes();
-            let (world, codec) = (access.world(socket), access.codec());
+            let (world, codec) =
+                (access.world(socket, Box::new(MemoryStorage::default())), access.codec());
             let host = meter.over(ReaderHost::new(sink));
             let run = || -> Result<(), DriverError> {
                 Driver::start(reader, id, nodes, codec, host, world)?.run(&inbox)

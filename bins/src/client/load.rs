@@ -11,6 +11,7 @@
 
 use super::Access;
 use crate::driver::{Driver, Host, Sender};
+use crate::storage::MemoryStorage;
 use crate::wire::Packing;
 use hdrhistogram::Histogram;
 use paxos_chat::client::{Client, ClientTuning};
@@ -286,7 +287,7 @@ fn measure(
     let tuning = ClientTuning { window: options.outstanding, ..access.config.client_tuning() };
     let client = access.client(access.token.user(), Nonce(rand::random()), tuning);
     let (id, nodes) = access.nodes();
-    let world = access.world(socket);
+    let world = access.world(socket, Box::new(MemoryStorage::default()));
     let packing = Packing { messages_per_datagram_max: options.pack, ..access.config.packing() };
     let codec = access.codec().with_packing(packing);
     let mut driver = Driver::start(client, id, nodes, codec, Tally::new(options), world)

@@ -11,6 +11,7 @@
 //! | [`tail`] | the log as it is read by a reader |
 //! | [`selection`], [`mod@format`] | which messages `tail` shows, and how |
 //! | [`load`] | many clients, measured |
+//! | [`state`] | what a durable client keeps, in a file |
 //!
 //! **Invariant — bounded**: at most [`UNACKNOWLEDGED_MAX`] messages are submitted and not
 //! acknowledged; [`Speaker::say`] waits until there is room.
@@ -23,11 +24,13 @@ pub mod load;
 pub mod meter;
 pub mod pipe;
 pub mod selection;
+pub mod state;
 pub mod tail;
 pub mod ui;
 
-use self::envelope::{Said, TooLong};
+use self::envelope::{Room, Said, TooLong};
 use self::meter::{Meter, Metered};
+use self::state::State;
 
 use crate::client_host::{ClientHost, Event};
 use crate::clock::SystemClock;
@@ -38,14 +41,15 @@ use crate::loss::{Loss, LossyNetwork};
 use crate::network::UdpNetwork;
 use crate::nodes::NodeTable;
 use crate::record::{Line, RecordWriter};
-use crate::storage::MemoryStorage;
+use crate::storage::{MemoryStorage, Storage};
 use crate::wire::Codec;
-use paxos_chat::client::{Client, ClientState, ClientTuning};
+use paxos_chat::client::{Client, ClientState, ClientStorage, ClientTuning};
 use paxos_chat::message::Message;
 use paxos_chat::types::{Body, NodeId, Nonce, Seq, SessionId, User};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -56,6 +60,9 @@ const SILENCE: &str =
     "are replicas running at the configured addresses, and is the token not revoked?";
 /// Messages of one client that are submitted and not acknowledged.
 pub const UNACKNOWLEDGED_MAX: usize = 256;
+
+/// Characters of a message that are told of it.
+const EXCERPT_CHARS: usize = 60;
 
 /// What every client needs to reach its cluster.
 #[derive(Clone, Debug)]
@@ -70,6 +77,8 @@ pub struct Access {
     pub seed: u64,
     /// How long nothing may happen before the client gives up.
     pub patience: Duration,
+    /// Where a durable client keeps its state; without it, the client is not durable.
+    pub state: Option<State>,
 }
 
 impl Access {
@@ -79,12 +88,20 @@ impl Access {
     }
 
     /// The world of a client with this socket.
-    fn world(&self, socket: UdpNetwork) -> World<()> {
+    fn world<S>(&self, socket: UdpNetwork, storage: Box<dyn Storage<S>>) -> World<S> {
         World {
             network: Box::new(LossyNetwork::new(socket, self.loss, self.seed)),
             clock: Box::new(SystemClock::start()),
             rng: Box::new(StdRng::seed_from_u64(self.seed.wrapping_add(1))),
-            storage: Box::new(MemoryStorage::default()),
+            storage,
+        }
+    }
+
+    /// Where the client keeps its state.
+    fn storage(&self) -> Box<dyn Storage<ClientStorage>> {
+        match &self.state {
+            Some(state) => Box::new(state.clone()),
+            None => Box::new(MemoryStorage::default()),
         }
     }
 
@@ -101,7 +118,8 @@ impl Access {
     fn client(&self, user: &str, nonce: Nonce, tuning: ClientTuning) -> Client {
         let replicas = self.config.nodes();
         let user = User::new(user);
-        Client { user, nonce, session: None, script: Vec::new(), replicas, tuning }
+        let (session, script, is_durable) = (None, Vec::new(), self.state.is_some());
+        Client { user, nonce, session, script, replicas, is_durable, tuning }
     }
 }
 
@@ -119,7 +137,7 @@ pub enum SayError {
 /// What became of everything said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Messages submitted.
+    /// Messages submitted, those that were pending at the start included.
     pub submitted: u64,
     /// Messages acknowledged.
     pub acknowledged: u64,
@@ -140,6 +158,7 @@ impl Summary {
 struct Ledger {
     summary: Summary,
     session: Option<SessionId>,
+    next: Seq,
     unacknowledged: BTreeMap<Seq, String>,
     record: Option<RecordWriter>,
     progress: Instant,
@@ -173,10 +192,10 @@ impl Shared {
     }
 
     /// Notes an event; gives the text of the message that it acknowledges.
-    fn note(&self, event: Event) -> io::Result<Option<String>> {
+    fn note(&self, event: &Event) -> io::Result<Option<String>> {
         let mut ledger = self.lock();
         ledger.progress = Instant::now();
-        let text = match event {
+        let text = match *event {
             Event::Opened(session) => {
                 ledger.session = Some(session);
                 None
@@ -192,8 +211,8 @@ impl Shared {
                 }
                 Some(text)
             }
-            Event::Expired { first, count } => {
-                ledger.summary.failure = Some(expired(first, count, &ledger));
+            Event::Expired { ref unknown } => {
+                ledger.summary.failure = Some(expired(unknown, &ledger));
                 None
             }
         };
@@ -202,12 +221,43 @@ impl Shared {
     }
 }
 
-fn expired(first: Seq, count: u64, ledger: &Ledger) -> String {
-    let never_sent = (ledger.unacknowledged.len() as u64).saturating_sub(count);
-    format!(
-        "the session has expired: the outcome of {count} messages from number {first} on is \
-         unknown, and {never_sent} were not sent; read the log before you say them again"
-    )
+/// Names every message of an expired session that was not acknowledged.
+fn expired(unknown: &[Seq], ledger: &Ledger) -> String {
+    let (mut lost, mut unsent) = (Vec::new(), Vec::new());
+    for (seq, text) in &ledger.unacknowledged {
+        let list = if unknown.contains(seq) { &mut lost } else { &mut unsent };
+        list.push((*seq, text.as_str()));
+    }
+    outcome_unknown(&lost, &unsent)
+}
+
+/// Tells of an expired session: the messages whose outcome is unknown, and those never sent.
+pub fn outcome_unknown(
+    lost: &[(Seq, impl AsRef<str>)],
+    unsent: &[(Seq, impl AsRef<str>)],
+) -> String {
+    let mut told = format!(
+        "the session has expired: the outcome of {} messages is unknown, and {} were not sent; read \
+         the log before you say them again",
+        lost.len(),
+        unsent.len()
+    );
+    for (seq, text) in lost {
+        let _ = write!(told, "\n  outcome unknown: #{seq} {}", excerpt(text.as_ref()));
+    }
+    for (seq, text) in unsent {
+        let _ = write!(told, "\n  not sent: #{seq} {}", excerpt(text.as_ref()));
+    }
+    told
+}
+
+/// The beginning of a message, on one line.
+fn excerpt(text: &str) -> String {
+    let Said { room, is_action: _, text } = Said::decode(text);
+    let mut shown: String = text.chars().take(EXCERPT_CHARS).collect();
+    let cut = if shown.len() < text.len() { "..." } else { "" };
+    shown = format!("{shown:?}{cut}");
+    if room == Room::default() { shown } else { format!("{shown} in #{room}") }
 }
 
 /// What is shown of events as they come: the event, and the text that it acknowledges.
@@ -239,11 +289,17 @@ impl Speaker {
         let (handle, inbox) = Handle::new(socket.waker());
         // Never from the seed: a nonce that was used before would find an old session.
         let nonce = Nonce(rand::random());
+        // What an earlier run has left comes first.
+        let next = access.state.as_ref().map_or(Seq::FIRST, State::next);
+        let left = access.state.as_ref().map(|state| state.interrupted().pending);
+        let unacknowledged: BTreeMap<Seq, String> = left.into_iter().flatten().collect();
+        let submitted = unacknowledged.len() as u64;
         let shared = Shared(Arc::new((
             Mutex::new(Ledger {
-                summary: Summary::default(),
+                summary: Summary { submitted, ..Summary::default() },
                 session: None,
-                unacknowledged: BTreeMap::new(),
+                next,
+                unacknowledged,
                 record: record(nonce.0)?,
                 progress: Instant::now(),
             }),
@@ -251,7 +307,7 @@ impl Speaker {
         )));
         let noted = shared.clone();
         let sink: EventSink = Box::new(move |event| {
-            let text = noted.note(event)?;
+            let text = noted.note(&event)?;
             listener(event, text);
             Ok(())
         });
@@ -261,7 +317,7 @@ impl Speaker {
         let patience = access.patience;
         let thread = std::thread::Builder::new().name("client".into()).spawn(move || {
             let (id, nodes) = access.nodes();
-            let world = access.world(socket);
+            let world = access.world(socket, access.storage());
             let run = || -> Result<(), DriverError> {
                 Driver::start(client, id, nodes, access.codec(), host, world)?.run(&inbox)
             };
@@ -287,13 +343,14 @@ impl Speaker {
         if ledger.unacknowledged.is_empty() {
             ledger.progress = Instant::now();
         }
-        let seq = Seq(ledger.summary.submitted + 1);
+        let seq = ledger.next;
         if let Some(record) = &mut ledger.record {
             let line = Line::Submitted { seq: seq.0, text: text.clone() };
             let written = record.write(&line);
             written.map_err(|error| SayError::Over(format!("cannot write the record: {error}")))?;
         }
-        ledger.summary.submitted = seq.0;
+        ledger.summary.submitted += 1;
+        ledger.next = seq.next();
         ledger.unacknowledged.insert(seq, text.clone());
         drop(ledger);
         // One speaker is one thread (`&mut self`), so messages reach the driver in this order. An
@@ -316,14 +373,19 @@ impl Speaker {
     pub fn wait_for_all(&self) -> Summary {
         self.shared.wait(self.patience, |ledger| ledger.unacknowledged.is_empty()).summary.clone()
     }
-}
 
-impl Drop for Speaker {
-    fn drop(&mut self) {
+    /// Ends the client: nothing is sent or saved after this.
+    pub fn stop(&mut self) {
         self.handle.give(Input::Stop);
         if let Some(thread) = self.thread.take() {
             // A panic there was printed there.
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

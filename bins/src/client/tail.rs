@@ -10,6 +10,7 @@ use super::{Access, SILENCE};
 use crate::chatlog;
 use crate::client_host::ReaderHost;
 use crate::driver::{Driver, DriverError, Host};
+use crate::storage::MemoryStorage;
 use paxos_chat::message::Outcome;
 use paxos_chat::reader::Reader;
 use paxos_chat::session::Sessions;
@@ -178,7 +179,7 @@ pub fn run(
         from: Slot(0),
         tuning: access.config.client_tuning(),
     };
-    let world = access.world(socket);
+    let world = access.world(socket, Box::new(MemoryStorage::default()));
     let posts = Posts::default();
     let sink = Rc::clone(&posts);
     let mut replay = Replay::default();

@@ -232,6 +232,7 @@ pub(crate) fn client(air: &Rc<Air>, confirmed: &Rc<Cell<u64>>, seed: u64) -> Cli
         nonce: Nonce(1),
         session: None,
         script: Vec::new(),
+        is_durable: false,
         replicas: (0..REPLICAS).map(|id| NodeId(id.into())).collect(),
         tuning: ClientTuning::default(),
     };

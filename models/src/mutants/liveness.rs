@@ -1,9 +1,8 @@
-//! Bugs that cost progress and nothing else, each as a wrapper around one handler of a replica or a
-//! client. They are killed by fair schedules (see [`crate::progress`]), not by a property of
+//! Bugs that cost progress and nothing else, each as a wrapper around one handler of a replica; those of
+//! clients are in [`super::clients`]. They are killed by fair schedules (see [`crate::progress`]), not by a property of
 //! states.
 
 use super::{Cmd, Description, Mutant, Mutated, write};
-use paxos_chat::client::{Client, ClientState};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::proposer::Phase;
@@ -67,11 +66,6 @@ pub fn all() -> Vec<Description> {
 }
 
 impl Mutant {
-    /// Is it a bug of clients?
-    pub fn is_of_clients(self) -> bool {
-        matches!(self, Mutant::L06 | Mutant::L07)
-    }
-
     /// Does it cost progress and nothing else?
     pub fn is_of_liveness(self) -> bool {
         all().iter().any(|row| row.mutant == self)
@@ -204,60 +198,4 @@ fn leave_gaps(before: &State, state: &mut State, commands: &mut Vec<Cmd>) {
         });
     }
     super::save_again(state, commands);
-}
-
-/// A client with a bug.
-#[derive(Clone, Debug)]
-pub struct MutatedClient {
-    /// The client as it is.
-    pub client: Client,
-    /// The bug.
-    pub mutant: Mutant,
-}
-
-impl MutatedClient {
-    /// As [`Actor::on_start`].
-    pub fn on_start(&self, id: Id, out: &mut Out<Client>) -> ClientState {
-        self.client.on_start(id, &None, out)
-    }
-
-    /// As [`Actor::on_msg`].
-    pub fn on_msg(
-        &self,
-        id: Id,
-        state: &mut Cow<'_, ClientState>,
-        src: Id,
-        msg: Message,
-        out: &mut Out<Client>,
-    ) {
-        self.client.on_msg(id, state, src, msg, out);
-    }
-
-    /// As [`Actor::on_timeout`].
-    pub fn on_timeout(
-        &self,
-        id: Id,
-        state: &mut Cow<'_, ClientState>,
-        timer: &Timer,
-        out: &mut Out<Client>,
-    ) {
-        let target = state.target;
-        let mut commands = Out::new();
-        self.client.on_timeout(id, state, timer, &mut commands);
-        for command in commands {
-            match (self.mutant, command) {
-                (Mutant::L06, Command::SetTimer(..)) => {}
-                (Mutant::L07, Command::Send(_, message)) => {
-                    out.send(Id::from(self.client.replicas[target].0 as usize), message);
-                }
-                (_, Command::Send(to, message)) => out.send(to, message),
-                (_, Command::SetTimer(timer, delay)) => out.set_timer(timer, delay),
-                (_, Command::CancelTimer(timer)) => out.cancel_timer(timer),
-                (_, Command::Save(())) | (_, Command::ChooseRandom(..)) => {}
-            }
-        }
-        if self.mutant == Mutant::L07 && state.target != target {
-            state.to_mut().target = target;
-        }
-    }
 }

@@ -59,5 +59,10 @@ pub fn all() -> Vec<Description> {
         row(P04, "vote told while its save is pending", "our own", &["overlap"]),
         row(P05, "Prepare sent while its save is pending", "our own", &["overlap"]),
         row(P06, "promise told while its save is pending", "our own", &["overlap"]),
+        row(C01, "a restarted client talks in a new session", "classic", &["client-evicted"]),
+        row(C02, "a restarted client renumbers its requests", "classic", &["client-crash"]),
+        row(C03, "a session not saved before its requests", "our own", &["client-crash"]),
+        row(C04, "an acknowledgement is not saved", "our own", &["client-crash"]),
+        row(C05, "said again after the session expired", "Raft thesis, 6.3", &["eviction"]),
     ]
 }

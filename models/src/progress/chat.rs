@@ -5,8 +5,7 @@ use super::{Goal, Outcome, check};
 use crate::catalog::{ChatModel, Config};
 use crate::compact::Reductions;
 use crate::engine::Options;
-use crate::machine::Disk;
-use crate::node::{Node, NodeState, NodeTimer};
+use crate::node::{Node, NodeState, NodeTimer, Stored};
 use paxos_chat::client::{ClientPhase, ClientTuning};
 use paxos_chat::effects::Timer;
 use paxos_chat::quorum::Cluster;
@@ -55,7 +54,8 @@ impl Delivered {
         }
     }
 
-    fn replica(state: Option<&NodeState>, disk: Option<&Disk>) -> Standing {
+    fn replica(state: Option<&NodeState>, stored: Option<&Stored>) -> Standing {
+        let disk = stored.and_then(Stored::disk);
         let machine = state.and_then(NodeState::machine);
         let on_disk = disk.map(|disk| &disk.log).into_iter().flatten();
         let known = machine.map(|machine| (&machine.log, &machine.replica.learner.decided));
@@ -86,15 +86,15 @@ impl Delivered {
 impl Goal<Node> for Delivered {
     type View = Standing;
 
-    fn view(&self, _actor: usize, state: Option<&NodeState>, disk: Option<&Disk>) -> Standing {
+    fn view(&self, _actor: usize, state: Option<&NodeState>, stored: Option<&Stored>) -> Standing {
         match state {
-            Some(NodeState::Client(client)) => Standing::Client(match client.phase {
+            Some(NodeState::Client(client)) => Standing::Client(match client.durable.phase {
                 ClientPhase::Opening => false,
                 ClientPhase::Open(_) => client.is_idle(),
                 ClientPhase::Expired => true,
             }),
             Some(NodeState::Reader(reader)) => Standing::Reader(reader.next),
-            Some(NodeState::Replica(_)) | None => Delivered::replica(state, disk),
+            Some(NodeState::Replica(_)) | None => Delivered::replica(state, stored),
         }
     }
 

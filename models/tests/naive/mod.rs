@@ -4,8 +4,7 @@ use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId};
 use paxos_chat_models::catalog::Config;
-use paxos_chat_models::machine::Disk;
-use paxos_chat_models::node::{Node, NodeState, NodeTimer};
+use paxos_chat_models::node::{Node, NodeState, NodeTimer, Stored};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet, VecDeque};
@@ -33,7 +32,7 @@ pub(crate) struct Naive {
 struct System {
     /// `None` is down.
     states: Vec<Option<(NodeState, BTreeSet<NodeTimer>)>>,
-    storages: Vec<Option<Disk>>,
+    storages: Vec<Option<Stored>>,
     network: BTreeSet<(usize, usize, Message)>,
     crashes: u32,
 }
@@ -66,7 +65,7 @@ enum Event {
 impl Naive {
     /// Enumerates everything within the bounds of a configuration.
     pub(crate) fn explore(config: &Config, steps: Steps) -> Naive {
-        let (nodes, storages): (Vec<Node>, Vec<Option<Disk>>) =
+        let (nodes, storages): (Vec<Node>, Vec<Option<Stored>>) =
             config.nodes(config.genesis()).into_iter().unzip();
         let ballot = |(round, id): &(u32, u8)| Ballot { round: *round, replica: ReplicaId(*id) };
         let ballots = config.ballots.iter().map(ballot).collect();
@@ -134,7 +133,7 @@ impl Explorer<'_> {
     fn may_crash(&self, system: &System, actor: usize) -> bool {
         let faults = &self.config.faults;
         let down = system.states.iter().filter(|state| state.is_none()).count() as u32;
-        self.config.mortals.iter().any(|mortal| usize::from(*mortal) == actor)
+        self.config.may_crash(actor)
             && down < faults.crashes_at_once
             && system.crashes < faults.crashes_total
     }

@@ -17,7 +17,8 @@ use crate::client::envelope::{Room, Said};
 use crate::client::meter::Measured;
 use crate::client::tail::Post;
 use crate::client_host;
-use paxos_chat::types::Slot;
+use paxos_chat::client::ClientPhase;
+use paxos_chat::types::{Seq, Slot};
 use ratatui::crossterm::event::KeyEvent;
 
 /// Rows of what is typed that are seen.
@@ -127,6 +128,21 @@ impl App {
         app
     }
 
+    /// Goes on where an earlier run ended: these messages are pending, and the next one has this
+    /// number.
+    pub fn resume(&mut self, phase: ClientPhase, next: Seq, pending: Vec<(Seq, String)>) {
+        if !pending.is_empty() {
+            let count = pending.len();
+            self.tell(format!("{count} messages that you said before are still pending."));
+        }
+        let pending = pending.into_iter().map(|(seq, text)| (seq, Said::decode(&text)));
+        let session = match phase {
+            ClientPhase::Open(session) => Some(session),
+            ClientPhase::Opening | ClientPhase::Expired => None,
+        };
+        self.conversation.resume(session, next, pending);
+    }
+
     /// Handles an event.
     pub fn update(&mut self, event: Event) -> Vec<Effect> {
         match event {
@@ -162,12 +178,16 @@ impl App {
             client_host::Event::Confirmed { session, seq, slot, .. } => {
                 self.conversation.on_confirmed(session, seq, slot);
             }
-            client_host::Event::Expired { count, .. } => {
+            client_host::Event::Expired { unknown } => {
                 self.is_open = false;
-                self.conversation.on_expired();
+                self.conversation.on_expired(&unknown);
+                let numbers: Vec<String> = unknown.iter().map(|seq| format!("#{seq}")).collect();
+                let which = if numbers.is_empty() { "" } else { ": " };
                 self.tell(format!(
-                    "! The session has expired. The outcome of {count} messages is unknown: those \
-                     that took effect will appear in the log, and none is sent again."
+                    "! The session has expired. The outcome of {} messages is unknown{which}{}. Those \
+                     that took effect will appear in the log, and none is sent again.",
+                    numbers.len(),
+                    numbers.join(", ")
                 ));
                 self.effects.push(Effect::Reopen);
             }

@@ -48,6 +48,8 @@ pub enum Progress {
     Committed(Slot),
     /// Its session has expired: the log alone can tell.
     Unknown,
+    /// The session expired before it was sent.
+    NotSent,
 }
 
 /// A message of one's own that is not in the log yet.
@@ -131,12 +133,32 @@ impl Conversation {
         self.outbox.push(Draft { session, seq, said, progress: Progress::Pending });
     }
 
+    /// One has spoken in this session before: these messages are pending, and the next one has this
+    /// number.
+    pub fn resume(
+        &mut self,
+        session: Option<SessionId>,
+        next: Seq,
+        pending: impl Iterator<Item = (Seq, Said)>,
+    ) {
+        self.next_seq = next.0.saturating_sub(1);
+        let draft = |(seq, said)| Draft { session: None, seq, said, progress: Progress::Pending };
+        self.outbox.extend(pending.map(draft));
+        if let Some(session) = session {
+            self.on_opened(session);
+        }
+    }
+
     /// One's session is open.
     pub fn on_opened(&mut self, session: SessionId) {
         self.session = Some(session);
-        self.own_sessions.push(session.to_string());
+        let name = session.to_string();
+        if !self.own_sessions.contains(&name) {
+            self.own_sessions.push(name);
+        }
         for draft in &mut self.outbox {
-            if draft.session.is_none() && draft.progress != Progress::Unknown {
+            let is_over = matches!(draft.progress, Progress::Unknown | Progress::NotSent);
+            if draft.session.is_none() && !is_over {
                 draft.session = Some(session);
             }
         }
@@ -159,11 +181,13 @@ impl Conversation {
         }
     }
 
-    /// One's session is over; the next one numbers its messages from 1 again.
-    pub fn on_expired(&mut self) {
+    /// One's session is over, and whether these took effect is unknown. The next session numbers its
+    /// messages from 1 again.
+    pub fn on_expired(&mut self, unknown: &[Seq]) {
         for draft in &mut self.outbox {
-            if !matches!(draft.progress, Progress::Committed(_)) {
-                draft.progress = Progress::Unknown;
+            if matches!(draft.progress, Progress::Pending | Progress::Sent) {
+                let is_unknown = unknown.contains(&draft.seq);
+                draft.progress = if is_unknown { Progress::Unknown } else { Progress::NotSent };
             }
         }
         self.session = None;
@@ -251,17 +275,34 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_in_an_earlier_run_is_pending_until_it_is_in_the_log() {
+        let lobby = Room::default();
+        let mut conversation = Conversation::default();
+        let pending = [(Seq(4), Said::new(&lobby, "four")), (Seq(6), Said::new(&lobby, "six"))];
+        conversation.resume(Some(SESSION), Seq(7), pending.into_iter());
+        conversation.say(Said::new(&lobby, "seven"));
+        conversation.on_opened(SESSION);
+        conversation.on_posts(Slot(9), vec![post(9, "s2.0", 4, "four")], &lobby);
+        conversation.on_confirmed(SESSION, Seq(7), Slot(12));
+        let left = [Progress::Pending, Progress::Committed(Slot(12))];
+        assert_eq!(progress(&conversation), left);
+    }
+
+    #[test]
     fn after_an_expired_session_the_log_alone_tells() {
         let lobby = Room::default();
         let mut conversation = Conversation::default();
         conversation.on_opened(SESSION);
         conversation.say(Said::new(&lobby, "one"));
         conversation.say(Said::new(&lobby, "two"));
-        conversation.on_expired();
-        assert_eq!(progress(&conversation), [Progress::Unknown; 2]);
+        conversation.say(Said::new(&lobby, "never sent"));
+        conversation.on_expired(&[Seq(1), Seq(2)]);
+        let over = [Progress::Unknown, Progress::Unknown, Progress::NotSent];
+        assert_eq!(progress(&conversation), over);
         conversation.on_opened(SessionId { slot: Slot(9), index: 0 });
         conversation.say(Said::new(&lobby, "three"));
         conversation.on_posts(Slot(7), vec![post(7, "s2.0", 1, "one")], &lobby);
-        assert_eq!(progress(&conversation), [Progress::Unknown, Progress::Pending]);
+        let left = [Progress::Unknown, Progress::NotSent, Progress::Pending];
+        assert_eq!(progress(&conversation), left);
     }
 }

@@ -72,6 +72,7 @@ pub fn draft_rows(draft: &Draft, user: &str, columns: usize) -> Vec<Row> {
         Progress::Sent => " → sent".into(),
         Progress::Committed(slot) => format!(" ✓ committed at slot {slot}"),
         Progress::Unknown => " ? outcome unknown".into(),
+        Progress::NotSent => " ✗ not sent".into(),
     };
     let words = Words {
         aside: "           ".into(),

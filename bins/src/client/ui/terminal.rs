@@ -57,6 +57,8 @@ pub fn run(
         is_recorded = record.is_some();
         Ok(record)
     };
+    // Before it is sent again, and so may be acknowledged.
+    let resumed = access.state.as_ref().map(|state| (state, state.interrupted().pending));
     let speaker = start_speaker(access, user, recorded, &queue, &meter)?;
     let follower = start_follower(access, &queue, &meter)?;
     let ending = queue.clone();
@@ -68,13 +70,18 @@ pub fn run(
     };
     ctrlc::set_handler(on_signal).map_err(io::Error::other)?;
 
+    let mut app = App::new(user, room, (0, 0));
+    if let Some((state, pending)) = resumed {
+        app.resume(state.phase(), state.next(), pending);
+    }
     let mut terminal = ratatui::try_init()?;
     let result = execute!(stdout(), EnableBracketedPaste).and_then(|()| {
         start_keyboard(queue.clone())?;
         let size = terminal.size()?;
+        app.update(Event::Resized(size.width, size.height));
         let mut shell = Shell {
             access,
-            app: App::new(user, room, (size.width, size.height)),
+            app,
             theme: Theme { has_colour: !is_set("NO_COLOR") },
             queue,
             meter,
@@ -223,10 +230,14 @@ impl Shell<'_> {
             return Err(io::Error::other("the record ends with its session; leave and come back"));
         }
         self.meter.restart();
+        // The old one has saved its last before the new one begins.
+        self.speaker.stop();
+        self.before = sum(&self.before, self.speaker.wait_for_all());
+        if let Some(state) = &self.access.state {
+            state.conclude(false).map_err(io::Error::other)?;
+        }
         let user = self.app.user.clone();
-        let speaker = start_speaker(self.access, &user, |_| Ok(None), &self.queue, &self.meter)?;
-        let old = std::mem::replace(&mut self.speaker, speaker);
-        self.before = sum(&self.before, old.wait_for_all());
+        self.speaker = start_speaker(self.access, &user, |_| Ok(None), &self.queue, &self.meter)?;
         Ok(())
     }
 

@@ -299,7 +299,7 @@ fn after_an_expired_session_another_is_opened_and_nothing_is_said_again() {
     screen.update(Event::Spoken(client_host::Event::Opened(SESSION)));
     screen.type_line("lost?");
     screen.effects.clear();
-    screen.update(Event::Spoken(client_host::Event::Expired { first: Seq(1), count: 1 }));
+    screen.update(Event::Spoken(client_host::Event::Expired { unknown: vec![Seq(1)] }));
     assert_eq!(screen.effects, [Effect::Reopen]);
     let text = screen.text();
     assert!(text.contains("ann: lost? ? outcome unknown"), "{text}");
