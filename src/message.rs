@@ -75,6 +75,12 @@ pub enum Message {
     },
     /// Applied entries, an answer to `Tail`.
     Entries(Entries),
+    /// The ballot that the sender has promised, which names the leader that it follows. A replica's host
+    /// tells it beside entries, for people to see; no actor sends it or takes it.
+    Promised {
+        /// The ballot.
+        ballot: Ballot,
+    },
 
     // --- Between replicas.
     /// Would you support an election? Asked before a ballot is used.
@@ -309,7 +315,8 @@ impl Message {
             | Busy { .. }
             | Redirect { .. }
             | SessionExpired { .. }
-            | Entries(_) => Route::ReplicaToClient,
+            | Entries(_)
+            | Promised { .. } => Route::ReplicaToClient,
             PreVote { .. }
             | PreVoteGranted { .. }
             | Prepare { .. }
@@ -367,7 +374,7 @@ impl Message {
             }
             Accepted { ballot: of, slot: at } => ballot(of) && slot(at),
             Heartbeat { ballot: of, decided_upto } => ballot(of) && slot(decided_upto),
-            HeartbeatAck { ballot: of } => ballot(of),
+            HeartbeatAck { ballot: of } | Promised { ballot: of } => ballot(of),
             Busy { .. }
             | Redirect { .. }
             | Submit(_)
@@ -391,6 +398,7 @@ impl Message {
             Redirect { .. } => "Redirect",
             SessionExpired { .. } => "SessionExpired",
             Entries(_) => "Entries",
+            Promised { .. } => "Promised",
             PreVote { .. } => "PreVote",
             PreVoteGranted { .. } => "PreVoteGranted",
             Prepare { .. } => "Prepare",
@@ -413,7 +421,7 @@ impl Message {
     }
 
     /// The classes that travel over a network, in the order of their declaration.
-    pub const NETWORK_CLASSES: [&str; 19] = [
+    pub const NETWORK_CLASSES: [&str; 20] = [
         "Request",
         "Tail",
         "SessionOpened",
@@ -422,6 +430,7 @@ impl Message {
         "Redirect",
         "SessionExpired",
         "Entries",
+        "Promised",
         "PreVote",
         "PreVoteGranted",
         "Prepare",
@@ -466,6 +475,7 @@ impl Display for Message {
                 write!(f, "{name}({ballot}, slot {slot}, {value}, decided<{decided_upto})")
             }
             Accepted { ballot, slot } => write!(f, "{name}({ballot}, slot {slot})"),
+            Promised { ballot } => write!(f, "{name}({ballot})"),
             Heartbeat { ballot, decided_upto } => {
                 write!(f, "{name}({ballot}, decided<{decided_upto})")
             }

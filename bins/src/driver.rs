@@ -87,6 +87,11 @@ pub trait Host<A: Actor> {
     /// May this message leave for a network? Called once for each time it is sent.
     fn releases(&mut self, message: &A::Msg) -> bool;
 
+    /// What else the node is told to which this message leaves, right behind it.
+    fn beside(&self, _message: &A::Msg) -> Option<A::Msg> {
+        None
+    }
+
     /// Takes a result of the actor.
     ///
     /// # Errors
@@ -468,6 +473,10 @@ where
     fn post(&mut self, to: NodeId, message: &A::Msg) {
         let leaves = self.host.releases(message) && self.outbox.post(to, message).is_ok();
         self.counters.unsent += u64::from(!leaves);
+        if leaves && let Some(beside) = self.host.beside(message) {
+            // It is short, so it is never refused.
+            let _ = self.outbox.post(to, &beside);
+        }
     }
 
     /// Sends what is in the outbox.

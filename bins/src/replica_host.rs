@@ -42,6 +42,7 @@ pub struct ReplicaHost {
     vitals: Vitals,
     narrator: Narrator,
     bereaved: Option<Bereaved>,
+    promised: Ballot,
 }
 
 /// Clients of a leadership that was handed over, who are to be told of the next leader.
@@ -73,6 +74,7 @@ impl ReplicaHost {
             vitals: Vitals::default(),
             narrator: Narrator::default(),
             bereaved: None,
+            promised: Ballot::ZERO,
         }
     }
 
@@ -191,6 +193,11 @@ impl Host<Replica> for ReplicaHost {
         matches!(message.route(), Route::Replicas | Route::ReplicaToClient)
     }
 
+    fn beside(&self, message: &Message) -> Option<Message> {
+        let ballot = self.promised;
+        matches!(message, Message::Entries(_)).then_some(Message::Promised { ballot })
+    }
+
     fn on_local(&mut self, message: Message) -> io::Result<()> {
         match message {
             Message::Applied { slot, value, outcomes } => {
@@ -213,6 +220,7 @@ impl Host<Replica> for ReplicaHost {
             fetched: self.fetched,
             ..Observed::of(state, counters, self.log.chain())
         };
+        self.promised = state.durable.promised;
         self.narrator.turn(&observed);
         self.vitals.publish(observed);
         self.look_for_successor(state);

@@ -29,6 +29,7 @@ fn one_of_each() -> Vec<(Message, Route, &'static str)> {
             ReplicaToClient,
             "Entries(applied<9, 7=Noop, 8=Open(ann, nonce 1))",
         ),
+        (Message::Promised { ballot: b2 }, ReplicaToClient, "Promised(b2.r1)"),
         (Message::PreVote { promised: b1 }, Replicas, "PreVote(b1.r0)"),
         (
             Message::PreVoteGranted { asked: b1, promised: b2 },

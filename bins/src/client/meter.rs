@@ -5,12 +5,10 @@
 //! - *A round trip is of one question*: what was asked again before it was answered is not taken
 //!   for a sample, because nobody knows which of the questions was answered (Karn and Partridge,
 //!   1987).
-//!
-//! **Absent**: the ballot, which replicas do not tell clients.
 
 use crate::driver::{Host, Sender};
 use paxos_chat::message::Message;
-use paxos_chat::types::{NodeId, Operation, Seq, Timestamp};
+use paxos_chat::types::{Ballot, NodeId, Operation, Seq, Timestamp};
 use stateright::actor::Actor;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -38,6 +36,8 @@ pub struct Measured {
     pub sent_upto: Seq,
     /// Since anything was heard from a replica.
     pub silence: Option<Duration>,
+    /// The highest ballot that a replica has told.
+    pub ballot: Option<Ballot>,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +51,7 @@ struct Counts {
     sent_upto: Seq,
     retries: u64,
     heard: Option<Instant>,
+    ballot: Option<Ballot>,
 }
 
 /// Counts of one client and its reader.
@@ -76,6 +77,7 @@ impl Meter {
             retries: counts.retries,
             sent_upto: counts.sent_upto,
             silence: counts.heard.map(|heard| heard.elapsed()),
+            ballot: counts.ballot,
         }
     }
 
@@ -120,6 +122,7 @@ impl Meter {
         let mut counts = self.lock();
         counts.heard = Some(now);
         match message {
+            Message::Promised { ballot } => counts.ballot = counts.ballot.max(Some(*ballot)),
             Message::Entries(_) => {
                 // Answers come in any order and do not name their questions: each is counted for
                 // the latest, which the delay between questions makes right on all but slow paths.
@@ -148,8 +151,10 @@ pub struct Metered<H> {
 
 impl<A: Actor<Msg = Message>, H: Host<A>> Host<A> for Metered<H> {
     fn admits(&mut self, from: Sender, message: &mut Message, now: Timestamp) -> bool {
-        let admits = self.host.admits(from, message, now);
-        if admits {
+        // Told beside what the actor asked for, and only measured.
+        let is_told = matches!(message, Message::Promised { .. });
+        let admits = !is_told && self.host.admits(from, message, now);
+        if admits || is_told && from == Sender::Replica && message.is_plausible() {
             self.meter.on_received(message);
         }
         admits
@@ -176,7 +181,7 @@ impl<A: Actor<Msg = Message>, H: Host<A>> Host<A> for Metered<H> {
 mod tests {
     use super::*;
     use paxos_chat::message::Entries;
-    use paxos_chat::types::{Body, Command, SessionId, Slot, User};
+    use paxos_chat::types::{Body, Command, ReplicaId, SessionId, Slot, User};
 
     const SESSION: SessionId = SessionId { slot: Slot(0), index: 0 };
 
@@ -202,6 +207,17 @@ mod tests {
         assert_eq!(meter.measured().commit_rtt, None, "it was sent twice");
         meter.on_received(&Message::Acknowledged { session: SESSION, seq: Seq(2), slot: Slot(2) });
         assert!(meter.measured().commit_rtt.is_some());
+    }
+
+    #[test]
+    fn the_highest_ballot_told_is_known() {
+        let meter = Meter::default();
+        assert_eq!(meter.measured().ballot, None);
+        let of = |round| Ballot { round, replica: ReplicaId(1) };
+        for round in [2, 3, 1] {
+            meter.on_received(&Message::Promised { ballot: of(round) });
+        }
+        assert_eq!(meter.measured().ballot, Some(of(3)));
     }
 
     #[test]

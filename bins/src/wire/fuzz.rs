@@ -66,6 +66,7 @@ fn messages() -> Vec<Message> {
         Message::Redirect { leader: ReplicaId(1) },
         Message::SessionExpired { session },
         Message::Entries(entries()),
+        Message::Promised { ballot },
         Message::PreVote { promised: ballot },
         Message::PreVoteGranted { asked: ballot, promised: ballot },
         Message::Prepare { ballot, from },

@@ -125,6 +125,7 @@ fn message(class: &str, g: &mut Gen) -> Message {
             slot: slot(g),
         },
         "Busy" => Message::Busy { queued: u32::arbitrary(g) },
+        "Promised" => Message::Promised { ballot: ballot(g) },
         "Redirect" => Message::Redirect { leader: ReplicaId(u8::arbitrary(g)) },
         "SessionExpired" => Message::SessionExpired { session: session(g) },
         "Entries" => Message::Entries(entries(g)),

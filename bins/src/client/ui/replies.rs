@@ -75,8 +75,10 @@ impl App {
             .map_or("nothing yet".into(), |silence| format!("{:.1} s ago", silence.as_secs_f64()));
         let lines = [
             format!("replica asked: {serves}"),
-            "ballot: replicas do not tell it to clients; `status` at a replica's console does"
-                .to_owned(),
+            match measured.ballot {
+                Some(ballot) => format!("ballot: {ballot}"),
+                None => "ballot: no replica has told it yet".to_owned(),
+            },
             format!("round trip of a read: {}", milliseconds(measured.read_rtt)),
             format!("a message until it is committed: {}", milliseconds(measured.commit_rtt)),
             format!("loss, there and back: {} of the last reads", percent(measured.loss)),

@@ -7,7 +7,7 @@ use crate::client::envelope::Said;
 use crate::client::meter::Measured;
 use crate::client::tail::Post;
 use crate::client_host;
-use paxos_chat::types::{Seq, SessionId, Slot};
+use paxos_chat::types::{Ballot, ReplicaId, Seq, SessionId, Slot};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -106,6 +106,7 @@ fn the_screen_shows_rooms_messages_the_cluster_and_what_is_typed() {
         read_rtt: Some(Duration::from_micros(1200)),
         commit_rtt: Some(Duration::from_micros(3400)),
         loss: Some(0.05),
+        ballot: Some(Ballot { round: 3, replica: ReplicaId(1) }),
         ..Measured::default()
     };
     screen.update(Event::Measured(Standing { asked: 1, serves: true, measured }));
@@ -123,8 +124,7 @@ fn the_screen_shows_rooms_messages_the_cluster_and_what_is_typed() {
     ];
     assert_eq!(rows[1..4], ["", "", ""]);
     assert_eq!(rows[4..7], shown);
-    let status =
-        " 1 unacknowledged · leader r1 · ballot ? · rtt 1.2 ms · commit 3.4 ms · loss 5% · slot 6";
+    let status = " 1 unacknowledged · leader r1 · ballot b3.r1 · rtt 1.2 ms · commit 3.4 ms · loss 5% · slot 6";
     assert_eq!(view::status(&screen.app), status);
     assert!(status.starts_with(&rows[7]), "it is cut: {}", rows[7]);
     assert_eq!(rows[8], "> 日本 sec");

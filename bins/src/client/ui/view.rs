@@ -132,7 +132,7 @@ pub fn status(app: &App) -> String {
     }
     parts.extend([
         leader,
-        "ballot ?".into(),
+        format!("ballot {}", measured.ballot.map_or("?".into(), |ballot| ballot.to_string())),
         format!("rtt {}", milliseconds(measured.read_rtt)),
         format!("commit {}", milliseconds(measured.commit_rtt)),
         format!("loss {}", percent(measured.loss)),
