@@ -19,6 +19,7 @@
 
 use crate::effects::{Durable, Effects, Timer};
 use crate::message::Message;
+use crate::session::ACKNOWLEDGEMENTS_MAX;
 use crate::shell::emit;
 use crate::types::{
     Body, Command, NodeId, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User,
@@ -226,7 +227,13 @@ impl Client {
     fn send_waiting(&self, state: &mut Cow<'_, ClientState>, effects: &mut Effects) {
         let ClientPhase::Open(session) = state.durable.phase else { return };
         let target = self.target(state);
-        let has_room = |known: &ClientStorage| known.unacknowledged.len() < self.tuning.window;
+        // A session answers again for its latest numbers only, so the oldest one that is unacknowledged
+        // must stay among them, however many later ones are acknowledged.
+        let has_room = |known: &ClientStorage| {
+            let oldest = known.unacknowledged.keys().next().copied().unwrap_or(known.next_seq);
+            let span = known.next_seq.0 - oldest.0;
+            known.unacknowledged.len() < self.tuning.window && span < ACKNOWLEDGEMENTS_MAX as u64
+        };
         while has_room(&state.durable) && !state.durable.waiting.is_empty() {
             let storage = self.write(state, effects);
             let seq = storage.next_seq;

@@ -197,6 +197,25 @@ mod sending {
         assert_eq!(chat.acknowledged(1), expected);
     }
 
+    /// However many later ones are acknowledged, a session still knows the slot of the oldest.
+    #[test]
+    fn numbers_do_not_run_away_from_one_whose_acknowledgement_was_lost() {
+        let mut chat = Chat::open();
+        let last = ACKNOWLEDGEMENTS_MAX as u64;
+        for number in 1..=last {
+            chat.submits("x");
+            if number > 1 {
+                chat.acknowledged(number);
+            }
+        }
+        assert_eq!(chat.submits("y"), Effects::none(), "number 1 may yet be asked for");
+        let waits = Effects::none().sent(0, request(1, 1, "x")).retry(0);
+        assert_eq!(chat.waits(), waits);
+        let expected = Effects::none().reported(confirmed(1));
+        let next = request(last + 1, last + 1, "y");
+        assert_eq!(chat.acknowledged(1), expected.sent(0, next).retry(0));
+    }
+
     #[test]
     fn a_bound_first_sent_along_is_frozen() {
         let mut chat = Chat::open();

@@ -381,9 +381,18 @@ fn tell_failure(access: &Access, summary: &Summary) {
     if let Some(failure) = failure {
         eprintln!("client: {failure}");
     }
-    let is_kept = |state: &State| state.expired().is_none();
-    if access.state.as_ref().is_some_and(is_kept) {
-        eprintln!("client: the file of --state has them; the next run with it completes them");
+    let Some(state) = &access.state else { return };
+    match state.expired() {
+        None => {
+            eprintln!("client: the file of --state has them; the next run with it completes them")
+        }
+        // The session may have expired after the failure.
+        Some(Expired { unknown, unsent }) => {
+            let told = outcome_unknown(&unknown, &unsent);
+            if failure.as_ref() != Some(&told) {
+                eprintln!("client: {told}");
+            }
+        }
     }
 }
 

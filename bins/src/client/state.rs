@@ -42,8 +42,8 @@ const HEADER_CRC_AT: usize = 20;
 /// No state file is longer: 256 messages of 16 KiB, and what belongs to them.
 const FILE_BYTES_MAX: u64 = 8 << 20;
 
-const REMEDY_DAMAGED: &str = "bring it back as it was, or read the log (`client tail`) for what had \
-    arrived, and begin anew by moving the file away";
+const REMEDY_DAMAGED: &str = "read the log (`client tail`) for what had arrived, and begin anew by \
+    moving the file away; an older copy of it would say messages under numbers that are taken";
 const REMEDY_FOREIGN: &str = "name the file that belongs to this user and cluster, or a new one";
 const REMEDY_DISK: &str = "see to the disk (space, permissions, health), and start again";
 
@@ -174,17 +174,16 @@ impl<D: Disk> StateFile<D> {
         } else if is_complete {
             body.first = self.resumed().map_or(Seq::FIRST, ClientStorage::next_submitted);
         }
-        if body == self.body {
-            return Ok(());
-        }
-        self.body = body;
-        self.write()
+        if body == self.body { Ok(()) } else { self.replace(body) }
     }
 
-    fn write(&self) -> Result<(), StateError> {
+    /// What cannot be written is not known here either.
+    fn replace(&mut self, body: Contents) -> Result<(), StateError> {
         let temporary = beside(&self.path, ".tmp");
-        let replaced = replace_by(&self.disk, &temporary, &self.path, &encode(&self.body));
-        replaced.map(drop).map_err(failed("write", &self.path))
+        let replaced = replace_by(&self.disk, &temporary, &self.path, &encode(&body));
+        replaced.map_err(failed("write", &self.path))?;
+        self.body = body;
+        Ok(())
     }
 }
 
@@ -194,12 +193,13 @@ impl<D: Disk> Storage<ClientStorage> for StateFile<D> {
     }
 
     fn save(&mut self, state: ClientStorage) -> io::Result<()> {
-        if self.body.client.as_ref().is_none_or(|known| known.nonce != state.nonce) {
+        let mut body = self.body.clone();
+        if body.client.as_ref().is_none_or(|known| known.nonce != state.nonce) {
             // Another session counts from 1 again.
-            self.body.first = Seq::FIRST;
+            body.first = Seq::FIRST;
         }
-        self.body.client = Some(state);
-        self.write().map_err(io::Error::other)
+        body.client = Some(state);
+        self.replace(body).map_err(io::Error::other)
     }
 }
 
@@ -328,7 +328,9 @@ impl State {
     /// # Errors
     /// As [`StateFile::open`].
     pub fn open(path: &Path, owner: &Owner) -> Result<(State, Lock), StateError> {
-        let (file, lock) = StateFile::open(SystemDisk, path, owner)?;
+        // A link is another name of a file, and the file has one lock.
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let (file, lock) = StateFile::open(SystemDisk, &path, owner)?;
         Ok((State(Arc::new(Mutex::new(file))), lock))
     }
 
