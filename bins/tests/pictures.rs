@@ -77,7 +77,7 @@ fn applied_upto(text: &str) -> Option<u64> {
 fn a_view_change_is_seen_by_who_watches() {
     let mut cluster = Cluster::with_timeout_ms(1500);
     cluster.start_all();
-    let args = ["watch", "--interval", "50", "--patience", "100", "--config", arg(&cluster.config)];
+    let args = ["watch", "--interval", "50", "--patience", "400", "--config", arg(&cluster.config)];
     // As wide as the columns up to the hash of the log.
     let screen = Screen::of(env!("CARGO_BIN_EXE_cluster"), &[], &args, 74, 8);
     let say = |cluster: &Cluster, texts: &[&str]| {
@@ -91,13 +91,19 @@ fn a_view_change_is_seen_by_who_watches() {
             text.contains("all replicas answer") && applied_upto(text).is_some()
         });
         say(&cluster, &["one", "two", "three"]);
-        screen.shows("all have it", |new| applied_upto(new) > applied_upto(&text));
+        screen.shows("all have it", |new| {
+            new.contains("all replicas answer") && applied_upto(new) > applied_upto(&text)
+        });
         let before = screen.snapshot();
         let killed = cluster.kill_leader();
         let moved = format!("leads after r{killed}");
         screen.shows("a change", |text| text.contains("no leader, or") || text.contains(&moved));
         let during = screen.snapshot();
-        if during.contents().contains("no leader, or") {
+        let gone = format!("{killed:>3}  does not answer");
+        let shown = during.contents();
+        let nobody_leads = shown.contains("no leader, or") && !shown.contains("leading");
+        let is_whole = !before.contents().contains("does not answer");
+        if nobody_leads && shown.contains(&gone) && is_whole {
             seen = Some((before, during, killed, moved));
             break;
         }
@@ -105,12 +111,11 @@ fn a_view_change_is_seen_by_who_watches() {
     }
     let (before, during, killed, moved) = seen.expect("a moment in which nobody leads");
     let gone = format!("{killed:>3}  does not answer");
-    assert!(!before.contents().contains("does not answer"), "{}", before.contents());
-    assert!(during.contents().contains(&gone), "{}", during.contents());
-    assert!(!during.contents().contains("leading"), "{}", during.contents());
     say(&cluster, &["four", "five"]);
     screen.shows("another leader", |text| {
-        text.contains(&moved) && applied_upto(text) > applied_upto(&before.contents())
+        let is_whole =
+            text.contains(&gone) && text.contains("it serves; some replicas do not answer");
+        is_whole && text.contains(&moved) && applied_upto(text) > applied_upto(&before.contents())
     });
     let after = screen.snapshot();
     for expected in [&moved, &gone, "it serves; some replicas do not answer"] {
