@@ -114,11 +114,12 @@ impl Sender {
         self.hears_all().pop()
     }
 
-    /// What the next datagram says that arrives within a moment.
+    /// What the next datagram says that arrives within a moment, but for the ballot beside entries.
     pub(crate) fn hears_all(&mut self) -> Vec<Message> {
         let mut messages: Vec<Message> = Vec::new();
         if let Some(mut datagram) = self.hears_raw() {
             self.codec.open_all(&mut datagram, &mut messages).unwrap();
+            messages.retain(|message| !matches!(message, Message::Promised { .. }));
         }
         messages
     }
