@@ -3,7 +3,9 @@
 
 mod disks;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 use disks::Unsynced;
 use paxos_chat::acceptor;
 use paxos_chat::message::Outcome;
@@ -13,13 +15,14 @@ use paxos_chat::types::{
     Value, Vote,
 };
 use paxos_chat_runtime::chatlog::{Entry, LogWriter};
-use paxos_chat_runtime::disk::{Disk, SystemDisk};
+use paxos_chat_runtime::disk::{Disk, SystemDisk, write_all_at};
 use paxos_chat_runtime::journal::{self, Identity, Opened, Place, SEGMENT_BYTES};
 use paxos_chat_runtime::storage::Storage;
 use paxos_chat_runtime::wire::ClusterId;
 use std::hint::black_box;
 use std::io;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 const BALLOT: Ballot = Ballot { round: 1, replica: ReplicaId(0) };
 
@@ -107,6 +110,38 @@ fn turns(c: &mut Criterion) {
     group.finish();
 }
 
+/// The sync of a log that has grown by ten megabytes since the last one, at a busy replica's pace: where
+/// the disk was told to begin with each, and where it was not.
+fn syncs(c: &mut Criterion) {
+    const MIB: usize = 1 << 20;
+    let pace = Duration::from_millis(30);
+    let mut group = c.benchmark_group("sync of 10 MiB");
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    for is_begun in [false, true] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut file = SystemDisk.create(&folder.path().join("log")).expect("a new file");
+        let mut end = 0;
+        let mut grow_and_sync = || {
+            for _ in 0..10 {
+                write_all_at(&mut *file, end, &vec![end as u8; MIB]).expect("the disk works");
+                if is_begun {
+                    file.write_back(end, MIB as u64);
+                }
+                end += MIB as u64;
+                std::thread::sleep(pace);
+            }
+            let started = Instant::now();
+            file.sync().expect("the disk works");
+            started.elapsed()
+        };
+        let name = if is_begun { "begun before" } else { "all at once" };
+        group.bench_function(name, |b| {
+            b.iter_custom(|times| (0..times).map(|_| grow_and_sync()).sum());
+        });
+    }
+    group.finish();
+}
+
 fn lines(c: &mut Criterion) {
     let mut group = c.benchmark_group("chat log");
     group.throughput(Throughput::Elements(64));
@@ -124,5 +159,5 @@ fn lines(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, turns, lines);
+criterion_group!(benches, turns, syncs, lines);
 criterion_main!(benches);

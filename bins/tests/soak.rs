@@ -14,7 +14,7 @@ const CLUSTER: &str = env!("CARGO_BIN_EXE_cluster");
 /// Few messages at once make small values, hence more slots than a replica keeps in memory.
 #[test]
 fn a_replica_away_for_50_000_messages_catches_up_from_disk_while_clients_write() {
-    let report = soak(&["--clients", "4", "--outstanding", "8"]);
+    let report = soak(80_000, &["--clients", "4", "--outstanding", "8"]);
     let catch_up = &report["catch_up"];
     assert!(number(&catch_up["chunks_read"]) > 10, "it came from disk: {catch_up}");
 }
@@ -22,28 +22,29 @@ fn a_replica_away_for_50_000_messages_catches_up_from_disk_while_clients_write()
 /// The log grows as fast as the others can write it.
 #[test]
 fn a_replica_catches_up_under_full_load() {
-    soak(&["--clients", "32", "--outstanding", "64"]);
+    soak(150_000, &["--clients", "32", "--outstanding", "64"]);
 }
 
 fn number(value: &serde_json::Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }
 
-/// Takes replica 2 away for 50,000 messages of this load.
-fn soak(load: &[&str]) -> serde_json::Value {
+/// Takes replica 2 away for 50,000 of so many messages of this load.
+fn soak(messages: u64, load: &[&str]) -> serde_json::Value {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // The cluster starts the executables beside it.
     let _ = (env!("CARGO_BIN_EXE_replica"), env!("CARGO_BIN_EXE_client"));
     let folder = tempfile::tempdir().unwrap();
     let svg = folder.path().join("soak.svg");
     let log_dir = folder.path().join("logs");
-    let args = ["soak", "--json", "--messages", "80000", "--away", "50000", "--seed", "5"];
+    let count = messages.to_string();
+    let args = ["soak", "--json", "--messages", &count, "--away", "50000", "--seed", "5"];
     let more = ["--log-dir", arg(&log_dir), "--svg", arg(&svg)];
     let ended = run(CLUSTER, &[&args[..], &more[..], load].concat());
     assert_eq!(ended.code, 0, "{ended:?}");
     let report = ended.json();
     assert_eq!(report["ok"], true, "{report}");
-    assert!(number(&report["acknowledged"]) >= 80_000);
+    assert!(number(&report["acknowledged"]) >= messages);
     let catch_up = &report["catch_up"];
     assert!(number(&catch_up["behind"]) >= 50_000, "{catch_up}");
     assert!(number(&catch_up["served_meanwhile"]) > 0, "clients were served: {catch_up}");
