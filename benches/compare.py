@@ -19,6 +19,7 @@ import pathlib
 import platform
 import random
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -43,11 +44,11 @@ PROMPTLY = 20
 
 
 class Cluster:
-    """Replicas as processes; all are killed at the end of the `with` block."""
+    """Replicas and clients as processes; all are killed at the end of the `with` block."""
 
     def __init__(self, args, mode, f=1):
         self.programs, self.timeout_ms, self.mode, self.f = args.programs, args.timeout_ms, mode, f
-        self.replicas = {}
+        self.replicas, self.clients = {}, []
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="paxos-chat-"))
@@ -63,8 +64,9 @@ class Cluster:
         return self
 
     def __exit__(self, *_):
-        for replica in list(self.replicas):
-            self.kill(replica)
+        for process in [*self.clients, *self.replicas.values()]:
+            process.kill()
+            process.wait()
         shutil.rmtree(self.folder)
 
     def run(self, program, *args):
@@ -84,24 +86,45 @@ class Cluster:
         process.kill()
         process.wait()
 
+    def status(self, replica):
+        """What the console of a replica says of it, by name."""
+        process = self.replicas[replica]
+        process.stdin.write("status\n")
+        process.stdin.flush()
+        return dict(field.split("=", 1) for field in process.stdout.readline().split()[1:])
+
     def leader(self):
-        """The replica that leads, as its console says."""
-        deadline = time.monotonic() + PROMPTLY
-        while time.monotonic() < deadline:
-            for replica, process in self.replicas.items():
-                process.stdin.write("status\n")
-                process.stdin.flush()
-                if "role=leading" in process.stdout.readline():
-                    return replica
-            time.sleep(0.01)
-        sys.exit(f"no replica leads after {PROMPTLY} s")
+        """The replica that leads; the last to be elected, if another does not yet know of it."""
+        def leading():
+            statuses = [self.status(replica) for replica in self.replicas]
+            return [status for status in statuses if status["role"] == "leading"]
+        last = max(eventually(leading, "no replica leads"), key=lambda status: int(status["round"]))
+        return int(last["replica"])
+
+    def await_progress(self, messages):
+        """Waits until so many more messages are in the log of the replica that leads."""
+        leader = self.leader()
+        enough = int(self.status(leader)["log_lines"]) + messages
+        eventually(lambda: int(self.status(leader)["log_lines"]) >= enough, "nothing is chosen")
 
     def load(self, outstanding, seconds, warmup, size=BYTES, pack=1):
         """Starts a client; its report is a line of JSON."""
         command = [self.programs / "client", "--config", self.config, "--name", "load", "load",
                    "--outstanding", outstanding, "--seconds", seconds, "--warmup", warmup,
                    "--size", size, "--pack", pack, "--json"]
-        return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True)
+        self.clients.append(
+            subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True))
+        return self.clients[-1]
+
+
+def eventually(found, otherwise):
+    """What `found` gives as soon as that is true."""
+    deadline = time.monotonic() + PROMPTLY
+    while time.monotonic() < deadline:
+        if what := found():
+            return what
+        time.sleep(0.01)
+    sys.exit(f"{otherwise} after {PROMPTLY} s")
 
 
 def free_ports(count):
@@ -190,14 +213,21 @@ def measure_scaling(args, results):
 
 
 def measure_elections(args, results):
-    """Kills the primary under load, again and again, and brings it back."""
+    """Kills the primary under load, again and again, and brings it back.
+
+    The load goes on until messages are acknowledged again, however long that takes.
+    """
     with Cluster(args, "durable") as cluster:
         timeout = args.timeout_ms / 1000
         for _ in range(args.kills):
-            client = cluster.load(64, 6 * timeout, timeout)
-            time.sleep(2.5 * timeout)
+            client = cluster.load(64, 3600, 0)
+            cluster.await_progress(1000)
+            # Anywhere between two heartbeats.
+            time.sleep(random.uniform(0, timeout))
             killed = cluster.leader()
             cluster.kill(killed)
+            cluster.await_progress(1000)
+            client.send_signal(signal.SIGINT)
             results.add("elections", {"silence": report(client)["silence_us_max"] / 1e6 / timeout})
             cluster.start(killed)
 
