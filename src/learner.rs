@@ -147,7 +147,9 @@ pub fn decide(
         if matches!(state.phase, Phase::Leading(_)) {
             effects.set_timer(Timer::Election, at.tuning.election_delay());
         }
+        let applied = state.learner.applied_upto.0 - before.0;
         compact(at.tuning, state, effects);
+        forget(at.tuning, state, 2 * applied);
     }
 }
 
@@ -160,7 +162,7 @@ fn apply(at: &Context<'_>, state: &mut State, value: Value, effects: &mut Effect
     effects.report(Message::Applied { slot, value, outcomes });
 }
 
-/// Drops the votes of applied slots, and forgets values that are not recent, if a snapshot is due.
+/// Drops the votes of applied slots, if a snapshot is due.
 fn compact(tuning: &Tuning, state: &mut State, effects: &mut Effects) {
     let upto = state.learner.applied_upto;
     let from = state.durable.snapshot.upto;
@@ -170,14 +172,23 @@ fn compact(tuning: &Tuning, state: &mut State, effects: &mut Effects) {
     let storage = state.durable.write(effects);
     storage.snapshot.upto = upto;
     storage.snapshot.sessions = state.learner.sessions.clone();
-    let decided = &mut state.learner.decided;
     for slot in from.upto(upto) {
-        assert!(decided.contains_key(&slot), "an applied slot is decided");
+        assert!(state.learner.decided.contains_key(&slot), "an applied slot is decided");
         storage.votes.remove(&slot);
     }
-    let recent = Slot(upto.0.saturating_sub(tuning.recent_slots));
-    while let Some(&(oldest, _)) = decided.get_min().filter(|(slot, _)| *slot < recent) {
-        decided.remove(&oldest);
+}
+
+/// Forgets values below the compacted bound that are not recent, at most so many: to free those of
+/// hundreds of slots at once would take many milliseconds.
+fn forget(tuning: &Tuning, state: &mut State, slots_max: u64) {
+    let Learner { applied_upto, decided, .. } = &mut state.learner;
+    let recent = Slot(applied_upto.0.saturating_sub(tuning.recent_slots));
+    let kept = recent.min(state.durable.snapshot.upto);
+    for _ in 0..slots_max {
+        match decided.get_min() {
+            Some(&(oldest, _)) if oldest < kept => drop(decided.remove(&oldest)),
+            _ => return,
+        }
     }
 }
 

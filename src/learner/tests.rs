@@ -282,6 +282,18 @@ mod compaction {
     }
 
     #[test]
+    fn forgets_at_most_two_slots_for_each_that_is_applied() {
+        let mut bench = compacting(5);
+        let kept = |bench: &Bench| bench.state.learner.decided.len();
+        let mut left = Vec::new();
+        for (slot, text) in (0..).zip(["a", "b", "c", "d", "e", "f", "g"]) {
+            teaches(&mut bench, 1, run(slot, vec![say(text)], slot + 1));
+            left.push(kept(&bench));
+        }
+        assert_eq!(left, [1, 2, 3, 4, 3, 2, 2], "slots 5 and 6 are above the bound");
+    }
+
+    #[test]
     fn a_reader_of_what_is_forgotten_is_answered_by_the_driver() {
         let mut bench = compacting(2);
         teaches(&mut bench, 1, run(0, vec![say("a"), say("b")], 2));

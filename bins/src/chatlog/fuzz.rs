@@ -2,6 +2,7 @@
 
 use super::index::{RECORD, sealed};
 use super::store::{OpenError, Store, Synced, index_path};
+use super::line::NO_HASH;
 use super::{ChatLog, Entry, HEADER, LogWriter, Position, Reader};
 use crate::disk::fake::FakeDisk;
 use crate::disk::{Disk, write_all_at};
@@ -62,12 +63,25 @@ pub(crate) fn log(input: &[u8]) {
     read(input);
     let mut log = ChatLog::head(cluster());
     let mut chain = ChatLog::begin(cluster()).chain;
+    let mut slot = String::new();
     for line in input.split(|byte| *byte == b'\n') {
         let Ok(line) = std::str::from_utf8(line) else { break };
-        chain.step(line);
-        log += &format!("{line}\t{}\n", chain.short());
+        slot += line;
+        if is_last_of_slot(line) {
+            chain.step(&slot);
+            log += &format!("{slot}\t{}\n", chain.short());
+            slot.clear();
+        } else {
+            slot += &format!("\t{NO_HASH}\n");
+        }
     }
-    read(log.as_bytes());
+    read((log + &slot).as_bytes());
+}
+
+fn is_last_of_slot(line: &str) -> bool {
+    let place = line.split('\t').nth(1).and_then(|place| place.split_once('/'));
+    let numbers = place.and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+    numbers.is_none_or(|(index, of): (u32, u32)| index.checked_add(1) == Some(of))
 }
 
 fn read(bytes: &[u8]) {

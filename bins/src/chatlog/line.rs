@@ -1,4 +1,4 @@
-//! One line of a chat log, without its running hash.
+//! One line of a chat log, without its last field: the running hash, or none.
 //!
 //! **Invariant — canonical**: a line that parses prints exactly as it was written; whatever prints
 //! differently is refused.
@@ -9,6 +9,9 @@ use paxos_chat::types::{Body, Command, Nonce, Operation, Seq, SessionId, Slot, U
 use std::borrow::Cow;
 
 const FIELDS: usize = 10;
+
+/// Stands for the running hash on the lines of a slot before its last.
+pub(super) const NO_HASH: &str = "-";
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]

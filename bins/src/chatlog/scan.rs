@@ -1,11 +1,11 @@
 //! Reading a log entry by entry, from any position in it on.
 //!
 //! **Invariants**
-//! - *Checked on the way*: a line counts only if it is canonical, is the next, and has the hash
-//!   that follows from the position where the reading began.
+//! - *Checked on the way*: a slot counts only if its lines are canonical, are the next, and have the
+//!   hash that follows from the position where the reading began.
 //! - *Bounded*: one slot is held at a time.
 
-use super::line::Line;
+use super::line::{Line, NO_HASH};
 use super::{Entry, ParseError, Position, wrong};
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{Command, Slot, Value};
@@ -51,7 +51,7 @@ impl<R: BufRead> Scanner<R> {
     /// When the source cannot be read.
     pub(super) fn next(&mut self) -> io::Result<Next> {
         let mut behind = self.at;
-        let mut batch = Batch { commands: Vec::new(), count: 0 };
+        let mut batch = Batch { text: String::new(), commands: Vec::new(), count: 0 };
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -77,6 +77,7 @@ impl<R: BufRead> Scanner<R> {
 
 /// The lines of a slot that is not complete yet.
 struct Batch {
+    text: String,
     commands: Vec<(Command, Outcome)>,
     count: u32,
 }
@@ -100,13 +101,7 @@ impl Batch {
         if line.slot() != expected {
             return wrong(format!("slot {} where slot {expected} is expected", line.slot()));
         }
-        at.chain.step(content);
-        if hash != at.chain.short() {
-            let wanted = at.chain.short();
-            return wrong(format!(
-                "the running hash is {hash} where {wanted} follows from the lines so far"
-            ));
-        }
+        self.text.push_str(content);
         at.lines += 1;
         at.bytes += bytes.len() as u64;
         let (value, outcomes) = match line {
@@ -122,12 +117,25 @@ impl Batch {
                 self.count = count;
                 self.commands.push((command.into_owned(), outcome));
                 if index + 1 < count {
+                    if hash != NO_HASH {
+                        return wrong(format!(
+                            "it ends in {hash} where {NO_HASH} is expected before a slot's last line"
+                        ));
+                    }
+                    self.text.extend(["\t", NO_HASH, "\n"]);
                     return Ok(None);
                 }
                 let (commands, outcomes): (Vec<_>, Vec<_>) = self.commands.drain(..).unzip();
                 (Value::batch(commands), outcomes)
             }
         };
+        at.chain.step(&self.text);
+        let wanted = at.chain.short();
+        if hash != wanted {
+            return wrong(format!(
+                "the running hash is {hash} where {wanted} follows from the lines so far"
+            ));
+        }
         Ok(Some(Entry { slot: expected, value, outcomes }))
     }
 }

@@ -6,6 +6,7 @@
 //! - *Slots are appended in order, without a gap.*
 //! - *Marks depend on the log alone*: where an index has a record is the same on all replicas.
 
+use super::line::NO_HASH;
 use super::{Chain, ChatLog, Entry, Position};
 use crate::disk::{DiskFile, write_all_at};
 use crate::wire::ClusterId;
@@ -30,8 +31,8 @@ impl Written {
 #[derive(Debug)]
 pub struct LogWriter<W> {
     out: W,
-    /// The line that is being written.
-    line: String,
+    /// The lines of the slot that is being written.
+    slot: String,
     begin: Position,
     position: Position,
     /// Entries of the log that are to be applied again.
@@ -62,7 +63,7 @@ impl<W: Write> LogWriter<W> {
         marker: Marker,
     ) -> LogWriter<W> {
         let written = Written(Rc::new(Cell::new(position)));
-        LogWriter { out, line: String::new(), begin, position, known, written, marker }
+        LogWriter { out, slot: String::new(), begin, position, known, written, marker }
     }
 
     /// Appends a slot, or compares it with the one that is there.
@@ -85,17 +86,20 @@ impl<W: Write> LogWriter<W> {
             return Err(io::Error::new(io::ErrorKind::InvalidData, wrong));
         }
         self.marker.pass(self.position);
-        for line in entry.lines() {
-            self.line.clear();
-            line.write_to(&mut self.line);
-            self.position.chain.step(&self.line);
-            self.line.push('\t');
-            self.position.chain.push_short(&mut self.line);
-            self.line.push('\n');
-            self.out.write_all(self.line.as_bytes())?;
+        self.slot.clear();
+        for (index, line) in entry.lines().enumerate() {
+            if index > 0 {
+                self.slot.extend(["\t", NO_HASH, "\n"]);
+            }
+            line.write_to(&mut self.slot);
             self.position.lines += 1;
-            self.position.bytes += self.line.len() as u64;
         }
+        self.position.chain.step(&self.slot);
+        self.slot.push('\t');
+        self.position.chain.push_short(&mut self.slot);
+        self.slot.push('\n');
+        self.out.write_all(self.slot.as_bytes())?;
+        self.position.bytes += self.slot.len() as u64;
         self.position.slots = slot.next().0;
         Ok(())
     }
