@@ -1,8 +1,8 @@
 //! Chat logs and their indexes as functions of any bytes.
 
 use super::index::{RECORD, sealed};
-use super::store::{OpenError, Store, Synced, index_path};
 use super::line::NO_HASH;
+use super::store::{OpenError, Store, Synced, index_path};
 use super::{ChatLog, Entry, HEADER, LogWriter, Position, Reader};
 use crate::disk::fake::FakeDisk;
 use crate::disk::{Disk, write_all_at};

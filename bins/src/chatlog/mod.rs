@@ -143,6 +143,8 @@ impl Chain {
 
 /// How the first line of a log begins.
 const HEADER: &str = "# paxos-chat log 2, ";
+/// What is wrong with a first line that does not.
+const NO_HEADER: &str = "not the header of a chat log of version 2";
 
 /// The first line of a log.
 fn header(cluster: ClusterId) -> String {
@@ -205,7 +207,7 @@ impl ChatLog {
         let header = bytes.iter().position(|byte| *byte == b'\n').map(|end| &bytes[..end]);
         let header = header.and_then(|line| std::str::from_utf8(line).ok());
         let Some(header) = header.filter(|line| line.starts_with(HEADER)) else {
-            let wrong = "not the header of a chat log of version 2".into();
+            let wrong = NO_HEADER.into();
             return Err(ParseError { line: 1, offset: 0, wrong });
         };
         let start = Position::start(header);

@@ -5,7 +5,7 @@
 //! - *Bounded*: one slot is held at a time, however long the log is.
 
 use super::scan::{Next, Scanner};
-use super::{Entry, HEADER, ParseError, Position};
+use super::{Entry, HEADER, NO_HEADER, ParseError, Position};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -51,7 +51,7 @@ impl<R: BufRead> Reader<R> {
         (&mut source).take(HEADER_BYTES_MAX).read_until(b'\n', &mut header)?;
         let header = header.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
         let Some(header) = header.filter(|line| line.starts_with(HEADER)) else {
-            let wrong = "not the header of a chat log of version 2".into();
+            let wrong = NO_HEADER.into();
             return Err(ParseError { line: 1, offset: 0, wrong }.into());
         };
         let scanner = Scanner::new(source, Position::start(header));

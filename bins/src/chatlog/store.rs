@@ -14,7 +14,9 @@
 use super::index::Index;
 use super::scan::{Next, Scanner};
 use super::writer::{LogBytes, Marker};
-use super::{Chain, ChatLog, Entry, LogFile, LogWriter, ParseError, Position, Written};
+use super::{
+    Chain, ChatLog, Entry, HEADER, LogFile, LogWriter, NO_HEADER, ParseError, Position, Written,
+};
 use crate::disk::{Disk, replace};
 use crate::wire::ClusterId;
 use paxos_chat::types::Slot;
@@ -284,11 +286,11 @@ fn check_header(file: &LogFile, cluster: ClusterId) -> Result<(), OpenError> {
         return Ok(());
     }
     let found = String::from_utf8_lossy(&found);
-    if found.starts_with(super::HEADER) && found.ends_with('\n') {
+    if found.starts_with(HEADER) && found.ends_with('\n') {
         let wrong = format!("it is the log of another cluster: {}", found.trim_end());
         return Err(OpenError::Foreign(wrong));
     }
-    damaged(Some(0), "not the header of a chat log of version 1")
+    damaged(Some(0), NO_HEADER)
 }
 
 /// The end of a log, read back.
