@@ -3,7 +3,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ fn signal(child: &Child, signal: Signal) {
 
 #[test]
 fn a_signal_ends_a_run_as_incomplete() {
-    // None of them is done within seconds.
+    // None of them is done within a second.
     for args in [
         &["run", "rivals-crash"][..],
         &["run", "rivals-crash", "--engine", "stateright"],
@@ -48,11 +48,17 @@ fn a_signal_ends_a_run_as_incomplete() {
         for which in [Signal::INT, Signal::TERM] {
             let mut command = check(args);
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
-            let child = command.spawn().expect("check starts");
-            std::thread::sleep(Duration::from_millis(600));
+            let mut child = command.spawn().expect("check starts");
+            // It tells what it is going to do, and begins.
+            let mut told = BufReader::new(child.stdout.take().expect("a pipe"));
+            let mut first = String::new();
+            told.read_line(&mut first).expect("it says something");
             signal(&child, which);
             let sent = Instant::now();
-            let run = child.wait_with_output().expect("it ends");
+            let mut rest = Vec::new();
+            told.read_to_end(&mut rest).expect("the rest");
+            let mut run = child.wait_with_output().expect("it ends");
+            run.stdout = rest;
             assert!(sent.elapsed() < Duration::from_secs(30), "{args:?}: {:?}", sent.elapsed());
             assert_eq!(run.status.code(), Some(3), "{args:?}: {}", text(&run.stdout));
             assert!(text(&run.stdout).contains("incomplete: interrupted"), "{}", text(&run.stdout));
@@ -67,7 +73,10 @@ fn limits_of_time_and_memory_end_a_run_as_incomplete() {
         [(["--max-seconds", "1"], "--max-seconds"), (["--max-memory-mib", "20"], "--max-memory")]
     {
         for engine in ["compact", "stateright", "actor-model"] {
-            let run = output(&["run", "sync", "--engine", engine, limit[0], limit[1]]);
+            // No machine is done with this within a second.
+            let bounds = ["--messages", "3", "--max-round", "4"];
+            let more = ["--engine", engine, limit[0], limit[1]];
+            let run = output(&[&["run"][..], &bounds, &more].concat());
             assert_eq!(run.status.code(), Some(3), "{engine} {limit:?}: {}", text(&run.stdout));
             assert!(text(&run.stdout).contains(expected), "{}", text(&run.stdout));
             assert_nothing_holds(&run);
@@ -79,7 +88,7 @@ fn limits_of_time_and_memory_end_a_run_as_incomplete() {
 #[test]
 fn too_little_memory_is_said_and_nothing_holds() {
     for kib in [60_000, 200_000, 400_000] {
-        let command = format!("ulimit -v {kib}; exec \"$0\" run rivals-crash --max-seconds 60");
+        let command = format!("ulimit -v {kib}; exec \"$0\" run rivals-crash --max-seconds 600");
         let run = Command::new("sh")
             .args(["-c", &command, env!("CARGO_BIN_EXE_check")])
             .output()

@@ -21,6 +21,7 @@ pub(super) fn run_alone(entry: &Entry, options: &RunArgs) -> anyhow::Result<u8> 
     claim("--svg", options.svg.as_ref())?;
     claim("--plot", options.plot.as_ref())?;
     express(entry, options)?;
+    table::introduction(entry, options.json);
     Ok(run_one(entry, options, &mut Coverage::default(), true))
 }
 

@@ -30,6 +30,14 @@ pub(super) fn header(as_json: bool) {
     }
 }
 
+/// Prints what an entry is for and its bounds, and the head of the table.
+pub(super) fn introduction(entry: &Entry, as_json: bool) {
+    if !as_json {
+        say!("{}: {}\n{}\n", entry.name, entry.purpose, bounds(&entry.config));
+        header(false);
+    }
+}
+
 /// A run, and how it was run.
 #[derive(Clone, Copy)]
 pub(super) struct Ran<'a> {
@@ -48,10 +56,6 @@ pub(super) fn row(ran: &Ran<'_>, status: u8, verbose: bool) {
         return;
     }
     let report = &outcome.report;
-    if verbose {
-        say!("{}: {}\n{}\n", entry.name, entry.purpose, bounds(&entry.config));
-        header(false);
-    }
     let seconds = report.elapsed.as_secs_f64();
     say!(
         "{:18} {:>10} {:>11} {:>5} {:>8.2} {:>10.0}  {}",
