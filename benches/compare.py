@@ -355,7 +355,7 @@ def parse():
     args = parser.parse_args()
     args.faults, args.sizes = [1, 2, 3], [100, 1024, 4096]
     if args.quick:
-        args.rounds, args.seconds, args.warmup, args.kills, args.timeout_ms = 1, 0.3, 0.1, 1, 200
+        args.rounds, args.seconds, args.warmup, args.kills, args.timeout_ms = 1, 0.6, 0.1, 1, 500
         args.faults, args.sizes = [2], [4096]
     for name in ["cluster", "replica", "client"]:
         if not (args.programs / name).is_file():

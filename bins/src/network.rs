@@ -307,6 +307,10 @@ mod tests {
     #[test]
     fn datagrams_travel_and_an_empty_socket_has_none() {
         for any in ["127.0.0.1:0", "[::1]:0"] {
+            if std::net::UdpSocket::bind(any).is_err() {
+                eprintln!("skipped: {any} is not to be had on this machine");
+                continue;
+            }
             let mut left = UdpNetwork::bind(any.parse().unwrap()).unwrap();
             let mut right = UdpNetwork::bind(any.parse().unwrap()).unwrap();
             let (from, to) = (left.local_address().unwrap(), right.local_address().unwrap());
@@ -342,17 +346,17 @@ mod tests {
         let mut left = UdpNetwork::bind(localhost()).unwrap();
         let mut right = UdpNetwork::bind(localhost()).unwrap();
         let to = right.local_address().unwrap();
-        let datagrams = vec![vec![5; 30]; 1000];
+        // More than any kernel takes at once, and less than the smallest buffer of a socket holds.
+        let datagrams = vec![vec![5; 30]; 300];
         let burst = departures(to, &datagrams);
-        // Far more than any kernel takes at once.
         let train = burst.trains(usize::MAX, usize::MAX).next().unwrap();
-        assert_eq!(train.bytes.len(), 30_000);
+        assert_eq!(train.bytes.len(), 9_000);
         assert!(left.send_train(&train).is_err());
         assert_eq!(left.udp.max_gso_segments(), 1, "no train is tried any more");
         assert_eq!(left.send_one_by_one(&train), 0);
-        assert_eq!(arrived(&mut right, 1000).len(), 1000);
+        assert_eq!(arrived(&mut right, 300).len(), 300);
         assert_eq!(left.send(&mut departures(to, &datagrams)), 0);
-        assert_eq!(arrived(&mut right, 1000).len(), 1000);
+        assert_eq!(arrived(&mut right, 300).len(), 300);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Site {
     fn new() -> Site {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("cluster.toml");
-        let port = free_ports("127.0.0.1:0", 3).to_string();
+        let port = free_ports("127.0.0.1", 3).to_string();
         let ended = run(CLUSTER, &["config", "--base-port", &port, "-o", arg(&config)]);
         assert_eq!(ended.code, 0, "{ended:?}");
         Site { folder, config }

@@ -107,7 +107,7 @@ fn ipv6() {
     }
     let folder = folder();
     let config = folder.path().join("v6.toml");
-    let port = support::free_ports("[::1]:0", 3).to_string();
+    let port = support::free_ports("::1", 3).to_string();
     let args = ["config", "--host", "::1", "--base-port", &port, "-o", arg(&config)];
     assert_eq!(run(CLUSTER, &args).code, 0);
     let logs = folder.path().join("logs");

@@ -4,7 +4,8 @@
 mod support;
 
 use std::sync::{Mutex, PoisonError};
-use support::{arg, run};
+use std::time::Duration;
+use support::{arg, run_within};
 
 /// One at a time: each takes the whole machine.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -40,7 +41,9 @@ fn soak(messages: u64, load: &[&str]) -> serde_json::Value {
     let count = messages.to_string();
     let args = ["soak", "--json", "--messages", &count, "--away", "50000", "--seed", "5"];
     let more = ["--log-dir", arg(&log_dir), "--svg", arg(&svg)];
-    let ended = run(CLUSTER, &[&args[..], &more[..], load].concat());
+    // With a slow disk it takes minutes; that it makes progress, it sees to itself.
+    let limit = Duration::from_secs(900);
+    let ended = run_within(limit, CLUSTER, &[&args[..], &more[..], load].concat(), "");
     assert_eq!(ended.code, 0, "{ended:?}");
     let report = ended.json();
     assert_eq!(report["ok"], true, "{report}");

@@ -45,9 +45,12 @@ fn a_scrape_shows_what_the_replica_does_even_while_its_disk_hangs() {
         let upto = |address: &String| scrape(address)["paxos_chat_applied_slots_total"];
         addresses.iter().all(|address| upto(address) >= 2.0)
     });
-    let pages: Vec<_> = addresses.iter().map(|address| scrape(address)).collect();
     let leads = |page: &&BTreeMap<String, f64>| page[r#"paxos_chat_role{role="leading"}"#] == 1.0;
-    assert_eq!(pages.iter().filter(leads).count(), 1);
+    let mut pages: Vec<_> = Vec::new();
+    eventually("one leads", || {
+        pages = addresses.iter().map(|address| scrape(address)).collect();
+        pages.iter().filter(leads).count() == 1
+    });
     for page in &pages {
         assert!(page["paxos_chat_sync_seconds_count"] >= 1.0);
         assert!(page["paxos_chat_received_messages_total"] > 0.0);
@@ -58,8 +61,9 @@ fn a_scrape_shows_what_the_replica_does_even_while_its_disk_hangs() {
     for (name, value) in pages[0].iter().filter(|(name, _)| name.contains("_total")) {
         assert!(later[name] >= *value, "{name}");
     }
-    replicas[0].type_line("stall disk 3000");
-    assert_eq!(replicas[0].line(), "the next sync takes 3000 ms");
+    // It is killed before that.
+    replicas[0].type_line("stall disk 60000");
+    assert_eq!(replicas[0].line(), "the next sync takes 60000 ms");
     assert_eq!(cluster.client(&["send", "four"], "").code, 0);
     eventually("the sync that hangs is seen", || {
         scrape(&addresses[0])["paxos_chat_sync_running_seconds"] > 0.5
@@ -80,14 +84,16 @@ fn an_address_that_can_t_be_listened_on_is_refused() {
     );
 }
 
-/// Ends a replica, and gives the lines that it logged.
-fn logged(mut replica: Replica) -> Vec<Value> {
+/// Ends a replica, and gives what it logged.
+fn logged(mut replica: Replica) -> String {
     let pid = replica.child.id().to_string();
     assert_eq!(run("kill", &["-TERM", &pid]).code, 0);
     assert_eq!(replica.child.wait().unwrap().code(), Some(0));
-    let said = replica.said();
-    said.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    replica.said()
 }
+
+/// The disk of a busy machine may be slow in truth.
+const SLOW: &str = "sync of the disk was slow";
 
 #[test]
 fn a_log_in_json_tells_a_replica_s_life() {
@@ -104,19 +110,23 @@ fn a_log_in_json_tells_a_replica_s_life() {
     replicas[0].line();
     assert_eq!(cluster.client(&["send", "two"], "").code, 0);
     eventually("it is counted", || replicas[0].status().contains("malformed=10"));
-    let lines: Vec<Vec<Value>> = replicas.into_iter().map(logged).collect();
+    let parsed = |text: String| -> Vec<Value> {
+        text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    };
+    let lines: Vec<_> = replicas.into_iter().map(logged).map(parsed).collect();
     let is = |line: &&Value, what: &str| line["message"].as_str().unwrap().contains(what);
     let all = lines.concat();
     assert!(all.iter().any(|line| is(&line, "leads") && line["level"] == "INFO"), "{all:?}");
     for of_one in &lines {
-        assert_eq!(of_one[0]["message"], "started", "{of_one:?}");
+        let first = of_one.iter().find(|line| !is(line, SLOW)).unwrap();
+        assert_eq!(first["message"], "started", "{of_one:?}");
         assert_eq!(of_one.last().unwrap()["message"], "ended", "{of_one:?}");
     }
     let warnings: Vec<_> = lines[0].iter().filter(|line| line["level"] == "WARN").collect();
     let dropped: Vec<_> = warnings.iter().filter(|w| is(w, "none of this cluster")).collect();
     let sum: u64 = dropped.iter().map(|line| line["count"].as_u64().unwrap()).sum();
     assert!(dropped.len() == 1 && (1..=10).contains(&sum), "one line in ten seconds: {dropped:?}");
-    assert!(warnings.iter().any(|line| is(line, "sync of the disk was slow")), "{warnings:?}");
+    assert!(warnings.iter().any(|line| is(line, SLOW)), "{warnings:?}");
 }
 
 #[test]
@@ -124,5 +134,6 @@ fn a_replica_that_is_well_logs_nothing_unless_it_is_asked_to() {
     let cluster = TestCluster::new(&[]);
     let mut replicas: Vec<_> = (0..3).map(|id| Replica::start(&cluster, id, "--init")).collect();
     assert_eq!(cluster.client(&["send", "one"], "").code, 0);
-    assert_eq!(logged(replicas.remove(0)), [] as [Value; 0]);
+    let text = logged(replicas.remove(0));
+    assert!(text.lines().all(|line| line.contains(SLOW)), "{text}");
 }

@@ -216,7 +216,7 @@ fn the_cluster_of_the_tutorial_does_what_it_says() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut place = Workplace { folder, commands: Vec::new(), replicas: Vec::new() };
-    let port = free_ports("127.0.0.1:0", 3);
+    let port = free_ports("127.0.0.1", 3);
     place.succeeds(&format!("{} --base-port {port}", tutorial.command("cluster config")));
 
     place.commands = (0..3).map(|_| tutorial.command("replica ")).collect();

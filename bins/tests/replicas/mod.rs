@@ -96,7 +96,7 @@ impl TestCluster {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("cluster.toml");
         // Enough for `-f 2`, too.
-        let port = free_ports("127.0.0.1:0", 5);
+        let port = free_ports("127.0.0.1", 5);
         let port_text = port.to_string();
         let first = ["config", "--base-port", &port_text, "-o", arg(&config)];
         let all: Vec<&str> = first.iter().chain(args).copied().collect();

@@ -46,7 +46,7 @@ impl Cluster {
     pub(crate) fn with_timeout_ms(timeout_ms: u64) -> Cluster {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("cluster.toml");
-        let port = free_ports("127.0.0.1:0", 3).to_string();
+        let port = free_ports("127.0.0.1", 3).to_string();
         let timeout = timeout_ms.to_string();
         let args = ["config", "--base-port", &port, "--timeout-ms", &timeout, "-o", arg(&config)];
         let ended = run(env!("CARGO_BIN_EXE_cluster"), &args);

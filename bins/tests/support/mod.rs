@@ -5,6 +5,7 @@
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a command may take.
@@ -25,13 +26,18 @@ impl Ended {
     }
 }
 
-/// Runs an executable to its end, within a limit.
+/// Runs an executable to its end, within [`LIMIT`].
 pub(crate) fn run(program: &str, args: &[&str]) -> Ended {
     run_with_input(program, args, "")
 }
 
 /// Runs an executable that reads this input.
 pub(crate) fn run_with_input(program: &str, args: &[&str], input: &str) -> Ended {
+    run_within(LIMIT, program, args, input)
+}
+
+/// Runs an executable that reads this input, within a limit of its own.
+pub(crate) fn run_within(limit: Duration, program: &str, args: &[&str], input: &str) -> Ended {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own, so that a shell's children end with it.
@@ -46,9 +52,9 @@ pub(crate) fn run_with_input(program: &str, args: &[&str], input: &str) -> Ended
     let group = format!("-{}", child.id());
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(child.wait_with_output()));
-    let Ok(output) = ended.recv_timeout(LIMIT) else {
+    let Ok(output) = ended.recv_timeout(limit) else {
         Command::new("kill").args(["-9", "--", &group]).status().unwrap();
-        panic!("{program} {args:?} has not ended within {LIMIT:?}");
+        panic!("{program} {args:?} has not ended within {limit:?}");
     };
     writer.join().unwrap();
     let Output { status, stdout, stderr } = output.unwrap();
@@ -70,16 +76,20 @@ pub(crate) fn arg(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// The first of some free UDP ports that follow one another.
+/// The first of some free UDP ports that follow one another. They are below those that a system gives
+/// to whoever asks for any, and no two tests of a process are given the same.
 pub(crate) fn free_ports(host: &str, count: u16) -> u16 {
-    for _ in 0..100 {
-        let first = std::net::UdpSocket::bind(host).unwrap().local_addr().unwrap();
-        let is_free = |offset| {
-            let port = first.port().checked_add(offset);
-            port.is_some_and(|port| std::net::UdpSocket::bind((first.ip(), port)).is_ok())
-        };
+    const FIRST: u32 = 20_000;
+    const PORTS: u32 = 12_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Tests of other processes begin elsewhere.
+    let begin = std::process::id().wrapping_mul(997);
+    for _ in 0..PORTS {
+        let at = begin.wrapping_add(GIVEN.fetch_add(u32::from(count), Ordering::Relaxed)) % PORTS;
+        let first = u16::try_from(FIRST + at).expect("a port");
+        let is_free = |offset| std::net::UdpSocket::bind((host, first + offset)).is_ok();
         if (0..count).all(is_free) {
-            return first.port();
+            return first;
         }
     }
     panic!("no {count} free ports in a row");
