@@ -2,10 +2,10 @@
 //!
 //! Every attacker sends at a rate of its own, because what is measured is what the service does with an
 //! attack, and not how many processors the attacker takes from it. Where an honest user alone is served
-//! slowly, sending takes long, too, so all attacks are slower in proportion. An honest user's load goes on all the
-//! time; the attack goes on and off, a tenth of a second each, so that whatever else the machine does meets
-//! both. What is asserted is the median of the ratios of neighbours. `FLOOD_ROUNDS` sets how many there
-//! are; `--nocapture` shows the figures.
+//! slowly, sending takes long, too, so all attacks are slower in proportion. An honest user's load goes
+//! on all the time; the attack goes on and off, a tenth of a second each, so that whatever else the machine
+//! does meets both. What is asserted is the median of the ratios of neighbours. `FLOOD_ROUNDS` sets how
+//! many there are; `--nocapture` shows the figures.
 
 mod replicas;
 mod senders;

@@ -39,8 +39,8 @@ fn counts(replica: &mut Replica, key: &str, before: u64, by: u64) {
     assert_eq!(counter(replica, key), before + by, "{key}");
 }
 
-/// Asks replica 0 until it answers. Each question has a slot of its own, and only the answer to the last one
-/// counts: no answer is left behind that could be taken for one to what is asked next.
+/// Asks replica 0 until it answers. Each question has a slot of its own, and only the answer to the
+/// last one counts: none is left behind that could be taken for one to what is asked next.
 fn serves(who: &mut Sender) {
     let mut from = Slot(0);
     eventually("it is answered", || {
@@ -59,8 +59,8 @@ fn hears_entries(who: &mut Sender) -> bool {
     matches!(answer, Some(Message::Entries(_)))
 }
 
-/// Sends these to replica 0, which can open none of them, and no more at a time than a socket's buffer takes: none is
-/// lost, so each is counted.
+/// Sends these to replica 0, which can open none of them, and no more at a time than a socket's buffer
+/// takes: none is lost, so each is counted.
 fn sends_unopened(who: &Sender, replica: &mut Replica, datagrams: impl Iterator<Item = Vec<u8>>) {
     let (mut sent, mut unseen, mut unseen_bytes) = (0_u64, 0_u64, 0_usize);
     let mut are_counted = |sent: u64| {

@@ -28,8 +28,8 @@ fn operate(cluster: &TestCluster, args: &[&str]) -> Ended {
     operate_within(cluster, "20000", args)
 }
 
-/// The same where some replica does not answer, so that all of the patience is needed. What the others are
-/// to answer is asked again.
+/// The same where some replica does not answer, so that all of the patience is needed. Whoever expects
+/// an answer of another one asks again.
 fn operate_briefly(cluster: &TestCluster, args: &[&str]) -> Ended {
     operate_within(cluster, "500", args)
 }
