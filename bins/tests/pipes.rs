@@ -5,17 +5,57 @@ mod screens;
 mod support;
 
 use screens::Cluster;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use support::{arg, run};
+use support::{arg, eventually, run};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
 
 fn posts(json: &str) -> Vec<serde_json::Value> {
     json.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Waits until each replica has applied so many posts, because a tail shows what the one has that it asks.
+fn all_have(cluster: &Cluster, posts: usize) {
+    let folder = cluster.config.parent().unwrap();
+    let has_all = |id: u8| {
+        let log = std::fs::read_to_string(folder.join(format!("replica-{id}.log"))).unwrap();
+        log.matches("\tpost\tapplied\t").count() >= posts
+    };
+    eventually("all replicas have all posts", || (0..3).all(has_all));
+}
+
+/// A client that follows, killed at the end. What it shows has to fit into a pipe.
+struct Following(Child);
+
+impl Following {
+    fn start(cluster: &Cluster, args: &[&str]) -> Following {
+        let mut command = Command::new(CLIENT);
+        command.args(["--config", arg(&cluster.config)]).args(args).stdout(Stdio::piped());
+        Following(command.spawn().unwrap())
+    }
+
+    fn has_ended(&mut self) -> bool {
+        let status = self.0.try_wait().unwrap();
+        status.inspect(|status| assert!(status.success(), "{status}")).is_some()
+    }
+
+    /// What it has shown, once it has ended.
+    fn shown(&mut self) -> String {
+        let mut shown = String::new();
+        self.0.stdout.take().unwrap().read_to_string(&mut shown).unwrap();
+        shown
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -25,6 +65,7 @@ fn any_text_arrives_in_its_room_as_it_was_sent() {
     let texts =
         ["", "two\nlines", "🙂𝄞", "\u{1}mark", "\u{1b}[2J", "ü".repeat(8191).as_str(), " # /me "]
             .map(str::to_owned);
+    let mut said = 0;
     for room in ["lobby", "größe"] {
         let mut args = vec!["--name", "ann", "--room", room, "send", "--"];
         args.extend(texts.iter().map(String::as_str));
@@ -37,11 +78,13 @@ fn any_text_arrives_in_its_room_as_it_was_sent() {
             args.retain(|text| text.len() < 16_000);
             assert_eq!(cluster.client(&args, "").code, 0);
         }
-        let tail = cluster.client(&["tail", "--json", "--room", room], "");
-        let shown: Vec<_> = posts(&tail.stdout).iter().map(|p| p["text"].to_string()).collect();
         let sent = texts.iter().filter(|text| room == "lobby" || text.len() < 16_000);
         let sent: Vec<_> =
             sent.map(|text| serde_json::Value::from(text.as_str()).to_string()).collect();
+        said += sent.len();
+        all_have(&cluster, said);
+        let tail = cluster.client(&["tail", "--json", "--room", room], "");
+        let shown: Vec<_> = posts(&tail.stdout).iter().map(|p| p["text"].to_string()).collect();
         assert_eq!(shown, sent, "in #{room}");
     }
 }
@@ -61,8 +104,8 @@ fn tail_shows_what_is_asked_for() {
         assert_eq!(ended.code, 0, "{ended:?}");
         ended.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    // Whichever replica is asked may lag for a moment.
-    support::eventually("all is there", || tail(&[]).len() == 10);
+    all_have(&cluster, 10);
+    assert_eq!(tail(&[]).len(), 10);
     assert_eq!(tail(&["--from", "-2"]), ["ops 4", "ops 5"]);
     assert_eq!(tail(&["--from=-2", "--room", "lobby"]), ["lobby 4", "lobby 5"]);
     assert_eq!(tail(&["--from", "beginning", "--count", "2", "--room", "ops"]), ["ops 1", "ops 2"]);
@@ -75,30 +118,28 @@ fn tail_shows_what_is_asked_for() {
         assert_eq!(cluster.client(&args, "").code, 2, "{wrong:?}");
     }
     // With --follow and --count, it waits for what is still to come, and ends.
-    let mut follower = Command::new(CLIENT)
-        .args(["--config", arg(&cluster.config), "tail", "--follow", "--from", "end"])
-        .args(["--count", "2", "--format", "{text}"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let follow = ["tail", "--follow", "--from", "end", "--count", "2", "--format", "{text}"];
+    let mut follower = Following::start(&cluster, &follow);
     std::thread::sleep(Duration::from_secs(1));
-    assert!(follower.try_wait().unwrap().is_none(), "there is nothing to show yet");
-    assert_eq!(cluster.client(&["--name", "bob", "send", "6", "7", "8"], "").code, 0);
-    let shown = follower.wait_with_output().unwrap();
-    assert!(shown.status.success());
-    assert_eq!(String::from_utf8(shown.stdout).unwrap(), "6\n7\n");
+    assert!(!follower.has_ended(), "there is nothing to show yet");
+    // When it has found the end, nobody but itself knows.
+    let mut next = 6..;
+    eventually("it has shown two", || {
+        let text = next.next().unwrap().to_string();
+        assert_eq!(cluster.client(&["--name", "bob", "send", &text], "").code, 0);
+        follower.has_ended()
+    });
+    let shown = follower.shown();
+    let shown: Vec<u32> = shown.lines().map(|line| line.parse().unwrap()).collect();
+    assert!(shown.len() == 2 && shown[0] >= 6 && shown[1] == shown[0] + 1, "{shown:?}");
 }
 
 #[test]
 fn a_follower_goes_on_where_it_was_when_replicas_come_back() {
     let mut cluster = Cluster::new();
     cluster.start_all();
-    let follower = Command::new(CLIENT)
-        .args(["--config", arg(&cluster.config), "tail", "--follow", "--count", "200"])
-        .args(["--format", "{text}"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let follow = ["tail", "--follow", "--count", "200", "--format", "{text}"];
+    let mut follower = Following::start(&cluster, &follow);
     for half in 0..2 {
         let lines: String = (0..100).map(|number| format!("{}\n", half * 100 + number)).collect();
         assert_eq!(cluster.client(&["--name", "ann", "send"], &lines).code, 0);
@@ -108,9 +149,9 @@ fn a_follower_goes_on_where_it_was_when_replicas_come_back() {
             (0..3).for_each(|id| cluster.start(id, &[]));
         }
     }
-    let shown = follower.wait_with_output().unwrap();
+    eventually("it has shown all", || follower.has_ended());
     let expected: String = (0..200).map(|number| format!("{number}\n")).collect();
-    assert_eq!(String::from_utf8(shown.stdout).unwrap(), expected);
+    assert_eq!(follower.shown(), expected);
 }
 
 #[test]
@@ -130,7 +171,7 @@ fn a_closed_pipe_ends_a_tail_quietly() {
 }
 
 /// Feeds a client for ever; gives it and the count of bytes that it has taken.
-fn feed(cluster: &Cluster) -> (std::process::Child, Arc<AtomicU64>) {
+fn feed(cluster: &Cluster) -> (Child, Arc<AtomicU64>) {
     let mut child = Command::new(CLIENT)
         .args(["--config", arg(&cluster.config), "--name", "yes", "send"])
         .stdin(Stdio::piped())
@@ -149,7 +190,7 @@ fn feed(cluster: &Cluster) -> (std::process::Child, Arc<AtomicU64>) {
 }
 
 /// The peak of a process's resident set, in KiB.
-fn peak_kib(child: &std::process::Child) -> u64 {
+fn peak_kib(child: &Child) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
@@ -160,17 +201,20 @@ fn an_endless_input_is_held_up_and_not_held_in_memory() {
     let mut cluster = Cluster::new();
     // Without replicas, it takes a window of messages and what pipes and buffers hold.
     let (mut child, taken) = feed(&cluster);
-    std::thread::sleep(Duration::from_secs(2));
-    let before = taken.load(Ordering::Relaxed);
-    std::thread::sleep(Duration::from_secs(1));
-    let after = taken.load(Ordering::Relaxed);
-    assert_eq!(before, after, "it goes on reading");
+    let mut after = 0;
+    eventually("it stops reading", || {
+        let before = taken.load(Ordering::Relaxed);
+        std::thread::sleep(Duration::from_secs(1));
+        after = taken.load(Ordering::Relaxed);
+        // More than a pipe and a buffer hold before it has begun.
+        after > 131_072 && after == before
+    });
     assert!(after <= 256_000 + 65_536 + 16_384, "{after} bytes were taken");
     // With them, it goes on as fast as they acknowledge, in constant memory.
     cluster.start_all();
-    support::eventually("it goes on", || taken.load(Ordering::Relaxed) > after + 2_000_000);
+    eventually("it goes on", || taken.load(Ordering::Relaxed) > after + 2_000_000);
     let early = peak_kib(&child);
-    support::eventually("much more is said", || taken.load(Ordering::Relaxed) > after + 8_000_000);
+    eventually("much more is said", || taken.load(Ordering::Relaxed) > after + 8_000_000);
     let late = peak_kib(&child);
     child.kill().unwrap();
     child.wait().unwrap();

@@ -11,10 +11,15 @@ const PAGE_UP: &str = "\u{1b}[5~";
 const CTRL_HOME: &str = "\u{1b}[1;5H";
 const CTRL_D: &str = "\u{4}";
 
-/// The number of the lowest message that is seen.
-fn lowest(text: &str) -> Option<&str> {
-    let (_, behind) = text.rsplit_once("ann: message ")?;
-    behind.split(' ').next()
+/// The numbers of the messages that are seen, from top to bottom.
+fn numbers(text: &str) -> Vec<u32> {
+    let behind = text.split("ann: message ").skip(1);
+    behind.filter_map(|rest| rest.split(' ').next()?.parse().ok()).collect()
+}
+
+/// Do these follow one another? Where only a part of a picture has been drawn over another, they don't.
+fn is_one_picture(numbers: &[u32]) -> bool {
+    !numbers.is_empty() && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1)
 }
 
 #[test]
@@ -51,18 +56,26 @@ fn one_types_scrolls_searches_and_resizes_while_the_primary_is_killed() {
     screen.shows("older messages", |text| text.contains(" below") && !text.contains("another one"));
     screen.press(CTRL_HOME);
     screen.shows_text("ann: first 日本語 🙂");
-    screen.type_line("/search message 17");
+    let home = screen.shows("the beginning", |text| is_one_picture(&numbers(text)));
+    assert!(!home.contains("ann: message 25"), "what is looked for is not yet seen:\n{home}");
+    screen.type_line("/search message 25");
     let text = screen.shows("what was looked for", |text| {
-        text.contains("ann: message 17 ✓") && !text.contains("message 39")
+        text.contains("ann: message 25 ✓")
+            && !text.contains("message 39")
+            && is_one_picture(&numbers(text))
     });
     screen.resize(50, 12);
-    // What was on the screen before is cut off, and has no prompt in the last row.
+    // The terminal keeps the last rows of what was on it, the prompt among them: only what is drawn anew
+    // has the room's name in the first row.
     let fitting = screen.shows("it fits", |text| {
         let lines: Vec<&str> = text.lines().collect();
         lines.len() == 12
+            && lines[0].trim_start().starts_with("#lobby")
             && lines[11].starts_with('>')
             && lines.iter().all(|line| line.chars().count() <= 50)
+            && is_one_picture(&numbers(text))
     });
+    let lowest = |text: &str| numbers(text).last().copied();
     assert_eq!(lowest(&fitting), lowest(&text), "what one has scrolled to stays:\n{fitting}");
     screen.resize(100, 30);
     screen.shows("it is wide again", |text| {
