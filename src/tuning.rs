@@ -74,7 +74,7 @@ impl Default for Tuning {
             sessions_max: 4096,
             snapshot_slots: 512,
             recent_slots: 256,
-            votes_ahead_max: 4096,
+            votes_ahead_max: 1024,
             pre_vote: true,
             skip_slots: BTreeSet::new(),
             election_timeout: Duration::from_millis(500),

@@ -25,9 +25,9 @@ use std::io;
 
 /// Questions about the log that are answered in one turn.
 pub const READS_MAX: usize = 16;
-/// Chunks in the answer to a replica: together a small part of a socket's buffer, and half of what may
-/// be put together of one sender's fragments at once.
-pub const CHUNKS_MAX: usize = 8;
+/// Chunks in the answer to a replica, so many that it catches up with a log that grows as fast as it
+/// can; and half of what may be put together of one sender's fragments at once.
+pub const CHUNKS_MAX: usize = 16;
 
 /// The host of a replica.
 pub struct ReplicaHost {

@@ -37,7 +37,7 @@ pub(super) struct Limits {
 
 /// Replicas: of each, twice what answers one question of another that catches up, because a network
 /// that reorders interleaves them.
-pub(super) const OF_REPLICAS: Limits = Limits { per_sender: 16, in_all: 128 };
+pub(super) const OF_REPLICAS: Limits = Limits { per_sender: 32, in_all: 256 };
 /// Clients, who have little to say at once.
 pub(super) const OF_CLIENTS: Limits = Limits { per_sender: 4, in_all: 64 };
 
