@@ -7,7 +7,7 @@ mod support;
 use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster, refused};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use support::{Ended, arg, eventually, run};
+use support::{Ended, all_have, arg, run};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -93,9 +93,7 @@ fn a_token_is_all_that_a_client_needs_beside_the_configuration() {
     assert_eq!(run(CLIENT, &[&first[..], &["send", "hi"]].concat()).code, 0);
     let with_token = ["--config", arg(&config), "--token", arg(&own)];
     assert_eq!(run(CLIENT, &[&with_token[..], &["send", "there"]].concat()).code, 0);
-    // A tail shows what the replica has that it asks.
-    let has_both = |id| cluster.log(id).matches("\tpost\tapplied\t").count() == 2;
-    eventually("all replicas have both", || (0..3).all(has_both));
+    all_have(cluster.folder.path(), 2);
     let shown = run(CLIENT, &[&with_token[..], &["tail"]].concat());
     assert_eq!((shown.code, shown.stdout.matches("alice: ").count()), (0, 2), "{shown:?}");
     let load = run(CLIENT, &[&with_token[..], &["load", "--messages", "10", "--json"]].concat());

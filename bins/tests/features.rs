@@ -3,7 +3,7 @@
 mod replicas;
 mod support;
 
-use replicas::{CLIENT, CLUSTER, Replica, TestCluster, number, refused};
+use replicas::{CLIENT, CLUSTER, Replica, TestCluster, leader_of, number, refused};
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -79,13 +79,7 @@ fn a_file_is_said_once_and_in_order_though_the_primary_is_killed() {
         .spawn()
         .unwrap();
     eventually("it is in the middle", || said(&cluster.log(0)).len() > 100);
-    // Nobody leads while an election is on.
-    let mut primary = None;
-    eventually("somebody leads", || {
-        primary = replicas.iter_mut().position(|r| r.status().contains("role=leading"));
-        primary.is_some()
-    });
-    let primary = primary.unwrap();
+    let primary = leader_of(&mut replicas);
     replicas[primary].type_line("kill me");
     assert_eq!(replicas[primary].child.wait().unwrap().code(), Some(137));
     let before = said(&cluster.log(primary as u8)).len();

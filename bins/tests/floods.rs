@@ -17,7 +17,7 @@ use paxos_chat_runtime::client::Access;
 use paxos_chat_runtime::client::load::{self, LoadOptions, LoadReport};
 use paxos_chat_runtime::credentials::Token;
 use paxos_chat_runtime::loss::Loss;
-use replicas::{Replica, TestCluster, number};
+use replicas::{Replica, TestCluster, leader_of, number};
 use senders::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -266,15 +266,6 @@ fn median(figures: impl Iterator<Item = f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-fn leader_of(replicas: &mut [Replica]) -> u8 {
-    let mut leader = None;
-    eventually("somebody leads", || {
-        leader = replicas.iter_mut().position(|r| r.status().contains(" role=leading "));
-        leader.is_some()
-    });
-    leader.unwrap() as u8
-}
-
 fn counted(replicas: &mut [Replica], keys: &[&str]) -> u64 {
     let of = |replica: &mut Replica| {
         let status = replica.status();
@@ -294,7 +285,7 @@ fn an_honest_user_keeps_half_of_the_throughput_under_each_flood_and_memory_stays
     println!("an honest user alone is served {honest} a second");
     println!("| flood | a second | sent | served a second without | with | ratio | p99 us | MiB |");
     for attack in &ATTACKS {
-        let leader = leader_of(&mut replicas);
+        let leader = leader_of(&mut replicas) as u8;
         let effects = Arc::new(AtomicU64::new(0));
         let shot = (attack.ready)(&cluster, leader, Arc::clone(&effects));
         let counted_before = counted(&mut replicas, attack.counters);

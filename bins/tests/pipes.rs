@@ -10,22 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use support::{arg, eventually, run};
+use support::{all_have, arg, eventually, run};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
 
 fn posts(json: &str) -> Vec<serde_json::Value> {
     json.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// Waits until each replica has applied so many posts, because a tail shows what the one has that it asks.
-fn all_have(cluster: &Cluster, posts: usize) {
-    let folder = cluster.config.parent().unwrap();
-    let has_all = |id: u8| {
-        let log = std::fs::read_to_string(folder.join(format!("replica-{id}.log"))).unwrap();
-        log.matches("\tpost\tapplied\t").count() >= posts
-    };
-    eventually("all replicas have all posts", || (0..3).all(has_all));
 }
 
 /// A client that follows, killed at the end. What it shows has to fit into a pipe.
@@ -82,7 +72,7 @@ fn any_text_arrives_in_its_room_as_it_was_sent() {
         let sent: Vec<_> =
             sent.map(|text| serde_json::Value::from(text.as_str()).to_string()).collect();
         said += sent.len();
-        all_have(&cluster, said);
+        all_have(cluster.config.parent().unwrap(), said);
         let tail = cluster.client(&["tail", "--json", "--room", room], "");
         let shown: Vec<_> = posts(&tail.stdout).iter().map(|p| p["text"].to_string()).collect();
         assert_eq!(shown, sent, "in #{room}");
@@ -104,7 +94,7 @@ fn tail_shows_what_is_asked_for() {
         assert_eq!(ended.code, 0, "{ended:?}");
         ended.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    all_have(&cluster, 10);
+    all_have(cluster.config.parent().unwrap(), 10);
     assert_eq!(tail(&[]).len(), 10);
     assert_eq!(tail(&["--from", "-2"]), ["ops 4", "ops 5"]);
     assert_eq!(tail(&["--from=-2", "--room", "lobby"]), ["lobby 4", "lobby 5"]);

@@ -4,12 +4,12 @@
 mod replicas;
 mod support;
 
-use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster, number, refused};
+use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster, leader_of, number, refused};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use support::{arg, eventually, run};
+use support::{all_have, arg, eventually, run};
 
 #[test]
 fn wrong_input_to_a_cluster_is_answered() {
@@ -80,12 +80,6 @@ fn wrong_input_to_a_client_is_answered() {
     assert!(ended.stderr.contains("1 of 1 messages were not acknowledged"), "{ended:?}");
 }
 
-/// Waits until each replica has applied so many posts, because a tail shows what the one has that it asks.
-fn all_have(cluster: &TestCluster, posts: usize) {
-    let has_all = |id| cluster.log(id).matches("\tpost\tapplied\t").count() >= posts;
-    eventually("all replicas have all posts", || (0..3).all(has_all));
-}
-
 #[test]
 fn messages_arrive_as_they_were_sent() {
     let cluster = TestCluster::new(&[]);
@@ -96,7 +90,7 @@ fn messages_arrive_as_they_were_sent() {
     let ended = cluster.client(&args, "");
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(cluster.client(&[], "from\na pipe\n").code, 0);
-    all_have(&cluster, 8);
+    all_have(cluster.folder.path(), 8);
     let tail = cluster.client(&["tail", "--json"], "").stdout;
     let shown: Vec<String> = tail
         .lines()
@@ -156,7 +150,7 @@ fn load_ends_in_time_and_counts_nothing_of_the_warm_up() {
     assert!((number("ops_per_s") - per_second).abs() < 1.0, "{report}");
     assert!(number("silence_us_max") <= 0.6e6, "{report}");
     // What came in the warm-up is in the log, and is not counted.
-    all_have(&cluster, 1 + number("acknowledged") as usize);
+    all_have(cluster.folder.path(), 1 + number("acknowledged") as usize);
     let said = cluster.client(&["tail", "--json"], "").stdout.lines().count();
     assert!(said as f64 > number("acknowledged"), "{said} messages: {report}");
 
@@ -165,16 +159,6 @@ fn load_ends_in_time_and_counts_nothing_of_the_warm_up() {
     let negative = cluster.client(&["load", "--seconds=-1"], "");
     assert_eq!(negative.code, 2);
     assert!(negative.stderr.contains("give 0 to 86400 seconds"), "{negative:?}");
-}
-
-/// Waits until a replica leads: nobody does while an election is on.
-fn leader_of(replicas: &mut [Replica]) -> usize {
-    let mut leader = None;
-    eventually("somebody leads", || {
-        leader = replicas.iter_mut().position(|r| r.status().contains("role=leading"));
-        leader.is_some()
-    });
-    leader.unwrap()
 }
 
 /// Strangers send garbage, and forged messages of replicas; the cluster goes on.
@@ -231,7 +215,7 @@ fn old_entries_are_read_from_disk_and_damage_is_refused_when_it_is_read() {
     // One message at a time, so that each has a slot.
     let load = ["load", "--messages", "1500", "--outstanding", "1", "--size", "200"];
     assert_eq!(cluster.client(&load, "").code, 0);
-    all_have(&cluster, 1500);
+    all_have(cluster.folder.path(), 1500);
     assert_eq!(cluster.client(&["tail"], "").stdout.lines().count(), 1500);
     let reads: u64 = replicas.iter_mut().map(|r| number(&r.status(), "log_reads")).sum();
     assert!(reads > 0, "the first entries are in memory no more");

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
 
-use crate::support::{Ended, arg, free_ports, run, run_with_input};
+use crate::support::{Ended, arg, eventually, free_ports, run, run_with_input};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -134,4 +134,14 @@ pub(crate) fn refused(program: &str, args: &[&str], expected: &[&str]) {
 pub(crate) fn number(status: &str, key: &str) -> u64 {
     let field = status.split(' ').find_map(|field| field.strip_prefix(key)?.strip_prefix('='));
     field.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{key}: {status}"))
+}
+
+/// Waits until a replica leads: nobody does while an election is on.
+pub(crate) fn leader_of(replicas: &mut [Replica]) -> usize {
+    let mut leader = None;
+    eventually("somebody leads", || {
+        leader = replicas.iter_mut().position(|r| r.status().contains("role=leading"));
+        leader.is_some()
+    });
+    leader.unwrap()
 }

@@ -71,6 +71,16 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until the logs of replicas 0 to 2 in this folder have so many posts: a tail shows what the
+/// replica has that it asks.
+pub(crate) fn all_have(folder: &Path, posts: usize) {
+    let has_all = |id: u8| {
+        let log = std::fs::read_to_string(folder.join(format!("replica-{id}.log"))).unwrap();
+        log.matches("\tpost\tapplied\t").count() >= posts
+    };
+    eventually("all replicas have all posts", || (0..3).all(has_all));
+}
+
 /// A path as an argument.
 pub(crate) fn arg(path: &Path) -> &str {
     path.to_str().unwrap()
