@@ -15,6 +15,7 @@ mod entry;
 mod explore;
 mod fair;
 mod limits;
+mod links;
 mod list;
 mod mutants;
 mod output;
@@ -61,6 +62,7 @@ pub fn run(args: Args) -> ExitCode {
         }
         Command::Mutants(args) => mutants::run(&args),
         Command::Progress(args) => fair::run(&args),
+        Command::Links(args) => links::run(&args),
         Command::Refine(args) => refine::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Measure(args) => compare::measure(&args),

@@ -33,7 +33,11 @@ const LEGEND_WIDTH: usize = 720;
 
 /// Draws the steps of a path as SVG.
 pub fn draw<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>, steps: &[TraceStep]) -> String {
-    let names: Vec<String> = (0..model.actors().len()).map(|lane| model.name(lane)).collect();
+    draw_steps((0..model.actors().len()).map(|lane| model.name(lane)).collect(), steps)
+}
+
+/// Draws steps of the actors of these names as SVG.
+pub fn draw_steps(names: Vec<String>, steps: &[TraceStep]) -> String {
     Chart::new(names, steps).draw()
 }
 

@@ -124,7 +124,7 @@ impl Config {
 }
 
 /// All ways to arrange these in their own places, the one that changes nothing first.
-fn arrangements(members: &[usize]) -> Vec<Vec<usize>> {
+pub(crate) fn arrangements(members: &[usize]) -> Vec<Vec<usize>> {
     match members {
         [] => vec![Vec::new()],
         members => {

@@ -39,6 +39,8 @@ pub enum Command {
     Mutants(MutantArgs),
     /// From every state of entries, run fair schedules: each must deliver all that is pending.
     Progress(super::fair::ProgressArgs),
+    /// Run the deployed actors, under virtual time, over every set of links that a quorum survives.
+    Links(super::links::LinksArgs),
     /// Check that the actors refine Lamport's specification of Paxos, at every slot.
     Refine(RefineArgs),
     /// Measure our engine beside stateright's `ActorModel` on the same bounds.

@@ -1,0 +1,196 @@
+//! The `check links` command: the deployed actors over every set of links that a quorum survives.
+
+use super::output::{claim, say, tell, write_file};
+use super::{INCOMPLETE, INTERRUPTED, VIOLATED, args};
+use anyhow::bail;
+use paxos_chat::tuning::Tuning;
+use paxos_chat_models::links::{
+    CHANGES_MAX, Case, Group, Outcome, SEED, SETTLE, SILENCE_MAX, groups, run_all,
+};
+use paxos_chat_models::{chart, trace};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Which groups, and what to print.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct LinksArgs {
+    /// Groups of cases: named, 3, 3-changes, 4 or 5; all but 5 if none is named.
+    pub groups: Vec<String>,
+    /// Only cases whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub case: Option<String>,
+    /// Worker threads; all cores if not given.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the end of the first run that fails as a message sequence chart.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+/// How many failures of a group are named.
+const NAMED_MAX: usize = 10;
+/// How many of the last steps of a failure are printed; a chart has more.
+const STEPS_MAX: usize = 40;
+
+/// Runs the groups that were asked for, and prints a row each.
+pub(super) fn run(args: &LinksArgs) -> anyhow::Result<u8> {
+    claim("--svg", args.svg.as_ref())?;
+    let groups = chosen(&args.groups)?;
+    let tuning = Tuning::default();
+    if !args.json {
+        say!(
+            "{:10} {:>6} {:>7} {:>13} {:>13} {:>8} {:>8}  result",
+            "group",
+            "runs",
+            "failed",
+            "acknowledged",
+            "longest ms",
+            "leaders",
+            "seconds"
+        );
+    }
+    let mut failed = None;
+    for group in &groups {
+        let ran = run_group(group, args, &tuning);
+        print(group, &ran, args);
+        let first = ran.failures.into_iter().next();
+        failed = failed.or(first.map(|(case, _)| case));
+        if ran.interrupted {
+            tell!("check: interrupted: not all runs of {:?} were made", group.name);
+            return Ok(if failed.is_some() { VIOLATED } else { INCOMPLETE });
+        }
+        if ran.cases == 0 {
+            tell!("check: no case of {:?} contains what --case asks for", group.name);
+        }
+    }
+    let Some(case) = failed else {
+        if !args.json {
+            say!(
+                "\nWhatever links are up, with a replica that talks both ways with a quorum: once \
+                 they have not changed for\n{SETTLE} election time-outs, every request is \
+                 acknowledged within {SILENCE_MAX} time-outs, leaders change at most\n\
+                 {CHANGES_MAX} times, and all connected replicas and readers come to have the same \
+                 log."
+            );
+        }
+        return Ok(0);
+    };
+    let story = case.tell(&tuning, SEED);
+    if !args.json {
+        let begins = story.steps.len().saturating_sub(STEPS_MAX);
+        say!("\nhow {} ends, as its last {STEPS_MAX} steps:", case.name);
+        say!("{}", trace::to_text(&story.steps[begins..]).trim_end());
+    }
+    if let Some(file) = &args.svg {
+        let drawn = chart::draw_steps(story.names, &story.steps);
+        write_file(file, &drawn, "the message sequence chart");
+    }
+    Ok(VIOLATED)
+}
+
+fn chosen(names: &[String]) -> anyhow::Result<Vec<Group>> {
+    let known: Vec<&str> = groups().iter().map(|group| group.name).collect();
+    if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("there is no group {name:?} of links; there are {}", known.join(", "));
+    }
+    let is_chosen = |group: &Group| match names {
+        [] => group.name != "5",
+        names => names.iter().any(|name| name == group.name),
+    };
+    Ok(groups().into_iter().filter(is_chosen).collect())
+}
+
+/// What the runs of a group came to.
+#[derive(Default)]
+struct Ran {
+    cases: usize,
+    /// In the order of the cases.
+    failures: Vec<(Case, String)>,
+    acknowledged: u64,
+    longest_wait: Duration,
+    changes: usize,
+    elapsed: Duration,
+    interrupted: bool,
+}
+
+fn run_group(group: &Group, args: &LinksArgs, tuning: &Tuning) -> Ran {
+    let wanted = |case: &Case| args.case.as_ref().is_none_or(|text| case.name.contains(text));
+    let cases: Vec<Case> = (group.cases)().into_iter().filter(wanted).collect();
+    let begun = Instant::now();
+    let outcomes: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; cases.len()]);
+    let bar = super::progress::Bar::new(group.name, None);
+    let done = |index: usize, outcome: Outcome| {
+        let mut outcomes = outcomes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        outcomes[index] = Some(outcome);
+        let done = outcomes.iter().flatten().count();
+        bar.say(format!("{done} of {} runs", cases.len()));
+    };
+    let go_on = || !INTERRUPTED.load(Ordering::Relaxed);
+    run_all(&cases, tuning, args::threads(args.threads), &go_on, &done);
+    bar.finish();
+    let mut ran = Ran { cases: cases.len(), ..Ran::default() };
+    let outcomes = outcomes.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    for (case, outcome) in cases.into_iter().zip(outcomes) {
+        let Some(outcome) = outcome else {
+            ran.interrupted = true;
+            continue;
+        };
+        ran.acknowledged += outcome.acknowledged;
+        ran.longest_wait = ran.longest_wait.max(outcome.longest_wait);
+        ran.changes = ran.changes.max(outcome.changes);
+        ran.failures.extend(outcome.failure.map(|what| (case, what)));
+    }
+    ran.elapsed = begun.elapsed();
+    ran
+}
+
+fn print(group: &Group, ran: &Ran, args: &LinksArgs) {
+    if args.json {
+        let failures = ran.failures.iter();
+        say!(
+            "{}",
+            json!({
+                "group": group.name,
+                "what": group.what,
+                "runs": ran.cases,
+                "complete": !ran.interrupted,
+                "acknowledged": ran.acknowledged,
+                "longest_wait_ms": ran.longest_wait.as_millis() as u64,
+                "leaders_max": ran.changes,
+                "seconds": ran.elapsed.as_secs_f64(),
+                "failures": failures
+                    .map(|(case, what)| json!({"case": case.name, "what": what}))
+                    .collect::<Vec<_>>(),
+            })
+        );
+        return;
+    }
+    let failed = ran.failures.len();
+    let result = match (failed, ran.interrupted) {
+        (0, false) => format!("holds: {}", group.what),
+        (0, true) => "incomplete".into(),
+        _ => "FAILS".into(),
+    };
+    say!(
+        "{:10} {:>6} {:>7} {:>13} {:>13} {:>8} {:>8.1}  {result}",
+        group.name,
+        ran.cases,
+        failed,
+        ran.acknowledged,
+        ran.longest_wait.as_millis(),
+        ran.changes,
+        ran.elapsed.as_secs_f64(),
+    );
+    for (case, what) in ran.failures.iter().take(NAMED_MAX) {
+        say!("  {}: {what}", case.name);
+    }
+    if failed > NAMED_MAX {
+        say!("  and {} others", failed - NAMED_MAX);
+    }
+}
