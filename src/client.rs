@@ -31,6 +31,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
+/// How often the retry time stays doubled after a request that was answered late: long enough for slow
+/// links, and short enough that a client finds out soon when its replica falls silent.
+const DOUBLINGS_KEPT: u8 = 2;
+
 /// A client of the replicated chat.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -58,8 +62,10 @@ pub struct ClientTuning {
     pub window: usize,
     /// The shortest time before an unanswered request is sent again; the longest is twice that.
     pub retry_interval: Duration,
-    /// How often that time may double while nothing is answered.
+    /// How often that time may double while nothing is answered. With 0 it is never longer.
     pub backoff_doublings_max: u8,
+    /// How many replicas are asked at once while the one asked is silent; at least 1.
+    pub ask_at_once: usize,
     /// The time before a redirected request is sent to the other replica.
     pub redirect_delay: Duration,
     /// How long a client waits for each value that a busy leader has queued, when it is first told.
@@ -74,6 +80,7 @@ impl Default for ClientTuning {
             window: 16,
             retry_interval: Duration::from_millis(100),
             backoff_doublings_max: 4,
+            ask_at_once: 4,
             redirect_delay: Duration::from_millis(5),
             commit_time: Duration::from_millis(5),
         }
@@ -104,14 +111,21 @@ pub struct ClientState {
     pub durable: Durable<ClientStorage>,
     /// Index of the replica asked now.
     pub target: usize,
+    /// Index of the replica whose turn it is: the one asked now, unless it has named another.
+    pub turn: usize,
+    /// Index of a replica that was named as the leader and did not answer. Whoever names it again is
+    /// not believed, until its own turn comes.
+    pub shunned: Option<usize>,
     /// The replica asked now has answered, or was named as the leader, since the last time-out: it
     /// is asked once more before another is. Kept only if there are others.
     pub hopeful: bool,
     /// The replica asked now has said since the last time-out that it is busy: it leads, and is asked
     /// again. Kept only if times may double.
     pub busy: bool,
-    /// Doublings of the retry time since the last answer but `Busy`.
+    /// Doublings of the retry time.
     pub backoff: u8,
+    /// Requests below this number were sent again. Kept only if times may double.
+    pub repeated_below: Seq,
 }
 
 /// Where a client's session stands.
@@ -269,20 +283,62 @@ impl Client {
                 state.to_mut().hopeful = false;
             } else {
                 self.give_up_on_target(state);
+                self.ask_others(state, effects);
             }
             self.send_again(state, effects);
+            let next_seq = state.durable.next_seq;
+            if self.tuning.backoff_doublings_max > 0 && state.repeated_below != next_seq {
+                state.to_mut().repeated_below = next_seq;
+            }
         }
         self.send_waiting(state, effects);
         self.set_retry_timer(state, effects);
     }
 
-    /// Turns to the next replica, and waits longer than before.
+    /// Turns to the next replica, or back to the one that has named this one, and waits longer than
+    /// before. Only this moves the turn, so every replica has its own, whomever others name.
     fn give_up_on_target(&self, state: &mut Cow<'_, ClientState>) {
-        let target = (state.target + 1) % self.replicas.len();
-        if state.target != target {
-            state.to_mut().target = target;
+        if state.target != state.turn {
+            let state = state.to_mut();
+            state.shunned = Some(state.target);
+            state.target = state.turn;
+        } else if self.replicas.len() > 1 {
+            let state = state.to_mut();
+            state.turn = (state.turn + 1) % self.replicas.len();
+            state.target = state.turn;
+            state.shunned = state.shunned.filter(|shunned| *shunned != state.turn);
         }
         self.back_off(state);
+    }
+
+    /// Asks replicas far from one another in the circle what has waited longest: one of them may serve,
+    /// or know who does.
+    fn ask_others(&self, state: &ClientState, effects: &mut Effects) {
+        let count = self.tuning.ask_at_once.min(self.replicas.len());
+        for place in 1..count {
+            let index = (state.turn + place * self.replicas.len() / count) % self.replicas.len();
+            let other = self.replicas[index];
+            let oldest = state.durable.unacknowledged.iter().next();
+            match (&state.durable.phase, oldest) {
+                (ClientPhase::Opening, _) => {
+                    effects.send(other, self.opening(state.durable.nonce));
+                }
+                (ClientPhase::Open(session), Some((seq, pending))) => {
+                    effects.send(other, self.request(*session, *seq, pending));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whoever answers while the replica asked now does not is asked from now on.
+    fn turn_to(&self, state: &mut ClientState, src: NodeId) {
+        let found = self.replicas.iter().position(|replica| *replica == src);
+        if let (Some(index), false) = (found, state.hopeful) {
+            (state.target, state.turn) = (index, index);
+            state.shunned = state.shunned.filter(|shunned| *shunned != index);
+        }
+        self.hope(state);
     }
 
     fn back_off(&self, state: &mut Cow<'_, ClientState>) {
@@ -292,11 +348,19 @@ impl Client {
         }
     }
 
+    /// A request was acknowledged: waits less long from now on, but for that of one that was sent again it
+    /// is not known which sending was answered.
+    fn calm_down(&self, state: &mut ClientState, seq: Seq) {
+        state.backoff = match seq < state.repeated_below {
+            true => state.backoff.min(DOUBLINGS_KEPT),
+            false => state.backoff.saturating_sub(1),
+        };
+    }
+
     /// The target has answered, or was named as the leader.
     fn hope(&self, state: &mut ClientState) {
         state.hopeful = self.replicas.len() > 1;
         state.busy = false;
-        state.backoff = 0;
     }
 
     /// The `Retry` timer is set exactly while something is unanswered or unsaid.
@@ -325,6 +389,7 @@ impl Client {
     fn on_session_opened(
         &self,
         state: &mut Cow<'_, ClientState>,
+        src: NodeId,
         nonce: Nonce,
         session: SessionId,
         effects: &mut Effects,
@@ -333,7 +398,7 @@ impl Client {
             return;
         }
         self.write(state, effects).phase = ClientPhase::Open(session);
-        self.hope(state.to_mut());
+        self.turn_to(state.to_mut(), src);
         effects.report(Message::Opened { session });
         self.send_waiting(state, effects);
         self.set_retry_timer(state, effects);
@@ -342,25 +407,30 @@ impl Client {
     fn on_acknowledged(
         &self,
         state: &mut Cow<'_, ClientState>,
-        session: SessionId,
-        seq: Seq,
-        slot: Slot,
+        src: NodeId,
+        (session, seq, slot): (SessionId, Seq, Slot),
         effects: &mut Effects,
     ) {
         let ours = state.durable.phase == ClientPhase::Open(session);
         if !ours || !state.durable.unacknowledged.contains_key(&seq) {
             return;
         }
+        let oldest = state.durable.unacknowledged.keys().next() == Some(&seq);
         self.write(state, effects).unacknowledged.remove(&seq);
-        self.hope(state.to_mut());
+        self.turn_to(state.to_mut(), src);
+        self.calm_down(state.to_mut(), seq);
         effects.report(Message::Confirmed { seq, slot });
         self.send_waiting(state, effects);
-        self.set_retry_timer(state, effects);
+        // What has waited longest decides when to ask again, however much is acknowledged meanwhile.
+        if oldest {
+            self.set_retry_timer(state, effects);
+        }
     }
 
     fn on_redirect(&self, state: &mut Cow<'_, ClientState>, leader: NodeId, fx: &mut Effects) {
         let Some(target) = self.replicas.iter().position(|r| *r == leader) else { return };
-        if target == state.target || !state.is_unanswered() {
+        let is_news = target != state.target || !state.hopeful;
+        if !is_news || !state.is_unanswered() || state.shunned == Some(target) {
             return;
         }
         let state = state.to_mut();
@@ -431,10 +501,13 @@ impl Actor for Client {
         let state = ClientState {
             durable: Durable::restored(storage),
             target: 0,
+            turn: 0,
+            shunned: None,
             // The first replica is asked before any other.
             hopeful: self.replicas.len() > 1,
             busy: false,
             backoff: 0,
+            repeated_below: Seq(0),
         };
         if state.durable.phase == ClientPhase::Opening || !state.is_idle() {
             effects.set_timer(Timer::Retry, Duration::ZERO..self.tuning.redirect_delay);
@@ -457,10 +530,10 @@ impl Actor for Client {
         match msg {
             Message::Submit(body) if src == NodeId::LOCAL => self.on_submit(state, body, fx),
             Message::SessionOpened { nonce, session } => {
-                self.on_session_opened(state, nonce, session, fx);
+                self.on_session_opened(state, src, nonce, session, fx);
             }
             Message::Acknowledged { session, seq, slot } => {
-                self.on_acknowledged(state, session, seq, slot, fx);
+                self.on_acknowledged(state, src, (session, seq, slot), fx);
             }
             Message::Redirect { leader } => self.on_redirect(state, leader.into(), fx),
             Message::SessionExpired { session } => self.on_session_expired(state, session, fx),

@@ -3,7 +3,8 @@
 //!
 //! **Invariants** (of liveness; safety does not depend on anything here)
 //! - *A healthy leader is not deposed*: a ballot is used only after a majority said that it hears
-//!   no leader either.
+//!   no leader either, and given up after a time-out; and a leader that is rejected goes on while a
+//!   majority hears it.
 //! - *A sign of life needs progress*: an announced bound is one only if it is above what was
 //!   applied here, or no vote is held at or above it. So a leader that jumped over a slot is
 //!   found, and a hole in one's own log is no ground for suspicion.
@@ -16,14 +17,20 @@
 //! steps down; Howard and Abraham, *Raft does not Guarantee Liveness in the face of Network
 //! Faults* (2020), for why both are needed.
 
+use crate::askers::Askers;
 use crate::effects::{Effects, Timer};
-use crate::message::Message;
+use crate::message::{Asker, Message};
 use crate::proposer::{self, Phase, PreVoting};
 use crate::quorum::ReplicaSet;
 use crate::replica::{Context, State};
 use crate::types::{Ballot, ReplicaId, Slot};
-use crate::{acceptor, learner};
+use crate::{acceptor, learner, requests};
 use std::borrow::Cow;
+
+/// Sets the election timer to a whole time-out.
+pub fn restart_timer(at: &Context<'_>, state: &State, effects: &mut Effects) {
+    effects.set_timer(Timer::Election, at.tuning.election_delay(state.patience.doublings));
+}
 
 /// Follows a ballot above the one promised: promises it, and gives up any attempt of its own.
 pub fn follow(at: &Context<'_>, state: &mut Cow<'_, State>, ballot: Ballot, effects: &mut Effects) {
@@ -40,30 +47,42 @@ pub fn step_down(at: &Context<'_>, state: &mut State, effects: &mut Effects) {
         Phase::Leading(_) => {
             effects.cancel_timer(Timer::Resend);
             effects.cancel_timer(Timer::Heartbeat);
+            if !at.tuning.relay {
+                // Only who leads answers.
+                state.askers = Askers::default();
+            }
         }
     }
     state.phase = Phase::Follower;
-    effects.set_timer(Timer::Election, at.tuning.election_delay());
+    restart_timer(at, state, effects);
 }
 
 /// The leader is alive and makes progress.
 pub fn on_sign_of_life(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
-    effects.set_timer(Timer::Election, at.tuning.election_delay());
     if at.tuning.pre_vote && !state.leader_alive {
         state.to_mut().leader_alive = true;
+        requests::name_leader(at, state, state.durable.promised.replica, effects);
     }
-    if matches!(state.phase, Phase::PreVoting(_)) {
-        state.to_mut().phase = Phase::Follower;
+    if let Phase::PreVoting(_) = &state.phase {
+        // It was suspected, and lives.
+        let state = state.to_mut();
+        state.phase = Phase::Follower;
+        state.patience.grow(state.learner.applied_upto, at.tuning);
     }
+    restart_timer(at, state, effects);
 }
 
 /// No sign of life for an election time-out.
 pub fn on_election_timeout(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
-    effects.set_timer(Timer::Election, at.tuning.election_delay());
     match state.phase {
-        // A higher ballot would not find more acceptors; the requests are sent again anyway.
-        Phase::Preparing(_) => {}
-        Phase::Leading(_) => step_down(at, state.to_mut(), effects),
+        // A higher ballot would not find more acceptors, and the requests are sent again anyway.
+        Phase::Preparing(_) if !at.tuning.pre_vote => restart_timer(at, state, effects),
+        // Others may lead by now, whom this ballot would depose.
+        Phase::Preparing(_) => {
+            lose_patience(at, state.to_mut(), effects);
+            stand(at, state, effects);
+        }
+        Phase::Leading(_) => lose_patience(at, state.to_mut(), effects),
         Phase::Follower | Phase::PreVoting(_) => {
             if state.leader_alive {
                 state.to_mut().leader_alive = false;
@@ -71,6 +90,13 @@ pub fn on_election_timeout(at: &Context<'_>, state: &mut Cow<'_, State>, effects
             stand(at, state, effects);
         }
     }
+}
+
+/// What a time-out has ended may need a longer one.
+fn lose_patience(at: &Context<'_>, state: &mut State, effects: &mut Effects) {
+    state.patience.grow(state.learner.applied_upto, at.tuning);
+    state.leader_alive = false;
+    step_down(at, state, effects);
 }
 
 /// Stands for election, or asks first whether that would be supported.
@@ -84,24 +110,58 @@ fn stand(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
     let asks_already =
         matches!(&state.phase, Phase::PreVoting(attempt) if attempt.asked == promised);
     if !asks_already {
-        let attempt = PreVoting { asked: promised, granted, highest: promised };
+        let attempt = PreVoting { asked: promised, granted, highest: promised, guide: None };
         state.to_mut().phase = Phase::PreVoting(attempt);
     }
+    let applied_upto = state.learner.applied_upto;
     for peer in at.cluster.peers(at.me) {
-        effects.send(peer, Message::PreVote { promised });
+        effects.send(peer, Message::PreVote { promised, applied_upto });
     }
+    restart_timer(at, state, effects);
 }
 
-/// Supports an election unless a leader is alive.
-pub fn on_pre_vote(state: &State, candidate: ReplicaId, asked: Ballot, effects: &mut Effects) {
+/// Supports an election unless a leader is alive. Who lags is helped on, and is not supported before
+/// this replica, which has applied more, has asked for support itself.
+pub fn on_pre_vote(
+    at: &Context<'_>,
+    state: &mut Cow<'_, State>,
+    candidate: ReplicaId,
+    promised: Ballot,
+    applied_upto: Slot,
+    effects: &mut Effects,
+) {
+    let asked = promised;
     if state.leader_alive || matches!(state.phase, Phase::Leading(_)) {
+        if at.tuning.relay {
+            effects.send(candidate, Message::PreVoteRefused { asked });
+            if applied_upto < state.learner.applied_upto {
+                let asker = Asker::Replica(candidate);
+                learner::send_entries(at, state, asker, applied_upto, effects);
+            }
+        }
+        return;
+    }
+    let lead = state.learner.applied_upto.0.saturating_sub(applied_upto.0);
+    if lead > at.tuning.window_slots as u64 && matches!(state.phase, Phase::Follower) {
+        stand(at, state, effects);
         return;
     }
     let promised = state.durable.promised;
     effects.send(candidate, Message::PreVoteGranted { asked, promised });
 }
 
-/// Starts phase 1 once a majority hears no leader, in a ballot above all that they promised.
+/// A peer hears a leader that this replica does not hear: it may pass on what clients ask.
+pub fn on_pre_vote_refused(state: &mut Cow<'_, State>, peer: ReplicaId, asked: Ballot) {
+    let Phase::PreVoting(attempt) = &state.phase else { return };
+    if attempt.asked != asked || attempt.guide == Some(peer) {
+        return;
+    }
+    if let Phase::PreVoting(attempt) = &mut state.to_mut().phase {
+        attempt.guide = Some(peer);
+    }
+}
+
+/// A peer hears no leader either; with a majority of them, stands for election.
 pub fn on_pre_vote_granted(
     at: &Context<'_>,
     state: &mut Cow<'_, State>,
@@ -125,15 +185,27 @@ pub fn on_pre_vote_granted(
 }
 
 /// Another replica has promised a higher ballot: promises it too, so that the next attempt is
-/// above it.
+/// above it. A leader goes on, since whoever has promised more may be alone with it: once a majority
+/// has heard it again, it takes the lead in a still higher ballot; if none does, it steps down anyway.
 pub fn on_reject(
     at: &Context<'_>,
     state: &mut Cow<'_, State>,
     promised: Ballot,
     effects: &mut Effects,
 ) {
-    if promised > state.durable.promised {
-        follow(at, state, promised, effects);
+    if promised <= state.durable.promised {
+        return;
+    }
+    match &state.phase {
+        Phase::Leading(leading) if leading.outbid >= promised => {}
+        Phase::Leading(_) => {
+            if let Phase::Leading(leading) = &mut state.to_mut().phase {
+                leading.outbid = promised;
+                // Only who is heard from now on has not promised more meanwhile.
+                leading.heard = ReplicaSet::default();
+            }
+        }
+        _ => follow(at, state, promised, effects),
     }
 }
 
@@ -156,10 +228,7 @@ pub fn on_heartbeat(
     }
     learner::on_announcement(at, state, ballot, decided_upto, effects);
     effects.send(leader, Message::HeartbeatAck { ballot });
-    let from = state.learner.applied_upto;
-    if from < decided_upto {
-        effects.send(leader, Message::Fetch { from });
-    }
+    learner::fetch_below(at, state, leader, decided_upto, effects);
 }
 
 /// Sends heartbeats.
@@ -197,6 +266,11 @@ pub fn on_heartbeat_ack(
     let mut with_me = heard;
     with_me.insert(at.me);
     if at.cluster.is_quorum(with_me) {
+        if leading.outbid > ballot {
+            // Nobody else leads, so whoever has promised more gets a ballot that it can follow.
+            let ballot = leading.outbid.successor(at.me);
+            return proposer::start(at, state.to_mut(), ballot, effects);
+        }
         heard = ReplicaSet::default();
         let applied_upto = state.learner.applied_upto;
         // The only one that knew what is missing below the base may be dead. The votes for it are
@@ -204,7 +278,7 @@ pub fn on_heartbeat_ack(
         let lacks = applied_upto < leading.base;
         let pending = state.durable.highest_vote() >= Some(applied_upto);
         if !lacks && !pending {
-            effects.set_timer(Timer::Election, at.tuning.election_delay());
+            restart_timer(at, state, effects);
         }
     }
     if heard != leading.heard

@@ -14,14 +14,14 @@
 //! **Source**: *Paxos Made Simple* (2001), sections 2.3 and 3. The announced bound is Raft's commit
 //! index (Ongaro's thesis, section 3.6.2), with ballots in place of terms.
 
-use crate::effects::{Effects, Timer};
+use crate::effects::Effects;
 use crate::message::{Asker, Entries, LogRead, Message};
 use crate::proposer::Phase;
 use crate::replica::{Context, State};
 use crate::session::Sessions;
 use crate::tuning::Tuning;
 use crate::types::{Ballot, NodeId, ReplicaId, Slot, Value};
-use crate::{election, requests};
+use crate::{election, proposer, requests};
 use imbl::OrdMap;
 use std::borrow::Cow;
 
@@ -35,6 +35,89 @@ pub struct Learner {
     pub decided: OrdMap<Slot, Value>,
     /// The session table at `applied_upto`.
     pub sessions: Sessions,
+}
+
+/// What a follower lacks of its leader's log, and whom it has asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lacking {
+    /// The applied bound when it was found to lack something; `None` while it does not.
+    pub from: Option<Slot>,
+    /// Whom it has asked last.
+    pub asked: ReplicaId,
+    /// Heartbeats since then.
+    pub waited: u16,
+    /// How many it waits for before it asks another: two to this power.
+    pub doublings: u8,
+}
+
+/// A follower that lacks something below its leader's bound asks the leader for it; and others in turn,
+/// less and less often, for as long as nothing comes.
+pub fn fetch_below(
+    at: &Context<'_>,
+    state: &mut Cow<'_, State>,
+    leader: ReplicaId,
+    upto: Slot,
+    effects: &mut Effects,
+) {
+    let from = state.learner.applied_upto;
+    if !at.tuning.relay && !at.tuning.adapts() {
+        if from < upto {
+            effects.send(leader, Message::Fetch { from });
+        }
+        return;
+    }
+    if from >= upto {
+        if state.lacking.as_ref().is_some_and(|lacking| lacking.from.is_some())
+            && let Some(lacking) = &mut state.to_mut().lacking
+        {
+            lacking.come();
+        }
+        return;
+    }
+    let first = Lacking { from: None, asked: leader, waited: 0, doublings: 0 };
+    let mut lacking = state.lacking.clone().unwrap_or(first);
+    match lacking.from {
+        None => lacking = Lacking { from: Some(from), asked: leader, waited: 0, ..lacking },
+        // What was asked for is coming, and whoever gets it asks for more.
+        Some(before) if before < from => {
+            lacking.come();
+            lacking.from = Some(from);
+            state.to_mut().lacking = Some(lacking);
+            return;
+        }
+        Some(_) => {
+            lacking.waited += 1;
+            if lacking.waited < 1 << lacking.doublings {
+                state.to_mut().lacking = Some(lacking);
+                return;
+            }
+            lacking.waited = 0;
+            lacking.doublings = (lacking.doublings + 1).min(at.tuning.doublings_max);
+            if at.tuning.relay {
+                lacking.asked = next_peer(at, lacking.asked);
+            }
+        }
+    }
+    let asked = lacking.asked;
+    if state.lacking.as_ref() != Some(&lacking) {
+        state.to_mut().lacking = Some(lacking);
+    }
+    effects.send(asked, Message::Fetch { from });
+}
+
+impl Lacking {
+    /// Something has come: whoever was asked once only need not be waited for so long.
+    fn come(&mut self) {
+        self.from = None;
+        self.doublings = self.doublings.saturating_sub(1);
+        self.waited = 0;
+    }
+}
+
+/// The peer after this one, in a circle.
+fn next_peer(at: &Context<'_>, after: ReplicaId) -> ReplicaId {
+    let peers = || at.cluster.peers(at.me);
+    peers().find(|peer| *peer > after).or_else(|| peers().next()).unwrap_or(after)
 }
 
 /// Sends decided values from a slot on, as many as a chunk takes; or has the driver send them, if
@@ -111,6 +194,7 @@ pub fn on_decided(
         let from = state.learner.applied_upto;
         effects.send(sender, Message::Fetch { from });
     }
+    proposer::propose_queued(at, state.to_mut(), effects);
 }
 
 /// Another replica asks for decided values.
@@ -145,7 +229,9 @@ pub fn decide(
     }
     if state.learner.applied_upto > before {
         if matches!(state.phase, Phase::Leading(_)) {
-            effects.set_timer(Timer::Election, at.tuning.election_delay());
+            election::restart_timer(at, state, effects);
+        } else {
+            state.patience.shrink(state.learner.applied_upto, at.tuning);
         }
         let applied = state.learner.applied_upto.0 - before.0;
         compact(at.tuning, state, effects);
@@ -158,7 +244,7 @@ fn apply(at: &Context<'_>, state: &mut State, value: Value, effects: &mut Effect
     let slot = state.learner.applied_upto;
     let outcomes = state.learner.sessions.apply(slot, &value, at.tuning.sessions_max);
     state.learner.applied_upto = slot.next();
-    requests::answer(state, slot, &value, &outcomes, effects);
+    requests::answer(at, state, slot, &value, &outcomes, effects);
     effects.report(Message::Applied { slot, value, outcomes });
 }
 

@@ -13,8 +13,9 @@
 //! | [`acceptor`] | promises and votes |
 //! | [`proposer`] | phase 1, phase 2, the window |
 //! | [`learner`] | what is decided, the log, catch-up, compaction |
-//! | [`election`] | time-outs, pre-votes, heartbeats |
-//! | [`session`], [`requests`] | exactly-once, and what clients are answered |
+//! | [`election`], [`patience`] | time-outs, pre-votes, heartbeats |
+//! | [`pacing`] | when a leader sends again what was not answered |
+//! | [`session`], [`requests`], [`askers`] | exactly-once, and what clients are answered |
 //! | [`replica`], [`client`], [`reader`], [`shell`] | the actors: the only files that name stateright |
 //!
 //! **Absent**: input and output, clocks, randomness, threads, logging. `clippy.toml` bans them.
@@ -22,11 +23,14 @@
 #![forbid(unsafe_code)]
 
 pub mod acceptor;
+pub mod askers;
 pub mod client;
 pub mod effects;
 pub mod election;
 pub mod learner;
 pub mod message;
+pub mod pacing;
+pub mod patience;
 pub mod proposer;
 pub mod queue;
 pub mod quorum;

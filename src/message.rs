@@ -10,13 +10,15 @@
 //! | `PreVote` | the next `Election` time-out |
 //! | `Prepare`, `Accept` | the `Resend` timer |
 //! | `Heartbeat` | the `Heartbeat` timer |
-//! | `Fetch` | the next heartbeat, or the leader's `Resend` timer |
+//! | `Fetch` | the next heartbeats, or the leader's `Resend` timer |
+//! | `Relay` | the client's `Retry` timer |
 //! | `ReadLog` | nobody: the question that it came from is asked again |
 //! | all replies | a repeated request |
 //!
 //! **Source**: *Paxos Made Simple* (2001) for phases 1 and 2; Ongaro's thesis (2014), sections
 //! 6.3 and 9.6, for sessions and pre-votes. Promises are pulled in chunks, which is our own.
 
+use crate::quorum::ReplicaSet;
 use crate::tuning::Tuning;
 use crate::types::{
     Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote,
@@ -87,6 +89,8 @@ pub enum Message {
     PreVote {
         /// The asker's promise, which names the attempt.
         promised: Ballot,
+        /// The asker has applied everything below.
+        applied_upto: Slot,
     },
     /// The sender hears no leader either.
     PreVoteGranted {
@@ -94,6 +98,11 @@ pub enum Message {
         asked: Ballot,
         /// The sender's own promise: the asker's ballot must be above it.
         promised: Ballot,
+    },
+    /// The sender hears a leader that makes progress.
+    PreVoteRefused {
+        /// The promise of the asker that `PreVote` carried.
+        asked: Ballot,
     },
     /// Phase 1a.
     Prepare {
@@ -144,8 +153,10 @@ pub enum Message {
         /// The first slot wanted.
         from: Slot,
     },
-    /// Decided values, an answer to `Fetch`.
+    /// Decided values: an answer to `Fetch`, to a `Relay`, or to a `PreVote` of whoever lags.
     Decided(Entries),
+    /// Puts a client's command into the log, in place of a replica that does not lead.
+    Relay(Relay),
 
     // --- Between an actor and its own driver; never on a network.
     /// The user wants this to be asked. From the driver to its client.
@@ -181,6 +192,15 @@ pub enum Message {
         /// Their numbers, in order; some between them may be acknowledged.
         unknown: Vec<Seq>,
     },
+}
+
+/// A command on its way to a leader.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Relay {
+    /// The replicas that it has passed. It goes to none of them again.
+    pub passed: ReplicaSet,
+    /// What the client asks, with the stamp of the replica that it asked.
+    pub command: Command,
 }
 
 /// A chunk of a promise: the sender's votes in `[from, next)`.
@@ -319,6 +339,7 @@ impl Message {
             | Promised { .. } => Route::ReplicaToClient,
             PreVote { .. }
             | PreVoteGranted { .. }
+            | PreVoteRefused { .. }
             | Prepare { .. }
             | Promise(_)
             | Accept { .. }
@@ -327,7 +348,8 @@ impl Message {
             | Heartbeat { .. }
             | HeartbeatAck { .. }
             | Fetch { .. }
-            | Decided(_) => Route::Replicas,
+            | Decided(_)
+            | Relay(_) => Route::Replicas,
             Submit(_)
             | SkipSlot
             | Applied { .. }
@@ -345,7 +367,7 @@ impl Message {
         let slot = |slot: &Slot| slot.0 < NUMBER_MAX;
         let ballot = |ballot: &Ballot| ballot.round < ROUND_MAX;
         match self {
-            Request(command) => match &command.operation {
+            Request(command) | Relay(self::Relay { command, .. }) => match &command.operation {
                 Operation::OpenSession { .. } => true,
                 Operation::InSession { session, seq, acked_below, .. } => {
                     slot(&session.slot) && seq.0 < NUMBER_MAX && acked_below.0 < NUMBER_MAX
@@ -361,7 +383,8 @@ impl Message {
             Entries(entries) | Decided(entries) => {
                 slot(&entries.from) && slot(&entries.applied_upto)
             }
-            PreVote { promised } | Reject { promised } => ballot(promised),
+            PreVote { promised, applied_upto } => ballot(promised) && slot(applied_upto),
+            Reject { promised } | PreVoteRefused { asked: promised } => ballot(promised),
             PreVoteGranted { asked, promised } => ballot(asked) && ballot(promised),
             Prepare { ballot: of, from } => ballot(of) && slot(from),
             Promise(chunk) => {
@@ -401,6 +424,7 @@ impl Message {
             Promised { .. } => "Promised",
             PreVote { .. } => "PreVote",
             PreVoteGranted { .. } => "PreVoteGranted",
+            PreVoteRefused { .. } => "PreVoteRefused",
             Prepare { .. } => "Prepare",
             Promise(_) => "Promise",
             Accept { .. } => "Accept",
@@ -410,6 +434,7 @@ impl Message {
             HeartbeatAck { .. } => "HeartbeatAck",
             Fetch { .. } => "Fetch",
             Decided(_) => "Decided",
+            Relay(_) => "Relay",
             Submit(_) => "Submit",
             SkipSlot => "SkipSlot",
             Applied { .. } => "Applied",
@@ -421,7 +446,7 @@ impl Message {
     }
 
     /// The classes that travel over a network, in the order of their declaration.
-    pub const NETWORK_CLASSES: [&str; 20] = [
+    pub const NETWORK_CLASSES: [&str; 22] = [
         "Request",
         "Tail",
         "SessionOpened",
@@ -433,6 +458,7 @@ impl Message {
         "Promised",
         "PreVote",
         "PreVoteGranted",
+        "PreVoteRefused",
         "Prepare",
         "Promise",
         "Accept",
@@ -442,6 +468,7 @@ impl Message {
         "HeartbeatAck",
         "Fetch",
         "Decided",
+        "Relay",
     ];
 }
 
@@ -467,7 +494,12 @@ impl Display for Message {
             Redirect { leader } => write!(f, "{name}({leader})"),
             SessionExpired { session } | Opened { session } => write!(f, "{name}({session})"),
             Entries(entries) | Decided(entries) => write!(f, "{name}({entries:?})"),
-            PreVote { promised } | Reject { promised } => write!(f, "{name}({promised})"),
+            PreVote { promised, applied_upto } => {
+                write!(f, "{name}({promised}, applied<{applied_upto})")
+            }
+            Reject { promised } | PreVoteRefused { asked: promised } => {
+                write!(f, "{name}({promised})")
+            }
             PreVoteGranted { asked, promised } => write!(f, "{name}({asked}, {promised})"),
             Prepare { ballot, from } => write!(f, "{name}({ballot}, from {from})"),
             Promise(promise) => write!(f, "{name}({promise:?})"),
@@ -480,6 +512,7 @@ impl Display for Message {
                 write!(f, "{name}({ballot}, decided<{decided_upto})")
             }
             HeartbeatAck { ballot } => write!(f, "{name}({ballot})"),
+            Relay(relay) => write!(f, "{name}({}, passed {:?})", relay.command, relay.passed),
             Submit(body) => write!(f, "{name}({body})"),
             Applied { slot, value, .. } => write!(f, "{name}(slot {slot}, {value})"),
             ReadLog(LogRead { asker, from, upto }) => {

@@ -19,17 +19,14 @@
 
 use crate::effects::{Effects, Timer};
 use crate::message::{Message, Promise};
+use crate::pacing::{Flight, Pacing};
 use crate::quorum::ReplicaSet;
 use crate::replica::{Context, State};
 use crate::requests::Intake;
 use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
-use crate::{acceptor, election, learner};
+use crate::{acceptor, election, learner, requests};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-/// How many slots above its window a leader goes when a slot below is stuck: enough for its
-/// followers to notice, and a bound on what the next leader must propose again.
-const STUCK_SLOTS_MAX: u64 = 64;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a replica is doing about leadership.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +50,8 @@ pub struct PreVoting {
     pub granted: ReplicaSet,
     /// The highest promise among them.
     pub highest: Ballot,
+    /// The last peer that said it hears a leader.
+    pub guide: Option<ReplicaId>,
 }
 
 /// Phase 1.
@@ -70,6 +69,8 @@ pub struct Preparing {
     pub compacted_upto: Slot,
     /// For each slot, the reported vote of the highest ballot.
     pub reported: BTreeMap<Slot, Vote>,
+    /// `Resend` time-outs since the last chunk, if time-outs adapt.
+    pub ticks: u64,
 }
 
 /// Phase 2.
@@ -81,10 +82,14 @@ pub struct Leading {
     pub base: Slot,
     /// The slot of the next new value.
     pub next: Slot,
-    /// Proposed and not yet decided, with the acceptors that have voted.
-    pub in_flight: BTreeMap<Slot, ReplicaSet>,
+    /// Proposed and not yet decided.
+    pub in_flight: BTreeMap<Slot, Flight>,
+    /// When to send it again.
+    pub pacing: Pacing,
     /// The peers heard from since the last sign of life.
     pub heard: ReplicaSet,
+    /// The highest promise above this ballot that it was told of; [`Ballot::ZERO`] if of none.
+    pub outbid: Ballot,
     /// What clients want.
     pub intake: Intake,
 }
@@ -113,11 +118,13 @@ pub fn start(at: &Context<'_>, state: &mut State, ballot: Ballot, effects: &mut 
         complete: ReplicaSet::of(at.me),
         compacted_upto: from,
         reported: own.map(|(slot, vote)| (*slot, vote.clone())).collect(),
+        ticks: 0,
     });
     for peer in at.cluster.peers(at.me) {
         effects.send(peer, Message::Prepare { ballot, from });
     }
     effects.set_timer(Timer::Resend, at.tuning.resend_delay());
+    election::restart_timer(at, state, effects);
     lead_if_promised(at, state, effects);
 }
 
@@ -138,6 +145,7 @@ pub fn on_promise(
     }
     let state = state.to_mut();
     let Phase::Preparing(preparing) = &mut state.phase else { return };
+    preparing.ticks = 0;
     preparing.compacted_upto = preparing.compacted_upto.max(chunk.compacted_upto);
     for (slot, vote) in chunk.votes {
         preparing.report(slot, vote);
@@ -186,17 +194,21 @@ fn lead_if_promised(at: &Context<'_>, state: &mut State, effects: &mut Effects) 
         base,
         next,
         in_flight: BTreeMap::new(),
+        pacing: Pacing::default(),
         heard: ReplicaSet::default(),
+        outbid: Ballot::ZERO,
         intake: Intake::default(),
     });
     effects.set_timer(Timer::Heartbeat, at.tuning.heartbeat_delay());
     effects.set_timer(Timer::Resend, at.tuning.resend_delay());
+    election::restart_timer(at, state, effects);
     for slot in base.upto(next) {
         let value = reported.remove(&slot).map_or(Value::Noop, |vote| vote.value);
         propose(at, state, ballot, slot, value, effects);
     }
     election::announce(at, state, effects);
-    fetch_below_base(at, state, effects);
+    requests::name_leader(at, state, at.me, effects);
+    ask_below_base(at, state, effects);
 }
 
 /// Phase 2a: asks for the votes of the others, votes, and saves meanwhile.
@@ -211,7 +223,8 @@ fn propose(
     let vote = Vote { ballot, value: value.clone() };
     state.durable.write(effects).votes.insert(slot, vote);
     let Phase::Leading(leading) = &mut state.phase else { return };
-    leading.in_flight.insert(slot, ReplicaSet::default());
+    let flight = leading.pacing.proposed(value.size_bytes(), at.tuning);
+    leading.in_flight.insert(slot, flight);
     let decided_upto = state.learner.applied_upto;
     for peer in at.cluster.peers(at.me) {
         let value = value.clone();
@@ -230,15 +243,18 @@ pub fn on_accepted(
     effects: &mut Effects,
 ) {
     let Phase::Leading(leading) = &state.phase else { return };
-    let voters = leading.in_flight.get(&slot);
-    if ballot != leading.ballot || voters.is_none_or(|voters| voters.contains(acceptor)) {
+    let flight = leading.in_flight.get(&slot);
+    if ballot != leading.ballot || flight.is_none_or(|flight| flight.voters.contains(acceptor)) {
         return;
     }
     let state = state.to_mut();
     if let Phase::Leading(leading) = &mut state.phase
-        && let Some(voters) = leading.in_flight.get_mut(&slot)
+        && let Some(flight) = leading.in_flight.get_mut(&slot)
     {
-        voters.insert(acceptor);
+        flight.voters.insert(acceptor);
+        if acceptor != at.me {
+            leading.pacing.voted(acceptor, flight, at.tuning);
+        }
     }
     decide_if_voted(at, state, slot, effects);
     propose_queued(at, state, effects);
@@ -253,11 +269,12 @@ pub fn on_accepted(
 /// Decides a slot that a majority has voted for in this leader's ballot.
 fn decide_if_voted(at: &Context<'_>, state: &mut State, slot: Slot, effects: &mut Effects) {
     let Phase::Leading(leading) = &mut state.phase else { return };
-    let voters = leading.in_flight.get(&slot).copied().unwrap_or_default();
-    if !at.cluster.is_quorum(voters) {
+    let flight = leading.in_flight.get(&slot).copied().unwrap_or_default();
+    if !at.cluster.is_quorum(flight.voters) {
         return;
     }
     leading.in_flight.remove(&slot);
+    leading.pacing.decided(&flight, at.tuning);
     let vote = state.durable.votes.get(&slot).expect("a leader votes for what it proposes");
     let decided = vec![(slot, vote.value.clone())];
     learner::decide(at, state, decided, effects);
@@ -268,7 +285,10 @@ pub fn propose_queued(at: &Context<'_>, state: &mut State, effects: &mut Effects
     while let Phase::Leading(leading) = &mut state.phase {
         let spread = leading.next.0 - state.learner.applied_upto.max(leading.base).0;
         let window = at.tuning.window_slots;
-        if leading.in_flight.len() >= window || spread >= window as u64 + STUCK_SLOTS_MAX {
+        if leading.in_flight.len() >= window
+            || spread >= window as u64 + at.tuning.stuck_slots_max
+            || !leading.pacing.has_room(at.tuning)
+        {
             return;
         }
         let is_busy = leading.in_flight.len() >= at.tuning.eager_slots;
@@ -293,45 +313,98 @@ pub fn on_skip_slot(state: &mut Cow<'_, State>) {
 }
 
 /// Sends again what was not answered.
-pub fn on_resend_timeout(at: &Context<'_>, state: &State, effects: &mut Effects) {
+pub fn on_resend_timeout(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
     match &state.phase {
         Phase::Follower | Phase::PreVoting(_) => return,
-        Phase::Preparing(preparing) => {
-            let ballot = preparing.ballot;
-            for peer in at.cluster.peers(at.me).filter(|p| !preparing.complete.contains(*p)) {
-                let from = preparing.expected_of(peer);
-                effects.send(peer, Message::Prepare { ballot, from });
-            }
-        }
-        Phase::Leading(leading) => {
-            for (slot, voters) in &leading.in_flight {
-                resend_proposal(at, state, leading.ballot, *slot, *voters, effects);
-            }
+        Phase::Preparing(_) => prepare_again(at, state, effects),
+        Phase::Leading(_) => {
+            propose_again(at, state, effects);
             fetch_below_base(at, state, effects);
         }
     }
     effects.set_timer(Timer::Resend, at.tuning.resend_delay());
 }
 
-/// Asks those who have not voted at this slot again.
-fn resend_proposal(
-    at: &Context<'_>,
-    state: &State,
-    ballot: Ballot,
-    slot: Slot,
-    voters: ReplicaSet,
-    effects: &mut Effects,
-) {
-    let vote = state.durable.votes.get(&slot).expect("a leader votes for what it proposes");
-    let decided_upto = state.learner.applied_upto;
-    for peer in at.cluster.peers(at.me).filter(|peer| !voters.contains(*peer)) {
-        let value = vote.value.clone();
-        effects.send(peer, Message::Accept { ballot, slot, value, decided_upto });
+/// Asks those again who have not promised or not reported everything, less and less often.
+fn prepare_again(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
+    if at.tuning.adapts()
+        && let Phase::Preparing(preparing) = &mut state.to_mut().phase
+    {
+        preparing.ticks += 1;
+        if !preparing.ticks.is_power_of_two() {
+            return;
+        }
+    }
+    let Phase::Preparing(preparing) = &state.phase else { return };
+    let ballot = preparing.ballot;
+    for peer in at.cluster.peers(at.me).filter(|p| !preparing.complete.contains(*p)) {
+        let from = preparing.expected_of(peer);
+        effects.send(peer, Message::Prepare { ballot, from });
     }
 }
 
+/// Asks those again who have not voted, each when an answer is overdue, and as much as may be under way.
+fn propose_again(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
+    if at.tuning.adapts()
+        && let Phase::Leading(leading) = &mut state.to_mut().phase
+    {
+        leading.pacing.tick(at.tuning);
+    }
+    let Phase::Leading(leading) = &state.phase else { return };
+    let (ballot, decided_upto) = (leading.ballot, state.learner.applied_upto);
+    let again = overdue(at, leading);
+    for (slot, peer) in &again {
+        let vote = state.durable.votes.get(slot).expect("a leader votes for what it proposes");
+        let (slot, value) = (*slot, vote.value.clone());
+        effects.send(*peer, Message::Accept { ballot, slot, value, decided_upto });
+    }
+    if at.tuning.adapts()
+        && !again.is_empty()
+        && let Phase::Leading(leading) = &mut state.to_mut().phase
+    {
+        let slots: BTreeSet<Slot> = again.into_iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            let flight = leading.in_flight.get_mut(&slot).expect("it is in flight");
+            leading.pacing.sent_again(flight, at.tuning);
+        }
+    }
+}
+
+/// What is sent again, and to whom: the lowest slots, as much as may be under way to a peer.
+fn overdue(at: &Context<'_>, leading: &Leading) -> Vec<(Slot, ReplicaId)> {
+    let Leading { in_flight, pacing, .. } = leading;
+    let allowance = pacing.allowance(at.tuning);
+    let mut bytes: BTreeMap<ReplicaId, usize> = BTreeMap::new();
+    let mut again = Vec::new();
+    for (slot, flight) in in_flight {
+        let silent = at.cluster.peers(at.me).filter(|peer| !flight.voters.contains(*peer));
+        for peer in silent.filter(|peer| pacing.is_due(*peer, flight, at.tuning)) {
+            let bytes = bytes.entry(peer).or_default();
+            if *bytes == 0 || *bytes + flight.bytes <= allowance {
+                *bytes += flight.bytes;
+                again.push((*slot, peer));
+            }
+        }
+    }
+    again
+}
+
 /// A leader that lacks decided slots below its base asks everyone for them.
-fn fetch_below_base(at: &Context<'_>, state: &State, effects: &mut Effects) {
+fn fetch_below_base(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
+    let Phase::Leading(leading) = &state.phase else { return };
+    if state.learner.applied_upto >= leading.base {
+        return;
+    }
+    if at.tuning.adapts() {
+        let Phase::Leading(leading) = &mut state.to_mut().phase else { return };
+        if !leading.pacing.fetches(at.tuning) {
+            return;
+        }
+    }
+    ask_below_base(at, state, effects);
+}
+
+fn ask_below_base(at: &Context<'_>, state: &State, effects: &mut Effects) {
     let Phase::Leading(leading) = &state.phase else { return };
     let from = state.learner.applied_upto;
     if from < leading.base {

@@ -5,7 +5,7 @@
 //!
 //! **Source**: *Paxos Made Simple* (2001), section 2.2.
 
-use crate::types::ReplicaId;
+use crate::types::{NodeId, ReplicaId};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Formatter};
 
@@ -51,6 +51,12 @@ impl Cluster {
     /// All replicas, in order.
     pub fn replicas(self) -> impl Iterator<Item = ReplicaId> {
         (0..self.replicas).map(ReplicaId)
+    }
+
+    /// The replica at this node, if it is one.
+    pub fn replica(self, node: NodeId) -> Option<ReplicaId> {
+        let index = u8::try_from(node.0).ok()?;
+        (index < self.replicas).then_some(ReplicaId(index))
     }
 
     /// All replicas but `me`, in order.

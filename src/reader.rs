@@ -36,6 +36,10 @@ pub struct ReaderState {
     pub target: usize,
     /// The replica asked now has answered since it was last asked.
     pub answered: bool,
+    /// Something new has come since a replica was last asked.
+    pub moved: bool,
+    /// While nothing new comes another one is asked beside it: this many after it.
+    pub beside: usize,
 }
 
 impl Reader {
@@ -44,13 +48,23 @@ impl Reader {
     }
 
     fn on_retry_timeout(&self, state: &mut Cow<'_, ReaderState>, effects: &mut Effects) {
-        if !state.answered && self.replicas.len() > 1 {
-            state.to_mut().target = (state.target + 1) % self.replicas.len();
+        let count = self.replicas.len();
+        if !state.answered && count > 1 {
+            state.to_mut().target = (state.target + 1) % count;
         }
         if state.answered {
             state.to_mut().answered = false;
         }
         self.ask(state, effects);
+        // Who answers may lag for ever. Whoever has more is asked from then on.
+        if state.moved {
+            state.to_mut().moved = false;
+        } else if count > 1 {
+            let state = state.to_mut();
+            state.beside = 1 + state.beside % (count - 1);
+            let other = self.replicas[(state.target + state.beside) % count];
+            effects.send(other, Message::Tail { from: state.next });
+        }
         let delay = self.tuning.retry_interval;
         effects.set_timer(Timer::Retry, delay..delay * 5 / 4);
     }
@@ -66,13 +80,23 @@ impl Reader {
             state.to_mut().answered = true;
         }
         let before = state.next;
+        let sender = self.replicas.iter().position(|replica| *replica == src);
         for (slot, value) in (entries.from.0..).map(Slot).zip(entries.values) {
             if slot == state.next {
                 state.to_mut().next = slot.next();
                 effects.report(Message::Applied { slot, value, outcomes: Vec::new() });
             }
         }
-        if state.next > before && state.next < entries.applied_upto {
+        if state.next == before {
+            return;
+        }
+        let state = state.to_mut();
+        state.moved = self.replicas.len() > 1;
+        if let Some(sender) = sender.filter(|sender| *sender != state.target) {
+            state.target = sender;
+            state.answered = true;
+        }
+        if state.next < entries.applied_upto {
             self.ask(state, effects);
         }
     }
@@ -87,7 +111,8 @@ impl Actor for Reader {
 
     fn on_start(&self, _id: Id, _storage: &Option<()>, out: &mut Out<Self>) -> ReaderState {
         assert!(!self.replicas.is_empty(), "a reader needs a replica to ask");
-        let state = ReaderState { next: self.from, target: 0, answered: true };
+        let state =
+            ReaderState { next: self.from, target: 0, answered: true, moved: false, beside: 0 };
         let mut effects = Effects::default();
         effects.set_timer(Timer::Retry, std::time::Duration::ZERO..self.tuning.redirect_delay);
         emit(effects, || (), out);
@@ -140,7 +165,17 @@ mod tests {
     }
 
     fn state(next: u64, target: usize, answered: bool) -> ReaderState {
-        ReaderState { next: Slot(next), target, answered }
+        ReaderState { next: Slot(next), target, answered, moved: false, beside: 0 }
+    }
+
+    /// Something new has come.
+    fn moved(state: ReaderState) -> ReaderState {
+        ReaderState { moved: true, ..state }
+    }
+
+    /// Nothing new has come, so the other one is asked beside it.
+    fn beside(state: ReaderState) -> ReaderState {
+        ReaderState { beside: 1, ..state }
     }
 
     /// What the reader wants when entries come, and its state after that.
@@ -164,7 +199,12 @@ mod tests {
 
     /// The question, and the timer until it is asked again.
     fn asks(replica: u8, from: u64) -> Effects {
-        let mut effects = Effects::none().sent(replica, Message::Tail { from: Slot(from) });
+        asks_all([replica], from)
+    }
+
+    /// The same of several replicas.
+    fn asks_all<const N: usize>(replicas: [u8; N], from: u64) -> Effects {
+        let mut effects = Effects::none().sent_to_all(replicas, Message::Tail { from: Slot(from) });
         let delay = ClientTuning::default().retry_interval;
         effects.set_timer(Timer::Retry, delay..delay * 5 / 4);
         effects
@@ -174,14 +214,14 @@ mod tests {
     fn entries_are_reported_in_slot_order() {
         let (effects, after) = receives(state(0, 0, false), 0, run(0, vec![say("a"), say("b")], 2));
         assert_eq!(effects, Effects::none().reported(news(0, "a")).reported(news(1, "b")));
-        assert_eq!(after, state(2, 0, true));
+        assert_eq!(after, moved(state(2, 0, true)));
     }
 
     #[test]
     fn entries_are_reported_once() {
         let (effects, after) = receives(state(1, 0, true), 0, run(0, vec![say("a"), say("b")], 2));
         assert_eq!(effects, Effects::none().reported(news(1, "b")));
-        assert_eq!(after, state(2, 0, true));
+        assert_eq!(after, moved(state(2, 0, true)));
         let again = receives(after.clone(), 0, run(0, vec![say("a"), say("b")], 2));
         assert_eq!(again, (Effects::none(), after));
     }
@@ -210,18 +250,26 @@ mod tests {
 
     #[test]
     fn a_replica_that_answers_is_asked_again() {
-        assert_eq!(times_out(state(4, 0, true)), (asks(0, 4), state(4, 0, false)));
+        assert_eq!(times_out(moved(state(4, 0, true))), (asks(0, 4), state(4, 0, false)));
+    }
+
+    #[test]
+    fn while_nothing_new_comes_the_others_are_asked_too_one_at_a_time() {
+        let expected = (asks_all([0, 1], 4), beside(state(4, 0, false)));
+        assert_eq!(times_out(state(4, 0, true)), expected);
+    }
+
+    #[test]
+    fn whoever_brings_something_new_is_asked_from_then_on() {
+        let (_, after) = receives(state(0, 1, true), 0, run(0, vec![say("a")], 1));
+        assert_eq!(after, moved(state(1, 0, true)));
     }
 
     #[test]
     fn a_replica_that_does_not_answer_makes_way_for_the_next() {
-        assert_eq!(times_out(state(4, 0, false)), (asks(1, 4), state(4, 1, false)));
-        assert_eq!(times_out(state(4, 1, false)), (asks(0, 4), state(4, 0, false)));
-    }
-
-    #[test]
-    fn a_late_answer_of_another_replica_is_read_but_does_not_count_as_an_answer() {
-        let (effects, after) = receives(state(0, 1, false), 0, run(0, vec![say("a")], 1));
-        assert_eq!((effects, after), (Effects::none().reported(news(0, "a")), state(1, 1, false)));
+        let (effects, after) = times_out(state(4, 0, false));
+        assert_eq!((effects, after), (asks_all([1, 0], 4), beside(state(4, 1, false))));
+        let (effects, after) = times_out(moved(state(4, 1, false)));
+        assert_eq!((effects, after), (asks(0, 4), state(4, 0, false)));
     }
 }

@@ -4,10 +4,12 @@
 //! **Absent**: decisions. Each arm calls the role function named for its event.
 
 use crate::acceptor::{self, Proposal, Storage};
+use crate::askers::Askers;
 use crate::effects::{Durable, Effects, Timer};
 use crate::election;
-use crate::learner::{self, Learner};
+use crate::learner::{self, Lacking, Learner};
 use crate::message::Message;
+use crate::patience::Patience;
 use crate::proposer::{self, Phase};
 use crate::quorum::Cluster;
 use crate::requests;
@@ -36,6 +38,13 @@ pub struct State {
     /// A leader gave a sign of life within the last election time-out. Kept only for answering
     /// pre-votes.
     pub leader_alive: bool,
+    /// How long it waits before it suspects a leader.
+    pub patience: Patience,
+    /// Who waits here for what became of a command.
+    pub askers: Askers,
+    /// What it lacks of its leader's log, and whom it has asked. Kept only if it asks others than the
+    /// leader, or waits before it asks again.
+    pub lacking: Option<Lacking>,
 }
 
 /// What a role function may read besides its state.
@@ -64,12 +73,6 @@ impl Replica {
         assert!(index < self.cluster.len(), "replica ids are 0 to {}", self.cluster.len() - 1);
         Context { me: ReplicaId(index), cluster: self.cluster, tuning: &self.tuning }
     }
-
-    /// The sender as a replica, if it is one.
-    fn as_replica(&self, sender: NodeId) -> Option<ReplicaId> {
-        let index = u8::try_from(sender.0).ok()?;
-        (index < self.cluster.len()).then_some(ReplicaId(index))
-    }
 }
 
 impl State {
@@ -80,8 +83,15 @@ impl State {
             decided: imbl::OrdMap::new(),
             sessions: storage.snapshot.sessions.clone(),
         };
-        let durable = Durable::restored(storage);
-        State { durable, learner, phase: Phase::Follower, leader_alive: false }
+        State {
+            durable: Durable::restored(storage),
+            learner,
+            phase: Phase::Follower,
+            leader_alive: false,
+            patience: Patience::default(),
+            askers: Askers::default(),
+            lacking: None,
+        }
     }
 }
 
@@ -95,7 +105,7 @@ impl Actor for Replica {
     fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Self>) -> State {
         let at = self.context(id);
         let mut effects = Effects::default();
-        effects.set_timer(Timer::Election, at.tuning.election_delay());
+        effects.set_timer(Timer::Election, at.tuning.election_delay(0));
         let state = State::restored(storage.clone().unwrap_or_default());
         emit(effects, || (*state.durable).clone(), out);
         state
@@ -111,7 +121,7 @@ impl Actor for Replica {
     ) {
         let mut effects = Effects::default();
         let src = NodeId(usize::from(src) as u64);
-        match self.as_replica(src) {
+        match self.cluster.replica(src) {
             Some(peer) => self.on_replica_message(id, state, peer, msg, &mut effects),
             None => self.on_client_message(id, state, src, msg, &mut effects),
         }
@@ -146,10 +156,13 @@ impl Replica {
     ) {
         let at = &self.context(id);
         match msg {
-            Message::PreVote { promised } => election::on_pre_vote(state, src, promised, fx),
+            Message::PreVote { promised, applied_upto } => {
+                election::on_pre_vote(at, state, src, promised, applied_upto, fx);
+            }
             Message::PreVoteGranted { asked, promised } => {
                 election::on_pre_vote_granted(at, state, src, asked, promised, fx);
             }
+            Message::PreVoteRefused { asked } => election::on_pre_vote_refused(state, src, asked),
             Message::Prepare { ballot, from } => {
                 acceptor::on_prepare(at, state, src, ballot, from, fx);
             }
@@ -170,6 +183,7 @@ impl Replica {
             }
             Message::Fetch { from } => learner::on_fetch(at, state, src, from, fx),
             Message::Decided(entries) => learner::on_decided(at, state, src, entries, fx),
+            Message::Relay(relay) => requests::on_relay(at, state, src, relay, fx),
             // Not a replica's to send.
             _ => {}
         }
@@ -218,7 +232,7 @@ mod tests {
         let mut out = Out::new();
         let state = replica().on_start(Id::from(0), &None, &mut out);
         assert_eq!(state, State::restored(Storage::default()));
-        let delay = Tuning::default().election_delay();
+        let delay = Tuning::default().election_delay(0);
         let expected: [Command<Message, _, (), Storage>; 1] =
             [Command::SetTimer(Timer::Election, delay)];
         assert_eq!(as_text(out.iter()), as_text(&expected));
@@ -245,7 +259,7 @@ mod tests {
         let expected: [Command<_, _, (), _>; 3] = [
             Command::Save((*after.durable).clone()),
             Command::Send(Id::from(1), promise),
-            Command::SetTimer(Timer::Election, Tuning::default().election_delay()),
+            Command::SetTimer(Timer::Election, Tuning::default().election_delay(0)),
         ];
         assert_eq!(as_text(out.iter()), as_text(&expected));
         assert_eq!(after.durable.promised, ballot(1, 1));

@@ -14,33 +14,29 @@
 //!
 //! **Source**: Ongaro's thesis (2014), sections 6.2 and 6.3.
 
+use crate::askers::Askers;
 use crate::effects::Effects;
-use crate::message::{Message, Outcome};
+use crate::learner;
+use crate::message::{Asker, Entries, Message, Outcome, Relay};
 use crate::proposer::{self, Phase};
 use crate::queue::Queue;
+use crate::quorum::ReplicaSet;
 use crate::replica::{Context, State};
-use crate::types::{Command, NodeId, Nonce, Operation, Seq, SessionId, Slot, User, Value};
+use crate::types::{
+    Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, User, Value,
+};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What clients want of this leader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Intake {
     /// Commands that wait for a slot.
     pub queue: Queue,
-    /// Per session, the last number put into the log and where its answers go.
-    pub flows: BTreeMap<SessionId, Flow>,
-    /// Openings put into the log and not applied yet, and where their answers go.
-    pub openings: BTreeMap<(User, Nonce), NodeId>,
-}
-
-/// A session's requests at this leader.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Flow {
-    /// The last number queued or proposed in this leadership.
-    pub proposed: Seq,
-    /// Who asked last.
-    pub client: NodeId,
+    /// The last number of each session that was queued or proposed in this leadership.
+    pub proposed: BTreeMap<SessionId, Seq>,
+    /// Openings that were queued or proposed and are not applied yet.
+    pub openings: BTreeSet<(User, Nonce)>,
 }
 
 /// A client asks for a command to be put into the log.
@@ -51,56 +47,167 @@ pub fn on_request(
     command: Command,
     effects: &mut Effects,
 ) {
-    if let Some(answer) = answer_from_table(state, &command) {
-        effects.send(client, answer);
-        return;
+    match answer_from_table(state, &command) {
+        Some(answer) => effects.send(client, answer.message(&command)),
+        None => take(at, state, client, ReplicaSet::default(), command, effects),
     }
-    let Phase::Leading(leading) = &state.phase else {
-        let leader = state.durable.promised;
-        if leader.round > 0 && leader.replica != at.me {
-            effects.send(client, Message::Redirect { leader: leader.replica });
+}
+
+/// Another replica asks for a command to be put into the log, on behalf of a client that it answers
+/// itself.
+pub fn on_relay(
+    at: &Context<'_>,
+    state: &mut Cow<'_, State>,
+    relayer: ReplicaId,
+    relay: Relay,
+    effects: &mut Effects,
+) {
+    let Relay { passed, command } = relay;
+    match answer_from_table(state, &command) {
+        // It applies this, fetches what is below, and answers.
+        Some(Answer::Acknowledged(slot)) => {
+            learner::send_entries(at, state, Asker::Replica(relayer), slot, effects);
         }
-        return;
+        Some(Answer::Opened(SessionId { slot, .. })) => {
+            learner::send_entries(at, state, Asker::Replica(relayer), slot, effects);
+        }
+        // It finds out when it has applied as much.
+        Some(Answer::Expired(_)) => {}
+        None => take(at, state, relayer.into(), passed, command, effects),
+    }
+}
+
+/// Queues a new command, if this replica leads; otherwise says who does, and passes it on.
+fn take(
+    at: &Context<'_>,
+    state: &mut Cow<'_, State>,
+    asker: NodeId,
+    passed: ReplicaSet,
+    command: Command,
+    effects: &mut Effects,
+) {
+    let Phase::Leading(leading) = &state.phase else {
+        return pass_on(at, state, asker, passed, command, effects);
     };
     let queue = &leading.intake.queue;
     let full = queue.is_full_for(&command.user, at.tuning);
-    match admission(state, &leading.intake, &command, client) {
+    match admission(state, &leading.intake, &command) {
         Admission::Ignore => {}
-        Admission::InProgress => note_client(state, client, &command),
+        Admission::InProgress => note_asker(at, state, asker, &command),
         Admission::Enqueue if full => {
-            effects.send(client, Message::Busy { queued: queue.values(at.tuning) });
+            // Whoever asked another replica is told by its own patience.
+            if passed.is_empty() {
+                effects.send(asker, Message::Busy { queued: queue.values(at.tuning) });
+            }
         }
         Admission::Enqueue => {
+            note_asker(at, state, asker, &command);
             let state = state.to_mut();
             if let Phase::Leading(leading) = &mut state.phase {
-                leading.intake.enqueue(client, command);
+                leading.intake.enqueue(command);
             }
             proposer::propose_queued(at, state, effects);
         }
     }
 }
 
+/// A replica that does not lead names the leader to a client, and passes the command on to it, or to a
+/// peer that hears one.
+fn pass_on(
+    at: &Context<'_>,
+    state: &mut Cow<'_, State>,
+    asker: NodeId,
+    mut passed: ReplicaSet,
+    command: Command,
+    effects: &mut Effects,
+) {
+    if is_over(state, &command) {
+        return;
+    }
+    let promised = state.durable.promised;
+    let leader = (promised.round > 0 && promised.replica != at.me).then_some(promised.replica);
+    let next = match &state.phase {
+        // The one that it has promised to is not heard.
+        Phase::PreVoting(attempt) => attempt.guide,
+        _ => leader,
+    };
+    if let (Some(leader), true) = (leader, passed.is_empty())
+        && !matches!(state.phase, Phase::PreVoting(_))
+    {
+        effects.send(asker, Message::Redirect { leader });
+    }
+    if !at.tuning.relay {
+        return;
+    }
+    note_asker(at, state, asker, &command);
+    if let Some(next) = next.filter(|next| !passed.contains(*next)) {
+        passed.insert(at.me);
+        effects.send(next, Message::Relay(Relay { passed, command }));
+    }
+}
+
+/// A leader has been found: tells the clients that have asked here.
+pub fn name_leader(at: &Context<'_>, state: &State, leader: ReplicaId, effects: &mut Effects) {
+    if !at.tuning.relay {
+        return;
+    }
+    let Askers { sessions, openings } = &state.askers;
+    let askers: BTreeSet<NodeId> = sessions.values().chain(openings.values()).copied().collect();
+    for client in askers.into_iter().filter(|asker| at.cluster.replica(*asker).is_none()) {
+        effects.send(client, Message::Redirect { leader });
+    }
+}
+
 /// The answer to a command that was applied before, or never will be.
-fn answer_from_table(state: &State, command: &Command) -> Option<Message> {
+enum Answer {
+    /// It opened this session.
+    Opened(SessionId),
+    /// It was applied at this slot.
+    Acknowledged(Slot),
+    /// Its session was evicted.
+    Expired(SessionId),
+}
+
+impl Answer {
+    /// What the client that sent the command is told.
+    fn message(self, command: &Command) -> Message {
+        match (self, &command.operation) {
+            (Answer::Opened(session), Operation::OpenSession { nonce }) => {
+                Message::SessionOpened { nonce: *nonce, session }
+            }
+            (Answer::Acknowledged(slot), Operation::InSession { session, seq, .. }) => {
+                Message::Acknowledged { session: *session, seq: *seq, slot }
+            }
+            (Answer::Opened(session) | Answer::Expired(session), _) => {
+                Message::SessionExpired { session }
+            }
+            (Answer::Acknowledged(_), _) => unreachable!("only what is in a session is"),
+        }
+    }
+}
+
+fn answer_from_table(state: &State, command: &Command) -> Option<Answer> {
     let sessions = &state.learner.sessions;
     match &command.operation {
         Operation::OpenSession { nonce } => {
-            let session = sessions.find(&command.user, *nonce)?;
-            Some(Message::SessionOpened { nonce: *nonce, session })
+            sessions.find(&command.user, *nonce).map(Answer::Opened)
         }
         Operation::InSession { session: id, seq, .. } => match sessions.get(*id) {
             Some(session) if session.user == command.user => {
-                let slot = *session.slots.get(seq)?;
-                Some(Message::Acknowledged { session: *id, seq: *seq, slot })
+                session.slots.get(seq).copied().map(Answer::Acknowledged)
             }
             Some(_) => None,
             // Opened below the applied bound and not in the table: evicted, for good.
-            None if id.slot < state.learner.applied_upto => {
-                Some(Message::SessionExpired { session: *id })
-            }
+            None if id.slot < state.learner.applied_upto => Some(Answer::Expired(*id)),
             None => None,
         },
     }
+}
+
+/// Was this applied, and is the client known to have its acknowledgement?
+fn is_over(state: &State, command: &Command) -> bool {
+    let Operation::InSession { session, seq, .. } = &command.operation else { return false };
+    state.learner.sessions.get(*session).is_some_and(|session| *seq <= session.last_seq)
 }
 
 enum Admission {
@@ -112,13 +219,12 @@ enum Admission {
     Enqueue,
 }
 
-fn admission(state: &State, intake: &Intake, command: &Command, client: NodeId) -> Admission {
+fn admission(state: &State, intake: &Intake, command: &Command) -> Admission {
     match &command.operation {
         Operation::OpenSession { nonce } => {
-            match intake.openings.get(&(command.user.clone(), *nonce)) {
-                Some(known) if *known == client => Admission::Ignore,
-                Some(_) => Admission::InProgress,
-                None => Admission::Enqueue,
+            match intake.openings.contains(&(command.user.clone(), *nonce)) {
+                true => Admission::InProgress,
+                false => Admission::Enqueue,
             }
         }
         Operation::InSession { session: id, seq, .. } => {
@@ -126,15 +232,12 @@ fn admission(state: &State, intake: &Intake, command: &Command, client: NodeId) 
             if session.user != command.user {
                 return Admission::Ignore;
             }
-            let flow = intake.flows.get(id);
-            let proposed =
-                flow.map_or(session.last_seq, |flow| flow.proposed.max(session.last_seq));
+            let proposed = intake.proposed.get(id).copied();
+            let proposed = proposed.map_or(session.last_seq, |last| last.max(session.last_seq));
             if *seq > proposed.next() || *seq <= session.last_seq {
                 Admission::Ignore
             } else if *seq == proposed.next() {
                 Admission::Enqueue
-            } else if flow.is_some_and(|flow| flow.client == client) {
-                Admission::Ignore
             } else {
                 Admission::InProgress
             }
@@ -142,73 +245,87 @@ fn admission(state: &State, intake: &Intake, command: &Command, client: NodeId) 
     }
 }
 
-/// Remembers where the answer to a command in progress goes.
-fn note_client(state: &mut Cow<'_, State>, client: NodeId, command: &Command) {
-    let Phase::Leading(leading) = &mut state.to_mut().phase else { return };
-    match &command.operation {
-        Operation::OpenSession { nonce } => {
-            leading.intake.openings.insert((command.user.clone(), *nonce), client);
-        }
-        Operation::InSession { session, .. } => {
-            if let Some(flow) = leading.intake.flows.get_mut(session) {
-                flow.client = client;
-            }
-        }
+/// Remembers where the answer to a command goes.
+fn note_asker(at: &Context<'_>, state: &mut Cow<'_, State>, asker: NodeId, command: &Command) {
+    if !state.askers.knows(asker, command) {
+        state.to_mut().askers.note(asker, command, at.tuning.sessions_max);
     }
 }
 
 impl Intake {
-    fn enqueue(&mut self, client: NodeId, command: Command) {
+    fn enqueue(&mut self, command: Command) {
         match &command.operation {
             Operation::OpenSession { nonce } => {
-                self.openings.insert((command.user.clone(), *nonce), client);
+                self.openings.insert((command.user.clone(), *nonce));
             }
             Operation::InSession { session, seq, .. } => {
-                self.flows.insert(*session, Flow { proposed: *seq, client });
+                self.proposed.insert(*session, *seq);
             }
         }
         self.queue.push(command);
     }
 }
 
-/// Answers the clients whose commands were applied at this slot, if this replica leads them.
+/// Answers those who wait here for the commands that were applied at this slot: a client is told what
+/// became of its own, a replica is given the value, which tells it.
 pub fn answer(
+    at: &Context<'_>,
     state: &mut State,
     slot: Slot,
     value: &Value,
     outcomes: &[Outcome],
     effects: &mut Effects,
 ) {
-    let State { phase: Phase::Leading(leading), learner, .. } = state else { return };
-    let intake = &mut leading.intake;
+    let State { phase, askers, learner, .. } = state;
+    let mut relayers = ReplicaSet::default();
+    let mut tell = |asker: NodeId, message| match at.cluster.replica(asker) {
+        Some(replica) => drop(relayers.insert(replica)),
+        None => effects.send_ahead(asker, message),
+    };
     for (command, outcome) in value.commands().iter().zip(outcomes) {
         match (&command.operation, *outcome) {
             (
                 Operation::OpenSession { nonce },
                 Outcome::Opened(session) | Outcome::OpenedBefore(session),
             ) => {
-                if let Some(client) = intake.openings.remove(&(command.user.clone(), *nonce)) {
-                    let nonce = *nonce;
-                    effects.send_ahead(client, Message::SessionOpened { nonce, session });
+                let (nonce, opening) = (*nonce, (command.user.clone(), *nonce));
+                if let Phase::Leading(leading) = phase {
+                    leading.intake.openings.remove(&opening);
+                }
+                if let Some(asker) = askers.openings.remove(&opening) {
+                    tell(asker, Message::SessionOpened { nonce, session });
                 }
             }
             (Operation::InSession { session, seq, .. }, Outcome::Applied) => {
-                if let Some(flow) = intake.flows.get(session) {
+                if let Some(asker) = askers.sessions.get(session) {
                     let (session, seq) = (*session, *seq);
-                    effects.send_ahead(flow.client, Message::Acknowledged { session, seq, slot });
+                    tell(*asker, Message::Acknowledged { session, seq, slot });
                 }
             }
             (Operation::InSession { session, .. }, Outcome::NoSession) => {
-                if let Some(flow) = intake.flows.remove(session) {
-                    let session = *session;
-                    effects.send_ahead(flow.client, Message::SessionExpired { session });
+                if let Phase::Leading(leading) = phase {
+                    leading.intake.proposed.remove(session);
+                }
+                if let Some(asker) = askers.sessions.remove(session) {
+                    tell(asker, Message::SessionExpired { session: *session });
                 }
             }
             _ => {}
         }
     }
-    if intake.flows.len() > learner.sessions.len() {
-        intake.flows.retain(|session, _| learner.sessions.get(*session).is_some());
+    for relayer in relayers.iter() {
+        let (values, applied_upto) = (vec![value.clone()], slot.next());
+        let entries = Entries { from: slot, values, applied_upto };
+        effects.send_ahead(relayer, Message::Decided(entries));
+    }
+    let is_open = |session: &SessionId| learner.sessions.get(*session).is_some();
+    if askers.sessions.len() > learner.sessions.len() {
+        askers.sessions.retain(|session, _| is_open(session));
+    }
+    if let Phase::Leading(leading) = phase
+        && leading.intake.proposed.len() > learner.sessions.len()
+    {
+        leading.intake.proposed.retain(|session, _| is_open(session));
     }
 }
 

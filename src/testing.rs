@@ -10,6 +10,7 @@
 use crate::acceptor::Storage;
 use crate::effects::{Effects, Timer};
 use crate::message::{Entries, Message, Outcome, Promise};
+use crate::pacing::{Flight, Pacing};
 use crate::proposer::{Leading, Phase};
 use crate::quorum::{Cluster, ReplicaSet};
 use crate::replica::{Context, State};
@@ -119,11 +120,16 @@ pub(crate) fn as_text<'a, C: Debug + 'a>(commands: impl IntoIterator<Item = &'a 
     commands.into_iter().map(|command| format!("{command:?}")).collect()
 }
 
+/// The deployed parameters, but that nothing is passed on and no time-out adapts.
+pub(crate) fn plain() -> Tuning {
+    Tuning { relay: false, doublings_max: 0, ..Tuning::default() }
+}
+
 /// The range of a replica's timer under the default tuning.
 fn default_delay(timer: Timer) -> Range<Duration> {
     let tuning = Tuning::default();
     match timer {
-        Timer::Election => tuning.election_delay(),
+        Timer::Election => tuning.election_delay(0),
         Timer::Heartbeat => tuning.heartbeat_delay(),
         Timer::Resend => tuning.resend_delay(),
         Timer::Retry => unreachable!("a replica has no such timer"),
@@ -222,7 +228,7 @@ impl Bench {
         Bench {
             me: ReplicaId(me),
             cluster: Cluster::new(replicas),
-            tuning: Tuning::default(),
+            tuning: plain(),
             state: State::restored(storage),
         }
     }
@@ -261,7 +267,9 @@ impl Bench {
             base: Slot(base),
             next: Slot(base),
             in_flight: Default::default(),
+            pacing: Pacing::default(),
             heard: ReplicaSet::default(),
+            outbid: Ballot::ZERO,
             intake: Intake::default(),
         });
         bench
@@ -273,9 +281,15 @@ impl Bench {
         let mut bench = self.voted(at.0, own, value);
         let me = bench.me;
         let leading = bench.leader_mut();
-        leading.in_flight.insert(at, ReplicaSet::of(me));
+        leading.in_flight.insert(at, Flight { voters: ReplicaSet::of(me), ..Flight::default() });
         leading.next = at.next();
         bench
+    }
+
+    /// It passes on what it is asked, and asks others for what it lacks.
+    pub(crate) fn relaying(mut self) -> Bench {
+        self.tuning.relay = true;
+        self
     }
 
     /// What this replica keeps as a leader.

@@ -46,6 +46,19 @@ pub struct Tuning {
     /// them is closed. Above the window and what a stuck leader adds to it, so that only a replica
     /// that catches up ever gets there.
     pub votes_ahead_max: u64,
+    /// How many slots above its window a leader goes when a slot below is stuck: enough for its followers
+    /// to notice, and a bound on what the next leader must propose again.
+    pub stuck_slots_max: u64,
+    /// Bytes of values in flight at once, while a link loses nothing; one value may exceed it alone.
+    pub flight_bytes_max: usize,
+    /// Who is no leader passes requests on to one, and answers them once it has applied them; and who
+    /// gets nothing from its leader asks others for what it lacks.
+    pub relay: bool,
+    /// How often a time-out may double, for as long as it proves too short. With 0, time-outs are as
+    /// short as they are, and whoever does not answer is asked again at each of them.
+    pub doublings_max: u8,
+    /// A replica that follows halves its election time-out again for so many slots applied.
+    pub calm_slots: u64,
     /// Ask for support before using a ballot, so that a replica back from a partition or a
     /// restart does not depose a healthy leader.
     pub pre_vote: bool,
@@ -75,6 +88,11 @@ impl Default for Tuning {
             snapshot_slots: 512,
             recent_slots: 256,
             votes_ahead_max: 1024,
+            stuck_slots_max: 64,
+            flight_bytes_max: 4 * 1024 * 1024,
+            relay: true,
+            doublings_max: 4,
+            calm_slots: 64,
             pre_vote: true,
             skip_slots: BTreeSet::new(),
             election_timeout: Duration::from_millis(500),
@@ -94,9 +112,15 @@ impl Tuning {
         self
     }
 
-    /// The range of a randomised election time-out.
-    pub fn election_delay(&self) -> Range<Duration> {
-        self.election_timeout..self.election_timeout * 2
+    /// Do time-outs adapt to what they wait for?
+    pub fn adapts(&self) -> bool {
+        self.doublings_max > 0
+    }
+
+    /// The range of a randomised election time-out that has doubled so often.
+    pub fn election_delay(&self, doublings: u8) -> Range<Duration> {
+        let timeout = self.election_timeout * (1 << doublings);
+        timeout..timeout * 2
     }
 
     /// The range of the delay between two heartbeats.
@@ -120,7 +144,8 @@ mod tests {
         for millis in [20, 500, 10_000] {
             let timeout = Duration::from_millis(millis);
             let tuning = Tuning::default().with_election_timeout(timeout);
-            assert_eq!(tuning.election_delay(), timeout..timeout * 2);
+            assert_eq!(tuning.election_delay(0), timeout..timeout * 2);
+            assert_eq!(tuning.election_delay(2), timeout * 4..timeout * 8);
             assert!(tuning.heartbeat_delay().end * 5 < timeout, "{tuning:?}");
             assert!(tuning.resend_delay().end * 5 < timeout, "{tuning:?}");
         }
@@ -138,7 +163,7 @@ mod tests {
     #[test]
     fn every_delay_is_drawn_from_a_range() {
         let tuning = Tuning::default().with_election_timeout(Duration::from_millis(1));
-        for delay in [tuning.election_delay(), tuning.heartbeat_delay(), tuning.resend_delay()] {
+        for delay in [tuning.election_delay(0), tuning.heartbeat_delay(), tuning.resend_delay()] {
             assert!(delay.start < delay.end, "{delay:?}");
         }
     }

@@ -19,7 +19,7 @@ use crate::vitals::{Observed, Vitals};
 use paxos_chat::message::{Asker, Entries, LogRead, Message, Route};
 use paxos_chat::replica::{Replica, State};
 use paxos_chat::tuning::{TEXT_BYTES_MAX, Tuning, USER_BYTES_MAX};
-use paxos_chat::types::{Ballot, Body, Command, NodeId, Operation, ReplicaId, Slot, Timestamp};
+use paxos_chat::types::{Ballot, Body, Command, NodeId, Operation, Slot, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
@@ -41,19 +41,7 @@ pub struct ReplicaHost {
     fetched: u64,
     vitals: Vitals,
     narrator: Narrator,
-    bereaved: Option<Bereaved>,
     promised: Ballot,
-}
-
-/// Clients of a leadership that was handed over, who are to be told of the next leader.
-struct Bereaved {
-    /// The ballot in which they were led.
-    ballot: Ballot,
-    clients: BTreeSet<NodeId>,
-    /// The latest ballot in which a leader was heard since.
-    heard: Ballot,
-    /// Who leads them now, once this replica follows it.
-    leader: Option<ReplicaId>,
 }
 
 impl ReplicaHost {
@@ -73,7 +61,6 @@ impl ReplicaHost {
             fetched: 0,
             vitals: Vitals::default(),
             narrator: Narrator::default(),
-            bereaved: None,
             promised: Ballot::ZERO,
         }
     }
@@ -91,44 +78,6 @@ impl ReplicaHost {
     /// Where what the replica shows of itself can be seen.
     pub fn vitals(&self) -> Vitals {
         self.vitals.clone()
-    }
-
-    /// The leadership of this ballot is being handed over: its clients shall be redirected as soon as
-    /// another leader lives, in place of finding out when they ask again. It is what the replica
-    /// answers to a request that arrives a second time, and any message may.
-    pub fn redirect_after(&mut self, ballot: Ballot, clients: BTreeSet<NodeId>) {
-        self.bereaved = Some(Bereaved { ballot, clients, heard: Ballot::ZERO, leader: None });
-    }
-
-    /// Only the leader of a ballot announces and proposes in it.
-    fn hear(&mut self, message: &Message) {
-        if let Some(bereaved) = &mut self.bereaved
-            && let Message::Heartbeat { ballot, .. } | Message::Accept { ballot, .. } = message
-        {
-            bereaved.heard = bereaved.heard.max(*ballot);
-        }
-    }
-
-    /// Is another leader followed, or is there none to be told of?
-    fn look_for_successor(&mut self, state: &State) {
-        let Some(bereaved) = &mut self.bereaved else { return };
-        let promised = state.durable.promised;
-        if promised.replica == bereaved.ballot.replica {
-            if promised > bereaved.ballot {
-                self.bereaved = None;
-            }
-        } else if promised == bereaved.heard {
-            bereaved.leader = Some(promised.replica);
-        }
-    }
-
-    fn redirects(&mut self) -> Vec<(NodeId, Message)> {
-        let Some(bereaved) = self.bereaved.take_if(|bereaved| bereaved.leader.is_some()) else {
-            return Vec::new();
-        };
-        let Some(leader) = bereaved.leader else { return Vec::new() };
-        let redirect = |client| (client, Message::Redirect { leader });
-        bereaved.clients.into_iter().map(redirect).collect()
     }
 
     /// How many chunks were read from the log for others.
@@ -172,7 +121,6 @@ impl Host<Replica> for ReplicaHost {
         }
         match (message.route(), from) {
             (Route::Replicas, Sender::Replica) => {
-                self.hear(message);
                 if let Message::Decided(entries) = message {
                     self.fetched += entries.values.len() as u64;
                 }
@@ -223,7 +171,6 @@ impl Host<Replica> for ReplicaHost {
         self.promised = state.durable.promised;
         self.narrator.turn(&observed);
         self.vitals.publish(observed);
-        self.look_for_successor(state);
     }
 
     fn on_turn_end(&mut self) -> io::Result<Vec<(NodeId, Message)>> {
@@ -233,7 +180,6 @@ impl Host<Replica> for ReplicaHost {
         for read in reads.into_values() {
             answers.extend(self.answer(read)?);
         }
-        answers.extend(self.redirects());
         Ok(answers)
     }
 }
@@ -389,30 +335,6 @@ mod tests {
             host.on_local(Message::ReadLog(read)).unwrap();
         }
         assert_eq!(host.on_turn_end().unwrap().len(), READS_MAX);
-    }
-
-    #[test]
-    fn clients_of_a_leadership_that_was_handed_over_are_redirected_once_another_leader_lives() {
-        let (mut host, mut state) = (host(&[]), State::restored(Default::default()));
-        let of = |round, replica| Ballot { round, replica: ReplicaId(replica) };
-        let client = NodeId(9);
-        let mut ends_turn = |host: &mut ReplicaHost, promised, heard: bool| {
-            let storage = Storage { promised, ..Storage::default() };
-            state.durable = paxos_chat::effects::Durable::restored(storage);
-            let mut heartbeat = Message::Heartbeat { ballot: promised, decided_upto: Slot(0) };
-            assert!(!heard || host.admits(Sender::Replica, &mut heartbeat, Timestamp(7)));
-            host.observe(&state, &Counters::default());
-            host.on_turn_end().unwrap()
-        };
-        host.redirect_after(of(3, 0), [client].into());
-        assert_eq!(ends_turn(&mut host, of(3, 0), false), []);
-        assert_eq!(ends_turn(&mut host, of(4, 1), false), [], "a candidate is no leader yet");
-        let redirect = Message::Redirect { leader: ReplicaId(1) };
-        assert_eq!(ends_turn(&mut host, of(4, 1), true), [(client, redirect)]);
-        assert_eq!(ends_turn(&mut host, of(4, 1), true), [], "once");
-        host.redirect_after(of(5, 0), [client].into());
-        assert_eq!(ends_turn(&mut host, of(6, 0), false), [], "it leads again itself");
-        assert_eq!(ends_turn(&mut host, of(7, 1), true), [], "and serves them");
     }
 
     #[test]

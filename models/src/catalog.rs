@@ -119,6 +119,8 @@ impl Config {
                 snapshot_slots: 0,
                 recent_slots: 0,
                 pre_vote: false,
+                relay: false,
+                doublings_max: 0,
                 ..Tuning::default()
             },
             skips: Vec::new(),
@@ -273,7 +275,7 @@ impl Config {
     }
 
     fn client_tuning(&self, window: usize) -> ClientTuning {
-        ClientTuning { window, backoff_doublings_max: 0, ..ClientTuning::default() }
+        ClientTuning { window, backoff_doublings_max: 0, ask_at_once: 1, ..ClientTuning::default() }
     }
 
     /// The disk that every replica starts from: the sessions that are open already were opened

@@ -47,7 +47,7 @@ fn leadership() -> Vec<Entry> {
             "rivals",
             "3 ballots, and rival commands that reach the same slot",
             rivals(3).ballots(&[(1, 0), (1, 1), (2, 2)]),
-            478_271,
+            548_264,
         )
         .reaches(&[
             "a leader is elected",
@@ -60,14 +60,14 @@ fn leadership() -> Vec<Entry> {
             "five",
             "5 replicas (f = 2), 2 ballots",
             Config::new(5).client("ann", 1, 0).ballots(&[(1, 0), (1, 1)]),
-            23_537,
+            41_612,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"]),
         quick(
             "four",
             "4 replicas: half of them are no quorum",
             rivals(4).ballots(&[(1, 0), (1, 1)]),
-            33_376,
+            36_569,
         )
         .reaches(&["two leaders' ballots get votes"]),
         quick(
@@ -77,7 +77,7 @@ fn leadership() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.pre_vote = true),
-            534_711,
+            1_017_902,
         )
         .reaches(&[
             "a pre-vote is granted",
@@ -92,7 +92,7 @@ fn leadership() -> Vec<Entry> {
                 .last_client(|client| client.window = 2)
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.window_slots = 2),
-            1_314_020,
+            1_382_276,
         )
         .reaches(&["two slots are in flight", "a new leader adopts an old value"]),
         quick(
@@ -106,7 +106,7 @@ fn leadership() -> Vec<Entry> {
                     tuning.window_slots = 2;
                     tuning.chunk_entries_max = 1;
                 }),
-            1_092_150,
+            1_163_522,
         )
         .reaches(&["a promise comes in chunks", "a follower catches up by fetching"]),
         quick(
@@ -120,7 +120,7 @@ fn leadership() -> Vec<Entry> {
                     tuning.window_slots = 2;
                     tuning.votes_ahead_max = 1;
                 }),
-            407_258,
+            433_032,
         )
         .reaches(&[
             "an Accept far above what is applied is not voted on",
@@ -135,7 +135,7 @@ fn leadership() -> Vec<Entry> {
                 (1, 1),
                 (2, 1),
             ]),
-            111_972,
+            113_329,
         )
         .reaches(&[
             "a slot is skipped",
@@ -148,7 +148,7 @@ fn leadership() -> Vec<Entry> {
             Config { inputs: vec![(0, Message::SkipSlot)], ..Config::new(3) }
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0), (1, 1), (2, 1)]),
-            122_452,
+            125_465,
         )
         .reaches(&["a new leader closes a gap with a Noop", "a Noop is chosen"]),
     ]
@@ -164,7 +164,7 @@ fn clients() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .last_client(|client| client.asks = vec![0, 1])
                 .ballots(&[(1, 0), (1, 1), (2, 1)]),
-            249_019,
+            444_694,
         )
         .reaches(&[
             "a duplicate is suppressed",
@@ -175,7 +175,7 @@ fn clients() -> Vec<Entry> {
             "real-time",
             "a client asks after another's acknowledgement",
             Config::new(3).client("ann", 1, 0).client("bob", 1, 0).ballots(&[(1, 0), (1, 1)]),
-            10_938,
+            11_436,
         )
         .reaches(&["a client asks after another's acknowledgement", "everything is delivered"]),
         quick(
@@ -185,7 +185,7 @@ fn clients() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0), (1, 1)]),
-            4_168,
+            4_354,
         )
         .reaches(&["a session is opened through the log", "everything is delivered"]),
         quick(
@@ -218,7 +218,7 @@ fn clients() -> Vec<Entry> {
                     tuning.eager_slots = 1;
                     tuning.batch_commands_max = 2;
                 }),
-            725_884,
+            738_809,
         )
         .reaches(&[
             "a batch of two commands is chosen",
@@ -262,7 +262,7 @@ fn clients() -> Vec<Entry> {
                 .client("bob", 1, 0)
                 .last_client(|client| client.syncs = true)
                 .ballots(&[(1, 0), (1, 1), (2, 1)]),
-            811_645,
+            820_646,
         )
         .reaches(&["a client asks after another's acknowledgement"]),
         quick(
@@ -304,7 +304,7 @@ fn faults() -> Vec<Entry> {
             "crash-recovery",
             "a replica crashes at any moment, and comes back with what it saved",
             rivals(3).ballots(&[(1, 0), (1, 1)]).crashes(&[0, 1, 2], 1, true),
-            119_860,
+            125_718,
         )
         .reaches(&["a replica recovers in the middle of phase 2", "everything is delivered"]),
         quick(
@@ -315,7 +315,7 @@ fn faults() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0, 1, 2], 1, true)
                 .overlapping(),
-            154_910,
+            174_460,
         )
         .reaches(&["a crash loses a pending save", "a replica recovers in the middle of phase 2"]),
         quick(
@@ -329,7 +329,7 @@ fn faults() -> Vec<Entry> {
                 })
                 .ballots(&[(1, 0), (1, 1)])
                 .clients_crash(1),
-            197_488,
+            221_856,
         )
         .reaches(&[
             "a request is answered again from the session table",
@@ -364,7 +364,7 @@ fn faults() -> Vec<Entry> {
                 .last_client(|client| client.asks = vec![0, 1])
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0, 1, 2], 1, false),
-            780_418,
+            1_376_663,
         )
         .reaches(&["everything is delivered with f replicas down", "a client is redirected"]),
         quick(
@@ -375,7 +375,7 @@ fn faults() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0, 1, 2], 1, false)
                 .tuned(|tuning| tuning.pre_vote = true),
-            67_993,
+            104_309,
         )
         .reaches(&["a pre-vote is granted", "everything is delivered with f replicas down"]),
         quick(
@@ -389,7 +389,7 @@ fn faults() -> Vec<Entry> {
                     tuning.pre_vote = true;
                     tuning.snapshot_slots = 1;
                 }),
-            34_734,
+            53_242,
         )
         .reaches(&["a snapshot is taken", "a leader fetches below its base"]),
         quick(
@@ -399,7 +399,7 @@ fn faults() -> Vec<Entry> {
                 .client("ann", 2, 0)
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            66_431,
+            77_893,
         )
         .reaches(&[
             "a snapshot is taken",
@@ -418,7 +418,7 @@ fn faults() -> Vec<Entry> {
                     tuning.snapshot_slots = 1;
                     tuning.recent_slots = 1;
                 }),
-            72_224,
+            87_679,
         )
         .reaches(&["a snapshot is taken", "everything is delivered"]),
     ]
@@ -431,7 +431,7 @@ fn full() -> Vec<Entry> {
             "rivals-two-rounds",
             "a leader that comes back in a higher round, after another has led",
             rivals(3).ballots(&[(1, 0), (1, 1), (2, 0)]),
-            2_128_564,
+            2_209_107,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"])
         .full(),
@@ -445,7 +445,7 @@ fn full() -> Vec<Entry> {
                 .crashes(&[0], 1, true)
                 .tuned(|tuning| tuning.window_slots = 2)
                 .overlapping(),
-            38_618_500,
+            38_701_646,
         )
         .reaches(&["a crash loses a pending save", "two slots are in flight"])
         .full(),
@@ -453,7 +453,7 @@ fn full() -> Vec<Entry> {
             "overlap-rivals",
             "disk and network overlap, rival commands, 2 ballots, a crash and a recovery",
             rivals(3).ballots(&[(1, 0), (1, 1)]).crashes(&[0, 1, 2], 1, true).overlapping(),
-            13_804_934,
+            14_422_388,
         )
         .reaches(&["a crash loses a pending save", "a replica recovers in the middle of phase 2"])
         .full(),
@@ -461,7 +461,7 @@ fn full() -> Vec<Entry> {
             "rivals-crash",
             "3 ballots and rival commands, with a crash and a recovery",
             rivals(3).ballots(&[(1, 0), (1, 1), (2, 2)]).crashes(&[0, 1, 2], 1, true),
-            10_320_641,
+            12_245_131,
         )
         .reaches(&[
             "a candidate is told of two values for a slot",
@@ -477,7 +477,7 @@ fn full() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0, 1, 2], 1, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            5_085_652,
+            8_372_536,
         )
         .reaches(&["a duplicate is suppressed", "a snapshot is taken"])
         .full(),
@@ -485,7 +485,7 @@ fn full() -> Vec<Entry> {
             "five-rivals",
             "5 replicas, 2 ballots, rival commands for one slot",
             rivals(5).ballots(&[(1, 0), (1, 1)]),
-            3_474_120,
+            3_778_896,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"])
         .full(),
@@ -495,7 +495,7 @@ fn full() -> Vec<Entry> {
             rivals(5)
                 .ballots(&[(1, 0), (1, 1)])
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            3_537_015,
+            4_269_859,
         )
         .reaches(&["a superseded leader steps down on a decided slot"])
         .full(),
@@ -508,7 +508,7 @@ fn full() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0, 2, 3, 4], 2, false)
                 .crashes_at_once(2),
-            20_299_002,
+            30_912_976,
         )
         .reaches(&["everything is delivered with f replicas down"])
         .full(),
@@ -520,7 +520,7 @@ fn full() -> Vec<Entry> {
                 .client("bob", 1, 1)
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0, 1, 2], 1, true),
-            2_270_290,
+            2_565_897,
         )
         .reaches(&[
             "a replica recovers in the middle of phase 2",
@@ -534,7 +534,7 @@ fn full() -> Vec<Entry> {
                 .client("ann", 2, 0)
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            146_910,
+            148_267,
         )
         .reaches(&["a Noop is chosen", "a snapshot is taken"])
         .full(),

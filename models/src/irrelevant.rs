@@ -4,13 +4,15 @@
 use crate::node::NodeState;
 use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::{Cluster, ReplicaSet};
-use paxos_chat::types::ReplicaId;
+use paxos_chat::types::{Ballot, ReplicaId};
 
 /// The state of a leader that has heard nobody yet: whom it has heard decides only when its election
-/// timer is set anew, and here that timer is always set and may fire at any moment.
+/// timer is set anew, and here that timer is always set and may fire at any moment. A leader that was
+/// outbid takes a higher ballot once it is heard, so there it matters.
 pub(crate) fn without_heard(mut state: NodeState) -> NodeState {
     if let NodeState::Replica(machine) = &mut state
         && let Phase::Leading(leading) = &mut machine.replica.phase
+        && leading.outbid == Ballot::ZERO
     {
         leading.heard = ReplicaSet::default();
     }
@@ -24,7 +26,10 @@ pub(crate) fn with_anyone_heard(
     state: &NodeState,
 ) -> Vec<NodeState> {
     let NodeState::Replica(machine) = state else { return Vec::new() };
-    let Phase::Leading(_) = &machine.replica.phase else { return Vec::new() };
+    let Phase::Leading(leading) = &machine.replica.phase else { return Vec::new() };
+    if leading.outbid > Ballot::ZERO {
+        return Vec::new();
+    }
     let others: Vec<ReplicaId> =
         cluster.replicas().filter(|id| usize::from(id.0) != actor).collect();
     let subset = |bits: u32| -> ReplicaSet {

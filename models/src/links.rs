@@ -31,7 +31,7 @@ use crate::simulation::Simulation;
 use crate::trace::TraceStep;
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Message, Promise};
+use paxos_chat::message::{Message, Promise, Relay};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::reader::Reader;
 use paxos_chat::replica::Replica;
@@ -265,7 +265,9 @@ pub fn size_bytes(message: &Message) -> usize {
     let values = |values: &[Value]| values.iter().map(Value::size_bytes).sum::<usize>();
     HEADER
         + match message {
-            Message::Request(command) => command.size_bytes(),
+            Message::Request(command) | Message::Relay(Relay { command, .. }) => {
+                command.size_bytes()
+            }
             Message::Accept { value, .. } => value.size_bytes(),
             Message::Promise(Promise { votes, .. }) => {
                 votes.iter().map(|(_, vote)| vote.value.size_bytes()).sum()

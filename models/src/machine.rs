@@ -154,7 +154,7 @@ impl<'a, B: Behaviour> Driving<'a, B> {
             out.set_timer(NodeTimer::Synced, Duration::ZERO..Duration::from_millis(1));
         }
         let changed = matches!(self.replica, Cow::Owned(_))
-            || self.log != before.log
+            || !(self.log.ptr_eq(&before.log) || self.log == before.log)
             || self.pending != before.pending;
         let Driving { replica, log, pending, .. } = self;
         changed.then(|| Machine { replica: replica.into_owned(), log, pending })

@@ -503,8 +503,8 @@ impl Mutated {
             }
             Phase::Leading(Leading { ballot, in_flight, .. }) => {
                 let short = |voters: u32| voters >= phase_2 && voters < majority;
-                let (slot, voters) = in_flight.iter().find(|(_, voters)| short(voters.len()))?;
-                let phantom = Id::from(usize::from(absent(*voters)?.0));
+                let (slot, flight) = in_flight.iter().find(|(_, of)| short(of.voters.len()))?;
+                let phantom = Id::from(usize::from(absent(flight.voters)?.0));
                 Some((phantom, Message::Accepted { ballot: *ballot, slot: *slot }))
             }
             _ => None,

@@ -23,14 +23,16 @@ use crate::node::{Node, NodeState, Stored};
 use crate::spec::Local;
 use imbl::OrdMap;
 use paxos_chat::acceptor::{Snapshot, Storage};
+use paxos_chat::askers::Askers;
 use paxos_chat::client::{ClientPhase, ClientState, ClientStorage, Pending};
 use paxos_chat::effects::Durable;
-use paxos_chat::learner::Learner;
-use paxos_chat::message::{Entries, Message, Promise};
+use paxos_chat::learner::{Lacking, Learner};
+use paxos_chat::message::{Entries, Message, Promise, Relay};
+use paxos_chat::pacing::Flight;
 use paxos_chat::proposer::{Leading, Phase, PreVoting, Preparing};
 use paxos_chat::quorum::ReplicaSet;
 use paxos_chat::replica::State;
-use paxos_chat::requests::{Flow, Intake};
+use paxos_chat::requests::Intake;
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::types::{
     Body, Command, NodeId, Nonce, Operation, ReplicaId, SessionId, Slot, User, Value, Vote,
@@ -247,6 +249,10 @@ impl Renaming {
                 decided_upto: *decided_upto,
             },
             Message::Decided(entries) => Message::Decided(self.entries(entries)),
+            Message::Relay(Relay { passed, command }) => Message::Relay(Relay {
+                passed: self.replicas(*passed),
+                command: self.command(command),
+            }),
             other => other.clone(),
         }
     }
@@ -309,7 +315,7 @@ impl Renaming {
     }
 
     fn replica_state(&self, state: &State) -> State {
-        let State { durable, learner, phase, leader_alive } = state;
+        let State { durable, learner, phase, leader_alive, patience, askers, lacking } = state;
         let Learner { applied_upto, decided, sessions } = learner;
         State {
             durable: Durable::restored(self.storage(durable)),
@@ -320,15 +326,22 @@ impl Renaming {
             },
             phase: self.phase(phase),
             leader_alive: *leader_alive,
+            patience: patience.clone(),
+            askers: self.askers(askers),
+            lacking: lacking
+                .as_ref()
+                .map(|lacking| Lacking { asked: self.replica(lacking.asked), ..lacking.clone() }),
         }
     }
 
     fn phase(&self, phase: &Phase) -> Phase {
         match phase {
             Phase::Follower => Phase::Follower,
-            Phase::PreVoting(pre) => {
-                Phase::PreVoting(PreVoting { granted: self.replicas(pre.granted), ..pre.clone() })
-            }
+            Phase::PreVoting(pre) => Phase::PreVoting(PreVoting {
+                granted: self.replicas(pre.granted),
+                guide: pre.guide.map(|guide| self.replica(guide)),
+                ..pre.clone()
+            }),
             Phase::Preparing(Preparing { expected, complete, reported, .. }) => {
                 let Phase::Preparing(preparing) = phase else { unreachable!("just matched") };
                 let expected = expected.iter().map(|(id, slot)| (self.replica(*id), *slot));
@@ -343,7 +356,7 @@ impl Renaming {
             Phase::Leading(leading) => {
                 let in_flight = leading.in_flight.iter();
                 Phase::Leading(Leading {
-                    in_flight: in_flight.map(|(s, voters)| (*s, self.replicas(*voters))).collect(),
+                    in_flight: in_flight.map(|(slot, of)| (*slot, self.flight(of))).collect(),
                     heard: self.replicas(leading.heard),
                     intake: self.intake(&leading.intake),
                     ..leading.clone()
@@ -352,15 +365,32 @@ impl Renaming {
         }
     }
 
+    fn flight(&self, flight: &Flight) -> Flight {
+        Flight { voters: self.replicas(flight.voters), ..*flight }
+    }
+
+    fn opening(&self, (user, nonce): &(User, Nonce)) -> (User, Nonce) {
+        (image(&self.users, user), image(&self.nonces, nonce))
+    }
+
     fn intake(&self, intake: &Intake) -> Intake {
-        let flow = |flow: &Flow| Flow { client: self.node(flow.client), ..flow.clone() };
-        let opening = |((user, nonce), client): (&(User, Nonce), &NodeId)| {
-            ((image(&self.users, user), image(&self.nonces, nonce)), self.node(*client))
-        };
+        let Intake { queue, proposed, openings } = intake;
         Intake {
-            queue: intake.queue.iter().map(|command| self.command(command)).collect(),
-            flows: intake.flows.iter().map(|(id, of)| (self.session(*id), flow(of))).collect(),
-            openings: intake.openings.iter().map(opening).collect(),
+            queue: queue.iter().map(|command| self.command(command)).collect(),
+            proposed: proposed.iter().map(|(id, seq)| (self.session(*id), *seq)).collect(),
+            openings: openings.iter().map(|opening| self.opening(opening)).collect(),
+        }
+    }
+
+    fn askers(&self, askers: &Askers) -> Askers {
+        let Askers { sessions, openings } = askers;
+        let session = |(id, asker): (&SessionId, &NodeId)| (self.session(*id), self.node(*asker));
+        let opening = |(opening, asker): (&(User, Nonce), &NodeId)| {
+            (self.opening(opening), self.node(*asker))
+        };
+        Askers {
+            sessions: sessions.iter().map(session).collect(),
+            openings: openings.iter().map(opening).collect(),
         }
     }
 

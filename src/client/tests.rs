@@ -12,7 +12,7 @@ fn client() -> Client {
         script: Vec::new(),
         replicas: vec![NodeId(0), NodeId(1)],
         is_durable: false,
-        tuning: ClientTuning { window: 2, ..ClientTuning::default() },
+        tuning: ClientTuning { window: 2, ask_at_once: 1, ..ClientTuning::default() },
     }
 }
 
@@ -77,8 +77,15 @@ impl Chat {
     }
 
     fn acknowledged(&mut self, seq: u64) -> Effects {
+        let src = self.client.target(&self.state);
+        self.acknowledged_by(src, seq)
+    }
+
+    fn acknowledged_by(&mut self, src: NodeId, seq: u64) -> Effects {
         let slot = Slot(10 + seq);
-        self.step(|client, state, fx| client.on_acknowledged(state, ours(), Seq(seq), slot, fx))
+        self.step(|client, state, fx| {
+            client.on_acknowledged(state, src, (ours(), Seq(seq), slot), fx)
+        })
     }
 
     fn redirected(&mut self, leader: u64) -> Effects {
@@ -155,8 +162,9 @@ mod opening {
     fn an_opened_session_is_reported_and_what_waits_is_sent() {
         let mut chat = Chat::opening();
         assert_eq!(chat.submits("a"), Effects::none(), "it has no session yet");
-        let effects =
-            chat.step(|client, state, fx| client.on_session_opened(state, Nonce(7), ours(), fx));
+        let effects = chat.step(|client, state, fx| {
+            client.on_session_opened(state, NodeId(0), Nonce(7), ours(), fx)
+        });
         let expected = Effects::none()
             .reported(Message::Opened { session: ours() })
             .sent(0, request(1, 1, "a"))
@@ -168,10 +176,14 @@ mod opening {
     #[test]
     fn a_session_opened_for_another_nonce_or_for_the_second_time_is_ignored() {
         let mut chat = Chat::opening();
-        chat.ignores(|client, state, fx| client.on_session_opened(state, Nonce(8), ours(), fx));
+        chat.ignores(|client, state, fx| {
+            client.on_session_opened(state, NodeId(0), Nonce(8), ours(), fx)
+        });
         let mut chat = Chat::open();
         let other = session_id(4, 0);
-        chat.ignores(|client, state, fx| client.on_session_opened(state, Nonce(7), other, fx));
+        chat.ignores(|client, state, fx| {
+            client.on_session_opened(state, NodeId(0), Nonce(7), other, fx)
+        });
     }
 }
 
@@ -233,8 +245,22 @@ mod sending {
         chat.submits("a");
         chat.submits("b");
         chat.submits("c");
-        let expected = Effects::none().reported(confirmed(2)).sent(0, request(3, 1, "c")).retry(0);
+        let expected = Effects::none().reported(confirmed(2)).sent(0, request(3, 1, "c"));
         assert_eq!(chat.acknowledged(2), expected);
+    }
+
+    #[test]
+    fn what_has_waited_longest_decides_when_to_ask_again() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        for seq in 2..9 {
+            chat.submits("later");
+            assert!(chat.acknowledged(seq).timers.is_empty(), "number 1 waits since it was said");
+        }
+        assert_eq!(chat.waits(), Effects::none().sent(0, request(1, 1, "a")).retry(0));
+        chat.submits("last");
+        let expected = Effects::none().reported(confirmed(1)).retry(0);
+        assert_eq!(chat.acknowledged(1), expected, "now number 9 waits");
     }
 
     #[test]
@@ -262,10 +288,12 @@ mod sending {
         chat.submits("a");
         let (of, other) = (ours(), session_id(9, 9));
         chat.ignores(|client, state, fx| {
-            client.on_acknowledged(state, other, Seq(1), Slot(5), fx);
+            client.on_acknowledged(state, NodeId(0), (other, Seq(1), Slot(5)), fx);
         });
         chat.acknowledged(1);
-        chat.ignores(|client, state, fx| client.on_acknowledged(state, of, Seq(1), Slot(5), fx));
+        chat.ignores(|client, state, fx| {
+            client.on_acknowledged(state, NodeId(0), (of, Seq(1), Slot(5)), fx)
+        });
     }
 }
 
@@ -290,10 +318,64 @@ mod the_replica_asked {
         chat.waits();
         chat.submits("b");
         chat.acknowledged(1);
-        assert_eq!(manner(&chat), (1, true, 0));
-        assert_eq!(chat.waits(), Effects::none().sent(1, request(2, 1, "b")).retry(0));
-        assert_eq!(manner(&chat), (1, false, 0));
-        assert_eq!(chat.waits(), Effects::none().sent(0, request(2, 1, "b")).retry(1));
+        assert_eq!(manner(&chat), (1, true, 1));
+        assert_eq!(chat.waits(), Effects::none().sent(1, request(2, 1, "b")).retry(1));
+        assert_eq!(manner(&chat), (1, false, 1));
+        assert_eq!(chat.waits(), Effects::none().sent(0, request(2, 1, "b")).retry(2));
+    }
+
+    /// Five replicas.
+    fn among_five(ask_at_once: usize) -> Chat {
+        let mut chat = Chat::open();
+        chat.client.replicas = (0..5).map(NodeId).collect();
+        chat.client.tuning.ask_at_once = ask_at_once;
+        chat
+    }
+
+    #[test]
+    fn has_its_turn_whomever_others_name() {
+        let mut chat = among_five(1);
+        chat.submits("a");
+        (chat.state.target, chat.state.turn, chat.state.hopeful) = (3, 3, false);
+        let mut asked = Vec::new();
+        for _ in 0..12 {
+            chat.waits();
+            asked.push(chat.state.target);
+            if chat.state.target == 4 {
+                chat.redirected(3);
+            }
+        }
+        assert!(asked.contains(&0) && asked.contains(&1), "{asked:?}");
+    }
+
+    #[test]
+    fn is_joined_by_others_far_from_it_while_it_is_silent() {
+        let mut chat = among_five(4);
+        chat.submits("a");
+        chat.submits("b");
+        chat.waits();
+        let oldest = request(1, 1, "a");
+        let expected = Effects::none()
+            .sent(2, oldest.clone())
+            .sent(3, oldest.clone())
+            .sent(4, oldest.clone())
+            .sent(1, oldest)
+            .sent(1, request(2, 1, "b"))
+            .retry(1);
+        assert_eq!(chat.waits(), expected);
+    }
+
+    #[test]
+    fn is_from_then_on_whoever_answers_while_it_is_silent() {
+        let mut chat = among_five(4);
+        chat.submits("a");
+        chat.submits("b");
+        chat.waits();
+        chat.waits();
+        chat.acknowledged_by(NodeId(3), 1);
+        assert_eq!((chat.state.target, chat.state.turn), (3, 3));
+        chat.acknowledged_by(NodeId(0), 2);
+        assert_eq!(chat.state.target, 3, "which serves");
     }
 
     #[test]
@@ -466,7 +548,7 @@ mod an_expired_session {
         assert_eq!(chat.waits(), Effects::none().cancelled(Timer::Retry));
         chat.ignores(|client, state, fx| client.on_redirect(state, NodeId(1), fx));
         chat.ignores(|client, state, fx| {
-            client.on_acknowledged(state, ours(), Seq(1), Slot(5), fx);
+            client.on_acknowledged(state, NodeId(0), (ours(), Seq(1), Slot(5)), fx);
         });
         assert_eq!(chat.submits("b"), Effects::none().cancelled(Timer::Retry));
     }
@@ -508,7 +590,9 @@ mod a_durable_client {
     /// A durable client whose session is open.
     fn open() -> Chat {
         let mut chat = starts(None).0;
-        chat.step(|client, state, fx| client.on_session_opened(state, Nonce(7), ours(), fx));
+        chat.step(|client, state, fx| {
+            client.on_session_opened(state, NodeId(0), Nonce(7), ours(), fx)
+        });
         chat
     }
 
@@ -531,8 +615,9 @@ mod a_durable_client {
     fn saves_whatever_its_requests_and_reports_depend_on() {
         let mut chat = starts(None).0;
         assert_eq!(chat.submits("a"), Effects::saved(), "it is submitted and not sent");
-        let effects =
-            chat.step(|client, state, fx| client.on_session_opened(state, Nonce(7), ours(), fx));
+        let effects = chat.step(|client, state, fx| {
+            client.on_session_opened(state, NodeId(0), Nonce(7), ours(), fx)
+        });
         let opened = Effects::saved().reported(Message::Opened { session: ours() });
         assert_eq!(effects, opened.sent(0, request(1, 1, "a")).retry(0));
         assert_eq!(chat.submits("b"), Effects::saved().sent(0, request(2, 1, "b")));

@@ -27,7 +27,7 @@ fn grants(bench: &mut Bench, supporter: u8, asked: Ballot, promised: Ballot) -> 
 }
 
 fn answers_pre_vote(bench: &mut Bench, asked: Ballot) -> Effects {
-    bench.step_untouched(|_, state, fx| on_pre_vote(state, ReplicaId(2), asked, fx))
+    bench.step_untouched(|at, state, fx| on_pre_vote(at, state, ReplicaId(2), asked, Slot(0), fx))
 }
 
 fn set(replicas: impl IntoIterator<Item = u8>) -> ReplicaSet {
@@ -42,10 +42,12 @@ mod a_time_out {
         let mut bench = Bench::new(0, 3).promised(ballot(3, 1));
         bench.state.leader_alive = true;
         let promised = ballot(3, 1);
-        let expected =
-            Effects::none().sent_to_all([1, 2], Message::PreVote { promised }).set(Timer::Election);
+        let expected = Effects::none()
+            .sent_to_all([1, 2], Message::PreVote { promised, applied_upto: Slot(0) })
+            .set(Timer::Election);
         assert_eq!(times_out(&mut bench), expected);
-        let attempt = PreVoting { asked: promised, granted: set([0]), highest: promised };
+        let attempt =
+            PreVoting { asked: promised, granted: set([0]), highest: promised, guide: None };
         assert_eq!(bench.state.phase, Phase::PreVoting(attempt));
         assert!(!bench.state.leader_alive, "nor does it hold others back any more");
     }
@@ -57,10 +59,11 @@ mod a_time_out {
         grants(&mut bench, 4, ballot(3, 1), ballot(2, 0));
         let promised = ballot(3, 1);
         let expected = Effects::none()
-            .sent_to_all([1, 2, 3, 4], Message::PreVote { promised })
+            .sent_to_all([1, 2, 3, 4], Message::PreVote { promised, applied_upto: Slot(0) })
             .set(Timer::Election);
         assert_eq!(bench.step_untouched(on_election_timeout), expected);
-        let attempt = PreVoting { asked: promised, granted: set([0, 4]), highest: promised };
+        let attempt =
+            PreVoting { asked: promised, granted: set([0, 4]), highest: promised, guide: None };
         assert_eq!(bench.state.phase, Phase::PreVoting(attempt));
     }
 
@@ -70,8 +73,8 @@ mod a_time_out {
         bench.tuning.pre_vote = false;
         let expected = Effects::saved()
             .sent_to_all([1, 2], prepare(ballot(4, 0), 0))
-            .set(Timer::Election)
-            .set(Timer::Resend);
+            .set(Timer::Resend)
+            .set(Timer::Election);
         assert_eq!(times_out(&mut bench), expected);
         assert_eq!(bench.state.durable.promised, ballot(4, 0));
     }
@@ -84,18 +87,51 @@ mod a_time_out {
     }
 
     #[test]
-    fn leaves_a_candidate_in_its_ballot() {
+    fn leaves_a_candidate_in_its_ballot_where_nobody_is_asked_first() {
         let mut bench = Bench::new(0, 3);
+        bench.tuning.pre_vote = false;
         bench.step(|at, state, fx| proposer::start(at, state.to_mut(), ballot(1, 0), fx));
         let effects = bench.step_untouched(on_election_timeout);
         assert_eq!(effects, Effects::none().set(Timer::Election));
     }
 
     #[test]
+    fn makes_a_candidate_give_up_its_ballot_and_ask_for_support_again() {
+        let mut bench = Bench::new(0, 3);
+        bench.step(|at, state, fx| proposer::start(at, state.to_mut(), ballot(1, 0), fx));
+        let promised = ballot(1, 0);
+        let expected = Effects::none()
+            .sent_to_all([1, 2], Message::PreVote { promised, applied_upto: Slot(0) })
+            .cancelled(Timer::Resend)
+            .set(Timer::Election)
+            .set(Timer::Election);
+        assert_eq!(times_out(&mut bench), expected);
+        assert_eq!(bench.state.durable.promised, promised, "the promise is kept");
+    }
+
+    #[test]
+    fn that_ends_a_candidacy_or_a_leadership_doubles_the_next_one() {
+        let doubled = |mut bench: Bench| {
+            bench.tuning.doublings_max = 4;
+            let effects = times_out(&mut bench);
+            let (timer, delay) = effects.timers.last().unwrap().clone();
+            assert_eq!((timer, delay), (Timer::Election, Some(bench.tuning.election_delay(1))));
+            bench.state.patience.doublings
+        };
+        let mut candidate = Bench::new(0, 3);
+        candidate.step(|at, state, fx| proposer::start(at, state.to_mut(), ballot(1, 0), fx));
+        assert_eq!(doubled(candidate), 1);
+        assert_eq!(doubled(Bench::new(0, 3).leading(2, 0)), 1);
+        let mut follower = Bench::new(0, 3);
+        follower.tuning.doublings_max = 4;
+        times_out(&mut follower);
+        assert_eq!(follower.state.patience.doublings, 0, "to ask for support harms nobody");
+    }
+
+    #[test]
     fn makes_a_leader_unheard_by_a_majority_step_down() {
         let mut bench = Bench::new(0, 3).leading(2, 0);
         let expected = Effects::none()
-            .set(Timer::Election)
             .cancelled(Timer::Resend)
             .cancelled(Timer::Heartbeat)
             .set(Timer::Election);
@@ -114,6 +150,45 @@ mod a_pre_vote {
             let mut bench = Bench::new(0, 3).promised(own);
             let granted = Message::PreVoteGranted { asked, promised: own };
             assert_eq!(answers_pre_vote(&mut bench, asked), Effects::none().sent(2, granted));
+        }
+    }
+
+    #[test]
+    fn of_one_that_lags_makes_this_replica_ask_before_it_supports_it() {
+        let log = (0..70).map(|_| Value::Noop);
+        let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).applied(log);
+        let asks = |bench: &mut Bench| {
+            let asked = ballot(1, 1);
+            bench.step(|at, state, fx| on_pre_vote(at, state, ReplicaId(2), asked, Slot(0), fx))
+        };
+        let promised = ballot(1, 1);
+        let expected = Effects::none()
+            .sent_to_all([1, 2], Message::PreVote { promised, applied_upto: Slot(70) })
+            .set(Timer::Election);
+        assert_eq!(asks(&mut bench), expected);
+        let granted = Message::PreVoteGranted { asked: promised, promised };
+        assert_eq!(asks(&mut bench), Effects::none().sent(2, granted), "preferred, never required");
+    }
+
+    #[test]
+    fn is_refused_while_a_leader_is_alive_and_whoever_lags_is_helped_on() {
+        let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).applied([say("a")]).relaying();
+        bench.state.leader_alive = true;
+        let asked = ballot(9, 2);
+        let expected = Effects::none()
+            .sent(2, Message::PreVoteRefused { asked })
+            .sent(2, Message::Decided(run(0, vec![say("a")], 1)));
+        assert_eq!(answers_pre_vote(&mut bench, asked), expected);
+    }
+
+    #[test]
+    fn that_is_refused_names_a_guide() {
+        let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).relaying();
+        times_out(&mut bench);
+        for asked in [ballot(7, 1), ballot(1, 1)] {
+            bench.step(|_, state, _| on_pre_vote_refused(state, ReplicaId(2), asked));
+            let Phase::PreVoting(attempt) = &bench.state.phase else { panic!("it asks") };
+            assert_eq!(attempt.guide, (asked == ballot(1, 1)).then_some(ReplicaId(2)));
         }
     }
 
@@ -146,8 +221,10 @@ mod a_pre_vote {
     fn granted_by_a_majority_starts_phase_1_above_all_that_they_promised() {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
         times_out(&mut bench);
-        let expected =
-            Effects::saved().sent_to_all([1, 2], prepare(ballot(8, 0), 0)).set(Timer::Resend);
+        let expected = Effects::saved()
+            .sent_to_all([1, 2], prepare(ballot(8, 0), 0))
+            .set(Timer::Resend)
+            .set(Timer::Election);
         assert_eq!(grants(&mut bench, 2, ballot(1, 1), ballot(7, 2)), expected);
         assert_eq!(bench.state.durable.promised, ballot(8, 0));
         assert!(matches!(&bench.state.phase, Phase::Preparing(Preparing { .. })));
@@ -158,8 +235,12 @@ mod a_pre_vote {
         let mut bench = Bench::new(0, 5).promised(ballot(1, 1));
         times_out(&mut bench);
         assert_eq!(grants(&mut bench, 2, ballot(1, 1), ballot(7, 2)), Effects::none());
-        let attempt =
-            PreVoting { asked: ballot(1, 1), granted: set([0, 2]), highest: ballot(7, 2) };
+        let attempt = PreVoting {
+            asked: ballot(1, 1),
+            granted: set([0, 2]),
+            highest: ballot(7, 2),
+            guide: None,
+        };
         assert_eq!(bench.state.phase, Phase::PreVoting(attempt));
         // The highest promise counts, even if the last supporter's is lower.
         let effects = grants(&mut bench, 3, ballot(1, 1), ballot(4, 3));
@@ -208,14 +289,18 @@ mod a_reject {
     }
 
     #[test]
-    fn makes_a_leader_step_down() {
+    fn leaves_a_leader_which_takes_a_higher_ballot_once_it_is_heard() {
         let mut bench = Bench::new(0, 3).leading(1, 0);
+        rejects(&mut bench, ballot(4, 1));
+        assert_eq!(bench.leader().ballot, ballot(1, 0), "it goes on");
+        let own = ballot(1, 0);
+        let effects =
+            bench.step(|at, state, fx| on_heartbeat_ack(at, state, ReplicaId(2), own, fx));
         let expected = Effects::saved()
-            .cancelled(Timer::Resend)
-            .cancelled(Timer::Heartbeat)
+            .sent_to_all([1, 2], prepare(ballot(5, 0), 0))
+            .set(Timer::Resend)
             .set(Timer::Election);
-        assert_eq!(rejects(&mut bench, ballot(1, 1)), expected);
-        assert_eq!(bench.state.phase, Phase::Follower);
+        assert_eq!(effects, expected);
     }
 
     #[test]

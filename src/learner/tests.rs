@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::acceptor::Storage;
+use crate::effects::Timer;
 use crate::message::Outcome;
 use crate::proposer;
 use crate::testing::*;

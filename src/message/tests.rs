@@ -30,12 +30,17 @@ fn one_of_each() -> Vec<(Message, Route, &'static str)> {
             "Entries(applied<9, 7=Noop, 8=Open(ann, nonce 1))",
         ),
         (Message::Promised { ballot: b2 }, ReplicaToClient, "Promised(b2.r1)"),
-        (Message::PreVote { promised: b1 }, Replicas, "PreVote(b1.r0)"),
+        (
+            Message::PreVote { promised: b1, applied_upto: Slot(3) },
+            Replicas,
+            "PreVote(b1.r0, applied<3)",
+        ),
         (
             Message::PreVoteGranted { asked: b1, promised: b2 },
             Replicas,
             "PreVoteGranted(b1.r0, b2.r1)",
         ),
+        (Message::PreVoteRefused { asked: b1 }, Replicas, "PreVoteRefused(b1.r0)"),
         (prepare(b2, 3), Replicas, "Prepare(b2.r1, from 3)"),
         (
             Message::Promise(chunk),
@@ -49,6 +54,14 @@ fn one_of_each() -> Vec<(Message, Route, &'static str)> {
         (Message::HeartbeatAck { ballot: b1 }, Replicas, "HeartbeatAck(b1.r0)"),
         (fetch(2), Replicas, "Fetch(from 2)"),
         (Message::Decided(run(0, vec![], 1)), Replicas, "Decided(applied<1)"),
+        (
+            Message::Relay(Relay {
+                passed: ReplicaSet::of(ReplicaId(2)),
+                command: post("ann", ann, 2, "hi"),
+            }),
+            Replicas,
+            "Relay(\"hi\"#ann.2, passed {r2})",
+        ),
         (Message::Submit(Body::Sync), Local, "Submit(Sync)"),
         (Message::SkipSlot, Local, "SkipSlot"),
         (applied(4, Value::Noop, vec![]), Local, "Applied(slot 4, Noop)"),
@@ -120,7 +133,7 @@ fn a_number_that_could_overflow_is_not_plausible_wherever_it_stands() {
         Message::SessionExpired { session: at },
         Message::Entries(run(far, vec![], 0)),
         Message::Entries(run(0, vec![], far)),
-        Message::PreVote { promised: high },
+        Message::PreVote { promised: high, applied_upto: Slot(0) },
         Message::PreVoteGranted { asked: high, promised: low },
         Message::PreVoteGranted { asked: low, promised: high },
         prepare(high, 0),

@@ -64,8 +64,10 @@ mod phase_1 {
     #[test]
     fn a_candidate_saves_its_own_promise_before_it_sends_prepare() {
         let mut bench = Bench::new(0, 3).promised(ballot(3, 2)).applied([say("a"), say("b")]);
-        let expected =
-            Effects::saved().sent_to_all([1, 2], prepare(ballot(4, 0), 2)).set(Timer::Resend);
+        let expected = Effects::saved()
+            .sent_to_all([1, 2], prepare(ballot(4, 0), 2))
+            .set(Timer::Resend)
+            .set(Timer::Election);
         assert_eq!(starts(&mut bench, ballot(4, 0)), expected);
         assert_eq!(bench.state.durable.promised, ballot(4, 0));
         let phase = Preparing {
@@ -75,6 +77,7 @@ mod phase_1 {
             complete: ReplicaSet::of(ReplicaId(0)),
             compacted_upto: Slot(2),
             reported: BTreeMap::new(),
+            ticks: 0,
         };
         assert_eq!(*preparing(&bench), phase);
     }
@@ -193,14 +196,17 @@ mod a_new_leader {
         let expected = Effects::none()
             .sent_to_all([1, 2], heartbeat(ballot(9, 0), 0))
             .set(Timer::Heartbeat)
-            .set(Timer::Resend);
+            .set(Timer::Resend)
+            .set(Timer::Election);
         assert_eq!(effects, expected);
         let fresh = Leading {
             ballot: ballot(9, 0),
             base: Slot(0),
             next: Slot(0),
             in_flight: BTreeMap::new(),
+            pacing: Pacing::default(),
             heard: ReplicaSet::default(),
+            outbid: Ballot::ZERO,
             intake: Intake::default(),
         };
         assert_eq!(leading, fresh);
@@ -214,9 +220,10 @@ mod a_new_leader {
             .proposed_to([1, 2], accept(ballot(9, 0), 0, say("a"), 0))
             .sent_to_all([1, 2], heartbeat(ballot(9, 0), 0))
             .set(Timer::Heartbeat)
-            .set(Timer::Resend);
+            .set(Timer::Resend)
+            .set(Timer::Election);
         assert_eq!(effects, expected);
-        let in_flight = BTreeMap::from([(Slot(0), ReplicaSet::default())]);
+        let in_flight = BTreeMap::from([(Slot(0), Flight::default())]);
         assert_eq!((leading.next, leading.in_flight), (Slot(1), in_flight));
         assert_eq!(bench.state.durable.votes[&Slot(0)], vote(ballot(9, 0), say("a")));
     }
@@ -299,7 +306,8 @@ mod a_new_leader {
             .sent_to_all([1, 2], heartbeat(ballot(9, 0), 1))
             .sent_to_all([1, 2], fetch(1))
             .set(Timer::Heartbeat)
-            .set(Timer::Resend);
+            .set(Timer::Resend)
+            .set(Timer::Election);
         assert_eq!(effects, expected);
     }
 
@@ -333,8 +341,10 @@ mod a_new_leader {
         let expected = Effects::saved()
             .proposed_to([], accept(ballot(2, 0), 0, say("a"), 0))
             .set(Timer::Resend)
+            .set(Timer::Election)
             .set(Timer::Heartbeat)
-            .set(Timer::Resend);
+            .set(Timer::Resend)
+            .set(Timer::Election);
         assert_eq!(starts(&mut bench, ballot(2, 0)), expected);
         let expected = Effects::none().reported(unheard_of(0, "a")).set(Timer::Election);
         assert_eq!(votes_for(&mut bench, 0, ballot(2, 0), 0), expected);
@@ -383,7 +393,10 @@ mod phase_2 {
         let mut bench = Bench::new(0, 5).leading(1, 0).proposed(say("a"));
         assert_eq!(votes_for(&mut bench, 1, ballot(1, 0), 0), Effects::none());
         let voters: ReplicaSet = [ReplicaId(0), ReplicaId(1)].into_iter().collect();
-        assert_eq!(bench.leader().in_flight, BTreeMap::from([(Slot(0), voters)]));
+        assert_eq!(
+            bench.leader().in_flight,
+            BTreeMap::from([(Slot(0), Flight { voters, ..Flight::default() })])
+        );
         ignores_vote(&mut bench, 1, ballot(1, 0), 0);
         let third = votes_for(&mut bench, 4, ballot(1, 0), 0);
         assert_eq!(third.sends[0], (NodeId::LOCAL, unheard_of(0, "a")));
@@ -504,8 +517,10 @@ mod phase_2 {
     fn a_leader_proposes_after_a_restored_log() {
         let storage = Storage::after([say("a"), say("b")], 9);
         let mut bench = Bench::restored(0, 3, storage);
-        let expected =
-            Effects::saved().sent_to_all([1, 2], prepare(ballot(1, 0), 2)).set(Timer::Resend);
+        let expected = Effects::saved()
+            .sent_to_all([1, 2], prepare(ballot(1, 0), 2))
+            .set(Timer::Resend)
+            .set(Timer::Election);
         assert_eq!(starts(&mut bench, ballot(1, 0)), expected);
     }
 }

@@ -44,8 +44,8 @@ mod admission {
     fn a_leader_puts_the_next_number_of_a_session_into_the_log() {
         let mut bench = leader();
         assert_eq!(asks(&mut bench, ANN, ann(1)), proposal(1, one(ann(1))));
-        let flow = Flow { proposed: Seq(1), client: ANN };
-        assert_eq!(bench.leader().intake.flows, BTreeMap::from([(session(0, 0), flow)]));
+        assert_eq!(bench.leader().intake.proposed, BTreeMap::from([(session(0, 0), Seq(1))]));
+        assert_eq!(bench.state.askers.sessions, BTreeMap::from([(session(0, 0), ANN)]));
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod answers_at_the_slot {
     #[test]
     fn an_opening_that_was_applied_before_names_the_first_session() {
         let mut bench = leader();
-        bench.leader_mut().intake.openings.insert((User::new("ann"), Nonce(7)), ANN);
+        bench.state.askers.openings.insert((User::new("ann"), Nonce(7)), ANN);
         let effects = decides(&mut bench, 1, one(open("ann", 7)));
         let expected = Effects::none()
             .answered(ANN, opened(7, session(0, 0)))
@@ -263,7 +263,7 @@ mod answers_at_the_slot {
             .reported(applied(2, one(ann(1)), no_session))
             .set(Timer::Election);
         assert_eq!(decides(&mut bench, 2, one(ann(1))), expected);
-        assert!(bench.leader().intake.flows.is_empty());
+        assert!(bench.leader().intake.proposed.is_empty());
     }
 
     #[test]
@@ -273,9 +273,9 @@ mod answers_at_the_slot {
         asks(&mut bench, ANN, ann(1));
         decides(&mut bench, 1, one(open("bob", 8)));
         asks(&mut bench, BOB, post("bob", session(1, 0), 1, "hi"));
-        assert_eq!(bench.leader().intake.flows.len(), 2);
+        assert_eq!(bench.leader().intake.proposed.len(), 2);
         decides(&mut bench, 2, Value::Noop);
-        let left: Vec<_> = bench.leader().intake.flows.keys().collect();
+        let left: Vec<_> = bench.leader().intake.proposed.keys().collect();
         assert_eq!(left, [&session(1, 0)]);
     }
 

@@ -18,7 +18,7 @@ use crate::vitals::{Role, Vitals, rss_bytes};
 use crate::warm_up::Gate;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
-use paxos_chat::proposer::{Leading, Phase};
+use paxos_chat::proposer::Phase;
 use paxos_chat::replica::Replica;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -180,13 +180,9 @@ impl Local {
 }
 
 fn step_down(driver: &mut ReplicaDriver) -> Result<(), String> {
-    let Phase::Leading(Leading { ballot, intake, .. }) = &driver.state().phase else {
+    if !matches!(driver.state().phase, Phase::Leading(_)) {
         return Err("it does not lead".into());
-    };
-    let in_session = intake.flows.values().map(|flow| flow.client);
-    let clients = in_session.chain(intake.openings.values().copied()).collect();
-    let ballot = *ballot;
-    driver.host_mut().redirect_after(ballot, clients);
+    }
     expire_election(driver, Sends::Leave)
 }
 

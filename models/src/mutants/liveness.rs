@@ -96,7 +96,7 @@ impl Mutated {
         state: &mut State,
         commands: &mut Vec<Cmd>,
     ) {
-        let delay = || self.replica.tuning().election_delay();
+        let delay = || self.replica.tuning().election_delay(0);
         match (self.mutant, msg) {
             (Mutant::M31, _) if before.phase.own_ballot().is_some() => {
                 if matches!(state.phase, Phase::Follower) {

@@ -138,7 +138,7 @@ impl Goal<Node> for Delivered {
         match timer {
             Timer::Heartbeat => self.tuning.heartbeat_delay(),
             Timer::Resend => self.tuning.resend_delay(),
-            Timer::Election => self.tuning.election_delay(),
+            Timer::Election => self.tuning.election_delay(0),
             Timer::Retry => self.client.retry_interval..self.client.retry_interval * 2,
         }
     }

@@ -1,0 +1,282 @@
+//! When a leader sends again what was not answered, and how much of it is under way at once.
+//!
+//! Time is counted in *ticks*: a leader's `Resend` timer going off.
+//!
+//! **Invariants** (of liveness; safety does not depend on anything here)
+//! - *Nobody is asked again before an answer can have come*: each peer has an estimate of its round trip,
+//!   from proposals that were sent to it once, and each further time takes twice as long.
+//! - *Bounded*: new values wait while more bytes than an allowance are in flight, and no more than that is
+//!   sent again to a peer in a tick. The allowance halves when something has to be sent again, and
+//!   grows with what is decided.
+//!
+//! **Absent**: clocks, and whatever is sent. Where [`Tuning::doublings_max`] is 0 nothing is
+//! remembered here, and everything is due at each tick: what a model explores, since a message that is
+//! sent again is no new one.
+//!
+//! **Source**: Jacobson, *Congestion avoidance and control* (SIGCOMM 1988); RFC 6298, sections 2, 3 and
+//! 5, for the estimate, what is no sample, and the doubling; RFC 5681, section 3.1, for the allowance.
+
+use crate::quorum::ReplicaSet;
+use crate::tuning::Tuning;
+use crate::types::ReplicaId;
+use std::collections::BTreeMap;
+
+/// Who is asked again no more often than this is asked so, in ticks.
+const WAIT_MAX: u64 = 64;
+
+/// What a leader knows of its links.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pacing {
+    /// Ticks since this leadership began.
+    pub ticks: u64,
+    /// Bytes of the values in flight.
+    pub bytes: usize,
+    /// How far the allowance is below its limit, in bytes.
+    pub cut: usize,
+    /// When it was cut last.
+    pub cut_at: u64,
+    /// When whoever may have what is missing below the base is asked next, and how often it was in vain.
+    pub fetch: (u64, u8),
+    /// The round trips that are known.
+    pub links: BTreeMap<ReplicaId, Link>,
+}
+
+/// A link to a peer: estimates of its round trip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Link {
+    /// The round trip, smoothed, in eighths of a tick.
+    pub smoothed: u64,
+    /// How far round trips are from that, in quarters of a tick.
+    pub variation: u64,
+    /// How often the wait has doubled since a round trip was last measured.
+    pub doublings: u8,
+}
+
+/// A proposal that is not decided yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Flight {
+    /// The acceptors that have voted for it.
+    pub voters: ReplicaSet,
+    /// The tick in which it was last sent.
+    pub sent: u64,
+    /// How often it was sent again.
+    pub resent: u8,
+    /// The bytes of its value.
+    pub bytes: usize,
+}
+
+impl Link {
+    /// The ticks after which an answer is overdue.
+    fn wait(self) -> u64 {
+        let smoothed = self.smoothed.div_ceil(8);
+        (1 + smoothed + self.variation).min(WAIT_MAX) << self.doublings
+    }
+
+    fn measured(&mut self, ticks: u64) {
+        if self.smoothed == 0 && self.variation == 0 {
+            (self.smoothed, self.variation) = (8 * ticks, 2 * ticks);
+        } else {
+            let off = ticks.abs_diff(self.smoothed / 8);
+            self.variation = self.variation - self.variation / 4 + off;
+            self.smoothed = self.smoothed - self.smoothed / 8 + ticks;
+        }
+        self.doublings = 0;
+    }
+}
+
+impl Pacing {
+    /// A value is proposed.
+    pub fn proposed(&mut self, bytes: usize, tuning: &Tuning) -> Flight {
+        if !tuning.adapts() {
+            return Flight::default();
+        }
+        self.bytes += bytes;
+        Flight { sent: self.ticks, bytes, ..Flight::default() }
+    }
+
+    /// A peer has voted for a proposal.
+    pub fn voted(&mut self, peer: ReplicaId, flight: &Flight, tuning: &Tuning) {
+        if !tuning.adapts() {
+            return;
+        }
+        let link = self.links.entry(peer).or_default();
+        if flight.resent == 0 {
+            link.measured(self.ticks - flight.sent);
+        } else {
+            // It is not known which of them was answered: the wait stays as long as it has become.
+            link.doublings = link.doublings.max(flight.resent.min(tuning.doublings_max));
+        }
+    }
+
+    /// A proposal is decided.
+    pub fn decided(&mut self, flight: &Flight, tuning: &Tuning) {
+        self.bytes -= flight.bytes;
+        if self.cut > 0 {
+            let growth = tuning.batch_bytes_max * flight.bytes / self.allowance(tuning);
+            self.cut = self.cut.saturating_sub(growth.max(1));
+        }
+    }
+
+    /// May another value be proposed?
+    pub fn has_room(&self, tuning: &Tuning) -> bool {
+        !tuning.adapts() || self.bytes < self.allowance(tuning)
+    }
+
+    /// A tick has come: what is due now is sent again.
+    pub fn tick(&mut self, tuning: &Tuning) {
+        if tuning.adapts() {
+            self.ticks += 1;
+        }
+    }
+
+    /// Is it time to send a proposal to this peer again?
+    pub fn is_due(&self, peer: ReplicaId, flight: &Flight, tuning: &Tuning) -> bool {
+        if !tuning.adapts() {
+            return true;
+        }
+        let link = self.links.get(&peer).copied().unwrap_or_default();
+        let wait = (link.wait() << flight.resent).min(WAIT_MAX);
+        self.ticks - flight.sent >= wait
+    }
+
+    /// A proposal is sent again.
+    pub fn sent_again(&mut self, flight: &mut Flight, tuning: &Tuning) {
+        if !tuning.adapts() {
+            return;
+        }
+        *flight = Flight {
+            sent: self.ticks,
+            resent: (flight.resent + 1).min(tuning.doublings_max),
+            ..*flight
+        };
+        let longest = self.links.values().map(|link| link.wait()).max().unwrap_or(1);
+        if self.cut == 0 || self.ticks - self.cut_at >= longest {
+            let allowance = (self.allowance(tuning) / 2).max(tuning.batch_bytes_max);
+            self.cut = tuning.flight_bytes_max.saturating_sub(allowance);
+            self.cut_at = self.ticks;
+        }
+    }
+
+    /// Is it time to ask for what is missing below the base? Asked again, it is not for longer and
+    /// longer.
+    pub fn fetches(&mut self, tuning: &Tuning) -> bool {
+        if !tuning.adapts() {
+            return true;
+        }
+        let (at, tries) = self.fetch;
+        if self.ticks < at {
+            return false;
+        }
+        self.fetch = (self.ticks + (1 << tries), (tries + 1).min(tuning.doublings_max));
+        true
+    }
+
+    /// What may be in flight, in bytes.
+    pub fn allowance(&self, tuning: &Tuning) -> usize {
+        (tuning.flight_bytes_max.saturating_sub(self.cut)).max(tuning.batch_bytes_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: ReplicaId = ReplicaId(1);
+
+    fn ticks(pacing: &mut Pacing, count: u64, tuning: &Tuning) {
+        (0..count).for_each(|_| pacing.tick(tuning));
+    }
+
+    /// The ticks after which a proposal that is never answered is sent again, each time.
+    fn waits(pacing: &mut Pacing, tuning: &Tuning, times: usize) -> Vec<u64> {
+        let mut flight = pacing.proposed(100, tuning);
+        let again = |_| {
+            let before = pacing.ticks;
+            while !pacing.is_due(PEER, &flight, tuning) {
+                pacing.tick(tuning);
+            }
+            pacing.sent_again(&mut flight, tuning);
+            pacing.ticks - before
+        };
+        (0..times).map(again).collect()
+    }
+
+    #[test]
+    fn each_wait_is_twice_as_long_as_the_one_before() {
+        let waited = waits(&mut Pacing::default(), &Tuning::default(), 8);
+        assert_eq!(waited, [1, 2, 4, 8, 16, 16, 16, 16]);
+    }
+
+    #[test]
+    fn a_round_trip_that_was_measured_is_waited_for() {
+        let (mut pacing, tuning) = (Pacing::default(), Tuning::default());
+        for _ in 0..50 {
+            let flight = pacing.proposed(100, &tuning);
+            ticks(&mut pacing, 12, &tuning);
+            pacing.voted(PEER, &flight, &tuning);
+            pacing.decided(&flight, &tuning);
+        }
+        let first = waits(&mut pacing, &tuning, 1)[0];
+        assert!((13..=16).contains(&first), "{first}");
+    }
+
+    #[test]
+    fn a_proposal_that_was_sent_again_measures_nothing_and_lengthens_the_next_wait() {
+        let (mut pacing, tuning) = (Pacing::default(), Tuning::default());
+        let mut flight = pacing.proposed(100, &tuning);
+        for wait in [1, 2, 4] {
+            ticks(&mut pacing, wait, &tuning);
+            assert!(pacing.is_due(PEER, &flight, &tuning));
+            pacing.sent_again(&mut flight, &tuning);
+        }
+        pacing.voted(PEER, &flight, &tuning);
+        assert_eq!(waits(&mut pacing, &tuning, 1), [8]);
+        let next = pacing.proposed(100, &tuning);
+        ticks(&mut pacing, 8, &tuning);
+        pacing.voted(PEER, &next, &tuning);
+        assert_eq!(pacing.links[&PEER].doublings, 0, "this one does");
+    }
+
+    #[test]
+    fn the_allowance_halves_on_a_loss_and_grows_with_what_is_decided() {
+        let (mut pacing, tuning) = (Pacing::default(), Tuning::default());
+        let full = pacing.allowance(&tuning);
+        let mut flight = pacing.proposed(100_000, &tuning);
+        ticks(&mut pacing, 1, &tuning);
+        pacing.sent_again(&mut flight, &tuning);
+        pacing.sent_again(&mut flight, &tuning);
+        assert_eq!(pacing.allowance(&tuning), full / 2, "once in a round trip");
+        pacing.decided(&flight, &tuning);
+        let grown = pacing.allowance(&tuning);
+        assert!(grown > full / 2 && grown < full, "{grown}");
+        for _ in 0..100_000 {
+            let flight = pacing.proposed(100_000, &tuning);
+            pacing.decided(&flight, &tuning);
+        }
+        assert_eq!((pacing.allowance(&tuning), pacing.bytes), (full, 0));
+    }
+
+    #[test]
+    fn what_is_in_flight_is_bounded() {
+        let (mut pacing, tuning) = (Pacing::default(), Tuning::default());
+        let mut flights = Vec::new();
+        while pacing.has_room(&tuning) {
+            flights.push(pacing.proposed(32 * 1024, &tuning));
+        }
+        assert_eq!(flights.len(), tuning.flight_bytes_max / (32 * 1024));
+        pacing.decided(&flights[0], &tuning);
+        assert!(pacing.has_room(&tuning));
+    }
+
+    #[test]
+    fn without_doublings_everything_is_due_and_nothing_is_remembered() {
+        let (mut pacing, tuning) =
+            (Pacing::default(), Tuning { doublings_max: 0, ..Tuning::default() });
+        let mut flight = pacing.proposed(100, &tuning);
+        pacing.tick(&tuning);
+        assert!(pacing.is_due(PEER, &flight, &tuning) && pacing.fetches(&tuning));
+        pacing.sent_again(&mut flight, &tuning);
+        pacing.voted(PEER, &flight, &tuning);
+        assert_eq!((pacing, flight), (Pacing::default(), Flight::default()));
+    }
+}
