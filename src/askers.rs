@@ -1,7 +1,8 @@
 //! Who waits at this replica for what became of a command.
 //!
 //! **Invariants**
-//! - *Whoever asked last is answered*: a client that has moved is answered where it is.
+//! - *The client that asked last is answered*, and a replica that passed a question on only if no client
+//!   has asked here itself.
 //! - *Bounded*: of each session in the table one asker is remembered, and of openings no more than the
 //!   table has room for; if more come, all are forgotten, and ask again.
 //!
@@ -20,13 +21,14 @@ pub struct Askers {
 }
 
 impl Askers {
-    /// Does this asker wait for the answer to this command?
-    pub fn knows(&self, asker: NodeId, command: &Command) -> bool {
-        let known = match &command.operation {
-            Operation::OpenSession { nonce } => self.openings.get(&(command.user.clone(), *nonce)),
-            Operation::InSession { session, .. } => self.sessions.get(session),
-        };
-        known == Some(&asker)
+    /// Who waits for the answer to this command.
+    pub fn of(&self, command: &Command) -> Option<NodeId> {
+        match &command.operation {
+            Operation::OpenSession { nonce } => {
+                self.openings.get(&(command.user.clone(), *nonce)).copied()
+            }
+            Operation::InSession { session, .. } => self.sessions.get(session).copied(),
+        }
     }
 
     /// Remembers where the answer to a command goes.

@@ -31,8 +31,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-/// How often the retry time stays doubled after a request that was answered late: long enough for slow
-/// links, and short enough that a client finds out soon when its replica falls silent.
+/// So many requests that were sent once are acknowledged before the retry time halves again.
+const CALM_ANSWERS: u8 = 16;
+/// How often the retry time stays doubled after another replica has answered in place of a silent one.
 const DOUBLINGS_KEPT: u8 = 2;
 
 /// A client of the replicated chat.
@@ -64,6 +65,8 @@ pub struct ClientTuning {
     pub retry_interval: Duration,
     /// How often that time may double while nothing is answered. With 0 it is never longer.
     pub backoff_doublings_max: u8,
+    /// Bytes of requests that are sent again at once; the oldest may exceed it alone.
+    pub retry_bytes_max: usize,
     /// How many replicas are asked at once while the one asked is silent; at least 1.
     pub ask_at_once: usize,
     /// The time before a redirected request is sent to the other replica.
@@ -80,6 +83,7 @@ impl Default for ClientTuning {
             window: 16,
             retry_interval: Duration::from_millis(100),
             backoff_doublings_max: 4,
+            retry_bytes_max: 64 * 1024,
             ask_at_once: 4,
             redirect_delay: Duration::from_millis(5),
             commit_time: Duration::from_millis(5),
@@ -126,6 +130,12 @@ pub struct ClientState {
     pub backoff: u8,
     /// Requests below this number were sent again. Kept only if times may double.
     pub repeated_below: Seq,
+    /// Acknowledgements, since the retry time changed last, of requests that were sent once; 0 while it is
+    /// not doubled.
+    pub calm: u8,
+    /// Index of the first replica that was given up on since the last acknowledgement. Kept only if times
+    /// may double.
+    pub given_up: Option<usize>,
 }
 
 /// Where a client's session stands.
@@ -260,18 +270,39 @@ impl Client {
         }
     }
 
-    /// Sends everything unanswered again.
+    /// Sends what is unanswered again, the oldest first and as much as may be sent at once.
     fn send_again(&self, state: &ClientState, effects: &mut Effects) {
         match &state.durable.phase {
             ClientPhase::Opening => {
                 effects.send(self.target(state), self.opening(state.durable.nonce));
             }
             ClientPhase::Open(session) => {
+                let oldest = state.durable.unacknowledged.keys().next();
+                let mut bytes = 0;
                 for (seq, pending) in &state.durable.unacknowledged {
-                    effects.send(self.target(state), self.request(*session, *seq, pending));
+                    let request = self.request(*session, *seq, pending);
+                    if let Message::Request(command) = &request {
+                        bytes += command.size_bytes();
+                    }
+                    if bytes > self.tuning.retry_bytes_max && Some(seq) != oldest {
+                        break;
+                    }
+                    effects.send(self.target(state), request);
                 }
             }
             ClientPhase::Expired => {}
+        }
+    }
+
+    /// What was sent again has been acknowledged, so the next one of those may be lost, too: asks again
+    /// without waiting for a time-out (as RFC 6582, section 3.2, on a partial acknowledgement).
+    fn send_next_again(&self, state: &ClientState, acknowledged: Seq, effects: &mut Effects) {
+        let ClientPhase::Open(session) = state.durable.phase else { return };
+        if let Some((seq, pending)) = state.durable.unacknowledged.iter().next()
+            && acknowledged < state.repeated_below
+            && *seq < state.repeated_below
+        {
+            effects.send(self.target(state), self.request(session, *seq, pending));
         }
     }
 
@@ -298,6 +329,9 @@ impl Client {
     /// Turns to the next replica, or back to the one that has named this one, and waits longer than
     /// before. Only this moves the turn, so every replica has its own, whomever others name.
     fn give_up_on_target(&self, state: &mut Cow<'_, ClientState>) {
+        if self.tuning.backoff_doublings_max > 0 && state.given_up.is_none() {
+            state.to_mut().given_up = Some(state.target);
+        }
         if state.target != state.turn {
             let state = state.to_mut();
             state.shunned = Some(state.target);
@@ -350,10 +384,17 @@ impl Client {
 
     /// A request was acknowledged: waits less long from now on, but for that of one that was sent again it
     /// is not known which sending was answered.
-    fn calm_down(&self, state: &mut ClientState, seq: Seq) {
-        state.backoff = match seq < state.repeated_below {
-            true => state.backoff.min(DOUBLINGS_KEPT),
-            false => state.backoff.saturating_sub(1),
+    fn calm_down(&self, state: &mut ClientState, src: NodeId, seq: Seq) {
+        let given_up = state.given_up.take().map(|index| self.replicas[index]);
+        state.backoff = match given_up {
+            _ if seq >= state.repeated_below && state.backoff > 0 => {
+                state.calm = (state.calm + 1) % CALM_ANSWERS;
+                state.backoff - u8::from(state.calm == 0)
+            }
+            // It was dead or cut off; how long the one takes that has answered is not known.
+            Some(silent) if silent != src => state.backoff.min(DOUBLINGS_KEPT),
+            // It is slow.
+            _ => state.backoff,
         };
     }
 
@@ -417,12 +458,17 @@ impl Client {
         }
         let oldest = state.durable.unacknowledged.keys().next() == Some(&seq);
         self.write(state, effects).unacknowledged.remove(&seq);
+        if state.busy {
+            // It was told to wait, and need not any more.
+            state.to_mut().backoff = 0;
+        }
         self.turn_to(state.to_mut(), src);
-        self.calm_down(state.to_mut(), seq);
+        self.calm_down(state.to_mut(), src, seq);
         effects.report(Message::Confirmed { seq, slot });
         self.send_waiting(state, effects);
         // What has waited longest decides when to ask again, however much is acknowledged meanwhile.
         if oldest {
+            self.send_next_again(state, seq, effects);
             self.set_retry_timer(state, effects);
         }
     }
@@ -508,6 +554,8 @@ impl Actor for Client {
             busy: false,
             backoff: 0,
             repeated_below: Seq(0),
+            calm: 0,
+            given_up: None,
         };
         if state.durable.phase == ClientPhase::Opening || !state.is_idle() {
             effects.set_timer(Timer::Retry, Duration::ZERO..self.tuning.redirect_delay);

@@ -109,7 +109,14 @@ fn stand(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
     }
     let asks_already =
         matches!(&state.phase, Phase::PreVoting(attempt) if attempt.asked == promised);
-    if !asks_already {
+    if asks_already {
+        // Whoever heard a leader then may hear none by now.
+        if let Phase::PreVoting(PreVoting { guide: Some(_), .. }) = &state.phase
+            && let Phase::PreVoting(attempt) = &mut state.to_mut().phase
+        {
+            attempt.guide = None;
+        }
+    } else {
         let attempt = PreVoting { asked: promised, granted, highest: promised, guide: None };
         state.to_mut().phase = Phase::PreVoting(attempt);
     }
@@ -131,14 +138,19 @@ pub fn on_pre_vote(
     effects: &mut Effects,
 ) {
     let asked = promised;
-    if state.leader_alive || matches!(state.phase, Phase::Leading(_)) {
-        if at.tuning.relay {
+    let hears = state.leader_alive || matches!(state.phase, Phase::Leading(_));
+    let is_guided = matches!(&state.phase, Phase::PreVoting(attempt)
+        if attempt.guide.is_some_and(|guide| guide != candidate));
+    if at.tuning.relay {
+        if hears || is_guided {
             effects.send(candidate, Message::PreVoteRefused { asked });
-            if applied_upto < state.learner.applied_upto {
-                let asker = Asker::Replica(candidate);
-                learner::send_entries(at, state, asker, applied_upto, effects);
-            }
         }
+        if applied_upto < state.learner.applied_upto {
+            let asker = Asker::Replica(candidate);
+            learner::send_entries(at, state, asker, applied_upto, effects);
+        }
+    }
+    if hears {
         return;
     }
     let lead = state.learner.applied_upto.0.saturating_sub(applied_upto.0);

@@ -99,7 +99,7 @@ pub enum Message {
         /// The sender's own promise: the asker's ballot must be above it.
         promised: Ballot,
     },
-    /// The sender hears a leader that makes progress.
+    /// The sender hears a leader that makes progress, or somebody who does.
     PreVoteRefused {
         /// The promise of the asker that `PreVote` carried.
         asked: Ballot,

@@ -61,6 +61,8 @@ pub struct Flight {
     pub sent: u64,
     /// How often it was sent again.
     pub resent: u8,
+    /// To whom.
+    pub resent_to: ReplicaSet,
     /// The bytes of its value.
     pub bytes: usize,
 }
@@ -100,7 +102,7 @@ impl Pacing {
             return;
         }
         let link = self.links.entry(peer).or_default();
-        if flight.resent == 0 {
+        if !flight.resent_to.contains(peer) {
             link.measured(self.ticks - flight.sent);
         } else {
             // It is not known which of them was answered: the wait stays as long as it has become.
@@ -134,23 +136,27 @@ impl Pacing {
         if !tuning.adapts() {
             return true;
         }
-        let link = self.links.get(&peer).copied().unwrap_or_default();
-        let wait = (link.wait() << flight.resent).min(WAIT_MAX);
-        self.ticks - flight.sent >= wait
+        // Whoever has not been measured is taken to be as far as the farthest that has.
+        let wait = self.links.get(&peer).map_or_else(|| self.longest_wait(), |link| link.wait());
+        self.ticks - flight.sent >= (wait << flight.resent).min(WAIT_MAX)
     }
 
-    /// A proposal is sent again.
-    pub fn sent_again(&mut self, flight: &mut Flight, tuning: &Tuning) {
+    fn longest_wait(&self) -> u64 {
+        self.links.values().map(|link| link.wait()).max().unwrap_or(1)
+    }
+
+    /// A proposal is sent again, to these.
+    pub fn sent_again(&mut self, flight: &mut Flight, peers: ReplicaSet, tuning: &Tuning) {
         if !tuning.adapts() {
             return;
         }
         *flight = Flight {
             sent: self.ticks,
             resent: (flight.resent + 1).min(tuning.doublings_max),
+            resent_to: flight.resent_to.iter().chain(peers.iter()).collect(),
             ..*flight
         };
-        let longest = self.links.values().map(|link| link.wait()).max().unwrap_or(1);
-        if self.cut == 0 || self.ticks - self.cut_at >= longest {
+        if self.cut == 0 || self.ticks - self.cut_at >= self.longest_wait() {
             let allowance = (self.allowance(tuning) / 2).max(tuning.batch_bytes_max);
             self.cut = tuning.flight_bytes_max.saturating_sub(allowance);
             self.cut_at = self.ticks;
@@ -195,7 +201,7 @@ mod tests {
             while !pacing.is_due(PEER, &flight, tuning) {
                 pacing.tick(tuning);
             }
-            pacing.sent_again(&mut flight, tuning);
+            pacing.sent_again(&mut flight, ReplicaSet::of(PEER), tuning);
             pacing.ticks - before
         };
         (0..times).map(again).collect()
@@ -227,7 +233,7 @@ mod tests {
         for wait in [1, 2, 4] {
             ticks(&mut pacing, wait, &tuning);
             assert!(pacing.is_due(PEER, &flight, &tuning));
-            pacing.sent_again(&mut flight, &tuning);
+            pacing.sent_again(&mut flight, ReplicaSet::of(PEER), &tuning);
         }
         pacing.voted(PEER, &flight, &tuning);
         assert_eq!(waits(&mut pacing, &tuning, 1), [8]);
@@ -243,8 +249,8 @@ mod tests {
         let full = pacing.allowance(&tuning);
         let mut flight = pacing.proposed(100_000, &tuning);
         ticks(&mut pacing, 1, &tuning);
-        pacing.sent_again(&mut flight, &tuning);
-        pacing.sent_again(&mut flight, &tuning);
+        pacing.sent_again(&mut flight, ReplicaSet::of(PEER), &tuning);
+        pacing.sent_again(&mut flight, ReplicaSet::of(PEER), &tuning);
         assert_eq!(pacing.allowance(&tuning), full / 2, "once in a round trip");
         pacing.decided(&flight, &tuning);
         let grown = pacing.allowance(&tuning);
@@ -275,7 +281,7 @@ mod tests {
         let mut flight = pacing.proposed(100, &tuning);
         pacing.tick(&tuning);
         assert!(pacing.is_due(PEER, &flight, &tuning) && pacing.fetches(&tuning));
-        pacing.sent_again(&mut flight, &tuning);
+        pacing.sent_again(&mut flight, ReplicaSet::of(PEER), &tuning);
         pacing.voted(PEER, &flight, &tuning);
         assert_eq!((pacing, flight), (Pacing::default(), Flight::default()));
     }

@@ -26,7 +26,7 @@ use crate::requests::Intake;
 use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
 use crate::{acceptor, election, learner, requests};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What a replica is doing about leadership.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,7 +50,7 @@ pub struct PreVoting {
     pub granted: ReplicaSet,
     /// The highest promise among them.
     pub highest: Ballot,
-    /// The last peer that said it hears a leader.
+    /// The last peer that said it hears a leader, or somebody who does, since this was last asked.
     pub guide: Option<ReplicaId>,
 }
 
@@ -362,10 +362,13 @@ fn propose_again(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Eff
         && !again.is_empty()
         && let Phase::Leading(leading) = &mut state.to_mut().phase
     {
-        let slots: BTreeSet<Slot> = again.into_iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
+        let mut peers: BTreeMap<Slot, ReplicaSet> = BTreeMap::new();
+        for (slot, peer) in again {
+            peers.entry(slot).or_default().insert(peer);
+        }
+        for (slot, peers) in peers {
             let flight = leading.in_flight.get_mut(&slot).expect("it is in flight");
-            leading.pacing.sent_again(flight, at.tuning);
+            leading.pacing.sent_again(flight, peers, at.tuning);
         }
     }
 }

@@ -6,7 +6,7 @@
 //!   acknowledgement waits for no save of this replica.
 //! - *In the client's order*: a leader puts a command into the log only when every earlier command
 //!   of its session is applied or was put there before it in this leadership.
-//! - *Bounded*: the queue has a limit, of which each user has a share; above it clients are told that
+//! - *Bounded*: what waits for an earlier command has a limit, and so has the queue, of which each user has a share; above it clients are told that
 //!   the leader is busy, and how much is queued.
 //!
 //! **Absent**: the guarantee of exactly-once, which is the session table's alone. What this file
@@ -22,6 +22,7 @@ use crate::proposer::{self, Phase};
 use crate::queue::Queue;
 use crate::quorum::ReplicaSet;
 use crate::replica::{Context, State};
+use crate::tuning::Tuning;
 use crate::types::{
     Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, User, Value,
 };
@@ -37,6 +38,10 @@ pub struct Intake {
     pub proposed: BTreeMap<SessionId, Seq>,
     /// Openings that were queued or proposed and are not applied yet.
     pub openings: BTreeSet<(User, Nonce)>,
+    /// Commands that came before an earlier one of their session, which they wait for.
+    pub held: BTreeMap<(SessionId, Seq), Command>,
+    /// Their bytes.
+    pub held_bytes: usize,
 }
 
 /// A client asks for a command to be put into the log.
@@ -93,6 +98,7 @@ fn take(
     let full = queue.is_full_for(&command.user, at.tuning);
     match admission(state, &leading.intake, &command) {
         Admission::Ignore => {}
+        Admission::Hold => hold(at, state, command),
         Admission::InProgress => note_asker(at, state, asker, &command),
         Admission::Enqueue if full => {
             // Whoever asked another replica is told by its own patience.
@@ -104,7 +110,7 @@ fn take(
             note_asker(at, state, asker, &command);
             let state = state.to_mut();
             if let Phase::Leading(leading) = &mut state.phase {
-                leading.intake.enqueue(command);
+                leading.intake.admit(command, at.tuning);
             }
             proposer::propose_queued(at, state, effects);
         }
@@ -215,6 +221,8 @@ enum Admission {
     Ignore,
     /// Queued or proposed already; the client may have moved.
     InProgress,
+    /// An earlier one of its session is missing.
+    Hold,
     /// New.
     Enqueue,
 }
@@ -234,8 +242,10 @@ fn admission(state: &State, intake: &Intake, command: &Command) -> Admission {
             }
             let proposed = intake.proposed.get(id).copied();
             let proposed = proposed.map_or(session.last_seq, |last| last.max(session.last_seq));
-            if *seq > proposed.next() || *seq <= session.last_seq {
+            if *seq <= session.last_seq {
                 Admission::Ignore
+            } else if *seq > proposed.next() {
+                Admission::Hold
             } else if *seq == proposed.next() {
                 Admission::Enqueue
             } else {
@@ -247,12 +257,74 @@ fn admission(state: &State, intake: &Intake, command: &Command) -> Admission {
 
 /// Remembers where the answer to a command goes.
 fn note_asker(at: &Context<'_>, state: &mut Cow<'_, State>, asker: NodeId, command: &Command) {
-    if !state.askers.knows(asker, command) {
+    let is_client = |node: NodeId| at.cluster.replica(node).is_none();
+    let known = state.askers.of(command);
+    // A client that has asked here itself is answered from here, whoever passes its question on.
+    let stays =
+        known.is_some_and(|known| known == asker || (is_client(known) && !is_client(asker)));
+    if !stays {
         state.to_mut().askers.note(asker, command, at.tuning.sessions_max);
     }
 }
 
+/// Keeps a command until the earlier ones of its session have come, if there is room.
+fn hold(at: &Context<'_>, state: &mut Cow<'_, State>, command: Command) {
+    let Operation::InSession { session, seq, .. } = command.operation else { return };
+    let Phase::Leading(leading) = &state.phase else { return };
+    let Intake { held, held_bytes, .. } = &leading.intake;
+    let bytes = command.size_bytes();
+    if held.len() >= at.tuning.held_commands_max
+        || held_bytes + bytes > at.tuning.queue_bytes_max
+        || held.contains_key(&(session, seq))
+    {
+        return;
+    }
+    if let Phase::Leading(leading) = &mut state.to_mut().phase {
+        leading.intake.held.insert((session, seq), command);
+        leading.intake.held_bytes += bytes;
+    }
+}
+
 impl Intake {
+    /// Queues what was held of a session and waits for nothing any more, as far as there is room.
+    fn enqueue_held(&mut self, session: SessionId, tuning: &Tuning) {
+        while let Some(last) = self.proposed.get(&session).copied() {
+            let place = (session, last.next());
+            let Some(next) = self.held.get(&place) else { return };
+            if self.queue.is_full_for(&next.user, tuning) {
+                return;
+            }
+            if let Some(command) = self.held.remove(&place) {
+                self.held_bytes -= command.size_bytes();
+                self.enqueue(command);
+            }
+        }
+    }
+
+    /// Forgets what was held of sessions that are gone.
+    fn forget_held(&mut self, is_open: impl Fn(&SessionId) -> bool) {
+        self.held.retain(|(session, _), _| is_open(session));
+        self.held_bytes = self.held.values().map(Command::size_bytes).sum();
+    }
+
+    /// Queues a command, and what was held because it had not come.
+    fn admit(&mut self, command: Command, tuning: &Tuning) {
+        let session = match &command.operation {
+            Operation::OpenSession { .. } => None,
+            Operation::InSession { session, seq, .. } => {
+                // It may have been held itself, when the queue was full.
+                if let Some(held) = self.held.remove(&(*session, *seq)) {
+                    self.held_bytes -= held.size_bytes();
+                }
+                Some(*session)
+            }
+        };
+        self.enqueue(command);
+        if let Some(session) = session {
+            self.enqueue_held(session, tuning);
+        }
+    }
+
     fn enqueue(&mut self, command: Command) {
         match &command.operation {
             Operation::OpenSession { nonce } => {
@@ -326,6 +398,7 @@ pub fn answer(
         && leading.intake.proposed.len() > learner.sessions.len()
     {
         leading.intake.proposed.retain(|session, _| is_open(session));
+        leading.intake.forget_held(is_open);
     }
 }
 

@@ -122,7 +122,7 @@ pub(crate) fn as_text<'a, C: Debug + 'a>(commands: impl IntoIterator<Item = &'a 
 
 /// The deployed parameters, but that nothing is passed on and no time-out adapts.
 pub(crate) fn plain() -> Tuning {
-    Tuning { relay: false, doublings_max: 0, ..Tuning::default() }
+    Tuning { relay: false, doublings_max: 0, held_commands_max: 0, ..Tuning::default() }
 }
 
 /// The range of a replica's timer under the default tuning.

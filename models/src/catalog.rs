@@ -119,6 +119,7 @@ impl Config {
                 snapshot_slots: 0,
                 recent_slots: 0,
                 pre_vote: false,
+                held_commands_max: 0,
                 relay: false,
                 doublings_max: 0,
                 ..Tuning::default()

@@ -154,7 +154,8 @@ impl<'a, B: Behaviour> Driving<'a, B> {
             out.set_timer(NodeTimer::Synced, Duration::ZERO..Duration::from_millis(1));
         }
         let changed = matches!(self.replica, Cow::Owned(_))
-            || !(self.log.ptr_eq(&before.log) || self.log == before.log)
+            // It is written to only where it changes.
+            || !self.log.ptr_eq(&before.log)
             || self.pending != before.pending;
         let Driving { replica, log, pending, .. } = self;
         changed.then(|| Machine { replica: replica.into_owned(), log, pending })
@@ -232,7 +233,9 @@ impl<'a, B: Behaviour> Driving<'a, B> {
 
     fn keep(&mut self, reports: &Sends) {
         for (_, message) in reports {
-            if let Message::Applied { slot, value, .. } = message {
+            if let Message::Applied { slot, value, .. } = message
+                && self.log.get(slot) != Some(value)
+            {
                 self.log.insert(*slot, value.clone());
             }
         }

@@ -312,7 +312,10 @@ where
     }
 
     fn fire(&mut self, actor: usize, timer: &A::Timer) {
-        let text = format!("{timer:?} time-out");
+        let text = match &self.story {
+            Some(_) => format!("{timer:?} time-out"),
+            None => String::new(),
+        };
         self.handle(actor, Action::Timeout(actor, 0), None, text, |this, state, out| {
             this.on_timeout(Id::from(actor), state, timer, out);
         });

@@ -35,7 +35,7 @@ use paxos_chat::replica::State;
 use paxos_chat::requests::Intake;
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::types::{
-    Body, Command, NodeId, Nonce, Operation, ReplicaId, SessionId, Slot, User, Value, Vote,
+    Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, User, Value, Vote,
 };
 use std::collections::BTreeMap;
 
@@ -366,7 +366,11 @@ impl Renaming {
     }
 
     fn flight(&self, flight: &Flight) -> Flight {
-        Flight { voters: self.replicas(flight.voters), ..*flight }
+        Flight {
+            voters: self.replicas(flight.voters),
+            resent_to: self.replicas(flight.resent_to),
+            ..*flight
+        }
     }
 
     fn opening(&self, (user, nonce): &(User, Nonce)) -> (User, Nonce) {
@@ -374,8 +378,14 @@ impl Renaming {
     }
 
     fn intake(&self, intake: &Intake) -> Intake {
-        let Intake { queue, proposed, openings } = intake;
+        let Intake { queue, proposed, openings, held, held_bytes: _ } = intake;
+        let held: BTreeMap<(SessionId, Seq), Command> = held
+            .iter()
+            .map(|((id, seq), command)| ((self.session(*id), *seq), self.command(command)))
+            .collect();
         Intake {
+            held_bytes: held.values().map(Command::size_bytes).sum(),
+            held,
             queue: queue.iter().map(|command| self.command(command)).collect(),
             proposed: proposed.iter().map(|(id, seq)| (self.session(*id), *seq)).collect(),
             openings: openings.iter().map(|opening| self.opening(opening)).collect(),
