@@ -466,7 +466,28 @@ impl Actor for Client {
             Message::SessionExpired { session } => self.on_session_expired(state, session, fx),
             Message::Busy { queued } => self.on_busy(state, queued, fx),
             // Not a replica's to send to a client.
-            _ => {}
+            Message::Request(_)
+            | Message::Tail { .. }
+            | Message::Entries(_)
+            | Message::Promised { .. }
+            | Message::PreVote { .. }
+            | Message::PreVoteGranted { .. }
+            | Message::Prepare { .. }
+            | Message::Promise(_)
+            | Message::Accept { .. }
+            | Message::Accepted { .. }
+            | Message::Reject { .. }
+            | Message::Heartbeat { .. }
+            | Message::HeartbeatAck { .. }
+            | Message::Fetch { .. }
+            | Message::Decided(_)
+            | Message::Submit(_)
+            | Message::SkipSlot
+            | Message::Applied { .. }
+            | Message::ReadLog(_)
+            | Message::Opened { .. }
+            | Message::Confirmed { .. }
+            | Message::OutcomeUnknown { .. } => {}
         }
         emit(effects, || (*state.durable).clone(), out);
     }

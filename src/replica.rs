@@ -171,7 +171,22 @@ impl Replica {
             Message::Fetch { from } => learner::on_fetch(at, state, src, from, fx),
             Message::Decided(entries) => learner::on_decided(at, state, src, entries, fx),
             // Not a replica's to send.
-            _ => {}
+            Message::Request(_)
+            | Message::Tail { .. }
+            | Message::SessionOpened { .. }
+            | Message::Acknowledged { .. }
+            | Message::Busy { .. }
+            | Message::Redirect { .. }
+            | Message::SessionExpired { .. }
+            | Message::Entries(_)
+            | Message::Promised { .. }
+            | Message::Submit(_)
+            | Message::SkipSlot
+            | Message::Applied { .. }
+            | Message::ReadLog(_)
+            | Message::Opened { .. }
+            | Message::Confirmed { .. }
+            | Message::OutcomeUnknown { .. } => {}
         }
     }
 
@@ -189,7 +204,31 @@ impl Replica {
             Message::Tail { from } => learner::on_tail(at, state, src, from, fx),
             Message::SkipSlot if src == NodeId::LOCAL => proposer::on_skip_slot(state),
             // Not a client's to send.
-            _ => {}
+            Message::SessionOpened { .. }
+            | Message::Acknowledged { .. }
+            | Message::Busy { .. }
+            | Message::Redirect { .. }
+            | Message::SessionExpired { .. }
+            | Message::Entries(_)
+            | Message::Promised { .. }
+            | Message::PreVote { .. }
+            | Message::PreVoteGranted { .. }
+            | Message::Prepare { .. }
+            | Message::Promise(_)
+            | Message::Accept { .. }
+            | Message::Accepted { .. }
+            | Message::Reject { .. }
+            | Message::Heartbeat { .. }
+            | Message::HeartbeatAck { .. }
+            | Message::Fetch { .. }
+            | Message::Decided(_)
+            | Message::Submit(_)
+            | Message::SkipSlot
+            | Message::Applied { .. }
+            | Message::ReadLog(_)
+            | Message::Opened { .. }
+            | Message::Confirmed { .. }
+            | Message::OutcomeUnknown { .. } => {}
         }
     }
 }
