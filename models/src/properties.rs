@@ -595,7 +595,7 @@ fn events_of_message(
     step: &Step<'_, Node, Ghost>,
 ) -> Vec<&'static str> {
     let mut events = Vec::new();
-    let sends = |class: &str| step.sends.iter().any(|(_, sent)| sent.class() == class);
+    let sends = |class: &str| step.sends.iter().any(|(_, sent)| sent.class().name() == class);
     match msg {
         Message::Promise(chunk) => {
             if let Phase::Preparing(preparing) = &before.phase {
