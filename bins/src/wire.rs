@@ -38,6 +38,8 @@ mod error;
 mod fragment;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
+#[cfg(test)]
+mod golden;
 mod header;
 mod open;
 mod packing;
