@@ -35,6 +35,8 @@
 
 mod cipher;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+mod examples;
 mod fragment;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
