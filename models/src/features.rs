@@ -7,6 +7,7 @@
 
 use crate::catalog::{ClientPlan, Config, Entry, Grade};
 use paxos_chat::message::Message;
+use paxos_chat::tuning::Tuning;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
@@ -78,7 +79,9 @@ features! {
     Busy, "bsy", "busy": |config| {
         let tuning = &config.tuning;
         let outstanding: usize = config.clients.iter().map(outstanding).sum();
-        outstanding > tuning.window_slots + tuning.queue_commands_max
+        let is_short = tuning.queue_bytes_max < Tuning::default().queue_bytes_max;
+        let queued = if is_short { 1 } else { tuning.queue_commands_max };
+        outstanding > tuning.window_slots + queued
     };
     Elsewhere, "els", "retry elsewhere": |config| config.clients.iter().any(|plan| plan.asks.len() > 1);
 }
@@ -112,9 +115,58 @@ impl Config {
     }
 }
 
+const UNFINISHED: &str = "tried with small bounds, and not finished in the seconds it was given";
+const UNTRIED: &str = "no entry yet";
+const BATCH: &str = "no entry yet: a batch takes three commands or more, which multiply the states";
+const UNREMEMBERED: &str = "judged wrongly: of a vote that is compacted before it is saved, it is forgotten that it was cast";
+
 /// Pairs that stand in no entry, each with the reason.
-pub const APART: &[(Feature, Feature, &str)] =
-    &[(Feature::Recovery, Feature::CrashForGood, "one excludes the other")];
+pub const APART: &[(Feature, Feature, &str)] = &[
+    (Feature::Recovery, Feature::CrashForGood, "one excludes the other")(
+        Feature::PreVote,
+        Feature::Batching,
+        BATCH,
+    ),
+    (Feature::Overlap, Feature::ChunksOfOne, UNFINISHED),
+    (Feature::Overlap, Feature::Batching, BATCH),
+    (Feature::Overlap, Feature::ThreeBallots, UNFINISHED),
+    (Feature::Overlap, Feature::FiveReplicas, UNFINISHED),
+    (Feature::Overlap, Feature::TwoCrashes, UNFINISHED),
+    (Feature::Overlap, Feature::ClientCrash, UNFINISHED),
+    (Feature::Overlap, Feature::Opening, UNFINISHED),
+    (Feature::Overlap, Feature::Eviction, UNFINISHED),
+    (Feature::Overlap, Feature::Reader, UNFINISHED),
+    (Feature::Overlap, Feature::Skip, UNREMEMBERED),
+    (Feature::Overlap, Feature::Busy, UNFINISHED),
+    (Feature::Compaction, Feature::Batching, BATCH),
+    (Feature::ChunksOfOne, Feature::Batching, BATCH),
+    (Feature::ChunksOfOne, Feature::ThreeBallots, UNFINISHED),
+    (Feature::ChunksOfOne, Feature::FiveReplicas, UNFINISHED),
+    (Feature::ChunksOfOne, Feature::Busy, UNFINISHED),
+    (Feature::WindowTwo, Feature::FiveReplicas, UNFINISHED),
+    (Feature::WindowTwo, Feature::Busy, UNFINISHED),
+    (Feature::Batching, Feature::Rivals, BATCH),
+    (Feature::Batching, Feature::ThreeBallots, BATCH),
+    (Feature::Batching, Feature::FiveReplicas, BATCH),
+    (Feature::Batching, Feature::Recovery, BATCH),
+    (Feature::Batching, Feature::TwoCrashes, BATCH),
+    (Feature::Batching, Feature::CrashForGood, BATCH),
+    (Feature::Batching, Feature::ClientCrash, BATCH),
+    (Feature::Batching, Feature::Eviction, BATCH),
+    (Feature::Batching, Feature::Reader, BATCH),
+    (Feature::Batching, Feature::Skip, BATCH),
+    (Feature::Batching, Feature::Busy, BATCH),
+    (Feature::Batching, Feature::Elsewhere, BATCH),
+    (Feature::ThreeBallots, Feature::Opening, UNFINISHED),
+    (Feature::ThreeBallots, Feature::Eviction, UNFINISHED),
+    (Feature::FiveReplicas, Feature::ClientCrash, UNFINISHED),
+    (Feature::FiveReplicas, Feature::Opening, UNFINISHED),
+    (Feature::FiveReplicas, Feature::Eviction, UNFINISHED),
+    (Feature::FiveReplicas, Feature::Busy, UNFINISHED),
+    (Feature::TwoCrashes, Feature::Reader, UNTRIED),
+    (Feature::Opening, Feature::Busy, UNFINISHED),
+    (Feature::Eviction, Feature::Busy, UNFINISHED),
+];
 
 /// Two features, and the completed entries that have both.
 #[derive(Clone, Debug)]
