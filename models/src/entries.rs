@@ -901,7 +901,7 @@ fn full_pairs() -> Vec<Entry> {
                 .crashes(&[0], 1, false)
                 .tuned(|tuning| tuning.snapshot_slots = 1)
                 .overlapping(),
-            1,
+            5_892_429,
         )
         .reaches(&["a crash loses a pending save", "a snapshot is taken"])
         .full(),

@@ -122,11 +122,8 @@ const UNREMEMBERED: &str = "judged wrongly: of a vote that is compacted before i
 
 /// Pairs that stand in no entry, each with the reason.
 pub const APART: &[(Feature, Feature, &str)] = &[
-    (Feature::Recovery, Feature::CrashForGood, "one excludes the other")(
-        Feature::PreVote,
-        Feature::Batching,
-        BATCH,
-    ),
+    (Feature::Recovery, Feature::CrashForGood, "one excludes the other"),
+    (Feature::PreVote, Feature::Batching, BATCH),
     (Feature::Overlap, Feature::ChunksOfOne, UNFINISHED),
     (Feature::Overlap, Feature::Batching, BATCH),
     (Feature::Overlap, Feature::ThreeBallots, UNFINISHED),
