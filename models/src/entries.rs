@@ -825,6 +825,24 @@ fn pairs() -> Vec<Entry> {
 fn full_pairs() -> Vec<Entry> {
     vec![
         quick(
+            "overlap-client-crash",
+            "disk and network overlap, with snapshots and a reader: a client and a leader crash, or one twice",
+            Config { reader: Some(1), ..Config::new(3) }
+                .client("ann", 1, 0)
+                .client_crashes(0)
+                .ballots(&[(1, 0)])
+                .crashes(&[0], 2, true)
+                .tuned(|tuning| tuning.snapshot_slots = 1)
+                .overlapping(),
+            2_253_440,
+        )
+        .reaches(&[
+            "a crash loses a pending save",
+            "a request is acknowledged that was pending in a crash",
+            "a snapshot is taken",
+        ])
+        .full(),
+        quick(
             "five-reader",
             "5 replicas with pre-votes and snapshots, and a reader",
             Config { reader: Some(1), ..as_deployed(Config::new(5)) }
