@@ -365,10 +365,13 @@ impl Client {
         }
     }
 
-    /// Whoever answers while the replica asked now does not is asked from now on.
+    /// Whoever answers while the replica asked now does not is asked from now on; but not one that was
+    /// given up on: it may answer what others have brought about.
     fn turn_to(&self, state: &mut ClientState, src: NodeId) {
         let found = self.replicas.iter().position(|replica| *replica == src);
-        if let (Some(index), false) = (found, state.hopeful) {
+        if let (Some(index), false) = (found, state.hopeful)
+            && state.given_up != found
+        {
             (state.target, state.turn) = (index, index);
             state.shunned = state.shunned.filter(|shunned| *shunned != index);
         }
@@ -440,6 +443,7 @@ impl Client {
         }
         self.write(state, effects).phase = ClientPhase::Open(session);
         self.turn_to(state.to_mut(), src);
+        state.to_mut().given_up = None;
         effects.report(Message::Opened { session });
         self.send_waiting(state, effects);
         self.set_retry_timer(state, effects);
@@ -587,7 +591,30 @@ impl Actor for Client {
             Message::SessionExpired { session } => self.on_session_expired(state, session, fx),
             Message::Busy { queued } => self.on_busy(state, queued, fx),
             // Not a replica's to send to a client.
-            _ => {}
+            Message::Request(_)
+            | Message::Tail { .. }
+            | Message::Entries(_)
+            | Message::Promised { .. }
+            | Message::PreVote { .. }
+            | Message::PreVoteGranted { .. }
+            | Message::PreVoteRefused { .. }
+            | Message::Prepare { .. }
+            | Message::Promise(_)
+            | Message::Accept { .. }
+            | Message::Accepted { .. }
+            | Message::Reject { .. }
+            | Message::Heartbeat { .. }
+            | Message::HeartbeatAck { .. }
+            | Message::Fetch { .. }
+            | Message::Decided(_)
+            | Message::Relay(_)
+            | Message::Submit(_)
+            | Message::SkipSlot
+            | Message::Applied { .. }
+            | Message::ReadLog(_)
+            | Message::Opened { .. }
+            | Message::Confirmed { .. }
+            | Message::OutcomeUnknown { .. } => {}
         }
         emit(effects, || (*state.durable).clone(), out);
     }

@@ -60,7 +60,7 @@ pub fn fetch_below(
     effects: &mut Effects,
 ) {
     let from = state.learner.applied_upto;
-    if !at.tuning.relay && !at.tuning.adapts() {
+    if !at.tuning.adapts() {
         if from < upto {
             effects.send(leader, Message::Fetch { from });
         }
@@ -93,9 +93,7 @@ pub fn fetch_below(
             }
             lacking.waited = 0;
             lacking.doublings = (lacking.doublings + 1).min(at.tuning.doublings_max);
-            if at.tuning.relay {
-                lacking.asked = next_peer(at, lacking.asked);
-            }
+            lacking.asked = next_peer(at, lacking.asked);
         }
     }
     let asked = lacking.asked;

@@ -1,4 +1,5 @@
-//! Every message of the protocol, grouped by who may send it.
+//! Every message of the protocol, grouped by who may send it: a table in `message/class.rs` says who
+//! takes each.
 //!
 //! **Invariant — every message class survives loss, duplication and reordering**: a request is
 //! sent again by a timer or pulled again, and each handler is idempotent. The table says how.
@@ -18,6 +19,8 @@
 //! **Source**: *Paxos Made Simple* (2001) for phases 1 and 2; Ongaro's thesis (2014), sections
 //! 6.3 and 9.6, for sessions and pre-votes. Promises are pulled in chunks, which is our own.
 
+mod class;
+
 use crate::quorum::ReplicaSet;
 use crate::tuning::Tuning;
 use crate::types::{
@@ -25,6 +28,8 @@ use crate::types::{
 };
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Display, Formatter};
+
+pub use class::{Class, Route, Taker};
 
 /// No slot and no number within a session gets here in the life of a cluster.
 const NUMBER_MAX: u64 = 1 << 60;
@@ -311,55 +316,7 @@ pub enum Outcome {
     WrongUser,
 }
 
-/// Who may send a message to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Route {
-    /// From a client to a replica.
-    ClientToReplica,
-    /// From a replica to a client.
-    ReplicaToClient,
-    /// Between replicas.
-    Replicas,
-    /// Between an actor and its driver: never accepted from a network.
-    Local,
-}
-
 impl Message {
-    /// Who may send this message to whom.
-    pub fn route(&self) -> Route {
-        use Message::*;
-        match self {
-            Request(_) | Tail { .. } => Route::ClientToReplica,
-            SessionOpened { .. }
-            | Acknowledged { .. }
-            | Busy { .. }
-            | Redirect { .. }
-            | SessionExpired { .. }
-            | Entries(_)
-            | Promised { .. } => Route::ReplicaToClient,
-            PreVote { .. }
-            | PreVoteGranted { .. }
-            | PreVoteRefused { .. }
-            | Prepare { .. }
-            | Promise(_)
-            | Accept { .. }
-            | Accepted { .. }
-            | Reject { .. }
-            | Heartbeat { .. }
-            | HeartbeatAck { .. }
-            | Fetch { .. }
-            | Decided(_)
-            | Relay(_) => Route::Replicas,
-            Submit(_)
-            | SkipSlot
-            | Applied { .. }
-            | ReadLog(_)
-            | Opened { .. }
-            | Confirmed { .. }
-            | OutcomeUnknown { .. } => Route::Local,
-        }
-    }
-
     /// Are all numbers in this message far below those at which arithmetic would overflow? A
     /// driver drops a message that is not plausible: no run of the protocol sends one.
     pub fn is_plausible(&self) -> bool {
@@ -408,68 +365,6 @@ impl Message {
             | OutcomeUnknown { .. } => true,
         }
     }
-
-    /// The name of the message's class, as the coverage table lists it.
-    pub fn class(&self) -> &'static str {
-        use Message::*;
-        match self {
-            Request(_) => "Request",
-            Tail { .. } => "Tail",
-            SessionOpened { .. } => "SessionOpened",
-            Acknowledged { .. } => "Acknowledged",
-            Busy { .. } => "Busy",
-            Redirect { .. } => "Redirect",
-            SessionExpired { .. } => "SessionExpired",
-            Entries(_) => "Entries",
-            Promised { .. } => "Promised",
-            PreVote { .. } => "PreVote",
-            PreVoteGranted { .. } => "PreVoteGranted",
-            PreVoteRefused { .. } => "PreVoteRefused",
-            Prepare { .. } => "Prepare",
-            Promise(_) => "Promise",
-            Accept { .. } => "Accept",
-            Accepted { .. } => "Accepted",
-            Reject { .. } => "Reject",
-            Heartbeat { .. } => "Heartbeat",
-            HeartbeatAck { .. } => "HeartbeatAck",
-            Fetch { .. } => "Fetch",
-            Decided(_) => "Decided",
-            Relay(_) => "Relay",
-            Submit(_) => "Submit",
-            SkipSlot => "SkipSlot",
-            Applied { .. } => "Applied",
-            ReadLog(_) => "ReadLog",
-            Opened { .. } => "Opened",
-            Confirmed { .. } => "Confirmed",
-            OutcomeUnknown { .. } => "OutcomeUnknown",
-        }
-    }
-
-    /// The classes that travel over a network, in the order of their declaration.
-    pub const NETWORK_CLASSES: [&str; 22] = [
-        "Request",
-        "Tail",
-        "SessionOpened",
-        "Acknowledged",
-        "Busy",
-        "Redirect",
-        "SessionExpired",
-        "Entries",
-        "Promised",
-        "PreVote",
-        "PreVoteGranted",
-        "PreVoteRefused",
-        "Prepare",
-        "Promise",
-        "Accept",
-        "Accepted",
-        "Reject",
-        "Heartbeat",
-        "HeartbeatAck",
-        "Fetch",
-        "Decided",
-        "Relay",
-    ];
 }
 
 impl Debug for Message {
@@ -481,7 +376,7 @@ impl Debug for Message {
 impl Display for Message {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         use Message::*;
-        let name = self.class();
+        let name = self.class().name();
         match self {
             Request(command) => write!(f, "{name}({command})"),
             Tail { from } | Fetch { from } => write!(f, "{name}(from {from})"),

@@ -128,8 +128,39 @@ impl Actor for Reader {
         out: &mut Out<Self>,
     ) {
         let mut effects = Effects::default();
-        if let Message::Entries(entries) = msg {
-            self.on_entries(state, NodeId(usize::from(src) as u64), entries, &mut effects);
+        match msg {
+            Message::Entries(entries) => {
+                self.on_entries(state, NodeId(usize::from(src) as u64), entries, &mut effects);
+            }
+            // Not a replica's to send to a reader.
+            Message::Request(_)
+            | Message::Tail { .. }
+            | Message::SessionOpened { .. }
+            | Message::Acknowledged { .. }
+            | Message::Busy { .. }
+            | Message::Redirect { .. }
+            | Message::SessionExpired { .. }
+            | Message::Promised { .. }
+            | Message::PreVote { .. }
+            | Message::PreVoteGranted { .. }
+            | Message::PreVoteRefused { .. }
+            | Message::Prepare { .. }
+            | Message::Promise(_)
+            | Message::Accept { .. }
+            | Message::Accepted { .. }
+            | Message::Reject { .. }
+            | Message::Heartbeat { .. }
+            | Message::HeartbeatAck { .. }
+            | Message::Fetch { .. }
+            | Message::Decided(_)
+            | Message::Relay(_)
+            | Message::Submit(_)
+            | Message::SkipSlot
+            | Message::Applied { .. }
+            | Message::ReadLog(_)
+            | Message::Opened { .. }
+            | Message::Confirmed { .. }
+            | Message::OutcomeUnknown { .. } => {}
         }
         emit(effects, || (), out);
     }

@@ -42,8 +42,8 @@ pub struct State {
     pub patience: Patience,
     /// Who waits here for what became of a command.
     pub askers: Askers,
-    /// What it lacks of its leader's log, and whom it has asked. Kept only if it asks others than the
-    /// leader, or waits before it asks again.
+    /// What it lacks of its leader's log, and whom it has asked. Kept only if time-outs
+    /// adapt; otherwise it asks the leader, at each heartbeat.
     pub lacking: Option<Lacking>,
 }
 
@@ -185,7 +185,22 @@ impl Replica {
             Message::Decided(entries) => learner::on_decided(at, state, src, entries, fx),
             Message::Relay(relay) => requests::on_relay(at, state, src, relay, fx),
             // Not a replica's to send.
-            _ => {}
+            Message::Request(_)
+            | Message::Tail { .. }
+            | Message::SessionOpened { .. }
+            | Message::Acknowledged { .. }
+            | Message::Busy { .. }
+            | Message::Redirect { .. }
+            | Message::SessionExpired { .. }
+            | Message::Entries(_)
+            | Message::Promised { .. }
+            | Message::Submit(_)
+            | Message::SkipSlot
+            | Message::Applied { .. }
+            | Message::ReadLog(_)
+            | Message::Opened { .. }
+            | Message::Confirmed { .. }
+            | Message::OutcomeUnknown { .. } => {}
         }
     }
 
@@ -203,7 +218,33 @@ impl Replica {
             Message::Tail { from } => learner::on_tail(at, state, src, from, fx),
             Message::SkipSlot if src == NodeId::LOCAL => proposer::on_skip_slot(state),
             // Not a client's to send.
-            _ => {}
+            Message::SessionOpened { .. }
+            | Message::Acknowledged { .. }
+            | Message::Busy { .. }
+            | Message::Redirect { .. }
+            | Message::SessionExpired { .. }
+            | Message::Entries(_)
+            | Message::Promised { .. }
+            | Message::PreVote { .. }
+            | Message::PreVoteGranted { .. }
+            | Message::PreVoteRefused { .. }
+            | Message::Prepare { .. }
+            | Message::Promise(_)
+            | Message::Accept { .. }
+            | Message::Accepted { .. }
+            | Message::Reject { .. }
+            | Message::Heartbeat { .. }
+            | Message::HeartbeatAck { .. }
+            | Message::Fetch { .. }
+            | Message::Decided(_)
+            | Message::Relay(_)
+            | Message::Submit(_)
+            | Message::SkipSlot
+            | Message::Applied { .. }
+            | Message::ReadLog(_)
+            | Message::Opened { .. }
+            | Message::Confirmed { .. }
+            | Message::OutcomeUnknown { .. } => {}
         }
     }
 }

@@ -53,11 +53,11 @@ pub struct Tuning {
     pub stuck_slots_max: u64,
     /// Bytes of values in flight at once, while a link loses nothing; one value may exceed it alone.
     pub flight_bytes_max: usize,
-    /// Who is no leader passes requests on to one, and answers them once it has applied them; and who
-    /// gets nothing from its leader asks others for what it lacks.
+    /// Who is no leader passes requests on to one, and answers them once it has applied them; and whoever
+    /// lags is helped on when it asks for support.
     pub relay: bool,
     /// How often a time-out may double, for as long as it proves too short. With 0, time-outs are as
-    /// short as they are, and whoever does not answer is asked again at each of them.
+    /// short as they are, and whoever does not answer is asked again at each of them, and nobody else.
     pub doublings_max: u8,
     /// A replica that follows halves its election time-out again for so many slots applied.
     pub calm_slots: u64,

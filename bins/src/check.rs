@@ -10,6 +10,7 @@
 
 mod args;
 mod compare;
+mod coverage;
 mod custom;
 mod entry;
 mod explore;
@@ -57,6 +58,7 @@ pub fn run(args: Args) -> ExitCode {
             list::list(&entries::catalog(), json);
             Ok(0)
         }
+        Command::Coverage { feature, json } => coverage::run(feature.as_deref(), json),
         Command::Run(args) => {
             custom::entry(&args).and_then(|entry| entry::run_alone(&entry, &args.options))
         }

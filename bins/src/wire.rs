@@ -35,9 +35,13 @@
 
 mod cipher;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+mod examples;
 mod fragment;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
+#[cfg(test)]
+mod golden;
 mod header;
 mod open;
 mod packing;

@@ -9,7 +9,10 @@ pub fn catalog() -> Vec<Entry> {
     let mut entries = leadership();
     entries.extend(clients());
     entries.extend(faults());
+    entries.extend(pairs());
+    entries.extend(relays());
     entries.extend(full());
+    entries.extend(full_pairs());
     entries
 }
 
@@ -539,4 +542,591 @@ fn full() -> Vec<Entry> {
         .reaches(&["a Noop is chosen", "a snapshot is taken"])
         .full(),
     ]
+}
+
+/// Whoever does not lead passes requests on, and what a deployed leader does besides.
+fn relays() -> Vec<Entry> {
+    let relay = |config: Config| config.tuned(|tuning| tuning.relay = true);
+    let deployed = |config: Config| relay(as_deployed(config));
+    let one_ballot = |config: Config| config.client("ann", 1, 1).ballots(&[(1, 0)]);
+    vec![
+        quick(
+            "relay",
+            "a request is passed on to a leader that another one succeeds",
+            relay(Config::new(3)).client("ann", 1, 2).ballots(&[(1, 0), (1, 1)]),
+            0,
+        )
+        .reaches(&["a request is passed on", "two leaders' ballots get votes"]),
+        quick(
+            "relay-crash",
+            "the leader or the replica that was asked crashes, and comes back",
+            one_ballot(relay(Config::new(3))).crashes(&[0, 1], 1, true),
+            0,
+        )
+        .reaches(&["a request is passed on", "everything is delivered"]),
+        quick(
+            "relay-elsewhere",
+            "a client asks again at another replica what was passed on before",
+            deployed(Config::new(3))
+                .client("ann", 1, 1)
+                .last_client(|client| client.asks = vec![1, 2])
+                .ballots(&[(1, 0)])
+                .crashes(&[1, 2], 1, false),
+            0,
+        )
+        .reaches(&["a request is passed on", "everything is delivered with f replicas down"]),
+        quick(
+            "relay-window",
+            "two requests are passed on at once, and one may overtake the other",
+            deployed(Config::new(3))
+                .client("ann", 2, 1)
+                .last_client(|client| client.window = 2)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| {
+                    tuning.window_slots = 2;
+                    tuning.chunk_entries_max = 1;
+                    tuning.held_commands_max = 4;
+                }),
+            0,
+        )
+        .reaches(&["a request is passed on", "a request waits for an earlier one of its session"]),
+        quick(
+            "relay-skip",
+            "a request is passed on to a leader that skips a slot, and a client's crash",
+            Config { skips: vec![(0, Slot(1))], ..one_ballot(relay(Config::new(3))) }
+                .last_client(|client| client.crashes = true)
+                .clients_crash(1),
+            0,
+        )
+        .reaches(&["a request is passed on", "a slot is skipped"]),
+        quick(
+            "stuck-queue",
+            "a leader that lags behind its own base proposes what waits once it has caught up",
+            Config::new(3)
+                .client("ann", 2, 0)
+                .client("bob", 1, 1)
+                .ballots(&[(1, 0), (1, 1)])
+                .tuned(|tuning| {
+                    tuning.snapshot_slots = 1;
+                    tuning.stuck_slots_max = 0;
+                }),
+            0,
+        )
+        .reaches(&["a leader fetches below its base", "a snapshot is taken"]),
+        quick(
+            "held",
+            "a leader keeps what comes before an earlier request",
+            Config::new(3)
+                .client("ann", 3, 0)
+                .last_client(|client| client.window = 3)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| tuning.held_commands_max = 4),
+            0,
+        )
+        .reaches(&["a request waits for an earlier one of its session"]),
+        quick(
+            "relay-opening",
+            "an opening is passed on, evicts a session, and a reader follows",
+            Config { reader: Some(1), ..deployed(Config::new(3)) }
+                .client("ann", 1, 0)
+                .client("bob", 0, 1)
+                .last_client(|client| client.opens = true)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| tuning.sessions_max = 1),
+            0,
+        )
+        .reaches(&["a request is passed on", "a session is evicted"])
+        .full(),
+        quick(
+            "relay-overlap",
+            "a request is passed on while disk and network overlap",
+            one_ballot(deployed(Config::new(3))).crashes(&[0], 1, true).overlapping(),
+            0,
+        )
+        .reaches(&["a request is passed on", "a crash loses a pending save"])
+        .full(),
+        quick(
+            "relay-busy",
+            "a leader is asked for more than it queues, by way of another",
+            deployed(Config::new(3))
+                .client("ann", 3, 1)
+                .last_client(|client| client.window = 3)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| tuning.queue_commands_max = 1),
+            0,
+        )
+        .reaches(&["a request is passed on"])
+        .full(),
+        quick(
+            "relay-rivals",
+            "requests of two clients, one of which is passed on",
+            relay(Config::new(3))
+                .client("ann", 1, 0)
+                .client("bob", 1, 1)
+                .ballots(&[(1, 0), (1, 1)]),
+            0,
+        )
+        .reaches(&["a request is passed on", "everything is delivered"])
+        .full(),
+        quick(
+            "relay-five",
+            "a request is passed on among five replicas",
+            one_ballot(relay(Config::new(5))),
+            0,
+        )
+        .reaches(&["a request is passed on", "everything is delivered"])
+        .full(),
+    ]
+}
+
+/// Features that meet nowhere else: see [`crate::features`]. Most have pre-votes and snapshots, as replicas
+/// are deployed.
+fn pairs() -> Vec<Entry> {
+    vec![
+        quick(
+            "long-messages",
+            "a leader turns away what its queue has no bytes for",
+            Config::new(3)
+                .client("ann", 3, 0)
+                .last_client(|client| client.window = 3)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| tuning.queue_bytes_max = 1),
+            28_961,
+        )
+        .reaches(&["a client is told that the leader is busy"]),
+        quick(
+            "two-crashes",
+            "pre-votes and snapshots, and a leader that crashes twice",
+            as_deployed(Config::new(3)).client("ann", 1, 0).ballots(&[(1, 0), (1, 1)]).crashes(
+                &[0],
+                2,
+                true,
+            ),
+            256_709,
+        )
+        .reaches(&[
+            "a pre-vote is granted",
+            "a snapshot is taken",
+            "a replica recovers in the middle of phase 2",
+        ]),
+        quick(
+            "rivals-chunks-crashes",
+            "rivals, two slots in flight, chunks of one, snapshots, and a leader that crashes twice",
+            rivals(3)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 2, true)
+                .tuned(|tuning| {
+                    tuning.window_slots = 2;
+                    tuning.chunk_entries_max = 1;
+                    tuning.snapshot_slots = 1;
+                }),
+            233_708,
+        )
+        .reaches(&[
+            "two slots are in flight",
+            "a snapshot is taken",
+            "a replica recovers in the middle of phase 2",
+        ]),
+        quick(
+            "rivals-two-crashes",
+            "rival commands with snapshots, and any two crashes",
+            rivals(3)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0, 1, 2], 2, true)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            196_257,
+        )
+        .reaches(&["a snapshot is taken", "a replica recovers in the middle of phase 2"]),
+        quick(
+            "rivals-chunks",
+            "rivals, two slots in flight and chunks of one, with pre-votes and snapshots",
+            as_deployed(rivals(3)).ballots(&[(1, 0), (1, 1)]).tuned(|tuning| {
+                tuning.window_slots = 2;
+                tuning.chunk_entries_max = 1;
+            }),
+            1_171_519,
+        )
+        .reaches(&["a pre-vote is granted", "two slots are in flight", "a snapshot is taken"]),
+        quick(
+            "eviction-elections",
+            "a session is evicted over a leader change, with pre-votes and snapshots",
+            as_deployed(evicting(&[1])).ballots(&[(1, 0), (1, 1)]),
+            519_062,
+        )
+        .reaches(&["a session is evicted", "a pre-vote is granted", "a snapshot is taken"]),
+        quick(
+            "skip-and-die",
+            "a leader is told to jump over a slot, and dies",
+            Config { inputs: vec![(0, Message::SkipSlot)], ..as_deployed(Config::new(3)) }
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 1, false),
+            410_741,
+        )
+        .reaches(&["a new leader closes a gap with a Noop", "a Noop is chosen"]),
+        quick(
+            "five-recovery",
+            "5 replicas with snapshots, one of which crashes and comes back",
+            Config::new(5)
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 1, true)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            322_524,
+        )
+        .reaches(&["a snapshot is taken", "a replica recovers in the middle of phase 2"]),
+        quick(
+            "five-three-ballots",
+            "5 replicas with snapshots, 3 ballots",
+            Config::new(5)
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            813_379,
+        )
+        .reaches(&["a new leader adopts an old value", "a snapshot is taken"])
+        .full(),
+        quick(
+            "overlap-compaction",
+            "disk and network overlap, with snapshots: a crash loses what was not yet synced",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 1, true)
+                .tuned(|tuning| tuning.snapshot_slots = 1)
+                .overlapping(),
+            174_046,
+        )
+        .reaches(&["a crash loses a pending save", "a snapshot is taken"]),
+        quick(
+            "evicted-two-crashes",
+            "a client that crashes is evicted by one who asks elsewhere; a follower crashes too, or twice",
+            evicting(&[1, 0])
+                .client_crashes(0)
+                .ballots(&[(1, 0)])
+                .crashes(&[1], 2, true)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            187_076,
+        )
+        .reaches(&[
+            "a session is evicted",
+            "a client that came back is told that its session has expired",
+            "a replica recovers in the middle of phase 2",
+        ]),
+        quick(
+            "reader-and-skip",
+            "a reader reads of a log with a skipped slot, while a client is evicted, and it or a replica crashes",
+            Config { reader: Some(1), skips: vec![(0, Slot(2))], ..evicting(&[1, 0]) }
+                .client_crashes(0)
+                .ballots(&[(1, 0)])
+                .crashes(&[1], 1, true)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            402_754,
+        )
+        .reaches(&["a slot is skipped", "a session is evicted", "a snapshot is taken"]),
+        quick(
+            "reader-and-die",
+            "the replica that a reader asks dies, while a client is evicted and a slot is skipped",
+            Config { reader: Some(1), skips: vec![(0, Slot(2))], ..evicting(&[1, 0]) }
+                .ballots(&[(1, 0)])
+                .crashes(&[1], 1, false)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            161_405,
+        )
+        .reaches(&["a slot is skipped", "a session is evicted", "a snapshot is taken"]),
+        quick(
+            "sessions-chunks",
+            "a client that crashes is evicted, with two slots in flight, chunks of one, and a recovery",
+            as_deployed(evicting(&[1, 0]))
+                .client_crashes(0)
+                .ballots(&[(1, 0)])
+                .crashes(&[1], 1, true)
+                .tuned(|tuning| {
+                    tuning.window_slots = 2;
+                    tuning.chunk_entries_max = 1;
+                }),
+            1_053_626,
+        )
+        .reaches(&[
+            "a pre-vote is granted",
+            "two slots are in flight",
+            "a session is evicted",
+            "a client that came back is told that its session has expired",
+        ]),
+        quick(
+            "reader-chunks",
+            "a reader, two slots in flight in chunks of one, a skipped slot, and an eviction",
+            Config { reader: Some(1), skips: vec![(0, Slot(2))], ..as_deployed(Config::new(3)) }
+                .client("ann", 2, 0)
+                .last_client(|client| client.window = 2)
+                .client("bob", 0, 0)
+                .last_client(|client| client.opens = true)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| {
+                    tuning.sessions_max = 1;
+                    tuning.window_slots = 2;
+                    tuning.chunk_entries_max = 1;
+                }),
+            1_878_850,
+        )
+        .reaches(&["a slot is skipped", "two slots are in flight"])
+        .full(),
+        quick(
+            "reader-client-crash",
+            "a reader and a client that crashes, over 3 ballots with snapshots",
+            Config { reader: Some(1), ..Config::new(3) }
+                .client("ann", 1, 0)
+                .client_crashes(0)
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
+                .clients_crash(1)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            365_205,
+        )
+        .reaches(&[
+            "a request is acknowledged that was pending in a crash",
+            "a snapshot is taken",
+        ]),
+        quick(
+            "two-crashes-three-ballots",
+            "a leader that crashes twice, 3 ballots, with snapshots",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
+                .crashes(&[0], 2, true)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            63_350,
+        )
+        .reaches(&["a snapshot is taken", "a replica recovers in the middle of phase 2"]),
+        quick(
+            "five-skip",
+            "5 replicas: a leader jumps over a slot, and a follower crashes twice",
+            Config { skips: vec![(0, Slot(1))], ..as_deployed(Config::new(5)) }
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0)])
+                .crashes(&[1], 2, true),
+            89_732,
+        )
+        .reaches(&["a slot is skipped", "a pre-vote is granted"]),
+        quick(
+            "busy-client-crash",
+            "a client that is turned away crashes",
+            Config::new(3)
+                .client("ann", 3, 0)
+                .last_client(|client| client.window = 3)
+                .client_crashes(0)
+                .ballots(&[(1, 0)])
+                .clients_crash(1)
+                .tuned(|tuning| {
+                    tuning.queue_commands_max = 1;
+                    tuning.snapshot_slots = 1;
+                }),
+            139_310,
+        )
+        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"]),
+        quick(
+            "busy-skip",
+            "a busy leader jumps over a slot, and a reader reads",
+            Config { reader: Some(1), skips: vec![(0, Slot(2))], ..busy(Config::new(3)) }
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            22_820,
+        )
+        .reaches(&["a client is told that the leader is busy", "a slot is skipped"]),
+        quick(
+            "both-die",
+            "a client or a follower dies",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .client_crashes(0)
+                .ballots(&[(1, 0)])
+                .crashes(&[1], 1, false)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            421,
+        )
+        .reaches(&["a client crashes while its request is pending"]),
+        quick(
+            "busy-crashes",
+            "a leader that turns away what it cannot queue crashes twice",
+            busy(Config::new(3))
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 2, true)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            1_024_836,
+        )
+        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"]),
+    ]
+}
+
+/// The same, larger.
+fn full_pairs() -> Vec<Entry> {
+    vec![
+        quick(
+            "overlap-client-crash",
+            "disk and network overlap, with snapshots and a reader: a client and a leader crash, or one twice",
+            Config { reader: Some(1), ..Config::new(3) }
+                .client("ann", 1, 0)
+                .client_crashes(0)
+                .ballots(&[(1, 0)])
+                .crashes(&[0], 2, true)
+                .tuned(|tuning| tuning.snapshot_slots = 1)
+                .overlapping(),
+            2_253_440,
+        )
+        .reaches(&[
+            "a crash loses a pending save",
+            "a request is acknowledged that was pending in a crash",
+            "a snapshot is taken",
+        ])
+        .full(),
+        quick(
+            "five-reader",
+            "5 replicas with pre-votes and snapshots, and a reader",
+            Config { reader: Some(1), ..as_deployed(Config::new(5)) }
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0)]),
+            878_155,
+        )
+        .reaches(&["a pre-vote is granted", "a snapshot is taken"])
+        .full(),
+        quick(
+            "busy-elections",
+            "a busy leader, with pre-votes and snapshots",
+            busy(as_deployed(Config::new(3))).ballots(&[(1, 0), (1, 1)]),
+            1_853_228,
+        )
+        .reaches(&["a client is told that the leader is busy", "a pre-vote is granted"])
+        .full(),
+        quick(
+            "busy-three-ballots",
+            "a busy leader, 3 ballots, with snapshots",
+            busy(Config::new(3))
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            3_096_647,
+        )
+        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"])
+        .full(),
+        quick(
+            "busy-and-die",
+            "a busy leader dies, and a rival asks elsewhere",
+            busy(Config::new(3))
+                .client("bob", 1, 1)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 1, false)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            1_647_646,
+        )
+        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"])
+        .full(),
+        quick(
+            "busy-elsewhere",
+            "who is turned away asks elsewhere, beside a rival, with pre-votes and snapshots",
+            as_deployed(Config::new(3))
+                .client("ann", 3, 0)
+                .last_client(|client| client.window = 3)
+                .elsewhere(0)
+                .client("bob", 1, 1)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| tuning.queue_commands_max = 1),
+            3_847_422,
+        )
+        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"])
+        .full(),
+        quick(
+            "overlap-pre-vote",
+            "disk and network overlap, with pre-votes, a crash and a recovery",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 1, true)
+                .tuned(|tuning| tuning.pre_vote = true)
+                .overlapping(),
+            3_326_791,
+        )
+        .reaches(&["a crash loses a pending save", "a pre-vote is granted"])
+        .full(),
+        quick(
+            "overlap-and-die",
+            "disk and network overlap, with snapshots: a leader dies with what was not yet synced",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .elsewhere(0)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 1, false)
+                .tuned(|tuning| tuning.snapshot_slots = 1)
+                .overlapping(),
+            5_892_429,
+        )
+        .reaches(&["a crash loses a pending save", "a snapshot is taken"])
+        .full(),
+        quick(
+            "chunks-and-die",
+            "two slots in flight, chunks of one, pre-votes and snapshots: a leader dies",
+            as_deployed(Config::new(3))
+                .client("ann", 2, 0)
+                .last_client(|client| client.window = 2)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 1, false)
+                .tuned(|tuning| {
+                    tuning.window_slots = 2;
+                    tuning.chunk_entries_max = 1;
+                }),
+            3_588_474,
+        )
+        .reaches(&["two slots are in flight", "a pre-vote is granted", "a snapshot is taken"])
+        .full(),
+        quick(
+            "skip-and-recover",
+            "a skipped slot, a crash and a recovery, with pre-votes and snapshots",
+            Config { skips: vec![(0, Slot(1))], ..as_deployed(Config::new(3)) }
+                .client("ann", 1, 0)
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 1, true),
+            1_319_817,
+        )
+        .reaches(&["a slot is skipped", "a Noop is chosen", "a snapshot is taken"])
+        .full(),
+    ]
+}
+
+/// With pre-votes, and a snapshot after every slot.
+fn as_deployed(config: Config) -> Config {
+    config.tuned(|tuning| {
+        tuning.pre_vote = true;
+        tuning.snapshot_slots = 1;
+    })
+}
+
+/// One session at a time: the opening of a rival, who asks these, evicts that of a client that talks.
+fn evicting(asks: &[u8]) -> Config {
+    Config::new(3)
+        .client("ann", 1, 0)
+        .client("bob", 0, 1)
+        .last_client(|client| {
+            client.asks = asks.to_vec();
+            client.opens = true;
+        })
+        .tuned(|tuning| tuning.sessions_max = 1)
+}
+
+/// A client that asks for more than fits the queue.
+fn busy(config: Config) -> Config {
+    config
+        .client("ann", 3, 0)
+        .last_client(|client| client.window = 3)
+        .tuned(|tuning| tuning.queue_commands_max = 1)
+}
+
+impl Config {
+    /// With crashes of this client.
+    fn client_crashes(mut self, client: usize) -> Config {
+        self.clients[client].crashes = true;
+        self
+    }
+
+    /// With this client asking replica 0, then replica 1.
+    fn elsewhere(mut self, client: usize) -> Config {
+        self.clients[client].asks = vec![0, 1];
+        self
+    }
 }

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod entries;
 pub mod equivariance;
 pub mod explore;
+pub mod features;
 pub mod foreign;
 pub mod intern;
 mod irrelevant;

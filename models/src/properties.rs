@@ -65,7 +65,9 @@ const OWN_BALLOT: usize = 16;
 const ACKNOWLEDGED_IS_OVER: usize = 17;
 
 /// The events that runs are asked to reach.
-pub const EVENTS: [&str; 35] = [
+pub const EVENTS: [&str; 37] = [
+    "a request is passed on",
+    "a request waits for an earlier one of its session",
     "a leader is elected",
     "two leaders' ballots get votes",
     "a new leader adopts an old value",
@@ -595,7 +597,7 @@ fn events_of_message(
     step: &Step<'_, Node, Ghost>,
 ) -> Vec<&'static str> {
     let mut events = Vec::new();
-    let sends = |class: &str| step.sends.iter().any(|(_, sent)| sent.class() == class);
+    let sends = |class: &str| step.sends.iter().any(|(_, sent)| sent.class().name() == class);
     match msg {
         Message::Promise(chunk) => {
             if let Phase::Preparing(preparing) = &before.phase {
@@ -621,6 +623,10 @@ fn events_of_message(
         {
             events.push("an Accept far above what is applied is not voted on");
         }
+        Message::Request(_) if sends("Relay") => events.push("a request is passed on"),
+        Message::Request(_) | Message::Relay(_) if holds(after) > holds(before) => {
+            events.push("a request waits for an earlier one of its session");
+        }
         Message::Request(_) if sends("Acknowledged") => {
             let in_progress = before.learner.applied_upto < after.learner.applied_upto;
             if !in_progress {
@@ -630,4 +636,12 @@ fn events_of_message(
         _ => {}
     }
     events
+}
+
+/// How many requests wait at a leader for an earlier one.
+fn holds(state: &State) -> usize {
+    match &state.phase {
+        Phase::Leading(leading) => leading.intake.held.len(),
+        _ => 0,
+    }
 }

@@ -7,6 +7,8 @@
 //! and in what they say. Clients that are routed differently are never alike.
 //!
 //! **Invariants**
+//! - *Nothing is forgotten*: every message and every field is spelled out, so that a new one does not compile
+//!   before it is decided what becomes of it.
 //! - *Renamings are a group*: all permutations of each class, combined in every way.
 //! - *What was before the start stays as it is*: entries of the log below the genesis bound are the
 //!   same in every state, and are not renamed; the sessions that they opened are.
@@ -27,10 +29,12 @@ use paxos_chat::askers::Askers;
 use paxos_chat::client::{ClientPhase, ClientState, ClientStorage, Pending};
 use paxos_chat::effects::Durable;
 use paxos_chat::learner::{Lacking, Learner};
-use paxos_chat::message::{Entries, Message, Promise, Relay};
-use paxos_chat::pacing::Flight;
+use paxos_chat::message::{Asker, Entries, LogRead, Message, Outcome, Promise, Relay};
+use paxos_chat::pacing::{Flight, Pacing};
+use paxos_chat::patience::Patience;
 use paxos_chat::proposer::{Leading, Phase, PreVoting, Preparing};
 use paxos_chat::quorum::ReplicaSet;
+use paxos_chat::reader::ReaderState;
 use paxos_chat::replica::State;
 use paxos_chat::requests::Intake;
 use paxos_chat::session::{Session, Sessions};
@@ -169,7 +173,8 @@ impl Renaming {
     }
 
     fn command(&self, command: &Command) -> Command {
-        let operation = match &command.operation {
+        let Command { stamp, user, operation } = command;
+        let operation = match operation {
             Operation::OpenSession { nonce } => {
                 Operation::OpenSession { nonce: image(&self.nonces, nonce) }
             }
@@ -180,7 +185,7 @@ impl Renaming {
                 body: image(&self.bodies, body),
             },
         };
-        Command { stamp: command.stamp, user: image(&self.users, &command.user), operation }
+        Command { stamp: *stamp, user: image(&self.users, user), operation }
     }
 
     fn value(&self, value: &Value) -> Value {
@@ -193,7 +198,8 @@ impl Renaming {
     }
 
     fn vote(&self, vote: &Vote) -> Vote {
-        Vote { ballot: vote.ballot, value: self.value(&vote.value) }
+        let Vote { ballot, value } = vote;
+        Vote { ballot: *ballot, value: self.value(value) }
     }
 
     /// Values by slot; those from before the start stay.
@@ -207,16 +213,23 @@ impl Renaming {
     }
 
     fn entries(&self, entries: &Entries) -> Entries {
-        let slots = (entries.from.0..).map(Slot);
-        let values = slots.zip(&entries.values).map(|(slot, value)| self.entry(slot, value));
-        Entries { values: values.collect(), ..entries.clone() }
+        let Entries { from, values, applied_upto } = entries;
+        let slots = (from.0..).map(Slot);
+        let values = slots.zip(values).map(|(slot, value)| self.entry(slot, value));
+        Entries { from: *from, values: values.collect(), applied_upto: *applied_upto }
     }
 
     fn sessions(&self, sessions: &Sessions, upto: Slot) -> Sessions {
         let renamed = |(id, session): (SessionId, &Session)| {
-            let user = image(&self.users, &session.user);
-            let nonce = image(&self.nonces, &session.nonce);
-            (self.session(id), Session { user, nonce, ..session.clone() })
+            let Session { user, nonce, last_seq, slots, used } = session;
+            let session = Session {
+                user: image(&self.users, user),
+                nonce: image(&self.nonces, nonce),
+                last_seq: *last_seq,
+                slots: slots.clone(),
+                used: *used,
+            };
+            (self.session(id), session)
         };
         let table: BTreeMap<SessionId, Session> = sessions.iter().map(renamed).collect();
         Sessions::restored(table, upto).expect("as sound as the original")
@@ -238,10 +251,7 @@ impl Renaming {
                 Message::SessionExpired { session: self.session(*session) }
             }
             Message::Entries(entries) => Message::Entries(self.entries(entries)),
-            Message::Promise(promise) => {
-                let votes = promise.votes.iter().map(|(slot, vote)| (*slot, self.vote(vote)));
-                Message::Promise(Promise { votes: votes.collect(), ..promise.clone() })
-            }
+            Message::Promise(promise) => Message::Promise(self.promise(promise)),
             Message::Accept { ballot, slot, value, decided_upto } => Message::Accept {
                 ballot: *ballot,
                 slot: *slot,
@@ -253,7 +263,63 @@ impl Renaming {
                 passed: self.replicas(*passed),
                 command: self.command(command),
             }),
-            other => other.clone(),
+            Message::Submit(body) => Message::Submit(image(&self.bodies, body)),
+            Message::Applied { slot, value, outcomes } => Message::Applied {
+                slot: *slot,
+                value: self.entry(*slot, value),
+                outcomes: outcomes.iter().map(|outcome| self.outcome(*outcome)).collect(),
+            },
+            Message::ReadLog(LogRead { asker, from, upto }) => {
+                Message::ReadLog(LogRead { asker: self.asker(*asker), from: *from, upto: *upto })
+            }
+            Message::Opened { session } => Message::Opened { session: self.session(*session) },
+            // These name nobody who could change places: who stands for election does not.
+            Message::Tail { from: _ }
+            | Message::Busy { queued: _ }
+            | Message::Promised { ballot: _ }
+            | Message::PreVote { promised: _, applied_upto: _ }
+            | Message::PreVoteGranted { asked: _, promised: _ }
+            | Message::PreVoteRefused { asked: _ }
+            | Message::Prepare { ballot: _, from: _ }
+            | Message::Accepted { ballot: _, slot: _ }
+            | Message::Reject { promised: _ }
+            | Message::Heartbeat { ballot: _, decided_upto: _ }
+            | Message::HeartbeatAck { ballot: _ }
+            | Message::Fetch { from: _ }
+            | Message::SkipSlot
+            | Message::Confirmed { seq: _, slot: _ }
+            | Message::OutcomeUnknown { unknown: _ } => message.clone(),
+        }
+    }
+
+    fn promise(&self, promise: &Promise) -> Promise {
+        let Promise { ballot, from, next, compacted_upto, last, votes } = promise;
+        Promise {
+            ballot: *ballot,
+            from: *from,
+            next: *next,
+            compacted_upto: *compacted_upto,
+            last: *last,
+            votes: votes.iter().map(|(slot, vote)| (*slot, self.vote(vote))).collect(),
+        }
+    }
+
+    fn outcome(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Opened(session) => Outcome::Opened(self.session(session)),
+            Outcome::OpenedBefore(session) => Outcome::OpenedBefore(self.session(session)),
+            Outcome::Applied
+            | Outcome::Duplicate(_)
+            | Outcome::Gap
+            | Outcome::NoSession
+            | Outcome::WrongUser => outcome,
+        }
+    }
+
+    fn asker(&self, asker: Asker) -> Asker {
+        match asker {
+            Asker::Replica(replica) => Asker::Replica(self.replica(replica)),
+            Asker::Client(client) => Asker::Client(self.node(client)),
         }
     }
 
@@ -264,33 +330,42 @@ impl Renaming {
 
     /// What a local state becomes, with this remembered of its actor.
     pub fn local_with<G>(&self, local: &Local<Node, G>, ghost: G) -> Local<Node, G> {
+        let Local { state, timers, storage, ghost: _ } = local;
         Local {
-            state: local.state.as_ref().map(|state| self.state(state)),
-            timers: local.timers.clone(),
-            storage: local.storage.as_ref().map(|stored| self.stored(stored)),
+            state: state.as_ref().map(|state| self.state(state)),
+            timers: timers.clone(),
+            storage: storage.as_ref().map(|stored| self.stored(stored)),
             ghost,
         }
     }
 
     fn stored(&self, stored: &Stored) -> Stored {
         match stored {
-            Stored::Replica(disk) => Stored::Replica(Disk {
-                storage: self.storage(&disk.storage),
-                log: self.log(&disk.log),
-            }),
+            Stored::Replica(Disk { storage, log }) => {
+                Stored::Replica(Disk { storage: self.storage(storage), log: self.log(log) })
+            }
             Stored::Client(storage) => Stored::Client(self.client_storage(storage)),
         }
     }
 
     fn state(&self, state: &NodeState) -> NodeState {
         match state {
-            NodeState::Replica(machine) => NodeState::Replica(Machine {
-                replica: self.replica_state(&machine.replica),
-                log: self.log(&machine.log),
-                pending: machine.pending.iter().map(|pending| self.pending(pending)).collect(),
+            NodeState::Replica(Machine { replica, log, pending }) => NodeState::Replica(Machine {
+                replica: self.replica_state(replica),
+                log: self.log(log),
+                pending: pending.iter().map(|pending| self.pending(pending)).collect(),
             }),
             NodeState::Client(state) => NodeState::Client(self.client_state(state)),
-            NodeState::Reader(state) => NodeState::Reader(state.clone()),
+            // A reader's target is a place in its own list.
+            NodeState::Reader(ReaderState { next, target, answered, moved, beside }) => {
+                NodeState::Reader(ReaderState {
+                    next: *next,
+                    target: *target,
+                    answered: *answered,
+                    moved: *moved,
+                    beside: *beside,
+                })
+            }
         }
     }
 
@@ -326,50 +401,83 @@ impl Renaming {
             },
             phase: self.phase(phase),
             leader_alive: *leader_alive,
-            patience: patience.clone(),
+            patience: Patience { doublings: patience.doublings, since: patience.since },
             askers: self.askers(askers),
-            lacking: lacking
-                .as_ref()
-                .map(|lacking| Lacking { asked: self.replica(lacking.asked), ..lacking.clone() }),
+            lacking: lacking.as_ref().map(|lacking| self.lacking(lacking)),
         }
+    }
+
+    fn lacking(&self, lacking: &Lacking) -> Lacking {
+        let Lacking { from, asked, waited, doublings } = lacking;
+        let asked = self.replica(*asked);
+        Lacking { from: *from, asked, waited: *waited, doublings: *doublings }
     }
 
     fn phase(&self, phase: &Phase) -> Phase {
         match phase {
             Phase::Follower => Phase::Follower,
-            Phase::PreVoting(pre) => Phase::PreVoting(PreVoting {
-                granted: self.replicas(pre.granted),
-                guide: pre.guide.map(|guide| self.replica(guide)),
-                ..pre.clone()
-            }),
-            Phase::Preparing(Preparing { expected, complete, reported, .. }) => {
-                let Phase::Preparing(preparing) = phase else { unreachable!("just matched") };
-                let expected = expected.iter().map(|(id, slot)| (self.replica(*id), *slot));
-                let reported = reported.iter().map(|(slot, vote)| (*slot, self.vote(vote)));
-                Phase::Preparing(Preparing {
-                    expected: expected.collect(),
-                    complete: self.replicas(*complete),
-                    reported: reported.collect(),
-                    ..preparing.clone()
+            Phase::PreVoting(PreVoting { asked, granted, highest, guide }) => {
+                Phase::PreVoting(PreVoting {
+                    asked: *asked,
+                    granted: self.replicas(*granted),
+                    highest: *highest,
+                    guide: guide.map(|guide| self.replica(guide)),
                 })
             }
-            Phase::Leading(leading) => {
-                let in_flight = leading.in_flight.iter();
-                Phase::Leading(Leading {
-                    in_flight: in_flight.map(|(slot, of)| (*slot, self.flight(of))).collect(),
-                    heard: self.replicas(leading.heard),
-                    intake: self.intake(&leading.intake),
-                    ..leading.clone()
-                })
-            }
+            Phase::Preparing(preparing) => Phase::Preparing(self.preparing(preparing)),
+            Phase::Leading(leading) => Phase::Leading(self.leading(leading)),
+        }
+    }
+
+    fn preparing(&self, preparing: &Preparing) -> Preparing {
+        let Preparing { ballot, from, expected, complete, compacted_upto, reported, ticks } =
+            preparing;
+        Preparing {
+            ticks: *ticks,
+            ballot: *ballot,
+            from: *from,
+            expected: expected.iter().map(|(id, slot)| (self.replica(*id), *slot)).collect(),
+            complete: self.replicas(*complete),
+            compacted_upto: *compacted_upto,
+            reported: reported.iter().map(|(slot, vote)| (*slot, self.vote(vote))).collect(),
+        }
+    }
+
+    fn leading(&self, leading: &Leading) -> Leading {
+        let Leading { ballot, base, next, in_flight, pacing, heard, outbid, intake } = leading;
+        let in_flight = in_flight.iter().map(|(slot, flight)| (*slot, self.flight(flight)));
+        Leading {
+            ballot: *ballot,
+            base: *base,
+            next: *next,
+            in_flight: in_flight.collect(),
+            pacing: self.pacing(pacing),
+            heard: self.replicas(*heard),
+            outbid: *outbid,
+            intake: self.intake(intake),
+        }
+    }
+
+    fn pacing(&self, pacing: &Pacing) -> Pacing {
+        let Pacing { ticks, bytes, cut, cut_at, fetch, links } = pacing;
+        Pacing {
+            ticks: *ticks,
+            bytes: *bytes,
+            cut: *cut,
+            cut_at: *cut_at,
+            fetch: *fetch,
+            links: links.iter().map(|(peer, link)| (self.replica(*peer), *link)).collect(),
         }
     }
 
     fn flight(&self, flight: &Flight) -> Flight {
+        let Flight { voters, sent, resent, resent_to, bytes } = flight;
         Flight {
-            voters: self.replicas(flight.voters),
-            resent_to: self.replicas(flight.resent_to),
-            ..*flight
+            voters: self.replicas(*voters),
+            sent: *sent,
+            resent: *resent,
+            resent_to: self.replicas(*resent_to),
+            bytes: *bytes,
         }
     }
 
@@ -405,33 +513,60 @@ impl Renaming {
     }
 
     fn client_state(&self, state: &ClientState) -> ClientState {
-        let durable = Durable::restored(self.client_storage(&state.durable));
-        ClientState { durable, ..state.clone() }
+        let ClientState {
+            durable,
+            target,
+            turn,
+            shunned,
+            hopeful,
+            busy,
+            backoff,
+            repeated_below,
+            calm,
+            given_up,
+        } = state;
+        // Clients that change places ask the same replicas in the same order, so places in it stay.
+        ClientState {
+            turn: *turn,
+            shunned: *shunned,
+            repeated_below: *repeated_below,
+            calm: *calm,
+            given_up: *given_up,
+            durable: Durable::restored(self.client_storage(durable)),
+            target: *target,
+            hopeful: *hopeful,
+            busy: *busy,
+            backoff: *backoff,
+        }
     }
 
     fn client_storage(&self, storage: &ClientStorage) -> ClientStorage {
         let body = |body: &Body| image(&self.bodies, body);
-        let pending = |of: &Pending| Pending { body: body(&of.body), ..of.clone() };
-        let unacknowledged = storage.unacknowledged.iter();
+        let pending = |of: &Pending| {
+            let Pending { acked_below, body: asked } = of;
+            Pending { acked_below: *acked_below, body: body(asked) }
+        };
+        let ClientStorage { nonce, phase, waiting, next_seq, unacknowledged } = storage;
         ClientStorage {
-            nonce: image(&self.nonces, &storage.nonce),
-            phase: match &storage.phase {
+            nonce: image(&self.nonces, nonce),
+            phase: match phase {
+                ClientPhase::Opening => ClientPhase::Opening,
                 ClientPhase::Open(session) => ClientPhase::Open(self.session(*session)),
-                other => other.clone(),
+                ClientPhase::Expired => ClientPhase::Expired,
             },
-            waiting: storage.waiting.iter().map(body).collect(),
-            next_seq: storage.next_seq,
-            unacknowledged: unacknowledged.map(|(s, p)| (*s, pending(p))).collect(),
+            waiting: waiting.iter().map(body).collect(),
+            next_seq: *next_seq,
+            unacknowledged: unacknowledged.iter().map(|(s, of)| (*s, pending(of))).collect(),
         }
     }
 
     fn ghost(&self, ghost: &Ghost) -> Ghost {
         match ghost {
             Ghost::Replica(ReplicaGhost { votes, promised, delivered, broken }) => {
-                let delivery = |of: &Delivery| Delivery {
-                    user: image(&self.users, &of.user),
-                    seq: of.seq,
-                    body: image(&self.bodies, &of.body),
+                let delivery = |Delivery { user, seq, body }: &Delivery| Delivery {
+                    user: image(&self.users, user),
+                    seq: *seq,
+                    body: image(&self.bodies, body),
                 };
                 Ghost::Replica(ReplicaGhost {
                     votes: votes.iter().map(|(at, value)| (*at, self.value(value))).collect(),
@@ -440,9 +575,13 @@ impl Renaming {
                     broken: *broken,
                 })
             }
-            Ghost::Client(of) => {
-                let over = of.over.iter().map(|(id, seq)| (self.session(*id), *seq));
-                Ghost::Client(ClientGhost { over: over.collect(), ..of.clone() })
+            Ghost::Client(ClientGhost { acknowledged, over, crashed_with, broken }) => {
+                Ghost::Client(ClientGhost {
+                    acknowledged: acknowledged.clone(),
+                    over: over.iter().map(|(id, seq)| (self.session(*id), *seq)).collect(),
+                    crashed_with: crashed_with.clone(),
+                    broken: *broken,
+                })
             }
             Ghost::Reader(read) => {
                 Ghost::Reader(read.iter().map(|(s, value)| (*s, self.entry(*s, value))).collect())
@@ -452,10 +591,13 @@ impl Renaming {
 
     /// What is remembered of the system becomes this.
     pub fn history(&self, history: &RealTime) -> RealTime {
-        let fences = history.fences.iter();
+        let RealTime { acknowledged, fences, broken } = history;
+        let renamed =
+            |((client, seq), at): (&(usize, Seq), &Slot)| ((self.actors[*client], *seq), *at);
         RealTime {
-            fences: fences.map(|((client, seq), at)| ((self.actors[*client], *seq), *at)).collect(),
-            ..history.clone()
+            acknowledged: *acknowledged,
+            fences: fences.iter().map(renamed).collect(),
+            broken: *broken,
         }
     }
 }

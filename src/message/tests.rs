@@ -3,7 +3,6 @@
 use super::*;
 use crate::testing::*;
 use crate::types::{ReplicaId, Timestamp, User};
-use std::collections::BTreeSet;
 
 /// One message of each class, in the order of their declaration, with its route and how it reads.
 fn one_of_each() -> Vec<(Message, Route, &'static str)> {
@@ -65,6 +64,15 @@ fn one_of_each() -> Vec<(Message, Route, &'static str)> {
         (Message::Submit(Body::Sync), Local, "Submit(Sync)"),
         (Message::SkipSlot, Local, "SkipSlot"),
         (applied(4, Value::Noop, vec![]), Local, "Applied(slot 4, Noop)"),
+        (
+            Message::ReadLog(LogRead {
+                asker: Asker::Replica(ReplicaId(1)),
+                from: Slot(2),
+                upto: Slot(5),
+            }),
+            Local,
+            "ReadLog(for n1, [2, 5))",
+        ),
         (Message::Opened { session: ann }, Local, "Opened(s3.1)"),
         (Message::Confirmed { seq: Seq(2), slot: Slot(9) }, Local, "Confirmed(#2, slot 9)"),
         (
@@ -90,16 +98,19 @@ fn every_message_reads_as_a_person_would_write_it() {
 }
 
 #[test]
-fn the_network_s_classes_are_all_but_the_local_ones() {
-    let all = one_of_each();
-    let network: Vec<&str> = all
-        .iter()
-        .filter(|(_, route, _)| *route != Route::Local)
-        .map(|(message, ..)| message.class())
-        .collect();
-    assert_eq!(network, Message::NETWORK_CLASSES);
-    let names: BTreeSet<&str> = all.iter().map(|(message, ..)| message.class()).collect();
-    assert_eq!(names.len(), all.len(), "no class is listed twice");
+fn the_table_of_classes_is_in_the_order_of_the_messages() {
+    let classes: Vec<Class> = one_of_each().iter().map(|(message, ..)| message.class()).collect();
+    assert_eq!(classes, Class::ALL);
+    assert!(classes.is_sorted());
+}
+
+#[test]
+fn drivers_take_what_actors_tell_them_and_what_a_host_adds() {
+    for class in Class::ALL {
+        let from_driver = matches!(class, Class::Submit | Class::SkipSlot);
+        let told = class.route() == Route::Local && !from_driver;
+        assert_eq!(class.taker() == Taker::Driver, told || *class == Class::Promised, "{class}");
+    }
 }
 
 #[test]

@@ -281,7 +281,8 @@ impl World {
 
     fn take(&mut self, from: &str, to: &str, class: &str) -> Envelope {
         let (from, to) = (self.index(from), self.index(to));
-        let wanted = |e: &Envelope| (e.from, e.to) == (from, to) && e.message.class() == class;
+        let wanted =
+            |e: &Envelope| (e.from, e.to) == (from, to) && e.message.class().name() == class;
         let place = self.network.iter().position(wanted);
         let envelope = place.and_then(|place| self.network.remove(place));
         envelope.unwrap_or_else(|| {

@@ -33,6 +33,14 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show which pairs of features stand together in a completed entry; fail if one does in none.
+    Coverage {
+        /// Only pairs of this feature, with the names of the entries.
+        feature: Option<String>,
+        /// One JSON object a pair.
+        #[arg(long)]
+        json: bool,
+    },
     /// Run one entry of the catalog by its name, or bounds given by hand.
     Run(CustomArgs),
     /// Run every known bug against the catalog: each must be killed by a property.

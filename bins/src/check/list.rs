@@ -122,41 +122,100 @@ fn system(config: &Config) -> String {
     text
 }
 
-/// The parameters of the replicas.
+/// The parameters of the replicas: a new one does not compile until it is printed.
 fn parameters(config: &Config) -> String {
-    let tuning = &config.tuning;
-    let snapshots = match tuning.snapshot_slots {
-        0 => "no snapshots".into(),
-        1 => "a snapshot after every slot".into(),
-        slots => format!("a snapshot every {slots} slots"),
-    };
-    let eager = match tuning.eager_slots {
-        slots if slots < tuning.window_slots => format!(" (eager below {slots})"),
+    let Tuning {
+        window_slots,
+        eager_slots,
+        queue_commands_max,
+        queue_bytes_max,
+        held_commands_max,
+        batch_commands_max,
+        batch_bytes_max,
+        chunk_entries_max,
+        chunk_bytes_max,
+        sessions_max,
+        snapshot_slots,
+        recent_slots,
+        votes_ahead_max,
+        stuck_slots_max,
+        flight_bytes_max,
+        relay,
+        doublings_max,
+        calm_slots,
+        pre_vote,
+        skip_slots,
+        election_timeout,
+        heartbeat_interval,
+        resend_interval,
+    } = &config.tuning;
+    let eager = match eager_slots {
+        slots if slots < window_slots => format!(" (eager below {slots})"),
         _ => String::new(),
     };
-    let ahead = match tuning.votes_ahead_max {
-        slots if slots == Tuning::default().votes_ahead_max => String::new(),
-        slots => format!(", votes {slots} ahead"),
-    };
-    format!(
-        "window {}{eager}, batch {}, queue {}, chunk {}, sessions {}, {snapshots}{ahead}{}{}{}",
-        tuning.window_slots,
-        tuning.batch_commands_max,
-        tuning.queue_commands_max,
-        tuning.chunk_entries_max,
-        tuning.sessions_max,
-        if tuning.pre_vote { ", pre-vote" } else { "" },
-        match tuning.recent_slots {
-            0 => String::new(),
-            slots => format!(", {slots} recent slots in memory"),
+    let mut parts = vec![
+        format!("window {window_slots}{eager}"),
+        format!("batch {batch_commands_max}"),
+        format!("queue {queue_commands_max}"),
+        format!("chunk {chunk_entries_max}"),
+        format!("sessions {sessions_max}"),
+        match snapshot_slots {
+            0 => "no snapshots".into(),
+            1 => "a snapshot after every slot".into(),
+            slots => format!("a snapshot every {slots} slots"),
         },
-        if config.overlaps { ", disk and network overlap" } else { "" },
-    )
+    ];
+    let mut note = |differs: bool, text: String| {
+        if differs {
+            parts.push(text);
+        }
+    };
+    let deployed = Tuning::default();
+    let ahead = *votes_ahead_max != deployed.votes_ahead_max;
+    note(ahead, format!("votes {votes_ahead_max} ahead"));
+    let stuck = *stuck_slots_max != deployed.stuck_slots_max;
+    note(stuck, format!("{stuck_slots_max} slots above a stuck one"));
+    let flight = *flight_bytes_max != deployed.flight_bytes_max;
+    note(flight, format!("{flight_bytes_max} bytes in flight"));
+    note(*held_commands_max > 0, format!("{held_commands_max} commands held"));
+    note(*pre_vote, "pre-vote".into());
+    note(*relay, "relay".into());
+    note(*doublings_max > 0, format!("time-outs double {doublings_max} times"));
+    note(*calm_slots != deployed.calm_slots, format!("calm after {calm_slots} slots"));
+    note(*recent_slots > 0, format!("{recent_slots} recent slots in memory"));
+    let queue_bytes = *queue_bytes_max != deployed.queue_bytes_max;
+    note(queue_bytes, format!("{queue_bytes_max} bytes of the queue"));
+    let batch_bytes = *batch_bytes_max != deployed.batch_bytes_max;
+    note(batch_bytes, format!("{batch_bytes_max} bytes of a value"));
+    let chunk_bytes = *chunk_bytes_max != deployed.chunk_bytes_max;
+    note(chunk_bytes, format!("{chunk_bytes_max} bytes of a chunk"));
+    note(!skip_slots.is_empty(), format!("all skip slots {skip_slots:?}"));
+    let times = [
+        (election_timeout, deployed.election_timeout, "election time-out"),
+        (heartbeat_interval, deployed.heartbeat_interval, "heartbeat interval"),
+        (resend_interval, deployed.resend_interval, "resend interval"),
+    ];
+    for (time, usual, what) in times {
+        note(*time != usual, format!("{what} {time:?}"));
+    }
+    note(config.overlaps, "disk and network overlap".into());
+    parts.join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_entry_changes_is_printed() {
+        let usual = parameters(&Config::new(3));
+        let changed = |tune: fn(&mut Tuning)| parameters(&Config::new(3).tuned(tune));
+        let expected = |more: &str| format!("{usual}, {more}");
+        assert_eq!(changed(|t| t.recent_slots = 2), expected("2 recent slots in memory"));
+        assert_eq!(changed(|t| t.votes_ahead_max = 1), expected("votes 1 ahead"));
+        assert_eq!(changed(|t| t.queue_bytes_max = 90), expected("90 bytes of the queue"));
+        assert_ne!(changed(|t| *t = t.clone().with_election_timeout(t.resend_interval)), usual);
+    }
 
     #[test]
     fn a_long_text_is_folded_at_spaces() {

@@ -1,14 +1,12 @@
 //! Datagrams of anybody, and bodies that peers have sealed, as functions of any bytes.
 
+use super::examples::examples;
 use super::fragment::Fragment;
 use super::*;
 use crate::fuzz::{Input, chunk};
 use crate::keys::KEY_BYTES;
-use paxos_chat::message::{Entries, Message, Promise};
-use paxos_chat::types::{
-    Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
-    Value, Vote,
-};
+use paxos_chat::message::{Class, Entries, Message};
+use paxos_chat::types::{Body, Command, Operation, Slot, Value, Vote};
 
 /// Bytes that a message may hold in memory, for each byte that it was read from.
 const EXPANSION_MAX: usize = 64;
@@ -43,42 +41,7 @@ fn client() -> Codec {
 }
 
 fn messages() -> Vec<Message> {
-    let session = SessionId { slot: Slot(300), index: 2 };
-    let body = Body::post("good morning");
-    let (stamp, user) = (Timestamp(1 << 40), User::new("alice"));
-    let operation = Operation::InSession { session, seq: Seq(7), acked_below: Seq(5), body };
-    let post = Command { stamp, user: user.clone(), operation };
-    let operation = Operation::OpenSession { nonce: Nonce(u64::MAX) };
-    let open = Command { stamp, user, operation };
-    let value = Value::batch([open.clone(), post.clone()]);
-    let (ballot, slot) = (Ballot { round: 3, replica: ReplicaId(2) }, Slot(1 << 20));
-    let entries =
-        || Entries { from: slot, values: vec![Value::Noop, value.clone()], applied_upto: slot };
-    let votes = vec![(slot, Vote { ballot, value: value.clone() })];
-    let (from, next, compacted_upto) = (slot, slot.next(), Slot(4));
-    vec![
-        Message::Request(open),
-        Message::Request(post),
-        Message::Tail { from },
-        Message::SessionOpened { nonce: Nonce(1), session },
-        Message::Acknowledged { session, seq: Seq(7), slot },
-        Message::Busy { queued: 8 },
-        Message::Redirect { leader: ReplicaId(1) },
-        Message::SessionExpired { session },
-        Message::Entries(entries()),
-        Message::Promised { ballot },
-        Message::PreVote { promised: ballot },
-        Message::PreVoteGranted { asked: ballot, promised: ballot },
-        Message::Prepare { ballot, from },
-        Message::Promise(Promise { ballot, from, next, compacted_upto, last: true, votes }),
-        Message::Accept { ballot, slot, value: value.clone(), decided_upto: slot },
-        Message::Accepted { ballot, slot },
-        Message::Reject { promised: ballot },
-        Message::Heartbeat { ballot, decided_upto: slot },
-        Message::HeartbeatAck { ballot },
-        Message::Fetch { from },
-        Message::Decided(entries()),
-    ]
+    Class::ALL.iter().copied().flat_map(examples).collect()
 }
 
 /// Datagrams from everybody to everybody, as honest processes seal them.
