@@ -554,14 +554,14 @@ fn relays() -> Vec<Entry> {
             "relay",
             "a request is passed on to a leader that another one succeeds",
             relay(Config::new(3)).client("ann", 1, 2).ballots(&[(1, 0), (1, 1)]),
-            0,
+            7_372,
         )
         .reaches(&["a request is passed on", "two leaders' ballots get votes"]),
         quick(
             "relay-crash",
             "the leader or the replica that was asked crashes, and comes back",
             one_ballot(relay(Config::new(3))).crashes(&[0, 1], 1, true),
-            0,
+            921,
         )
         .reaches(&["a request is passed on", "everything is delivered"]),
         quick(
@@ -572,7 +572,7 @@ fn relays() -> Vec<Entry> {
                 .last_client(|client| client.asks = vec![1, 2])
                 .ballots(&[(1, 0)])
                 .crashes(&[1, 2], 1, false),
-            0,
+            56_749,
         )
         .reaches(&["a request is passed on", "everything is delivered with f replicas down"]),
         quick(
@@ -587,7 +587,7 @@ fn relays() -> Vec<Entry> {
                     tuning.chunk_entries_max = 1;
                     tuning.held_commands_max = 4;
                 }),
-            0,
+            77_889,
         )
         .reaches(&["a request is passed on", "a request waits for an earlier one of its session"]),
         quick(
@@ -596,7 +596,7 @@ fn relays() -> Vec<Entry> {
             Config { skips: vec![(0, Slot(1))], ..one_ballot(relay(Config::new(3))) }
                 .last_client(|client| client.crashes = true)
                 .clients_crash(1),
-            0,
+            225,
         )
         .reaches(&["a request is passed on", "a slot is skipped"]),
         quick(
@@ -610,7 +610,7 @@ fn relays() -> Vec<Entry> {
                     tuning.snapshot_slots = 1;
                     tuning.stuck_slots_max = 0;
                 }),
-            0,
+            54_033,
         )
         .reaches(&["a leader fetches below its base", "a snapshot is taken"]),
         quick(
@@ -621,7 +621,7 @@ fn relays() -> Vec<Entry> {
                 .last_client(|client| client.window = 3)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.held_commands_max = 4),
-            0,
+            29_003,
         )
         .reaches(&["a request waits for an earlier one of its session"]),
         quick(
@@ -702,7 +702,7 @@ fn pairs() -> Vec<Entry> {
                 2,
                 true,
             ),
-            256_709,
+            385_890,
         )
         .reaches(&[
             "a pre-vote is granted",
@@ -720,7 +720,7 @@ fn pairs() -> Vec<Entry> {
                     tuning.chunk_entries_max = 1;
                     tuning.snapshot_slots = 1;
                 }),
-            233_708,
+            235_466,
         )
         .reaches(&[
             "two slots are in flight",
@@ -734,7 +734,7 @@ fn pairs() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0, 1, 2], 2, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            196_257,
+            213_687,
         )
         .reaches(&["a snapshot is taken", "a replica recovers in the middle of phase 2"]),
         quick(
@@ -744,14 +744,14 @@ fn pairs() -> Vec<Entry> {
                 tuning.window_slots = 2;
                 tuning.chunk_entries_max = 1;
             }),
-            1_171_519,
+            2_546_896,
         )
         .reaches(&["a pre-vote is granted", "two slots are in flight", "a snapshot is taken"]),
         quick(
             "eviction-elections",
             "a session is evicted over a leader change, with pre-votes and snapshots",
             as_deployed(evicting(&[1])).ballots(&[(1, 0), (1, 1)]),
-            519_062,
+            1_202_219,
         )
         .reaches(&["a session is evicted", "a pre-vote is granted", "a snapshot is taken"]),
         quick(
@@ -761,7 +761,7 @@ fn pairs() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0], 1, false),
-            410_741,
+            831_562,
         )
         .reaches(&["a new leader closes a gap with a Noop", "a Noop is chosen"]),
         quick(
@@ -772,7 +772,7 @@ fn pairs() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0], 1, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            322_524,
+            358_190,
         )
         .reaches(&["a snapshot is taken", "a replica recovers in the middle of phase 2"]),
         quick(
@@ -795,7 +795,7 @@ fn pairs() -> Vec<Entry> {
                 .crashes(&[0], 1, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1)
                 .overlapping(),
-            174_046,
+            175_929,
         )
         .reaches(&["a crash loses a pending save", "a snapshot is taken"]),
         quick(
@@ -806,7 +806,7 @@ fn pairs() -> Vec<Entry> {
                 .ballots(&[(1, 0)])
                 .crashes(&[1], 2, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            187_076,
+            328_870,
         )
         .reaches(&[
             "a session is evicted",
@@ -821,7 +821,7 @@ fn pairs() -> Vec<Entry> {
                 .ballots(&[(1, 0)])
                 .crashes(&[1], 1, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            402_754,
+            744_089,
         )
         .reaches(&["a slot is skipped", "a session is evicted", "a snapshot is taken"]),
         quick(
@@ -831,7 +831,7 @@ fn pairs() -> Vec<Entry> {
                 .ballots(&[(1, 0)])
                 .crashes(&[1], 1, false)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            161_405,
+            290_632,
         )
         .reaches(&["a slot is skipped", "a session is evicted", "a snapshot is taken"]),
         quick(
@@ -845,7 +845,7 @@ fn pairs() -> Vec<Entry> {
                     tuning.window_slots = 2;
                     tuning.chunk_entries_max = 1;
                 }),
-            1_053_626,
+            1_870_114,
         )
         .reaches(&[
             "a pre-vote is granted",
@@ -880,7 +880,7 @@ fn pairs() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .clients_crash(1)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            365_205,
+            429_915,
         )
         .reaches(&[
             "a request is acknowledged that was pending in a crash",
@@ -894,7 +894,7 @@ fn pairs() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0], 2, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            63_350,
+            66_527,
         )
         .reaches(&["a snapshot is taken", "a replica recovers in the middle of phase 2"]),
         quick(
@@ -904,7 +904,7 @@ fn pairs() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0)])
                 .crashes(&[1], 2, true),
-            89_732,
+            91_096,
         )
         .reaches(&["a slot is skipped", "a pre-vote is granted"]),
         quick(
@@ -951,7 +951,7 @@ fn pairs() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0], 2, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            1_024_836,
+            1_027_842,
         )
         .reaches(&["a client is told that the leader is busy", "a snapshot is taken"]),
     ]
