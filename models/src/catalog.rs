@@ -27,6 +27,9 @@ use std::collections::BTreeMap;
 /// The model of the chat.
 pub type ChatModel = CompactModel<Node, ChatSpec>;
 
+/// The first slot that readers ask for.
+const READ_FROM: Slot = Slot(0);
+
 /// How long a run of an entry takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grade {
@@ -215,6 +218,8 @@ impl Config {
             genesis_upto,
             users: self.clients.iter().map(|plan| User::new(plan.user)).collect(),
             scripts: self.clients.iter().map(|c| (User::new(c.user), self.script(c))).collect(),
+            sessions_max: self.tuning.sessions_max,
+            read_from: READ_FROM,
             renamings: self.renamings(),
             properties: ChatSpec::properties(events),
         };
@@ -267,7 +272,7 @@ impl Config {
         let reader = self.reader.map(|replica| {
             let reader = Reader {
                 replicas: vec![NodeId::from(ReplicaId(replica))],
-                from: Slot(0),
+                from: READ_FROM,
                 tuning: self.client_tuning(1),
             };
             (Node::Reader(reader), None)

@@ -7,6 +7,7 @@
 //!
 //! **Absent**: the properties themselves (see [`crate::properties`]).
 
+use crate::execution::Execution;
 use crate::irrelevant;
 use crate::machine::Disk;
 use crate::node::{Node, NodeState, NodeTimer, Stored};
@@ -44,6 +45,10 @@ pub struct ChatSpec {
     pub users: Vec<User>,
     /// What each user says, in order.
     pub scripts: BTreeMap<User, Vec<Body>>,
+    /// How many sessions there may be.
+    pub sessions_max: usize,
+    /// The first slot that a reader asks for.
+    pub read_from: Slot,
     /// The renamings of alike nodes under which the system looks the same.
     pub renamings: Vec<Renaming>,
     /// The properties to judge: the safety properties, then the events to be reached.
@@ -56,7 +61,8 @@ impl ChatSpec {
         for event in events {
             assert!(EVENTS.contains(event), "{event:?} is not an event");
         }
-        let always = SAFETY.iter().map(|name| PropertyName { name, kind: Kind::Always });
+        let always =
+            SAFETY.iter().map(|safety| PropertyName { name: safety.name, kind: Kind::Always });
         let sometimes = EVENTS
             .iter()
             .filter(|event| events.contains(event))
@@ -77,8 +83,8 @@ pub enum Ghost {
     Replica(ReplicaGhost),
     /// Of a client.
     Client(ClientGhost),
-    /// Of a reader: the values it was given.
-    Reader(BTreeMap<Slot, Value>),
+    /// Of a reader.
+    Reader(ReaderGhost),
 }
 
 /// What is remembered of a replica, over all its lives.
@@ -104,6 +110,15 @@ pub struct ClientGhost {
     /// The numbers that were pending when it crashed.
     pub crashed_with: BTreeSet<Seq>,
     /// The step properties that this client has broken, as bits of [`SAFETY`].
+    pub broken: Verdict,
+}
+
+/// What is remembered of a reader.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ReaderGhost {
+    /// The values that it was given.
+    pub read: BTreeMap<Slot, Value>,
+    /// The step properties that it has broken, as bits of [`SAFETY`].
     pub broken: Verdict,
 }
 
@@ -161,6 +176,8 @@ pub struct ReplicaView {
     pub decided: BTreeMap<Slot, Value>,
     /// What was delivered.
     pub delivered: BTreeMap<(Slot, u32), Delivery>,
+    /// Everything below was applied in this life; if it is down, everything that it will start from.
+    pub applied_upto: Slot,
     /// Its ballot and base, if it leads.
     pub leads: Option<(Ballot, Slot)>,
     /// Is it up?
@@ -169,7 +186,7 @@ pub struct ReplicaView {
 
 impl ReplicaGhost {
     /// What is remembered after a step of this replica.
-    fn remember(&self, step: &Step<'_, Node, Ghost>) -> ReplicaGhost {
+    fn remember(&self, spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> ReplicaGhost {
         let mut ghost = self.clone();
         let state = step.state.and_then(NodeState::replica);
         if let Some(state) = state {
@@ -208,7 +225,7 @@ impl ReplicaGhost {
                 ghost.deliver(*slot, value, outcomes);
             }
         }
-        properties::judge_replica_step(self, step, &mut ghost.broken);
+        properties::judge_replica_step(spec, self, step, &mut ghost.broken);
         ghost
     }
 
@@ -254,6 +271,24 @@ impl ClientGhost {
     }
 }
 
+impl ReaderGhost {
+    /// What is remembered after a step of this reader, which reads from this slot on.
+    fn remember(mut self, step: &Step<'_, Node, Ghost>, from: Slot) -> ReaderGhost {
+        for report in step.reports {
+            if let Message::Applied { slot, value, .. } = report {
+                let last = self.read.keys().next_back();
+                properties::judge_reading(
+                    *slot,
+                    last.map_or(from, |last| last.next()),
+                    &mut self.broken,
+                );
+                self.read.insert(*slot, value.clone());
+            }
+        }
+        self
+    }
+}
+
 impl Delivery {
     /// What this command delivers if it is applied.
     pub fn of(command: &Command) -> Option<Delivery> {
@@ -267,11 +302,11 @@ impl Delivery {
 }
 
 /// What the chat log on a disk delivers.
-fn delivered_by_log(disk: &Disk) -> BTreeMap<(Slot, u32), Delivery> {
+fn delivered_by_log(disk: &Disk, sessions_max: usize) -> BTreeMap<(Slot, u32), Delivery> {
     let mut ghost = ReplicaGhost::default();
-    let mut sessions = paxos_chat::session::Sessions::default();
+    let mut execution = Execution::new(sessions_max);
     for (slot, value) in &disk.log {
-        let outcomes = sessions.apply(*slot, value, usize::MAX);
+        let outcomes = execution.execute(*slot, value);
         ghost.deliver(*slot, value, &outcomes);
     }
     ghost.delivered
@@ -288,7 +323,7 @@ impl Spec<Node> for ChatSpec {
             clients if actor < usize::from(self.cluster.len()) + clients => {
                 Ghost::Client(ClientGhost::default())
             }
-            _ => Ghost::Reader(BTreeMap::new()),
+            _ => Ghost::Reader(ReaderGhost::default()),
         }
     }
 
@@ -304,19 +339,12 @@ impl Spec<Node> for ChatSpec {
                 if matches!(step.event, Event::Start)
                     && let Some(disk) = step.storage.and_then(Stored::disk)
                 {
-                    ghost.delivered = delivered_by_log(disk);
+                    ghost.delivered = delivered_by_log(disk, self.sessions_max);
                 }
-                Ghost::Replica(ghost.remember(step))
+                Ghost::Replica(ghost.remember(self, step))
             }
             Ghost::Client(ghost) => Ghost::Client(ghost.remember(step)),
-            Ghost::Reader(mut read) => {
-                for report in step.reports {
-                    if let Message::Applied { slot, value, .. } = report {
-                        read.insert(*slot, value.clone());
-                    }
-                }
-                Ghost::Reader(read)
-            }
+            Ghost::Reader(ghost) => Ghost::Reader(ghost.remember(step, self.read_from)),
         }
     }
 
@@ -424,12 +452,14 @@ impl Spec<Node> for ChatSpec {
         match &local.ghost {
             Ghost::Replica(ghost) => {
                 let mut decided: BTreeMap<Slot, Value> = BTreeMap::new();
-                let mut leads = None;
+                let (mut leads, mut applied_upto) = (None, Slot(0));
                 if let Some(saved) = local.storage.as_ref().and_then(Stored::disk) {
+                    applied_upto = saved.storage.snapshot.upto;
                     decided.extend(saved.log.iter().map(|(slot, value)| (*slot, value.clone())));
                 }
                 if let Some(machine) = local.state.as_ref().and_then(NodeState::machine) {
                     let state = &machine.replica;
+                    applied_upto = state.learner.applied_upto;
                     let log = machine.log.iter().chain(&state.learner.decided);
                     decided.extend(log.map(|(slot, value)| (*slot, value.clone())));
                     if let Phase::Leading(leading) = &state.phase {
@@ -441,6 +471,7 @@ impl Spec<Node> for ChatSpec {
                     promised: ghost.promised,
                     decided,
                     delivered: ghost.delivered.clone(),
+                    applied_upto,
                     leads,
                     up: local.state.is_some(),
                 })
@@ -455,7 +486,7 @@ impl Spec<Node> for ChatSpec {
                     .and_then(NodeState::client)
                     .is_some_and(paxos_chat::client::ClientState::is_idle),
             },
-            Ghost::Reader(read) => View::Reader(read.clone()),
+            Ghost::Reader(ghost) => View::Reader(ghost.read.clone()),
         }
     }
 

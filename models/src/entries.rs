@@ -167,7 +167,7 @@ fn clients() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .last_client(|client| client.asks = vec![0, 1])
                 .ballots(&[(1, 0), (1, 1), (2, 1)]),
-            444_694,
+            473_358,
         )
         .reaches(&[
             "a duplicate is suppressed",
@@ -367,7 +367,7 @@ fn faults() -> Vec<Entry> {
                 .last_client(|client| client.asks = vec![0, 1])
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0, 1, 2], 1, false),
-            1_376_663,
+            1_465_263,
         )
         .reaches(&["everything is delivered with f replicas down", "a client is redirected"]),
         quick(
@@ -572,7 +572,7 @@ fn relays() -> Vec<Entry> {
                 .last_client(|client| client.asks = vec![1, 2])
                 .ballots(&[(1, 0)])
                 .crashes(&[1, 2], 1, false),
-            56_749,
+            71_305,
         )
         .reaches(&["a request is passed on", "everything is delivered with f replicas down"]),
         quick(

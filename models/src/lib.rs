@@ -12,6 +12,7 @@ pub mod dead_variables;
 pub mod engine;
 pub mod entries;
 pub mod equivariance;
+pub mod execution;
 pub mod explore;
 pub mod features;
 pub mod foreign;

@@ -10,6 +10,8 @@
 //!   else leaves at once. A driver holds back more, which adds nothing: a message that left may arrive at
 //!   any later time, or never.
 //! - *What an actor sends to itself comes back to it* in the step that makes it leave.
+//! - *A request is stamped by the replica that takes it*: the same command, asked of two replicas, is
+//!   two values, as it is where clocks stamp. So whoever finds duplicates by value is found out.
 //!
 //! Where disk and network overlap, a save is *pending*: other handlers run, until a step of its own
 //! makes the oldest one durable. A crash loses all that are pending; since they become durable one at
@@ -23,7 +25,7 @@ use paxos_chat::effects::Timer;
 use paxos_chat::message::{Entries, LogRead, Message};
 use paxos_chat::replica::{Replica, State};
 use paxos_chat::tuning::Tuning;
-use paxos_chat::types::{NodeId, Slot, Value};
+use paxos_chat::types::{NodeId, Slot, Timestamp, Value};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
@@ -161,8 +163,11 @@ impl<'a, B: Behaviour> Driving<'a, B> {
         changed.then(|| Machine { replica: replica.into_owned(), log, pending })
     }
 
-    /// Hands over a message.
-    pub(crate) fn message(&mut self, src: Id, msg: Message, out: &mut Out<Node>) {
+    /// Hands over a message; if it is a client's request, with a stamp.
+    pub(crate) fn message(&mut self, src: Id, mut msg: Message, out: &mut Out<Node>) {
+        if let Message::Request(command) = &mut msg {
+            command.stamp = Timestamp(1 + usize::from(self.id) as u64);
+        }
         let commands = self.behaviour.message(self.id, &mut self.replica, src, msg);
         self.carry_out(commands, out);
     }

@@ -4,14 +4,21 @@
 //! - *"Chosen" is computed from votes ever cast*, before any replica decides; a later vote does not
 //!   hide an earlier one.
 //! - *Nothing here calls the protocol's own judgement*: quorums are counted and duplicates found
-//!   anew.
+//!   anew, and logs are executed anew.
 //!
 //! **Source**: Lamport, *Paxos Made Simple* (2001) and the TLA+ module `Paxos` for agreement and the
 //! inductive invariant (`SafeAt`); Herlihy and Wing (1990) for the real-time order.
 
+mod safety;
+
+pub(crate) use self::safety::REAPPLIED;
+pub use self::safety::{SAFETY, Safety};
+
+use self::safety::*;
 use crate::chat::{
     ChatSpec, ClientGhost, Delivery, Ghost, RealTime, ReplicaGhost, ReplicaView, View,
 };
+use crate::execution::Execution;
 use crate::machine::{Disk, Machine};
 use crate::node::{Node, NodeState, Stored};
 use crate::spec::{Event, Local, Step, Verdict};
@@ -22,50 +29,8 @@ use paxos_chat::replica::State;
 use paxos_chat::types::{Ballot, Command, Operation, Seq, Slot, User, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The safety properties; a property's place is its bit.
-pub const SAFETY: [&str; 18] = [
-    "agreement: one value is chosen a slot",
-    "one value a (ballot, slot)",
-    "decided values are chosen",
-    "applied logs are prefixes of one another",
-    "validity: only what clients said is voted for",
-    "exactly once, in the client's order",
-    "acknowledged means chosen",
-    "real-time order: what was acknowledged before stands before",
-    "promised never goes back",
-    "the applied bound never goes back in a life, nor below the snapshot after a restart",
-    "re-applied entries are identical",
-    "no Accepted(b) after Promise(b') with b' > b",
-    "inductive invariant: a vote is safe at its ballot",
-    "votes are dropped only below the compacted bound",
-    "nothing is revealed before it is saved",
-    "a reader is given a prefix of the log",
-    "a leader decides only what is chosen in its own ballot",
-    "a client never sends what was acknowledged to it",
-];
-
-const AGREEMENT: usize = 0;
-const ONE_VALUE: usize = 1;
-const DECIDED_IS_CHOSEN: usize = 2;
-const PREFIXES: usize = 3;
-const VALIDITY: usize = 4;
-const EXACTLY_ONCE: usize = 5;
-const ACKNOWLEDGED_IS_CHOSEN: usize = 6;
-const REAL_TIME: usize = 7;
-const PROMISED_MONOTONE: usize = 8;
-const APPLIED_MONOTONE: usize = 9;
-/// The place of "re-applied entries are identical".
-pub(crate) const REAPPLIED: usize = 10;
-const NO_ACCEPTED_BELOW_PROMISE: usize = 11;
-const INDUCTIVE: usize = 12;
-const COMPACTION: usize = 13;
-const SAVED_FIRST: usize = 14;
-const READER_PREFIX: usize = 15;
-const OWN_BALLOT: usize = 16;
-const ACKNOWLEDGED_IS_OVER: usize = 17;
-
 /// The events that runs are asked to reach.
-pub const EVENTS: [&str; 37] = [
+pub const EVENTS: [&str; 38] = [
     "a request is passed on",
     "a request waits for an earlier one of its session",
     "a leader is elected",
@@ -103,17 +68,20 @@ pub const EVENTS: [&str; 37] = [
     "a client is down whose pending request was applied",
     "a request is acknowledged that was pending in a crash",
     "a client that came back is told that its session has expired",
+    "a reader has read everything",
 ];
 
 // --- One replica's steps.
 
 /// Judges a step of a replica against what is remembered of it.
 pub(crate) fn judge_replica_step(
+    spec: &ChatSpec,
     ghost: &ReplicaGhost,
     step: &Step<'_, Node, Ghost>,
     broken: &mut Verdict,
 ) {
-    let Some(state) = step.state.and_then(NodeState::replica) else { return };
+    let Some(machine) = step.state.and_then(NodeState::machine) else { return };
+    let state = &machine.replica;
     broken.note(PROMISED_MONOTONE, state.durable.promised < ghost.promised);
     let snapshot =
         step.storage.and_then(Stored::disk).map_or(Slot(0), |saved| saved.storage.snapshot.upto);
@@ -131,6 +99,34 @@ pub(crate) fn judge_replica_step(
         }
     }
     broken.note(SAVED_FIRST, reveals_unsaved(state, step));
+    broken.note(EQUAL_REPLICAS, !are_outcomes_of_log(spec, machine, step.reports));
+    broken.note(EVICTED_IS_EXPIRED, !have_expired(spec, machine, step.sends));
+}
+
+/// Does every command come to what it comes to in this log?
+fn are_outcomes_of_log(spec: &ChatSpec, machine: &Machine, reports: &[Message]) -> bool {
+    reports.iter().all(|report| match report {
+        Message::Applied { slot, value, outcomes } => {
+            let mut execution = Execution::of(&machine.log, *slot, spec.sessions_max);
+            execution.execute(*slot, value) == *outcomes
+        }
+        _ => true,
+    })
+}
+
+/// Was every session evicted below the applied bound, of which this is told?
+fn have_expired(spec: &ChatSpec, machine: &Machine, sends: &[(usize, Message)]) -> bool {
+    let is_told = |(_, sent): &(usize, Message)| match sent {
+        Message::SessionExpired { session } => Some(*session),
+        _ => None,
+    };
+    let mut told = sends.iter().filter_map(is_told).peekable();
+    if told.peek().is_none() {
+        return true;
+    }
+    let upto = machine.replica.learner.applied_upto;
+    let execution = Execution::of(&machine.log, upto, spec.sessions_max);
+    told.all(|session| execution.has_evicted(session))
 }
 
 /// Does the step send a promise, vote or ballot that the storage does not hold?
@@ -180,6 +176,13 @@ pub(crate) fn judge_client_step(
     }
 }
 
+// --- One reader's steps.
+
+/// Judges a slot that a reader is given, which expects this one.
+pub(crate) fn judge_reading(slot: Slot, expected: Slot, broken: &mut Verdict) {
+    broken.note(READER, slot != expected);
+}
+
 // --- One local state.
 
 /// Judges a local state by itself.
@@ -187,18 +190,19 @@ pub(crate) fn judge_local(spec: &ChatSpec, local: &Local<Node, Ghost>) -> Verdic
     let ghost = match &local.ghost {
         Ghost::Replica(ghost) => ghost,
         Ghost::Client(ghost) => return ghost.broken,
-        Ghost::Reader(_) => return Verdict::default(),
+        Ghost::Reader(ghost) => return ghost.broken,
     };
     let mut verdict = ghost.broken;
     verdict.note(VALIDITY, !ghost.votes.values().all(|value| is_valid(spec, value)));
     verdict.note(EXACTLY_ONCE, !is_exactly_once(spec, &ghost.delivered));
-    verdict.note(
-        COMPACTION,
-        !local.storage.as_ref().and_then(Stored::disk).is_none_or(is_saved_right),
-    );
+    let disk = local.storage.as_ref().and_then(Stored::disk);
+    verdict.note(COMPACTION, !disk.is_none_or(is_saved_right));
+    verdict.note(VOTES_KEPT, !is_every_vote_kept(ghost, disk));
+    verdict.note(EQUAL_REPLICAS, !disk.is_none_or(|disk| is_saved_table_of_log(spec, disk)));
     if let Some(machine) = local.state.as_ref().and_then(NodeState::machine) {
         let state = &machine.replica;
         verdict.note(COMPACTION, !is_compacted_right(machine));
+        verdict.note(EQUAL_REPLICAS, !are_tables_of_log(spec, machine));
         note(
             &mut verdict,
             spec,
@@ -250,6 +254,31 @@ fn is_saved_right(Disk { storage, log }: &Disk) -> bool {
     log.keys().copied().eq(Slot(0).upto(upto)) && storage.votes.keys().all(|slot| *slot >= upto)
 }
 
+/// Are the session tables, the one in memory and the one to be saved, those of the log?
+fn are_tables_of_log(spec: &ChatSpec, Machine { replica, log, .. }: &Machine) -> bool {
+    let table = |upto| Execution::of(log, upto, spec.sessions_max);
+    let (learner, snapshot) = (&replica.learner, &replica.durable.snapshot);
+    table(learner.applied_upto).is_table(&learner.sessions)
+        && table(snapshot.upto).is_table(&snapshot.sessions)
+}
+
+/// Is the session table that a crash leaves that of the log it leaves?
+fn is_saved_table_of_log(spec: &ChatSpec, Disk { storage, log }: &Disk) -> bool {
+    let snapshot = &storage.snapshot;
+    Execution::of(log, snapshot.upto, spec.sessions_max).is_table(&snapshot.sessions)
+}
+
+/// Is every vote that was ever cast at or above the saved bound on the disk, or superseded there?
+fn is_every_vote_kept(ghost: &ReplicaGhost, disk: Option<&Disk>) -> bool {
+    let bound = disk.map_or(Slot(0), |disk| disk.storage.snapshot.upto);
+    ghost.votes.range((bound, Ballot::ZERO)..).all(|((slot, ballot), value)| {
+        let held = disk.and_then(|disk| disk.storage.votes.get(slot));
+        held.is_some_and(|held| {
+            held.ballot > *ballot || (held.ballot == *ballot && held.value == *value)
+        })
+    })
+}
+
 // --- The system.
 
 /// What was chosen at each slot: usually one value.
@@ -282,6 +311,7 @@ pub(crate) fn judge(spec: &ChatSpec, views: &[&View], history: &RealTime) -> Ver
         !replicas.iter().all(|leader| counts_own_ballot(spec, leader, &replicas)),
     );
     verdict.note(PREFIXES, !are_prefixes(&replicas));
+    verdict.note(EQUAL_REPLICAS, !are_deliveries_equal(&replicas));
     verdict.note(INDUCTIVE, !is_inductive(spec, &replicas));
     verdict.note(REAL_TIME, history.broken);
     for view in views {
@@ -292,11 +322,13 @@ pub(crate) fn judge(spec: &ChatSpec, views: &[&View], history: &RealTime) -> Ver
                 verdict.note(ACKNOWLEDGED_IS_CHOSEN, !all);
             }
             View::Reader(read) => {
+                let is_known = |slot, value| {
+                    replicas.iter().any(|replica| replica.decided.get(slot) == Some(value))
+                };
                 let all = read.iter().all(|(slot, value)| {
-                    is_chosen(slot, value)
-                        || replicas.iter().any(|r| r.decided.get(slot) == Some(value))
+                    is_chosen(slot, value) || (*slot < spec.genesis_upto && is_known(slot, value))
                 });
-                verdict.note(READER_PREFIX, !all);
+                verdict.note(READER, !all);
             }
             View::Replica(_) => {}
         }
@@ -340,6 +372,16 @@ fn are_prefixes(replicas: &[&ReplicaView]) -> bool {
         replicas[i + 1..].iter().all(|right| {
             let same = |(slot, value)| right.decided.get(slot).is_none_or(|other| other == value);
             left.decided.iter().all(same)
+        })
+    })
+}
+
+/// Have replicas delivered the same, as far as both have got?
+fn are_deliveries_equal(replicas: &[&ReplicaView]) -> bool {
+    replicas.iter().enumerate().all(|(i, left)| {
+        replicas[i + 1..].iter().all(|right| {
+            let both = ..(left.applied_upto.min(right.applied_upto), 0);
+            left.delivered.range(both).eq(right.delivered.range(both))
         })
     })
 }
@@ -412,6 +454,14 @@ fn judge_reached(
     };
     let delivered = || clients().all(|(acknowledged, done)| done && !acknowledged.is_empty());
     note(verdict, spec, "everything is delivered", delivered);
+    note(verdict, spec, "a reader has read everything", || {
+        let bound = replicas.iter().map(|replica| replica.applied_upto).max().unwrap_or_default();
+        let to_the_end = |view: &&View| match view {
+            View::Reader(read) => read.keys().next_back().is_some_and(|last| last.next() == bound),
+            _ => true,
+        };
+        delivered() && bound > spec.genesis_upto && views.iter().all(to_the_end)
+    });
     note(verdict, spec, "everything is delivered with f replicas down", || {
         let down = replicas.iter().filter(|replica| !replica.up).count();
         delivered() && down >= usize::from(spec.cluster.len() - 1) / 2

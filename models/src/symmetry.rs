@@ -19,7 +19,7 @@
 //! **Source**: symmetry reduction as in Ip and Dill, *Better verification through symmetry* (1996).
 
 use crate::catalog::{ClientPlan, Config};
-use crate::chat::{ClientGhost, Delivery, Ghost, RealTime, ReplicaGhost};
+use crate::chat::{ClientGhost, Delivery, Ghost, ReaderGhost, RealTime, ReplicaGhost};
 use crate::machine::{Disk, Machine, PendingSave};
 use crate::node::{Node, NodeState, Stored};
 use crate::spec::Local;
@@ -583,8 +583,9 @@ impl Renaming {
                     broken: *broken,
                 })
             }
-            Ghost::Reader(read) => {
-                Ghost::Reader(read.iter().map(|(s, value)| (*s, self.entry(*s, value))).collect())
+            Ghost::Reader(ReaderGhost { read, broken }) => {
+                let read = read.iter().map(|(s, value)| (*s, self.entry(*s, value))).collect();
+                Ghost::Reader(ReaderGhost { read, broken: *broken })
             }
         }
     }
