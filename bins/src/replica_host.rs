@@ -228,8 +228,7 @@ mod tests {
     use super::*;
     use crate::disk::fake::FakeDisk;
     use crate::wire::ClusterId;
-    use paxos_chat::acceptor::Storage;
-    use paxos_chat::types::{Nonce, User, Value};
+    use paxos_chat::types::{Nonce, ReplicaId, User, Value};
 
     fn host(users: &[&str]) -> ReplicaHost {
         let path = std::path::Path::new("/data/replica-0.log");

@@ -63,7 +63,8 @@ fn names_are_unique_and_quick_entries_have_counts() {
 fn small_parameters_bite() {
     let deployed = Tuning::default();
     // Each event is reached with the entry's parameter, and not with the deployed one.
-    let cases: [(&str, fn(&mut Tuning, &Tuning), &str); 3] = [
+    type Change = fn(&mut Tuning, &Tuning);
+    let cases: [(&str, Change, &str); 3] = [
         (
             "votes-ahead",
             |tuning, deployed| tuning.votes_ahead_max = deployed.votes_ahead_max,

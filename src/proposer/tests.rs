@@ -35,7 +35,7 @@ fn ignores_vote(bench: &mut Bench, acceptor: u8, ballot: Ballot, slot: u64) {
 }
 
 fn resends(bench: &mut Bench) -> Effects {
-    bench.step_untouched(|at, state, fx| on_resend_timeout(at, state, fx))
+    bench.step_untouched(on_resend_timeout)
 }
 
 fn queue(bench: &mut Bench, texts: &[&str]) {

@@ -7,8 +7,8 @@
 //! 3. The candidate's election timer goes off. Its pre-vote is supported by who hears no leader, so it
 //!    stands, and leads after a round trip and two syncs. Should a heartbeat have overtaken all this, it
 //!    is told once more.
-//! 4. The old leader tells its clients, as soon as it hears the new one
-//!    ([`crate::replica_host::ReplicaHost::redirect_after`]).
+//! 4. The new leader, and the old one as soon as it hears the new one, tell the clients that have asked
+//!    them ([`paxos_chat::requests::name_leader`]).
 //!
 //! **Invariants**
 //! - *Safety is untouched*: models let every timer go off in every state, and lose every message.
