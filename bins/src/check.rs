@@ -15,6 +15,7 @@ mod custom;
 mod entry;
 mod explore;
 mod fair;
+mod kills;
 mod limits;
 mod links;
 mod list;

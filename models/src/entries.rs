@@ -60,6 +60,24 @@ fn leadership() -> Vec<Entry> {
             "a leader steps down unheard",
         ]),
         quick(
+            "rivals-two-rounds",
+            "a leader that comes back in a higher round, after another has led",
+            rivals(3).ballots(&[(1, 0), (1, 1), (2, 0)]),
+            2_209_107,
+        )
+        .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"]),
+        quick(
+            "two-writers",
+            "3 messages of 2 clients that ask different replicas, over a leader change",
+            Config::new(3).client("ann", 2, 0).client("bob", 1, 1).ballots(&[(1, 0), (1, 1)]),
+            108_156,
+        )
+        .reaches(&[
+            "two leaders' ballots get votes",
+            "a new leader adopts an old value",
+            "everything is delivered",
+        ]),
+        quick(
             "five",
             "5 replicas (f = 2), 2 ballots",
             Config::new(5).client("ann", 1, 0).ballots(&[(1, 0), (1, 1)]),
@@ -146,6 +164,18 @@ fn leadership() -> Vec<Entry> {
             "a Noop is chosen",
         ]),
         quick(
+            "gap-rivals",
+            "a leader jumps over a slot; its successor closes the gap, and has a command of its own",
+            Config { skips: vec![(0, Slot(1))], ..rivals(3) }.ballots(&[(1, 0), (1, 1)]),
+            104_198,
+        )
+        .reaches(&[
+            "a slot is skipped",
+            "a new leader adopts an old value",
+            "a new leader closes a gap with a Noop",
+            "a Noop is chosen",
+        ]),
+        quick(
             "told-to-skip",
             "a person tells a leader to jump over a slot, at any moment",
             Config { inputs: vec![(0, Message::SkipSlot)], ..Config::new(3) }
@@ -175,6 +205,16 @@ fn clients() -> Vec<Entry> {
             "a request is answered again from the session table",
         ]),
         quick(
+            "redirected",
+            "a client says two things, and is sent from one replica to another between them",
+            Config::new(3)
+                .client("ann", 2, 0)
+                .last_client(|client| client.asks = vec![0, 1])
+                .ballots(&[(1, 0), (1, 1)]),
+            2_365_115,
+        )
+        .reaches(&["a client is redirected", "everything is delivered"]),
+        quick(
             "real-time",
             "a client asks after another's acknowledgement",
             Config::new(3).client("ann", 1, 0).client("bob", 1, 0).ballots(&[(1, 0), (1, 1)]),
@@ -189,6 +229,19 @@ fn clients() -> Vec<Entry> {
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0), (1, 1)]),
             4_354,
+        )
+        .reaches(&["a session is opened through the log", "everything is delivered"]),
+        quick(
+            "sessions-elsewhere",
+            "a client talks in its session at a replica that has not applied the opening",
+            Config::new(3)
+                .client("ann", 1, 0)
+                .last_client(|client| {
+                    client.opens = true;
+                    client.asks = vec![0, 1];
+                })
+                .ballots(&[(1, 0)]),
+            19_342,
         )
         .reaches(&["a session is opened through the log", "everything is delivered"]),
         quick(
@@ -281,12 +334,40 @@ fn clients() -> Vec<Entry> {
         )
         .reaches(&["a session is evicted"]),
         quick(
+            "eviction-again",
+            "a session table of one: a client that was evicted has more to say",
+            Config::new(3)
+                .client("ann", 2, 0)
+                .client("bob", 0, 0)
+                .last_client(|client| client.opens = true)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| tuning.sessions_max = 1),
+            45_812,
+        )
+        .reaches(&["a session is evicted"]),
+        quick(
             "reader",
             "a reader follows the log at a replica that may lag",
             Config { reader: Some(1), ..Config::new(3) }.client("ann", 1, 0).ballots(&[(1, 0)]),
             1_330,
         )
-        .reaches(&["a follower catches up by fetching", "everything is delivered"]),
+        .reaches(&["a follower catches up by fetching", "a reader has read everything"]),
+        quick(
+            "reader-snapshots",
+            "a reader follows the log at a replica that takes a snapshot after every slot",
+            Config { reader: Some(1), ..Config::new(3) }
+                .client("ann", 2, 0)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| {
+                    tuning.snapshot_slots = 1;
+                    tuning.chunk_entries_max = 1;
+                }),
+            35_932,
+        )
+        .reaches(&[
+            "a question about what is not in memory is answered from the log",
+            "a reader has read everything",
+        ]),
         quick(
             "told-to-say",
             "a person types while the client opens its session and talks",
@@ -430,14 +511,6 @@ fn faults() -> Vec<Entry> {
 /// Larger bounds.
 fn full() -> Vec<Entry> {
     vec![
-        quick(
-            "rivals-two-rounds",
-            "a leader that comes back in a higher round, after another has led",
-            rivals(3).ballots(&[(1, 0), (1, 1), (2, 0)]),
-            2_209_107,
-        )
-        .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"])
-        .full(),
         quick(
             "overlap-pipeline",
             "two saves of a leader are pending at once, and a crash loses one or both",

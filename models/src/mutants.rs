@@ -6,7 +6,9 @@
 
 pub mod clients;
 pub mod liveness;
+mod sessions;
 mod table;
+mod votes;
 
 pub use table::all;
 
@@ -92,6 +94,32 @@ pub enum Mutant {
     P05,
     /// A promise is told before it is durable.
     P06,
+    /// Duplicates are recognised by their value, stamp and all.
+    P07,
+    /// A new leader closes a gap by the places of the votes that were reported, not by their slots.
+    S01,
+    /// On the first `Accept` of a ballot, an acceptor takes its votes above that slot for votes of the
+    /// ballot.
+    S02,
+    /// Which session is evicted depends on the replica.
+    S03,
+    /// A snapshot is saved with the sessions of the slot before its bound.
+    S04,
+    /// A client that is redirected numbers its requests from 1 on.
+    S05,
+    /// A client whose session has expired goes on in another one, with the number of a request whose
+    /// outcome is unknown.
+    S06,
+    /// A new leader adopts the vote of a slot that was reported first.
+    S07,
+    /// A question about the log is answered from the slot after the one asked for.
+    S09,
+    /// Whoever does not know a session says that it has expired, opened or not.
+    S11,
+    /// Only a leader evicts sessions.
+    S12,
+    /// Whoever compacts while it catches up drops the vote at the bound, too.
+    S13,
     /// A client that comes back opens another session, and says there what was pending.
     C01,
     /// A client that comes back gives what was pending new numbers.
@@ -204,10 +232,13 @@ impl Mutated {
         let original = msg.clone();
         let mut state = before.clone();
         self.change_input(&mut state, &mut msg);
+        self.change_votes(&mut state, &mut msg, src);
         let mut commands = Out::new();
         let mut state = self.call(id, state, src, msg, &mut commands);
         let mut commands: Vec<_> = commands.into_iter().collect();
         self.change_output(before, &original, src, &mut state, &mut commands);
+        self.drop_votes(before, &original, &mut state, &mut commands);
+        self.change_sessions(id, before, (src, &original), &mut state, &mut commands);
         self.change_leadership(id, before, &mut state, &mut commands);
         self.unfair_on_msg(id, before, &original, &mut state, &mut commands);
         self.send_ahead(id, &mut commands);
@@ -397,6 +428,7 @@ impl Mutated {
                     }
                 }
             }
+            Mutant::P07 => sessions::compare_by_value(state, commands),
             Mutant::M29 => {
                 for (slot, value) in &state.learner.decided {
                     let is_new = !before.learner.decided.contains_key(slot);

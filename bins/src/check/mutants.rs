@@ -1,25 +1,37 @@
-//! The `check mutants` command: every known bug is run against the catalog until an entry kills it.
+//! The `check mutants` command: every known bug is run against the catalog until an entry kills it; then
+//! that entry is run on, to see which properties the bug violates and which it does not.
 
 use super::args::MutantArgs;
 use super::fair;
+use super::kills::{Kills, Violation};
 use super::limits::{Limits, Watch};
 use super::output::{claim, say, write_file};
 use super::progress::Bar;
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse};
 use anyhow::{Context, ensure};
+use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::compact::Reductions;
-use paxos_chat_models::engine::{Options, Progress};
+use paxos_chat_models::engine::{Discovery, Options, Progress, Stopped};
 use paxos_chat_models::mutants::{self, Description, Mutant};
 use paxos_chat_models::progress::{PROPERTY, chat};
+use paxos_chat_models::properties::{SAFETY, Safety};
 use paxos_chat_models::run::{self, Engine};
 use paxos_chat_models::{chart, entries, trace};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 
+/// So many states of the entry that kills a mutant are judged to see what else it violates.
+const JUDGED_MAX: u64 = 300_000;
+
+/// What a mutant is killed by whose actors stop at an assertion.
+const ASSERTION: &str = "an assertion of an actor";
+
 /// What became of a mutant.
 struct Fate {
     /// The entry and the property that killed it.
     killed_by: Option<(&'static str, &'static str)>,
+    /// Every property that it violates there, within [`JUDGED_MAX`] states.
+    violated: Vec<Violation>,
     depth: u64,
     unique_states: u64,
     seconds: f64,
@@ -56,8 +68,10 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
         );
     }
     let mut worst = 0;
+    let mut kills = Kills::default();
     for mutant in &mutants {
         let fate = run_one(mutant, args)?;
+        kills.add(mutant.mutant, fate.violated.clone());
         let unwritten = print(mutant, &fate, args);
         worst = match (&fate.killed_by, &fate.stopped) {
             (Some(_), _) if mutant.equivalent.is_some() => VIOLATED,
@@ -72,9 +86,15 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
             return Ok(if worst == 0 { INCOMPLETE } else { worst });
         }
     }
+    if args.name.is_none() && !kills.print(args.json) {
+        worst = VIOLATED;
+    }
     if !args.json {
         let verdict = match worst {
-            0 => "all are killed, but for those argued to be equivalent, which survive",
+            0 => {
+                "all are killed, but for those argued to be equivalent, which survive; each property \
+                 is needed, or kept for a reason"
+            }
             _ => "NOT AS IT SHOULD BE: see above",
         };
         say!("\n{verdict}");
@@ -102,6 +122,7 @@ impl Fate {
 fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
     let mut fate = Fate {
         killed_by: None,
+        violated: Vec::new(),
         depth: 0,
         unique_states: 0,
         seconds: 0.0,
@@ -146,6 +167,15 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
             fate.path = trace::to_text(&property.counterexample);
             fate.svg = chart::draw(&model, &property.counterexample);
             fate.stopped = None;
+            fate.violated = violated_by(&entry, reductions);
+            return Ok(fate);
+        }
+        if let Some(Stopped::Panic(message)) = &outcome.report.stopped {
+            fate.killed_by = Some((entry.name, ASSERTION));
+            fate.depth = outcome.report.depth;
+            fate.path = message.clone();
+            fate.stopped = None;
+            fate.violated = vec![Violation { property: ASSERTION, depth: fate.depth }];
             return Ok(fate);
         }
         fate.depth = outcome.report.depth;
@@ -158,13 +188,33 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
     Ok(fate)
 }
 
+/// The properties that a mutant violates in the entry that kills it.
+fn violated_by(entry: &Entry, reductions: Reductions) -> Vec<Violation> {
+    let watch = Watch::new(Limits::default());
+    let options = Options {
+        interrupted: Some(watch.flag()),
+        stop_at_violation: false,
+        max_states: Some(JUDGED_MAX),
+        ..Options::default()
+    };
+    let report = entry.config.model(&[], reductions).bfs(&options);
+    let found = SAFETY.iter().zip(report.discoveries);
+    let violation = |(safety, found): (&Safety, Option<Discovery>)| {
+        found.map(|found| Violation { property: safety.name, depth: found.depth })
+    };
+    found.filter_map(violation).collect()
+}
+
 /// Prints what became of a mutant; returns the exit status of the printing.
 fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
     let (config, property) = fate.killed_by.unwrap_or(("", ""));
     if args.json {
+        let name_and_depth = |of: &Violation| json!({"property": of.property, "depth": of.depth});
+        let violated: Vec<_> = fate.violated.iter().map(name_and_depth).collect();
         let line = json!({
             "mutant": format!("{:?}", mutant.mutant), "bug": mutant.bug, "seen": mutant.seen,
             "killed": fate.killed_by.is_some(), "config": config, "property": property,
+            "violated": violated,
             "depth": fate.depth, "unique_states": fate.unique_states, "seconds": fate.seconds,
         });
         say!("{line}");
@@ -188,6 +238,9 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
         say!("\nequivalent: {why}");
     }
     if args.name.is_some() && !args.json {
+        for other in fate.violated.iter().filter(|other| other.property != property) {
+            say!("{:>95}  also: {}", other.depth, other.property);
+        }
         say!("\n{}", fate.path);
     }
     match &args.svg {

@@ -2,7 +2,7 @@
 //! wrong, and what one does that gives up.
 
 use super::Mutant;
-use paxos_chat::client::{Client, ClientPhase, ClientState, ClientStorage};
+use paxos_chat::client::{Client, ClientPhase, ClientState, ClientStorage, Pending};
 use paxos_chat::effects::{Durable, Timer};
 use paxos_chat::message::Message;
 use paxos_chat::types::{Body, Nonce, Seq};
@@ -24,7 +24,7 @@ impl Mutant {
     /// Is it a bug of clients?
     pub fn is_of_clients(self) -> bool {
         use Mutant::*;
-        matches!(self, C01 | C02 | C03 | C04 | C05 | L06 | L07)
+        matches!(self, C01 | C02 | C03 | C04 | C05 | L06 | L07 | S05 | S06)
     }
 }
 
@@ -57,10 +57,11 @@ impl MutatedClient {
         msg: Message,
         out: &mut Out<Client>,
     ) {
-        let before = state.durable.clone();
-        let (is_opening, is_expiry) = (
+        let (before, target) = (state.durable.clone(), state.target);
+        let (is_opening, is_expiry, is_redirect) = (
             matches!(msg, Message::SessionOpened { .. }),
             matches!(msg, Message::SessionExpired { .. }),
+            matches!(msg, Message::Redirect { .. }),
         );
         let mut commands = Out::new();
         self.client.on_msg(id, state, src, msg, &mut commands);
@@ -76,9 +77,15 @@ impl MutatedClient {
                 (_, command) => out.append(&mut std::iter::once(command).collect::<Out<Client>>()),
             }
         }
-        if self.mutant == Mutant::C05 && is_expiry && state.durable != before {
-            let storage = self.anew(&state.durable);
-            state.to_mut().durable = Durable::restored(storage);
+        let expires = is_expiry && state.durable != before;
+        let replacement = match self.mutant {
+            Mutant::C05 if expires => self.anew(&state.durable),
+            Mutant::S06 if expires => self.onward(&state.durable),
+            Mutant::S05 if is_redirect && state.target != target => from_one(&state.durable),
+            _ => return,
+        };
+        state.to_mut().durable = Durable::restored(replacement);
+        if expires {
             out.set_timer(Timer::Retry, Duration::ZERO..self.client.tuning.redirect_delay);
         }
     }
@@ -121,6 +128,29 @@ impl MutatedClient {
             next_seq: Seq::FIRST,
             unacknowledged: BTreeMap::new(),
         }
+    }
+
+    /// S06: what is left is said in another session; what is unknown is not, but its number is used.
+    fn onward(&self, storage: &ClientStorage) -> ClientStorage {
+        let unknown = storage.unacknowledged.keys().next();
+        ClientStorage {
+            waiting: storage.waiting.clone(),
+            next_seq: unknown.copied().unwrap_or(storage.next_seq),
+            ..self.anew(storage)
+        }
+    }
+}
+
+/// S05: what is pending is numbered anew.
+fn from_one(storage: &ClientStorage) -> ClientStorage {
+    let pending = storage.unacknowledged.values().map(|pending| pending.body.clone());
+    let renumbered = |(seq, body)| (seq, Pending { acked_below: Seq::FIRST, body });
+    let unacknowledged: BTreeMap<Seq, Pending> =
+        (Seq::FIRST.0..).map(Seq).zip(pending).map(renumbered).collect();
+    ClientStorage {
+        next_seq: unacknowledged.keys().next_back().map_or(Seq::FIRST, |last| last.next()),
+        unacknowledged,
+        ..storage.clone()
     }
 }
 

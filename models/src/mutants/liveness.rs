@@ -20,7 +20,7 @@ pub fn all() -> Vec<Description> {
         row(M31, "a deposed candidate stands again at once", "TigerBeetle 2023-07-06", &["rivals"]),
         row(M32, "a higher ballot rejected (== for >=)", "MyPaxos #19", &["pre-vote"]),
         row(M33, "nothing lost is sent again", "MultiPaxos-SMR", &["rivals"]),
-        row(N05, "sessions of one batch share an id", "design review", &["shared-batch"]),
+        row(S09, "answer from the log one slot off", "our own", &["compaction"]),
         row(L01, "heartbeats count without progress", "our own", &["skipped-slot"]),
         row(L02, "a follower never fetches what it lacks", "classic", &["rivals"]),
         row(L03, "Prepare is not sent again", "classic", &["rivals"]),
@@ -157,6 +157,13 @@ impl Mutated {
     fn unfair(&self, commands: &mut Vec<Cmd>) {
         match self.mutant {
             Mutant::M33 => commands.retain(|c| !matches!(c, Command::SetTimer(Timer::Resend, _))),
+            Mutant::S09 => {
+                for command in commands {
+                    if let Command::Send(_, Message::ReadLog(read)) = command {
+                        read.from = read.from.next();
+                    }
+                }
+            }
             Mutant::L02 => commands.retain(|c| !sends(c, |m| matches!(m, Message::Fetch { .. }))),
             _ => {}
         }

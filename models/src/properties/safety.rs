@@ -18,7 +18,9 @@ pub const SAFETY: [Safety; 21] = [
     Safety {
         name: "agreement: one value is chosen a slot",
         misses: "a replica that decides what nobody voted for, and a vote of which no ghost knows",
-        kept: None,
+        kept: Some(
+            "it is what all others serve; the inductive invariant sees its mutants some steps before it",
+        ),
     },
     Safety {
         name: "one value a (ballot, slot)",
@@ -28,62 +30,76 @@ pub const SAFETY: [Safety; 21] = [
     Safety {
         name: "decided values are chosen",
         misses: "a replica that guesses right, before it can know; and one that never decides",
-        kept: None,
+        kept: Some(
+            "it judges learners, of which agreement says nothing, and is the first to see M11 and N06",
+        ),
     },
     Safety {
         name: "applied logs are prefixes of one another",
         misses: "a wrong value that all have applied, and one that a single replica has",
-        kept: None,
+        kept: Some(
+            "it compares logs without votes, so it would see what a ghost of votes does not know of",
+        ),
     },
     Safety {
         name: "validity: only what clients said is voted for",
         misses: "a command that is lost, or said twice, or in another session of its user",
-        kept: None,
+        kept: Some(
+            "the first to see C02 and S06, and the only one to read what is voted for and never delivered",
+        ),
     },
     Safety {
         name: "exactly once, in the client's order",
         misses: "a message that is never delivered, and a client that is told something else of it",
-        kept: None,
+        kept: Some(
+            "the first to see C01 and C05; it judges by what users said, not by the rules of sessions",
+        ),
     },
     Safety {
         name: "acknowledged means chosen",
         misses: "an acknowledgement before its sender has applied the command, if a quorum had voted",
-        kept: None,
+        kept: Some("the first to see M26 and M28, in which only a client is deceived"),
     },
     Safety {
         name: "real-time order: what was acknowledged before stands before",
         misses: "a reader that is given an old prefix, as it may be; and requests nobody acknowledged",
-        kept: None,
+        kept: Some(
+            "nothing else speaks of what came before what; all that break it break another one sooner",
+        ),
     },
     Safety {
         name: "promised never goes back",
         misses: "a promise that was neither saved nor told, as it may be forgotten",
-        kept: None,
+        kept: Some("the first to see M03, M08, M09 and N07, many steps before a vote goes wrong"),
     },
     Safety {
         name: "the applied bound never goes back in a life, nor below the snapshot after a restart",
         misses: "a bound that goes too far, and one that never moves",
-        kept: None,
+        kept: Some(
+            "drivers rely on it; here the chat log, kept beside the actor, tells of such a bug as well",
+        ),
     },
     Safety {
         name: "re-applied entries are identical",
         misses: "an entry that is not applied again at all",
-        kept: None,
+        kept: Some("drivers assert it of their logs; here only a broken agreement leads to it"),
     },
     Safety {
         name: "no Accepted(b) after Promise(b') with b' > b",
         misses: "a vote below the promise that is cast and not told",
-        kept: None,
+        kept: Some(
+            "it is the rule of an acceptor as the literature has it, and sees M09 in the step that breaks it",
+        ),
     },
     Safety {
         name: "inductive invariant: a vote is safe at its ballot",
         misses: "whatever learners, clients and readers make of votes that are safe",
-        kept: None,
+        kept: Some("the first to see ten mutants, up to seven steps before two values are chosen"),
     },
     Safety {
         name: "votes are dropped only below the compacted bound",
         misses: "a vote above the bound that is dropped, and a snapshot that holds the wrong sessions",
-        kept: None,
+        kept: Some("the first to see M20 and M21, and that what is compacted is in the chat log"),
     },
     Safety {
         name: "nothing is revealed before it is saved",
