@@ -11,9 +11,14 @@ use paxos_chat::message::Message;
 use paxos_chat::tuning::Tuning;
 use world::{FIRST_SESSION, World, storage_with_session_of};
 
+/// Nothing is passed on, and no time-out adapts: other scenarios and tests tell of that.
+fn plain() -> Tuning {
+    Tuning { relay: false, doublings_max: 0, held_commands_max: 0, ..Tuning::default() }
+}
+
 /// Elections without the question whether they would be supported, which other scenarios tell.
 fn without_pre_votes() -> Tuning {
-    Tuning { pre_vote: false, ..Tuning::default() }
+    Tuning { pre_vote: false, ..plain() }
 }
 
 /// Three replicas in which Alice has a session, and Alice.
@@ -25,7 +30,7 @@ fn three_and_alice(tuning: &Tuning) -> World {
 
 #[test]
 fn normal_commit() {
-    let mut world = World::new(3, &Tuning::default(), &Storage::default());
+    let mut world = World::new(3, &plain(), &Storage::default());
     world.client("alice", None);
     world.reader("bob");
 
@@ -97,7 +102,7 @@ fn highest_ballot_wins() {
 
 #[test]
 fn skipped_slot() {
-    let mut world = three_and_alice(&Tuning::default());
+    let mut world = three_and_alice(&plain());
     world.then("r0 leads, and jumps over slot 1");
     world.times_out("r0", Election);
     world.delivers_all();
@@ -368,7 +373,7 @@ fn recovery_in_phase_2() {
 
 #[test]
 fn returned_replica() {
-    let mut world = three_and_alice(&Tuning::default());
+    let mut world = three_and_alice(&plain());
     world.times_out("r0", Election);
     world.delivers_all();
 
@@ -391,4 +396,22 @@ fn returned_replica() {
         assert_eq!(world.log(name), ["1: \"a\"#alice.1"]);
     }
     world.matches("returned_replica");
+}
+
+#[test]
+fn relayed_request() {
+    let mut world = three_and_alice(&Tuning::default());
+    world.then("r1 leads");
+    world.times_out("r1", Election);
+    world.delivers_all();
+
+    world.then("Alice does not reach the leader; r0 passes on what she says, and answers her");
+    world.says("alice", "hi");
+    world.delivers("alice", "r0", "Request");
+    world.loses("r0", "alice", "Redirect");
+    world.delivers_all();
+    for name in ["r0", "r1", "r2"] {
+        assert_eq!(world.log(name), ["1: \"hi\"#alice.1"]);
+    }
+    world.matches("relayed_request");
 }

@@ -115,7 +115,7 @@ impl World {
             replicas: (0..self.replicas)
                 .map(|id| NodeId(((id + first) % self.replicas) as u64))
                 .collect(),
-            tuning: ClientTuning::default(),
+            tuning: ClientTuning { ask_at_once: 1, ..ClientTuning::default() },
         };
         let mut out = Out::new();
         let state = client.on_start(Id::from(self.nodes.len()), &None, &mut out);
