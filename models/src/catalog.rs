@@ -10,6 +10,7 @@ use crate::chat::ChatSpec;
 use crate::compact::{CompactModel, Faults, Reductions};
 use crate::machine::Disk;
 use crate::mutants::clients::MutatedClient;
+use crate::mutants::readers::MutatedReader;
 use crate::mutants::{Mutant, Mutated};
 use crate::node::{Node, Stored};
 use paxos_chat::client::{Client, ClientTuning};
@@ -79,7 +80,7 @@ pub struct Config {
     pub overlaps: bool,
     /// What a person asks of a replica's or client's driver, each at most once.
     pub inputs: Vec<(u8, Message)>,
-    /// A bug that every replica has, or every client.
+    /// A bug that every replica has, or every client, or the reader.
     pub mutant: Option<Mutant>,
 }
 
@@ -238,7 +239,7 @@ impl Config {
             let skips = self.skips.iter().filter(|(replica, _)| *replica == id.0);
             tuning.skip_slots.extend(skips.map(|(_, slot)| *slot));
             let replica = Replica::new(cluster, tuning);
-            let node = match self.mutant.filter(|mutant| !mutant.is_of_clients()) {
+            let node = match self.mutant.filter(|mutant| mutant.is_of_replicas()) {
                 None => Node::Replica { replica, overlaps },
                 Some(mutant) => {
                     let (replicas, genesis) = (self.replicas, genesis.storage.clone());
@@ -275,7 +276,11 @@ impl Config {
                 from: READ_FROM,
                 tuning: self.client_tuning(1),
             };
-            (Node::Reader(reader), None)
+            let node = match self.mutant.filter(|mutant| mutant.is_of_readers()) {
+                None => Node::Reader(reader),
+                Some(mutant) => Node::MutatedReader(MutatedReader { reader, mutant }),
+            };
+            (node, None)
         });
         replicas.chain(clients).chain(reader).collect()
     }

@@ -42,7 +42,7 @@ impl Coverage {
         let kind = |actor: usize| match &model.actors()[actor] {
             Node::Replica { .. } | Node::Mutated { .. } => "replica",
             Node::Client(_) | Node::MutatedClient(_) => "client",
-            Node::Reader(_) => "reader",
+            Node::Reader(_) | Node::MutatedReader(_) => "reader",
         };
         model.for_each_delivered(|actor, message| {
             self.count(format!("{}: {}", kind(actor), message.class()));

@@ -553,7 +553,7 @@ fn full() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .crashes(&[0, 1, 2], 1, true)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            8_372_536,
+            8_742_074,
         )
         .reaches(&["a duplicate is suppressed", "a snapshot is taken"])
         .full(),
@@ -584,7 +584,7 @@ fn full() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0, 2, 3, 4], 2, false)
                 .crashes_at_once(2),
-            30_912_976,
+            30_994_678,
         )
         .reaches(&["everything is delivered with f replicas down"])
         .full(),

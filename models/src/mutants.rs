@@ -6,6 +6,7 @@
 
 pub mod clients;
 pub mod liveness;
+pub mod readers;
 mod sessions;
 mod table;
 mod votes;
@@ -96,6 +97,10 @@ pub enum Mutant {
     P06,
     /// Duplicates are recognised by their value, stamp and all.
     P07,
+    /// A reader takes every chunk for the one that it asked for last.
+    R01,
+    /// A reader reads again what it is sent again.
+    R02,
     /// A new leader closes a gap by the places of the votes that were reported, not by their slots.
     S01,
     /// On the first `Accept` of a ballot, an acceptor takes its votes above that slot for votes of the
@@ -112,6 +117,8 @@ pub enum Mutant {
     S06,
     /// A new leader adopts the vote of a slot that was reported first.
     S07,
+    /// A reader does not ask again what was not answered.
+    S08,
     /// A question about the log is answered from the slot after the one asked for.
     S09,
     /// Whoever does not know a session says that it has expired, opened or not.
@@ -166,6 +173,13 @@ pub enum Mutant {
     /// An assertion fails only when claims of staleness are checked, after the search. Not in the
     /// table.
     X02,
+}
+
+impl Mutant {
+    /// Is it a bug of replicas?
+    pub fn is_of_replicas(self) -> bool {
+        !self.is_of_clients() && !self.is_of_readers()
+    }
 }
 
 /// A mutant, what it is, where it was seen, and the entries that are tried on it.

@@ -6,6 +6,7 @@
 use crate::machine::{Behaviour, Disk, Driving, Machine};
 use crate::mutants::Mutated;
 use crate::mutants::clients::MutatedClient;
+use crate::mutants::readers::MutatedReader;
 use imbl::OrdMap;
 use paxos_chat::client::{Client, ClientState, ClientStorage};
 use paxos_chat::effects::Timer;
@@ -39,6 +40,8 @@ pub enum Node {
     MutatedClient(MutatedClient),
     /// Follows the log.
     Reader(Reader),
+    /// A reader with a bug.
+    MutatedReader(MutatedReader),
 }
 
 /// What is left of a [`Node`] after a crash.
@@ -211,6 +214,12 @@ impl Actor for Node {
                 take_over(commands, out);
                 NodeState::Reader(state)
             }
+            Node::MutatedReader(actor) => {
+                let mut commands = Out::new();
+                let state = actor.on_start(id, &None, &mut commands);
+                take_over(commands, out);
+                NodeState::Reader(state)
+            }
         }
     }
 
@@ -243,6 +252,10 @@ impl Actor for Node {
             }
             Node::Reader(actor) => {
                 delegate!(actor, Reader, state, out, |a: &Reader, s: &mut _, o: &mut _| a
+                    .on_msg(id, s, src, msg, o));
+            }
+            Node::MutatedReader(actor) => {
+                delegate!(actor, Reader, state, out, |a: &MutatedReader, s: &mut _, o: &mut _| a
                     .on_msg(id, s, src, msg, o));
             }
         }
@@ -278,6 +291,10 @@ impl Actor for Node {
                 delegate!(actor, Reader, state, out, |a: &Reader, s: &mut _, o: &mut _| a
                     .on_timeout(id, s, own(timer), o));
             }
+            Node::MutatedReader(actor) => {
+                delegate!(actor, Reader, state, out, |a: &MutatedReader, s: &mut _, o: &mut _| a
+                    .on_timeout(id, s, own(timer), o));
+            }
         }
     }
 
@@ -288,6 +305,7 @@ impl Actor for Node {
             Node::Client(actor) => actor.name(),
             Node::MutatedClient(actor) => actor.client.name(),
             Node::Reader(actor) => actor.name(),
+            Node::MutatedReader(actor) => actor.reader.name(),
         }
     }
 }

@@ -61,6 +61,8 @@ pub fn all() -> Vec<Description> {
         row(P05, "Prepare sent while its save is pending", "our own", &["overlap"]),
         row(P06, "promise told while its save is pending", "our own", &["overlap"]),
         row(P07, "duplicates recognised by value", "our own", &["retry-elsewhere"]),
+        row(R01, "any chunk taken for the one asked for", "our own", &["reader"]),
+        row(R02, "what comes again is read again", "our own", &["reader"]),
         row(S01, "gap closed by place, not by slot", "review of the checker", &["gap-rivals"]),
         row(S02, "suffix of an older ballot kept", "Raft, section 5.3", &["two-writers"]),
         row(S03, "eviction depends on the replica", "review of the checker", &["eviction"]),

@@ -165,6 +165,7 @@ pub fn unbound(config: &Config) -> Vec<Node> {
             Node::Client(client) => replicas(&mut client.replicas),
             Node::MutatedClient(mutated) => replicas(&mut mutated.client.replicas),
             Node::Reader(reader) => replicas(&mut reader.replicas),
+            Node::MutatedReader(mutated) => replicas(&mut mutated.reader.replicas),
             Node::Replica { .. } | Node::Mutated { .. } => {}
         }
         node

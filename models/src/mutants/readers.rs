@@ -1,0 +1,68 @@
+//! Bugs of readers, each as a wrapper around the handlers of one.
+
+use super::Mutant;
+use paxos_chat::effects::Timer;
+use paxos_chat::message::Message;
+use paxos_chat::reader::{Reader, ReaderState};
+use stateright::actor::{Actor, Command, Id, Out};
+use std::borrow::Cow;
+
+/// A reader with a bug.
+#[derive(Clone, Debug)]
+pub struct MutatedReader {
+    /// The reader as it is.
+    pub reader: Reader,
+    /// The bug.
+    pub mutant: Mutant,
+}
+
+impl Mutant {
+    /// Is it a bug of readers?
+    pub fn is_of_readers(self) -> bool {
+        matches!(self, Mutant::R01 | Mutant::R02 | Mutant::S08)
+    }
+}
+
+impl MutatedReader {
+    /// As [`Actor::on_start`].
+    pub fn on_start(&self, id: Id, storage: &Option<()>, out: &mut Out<Reader>) -> ReaderState {
+        self.reader.on_start(id, storage, out)
+    }
+
+    /// As [`Actor::on_msg`].
+    pub fn on_msg(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, ReaderState>,
+        src: Id,
+        mut msg: Message,
+        out: &mut Out<Reader>,
+    ) {
+        if let Message::Entries(entries) = &mut msg {
+            match self.mutant {
+                Mutant::R01 => entries.from = state.next,
+                Mutant::R02 if entries.from < state.next => state.to_mut().next = entries.from,
+                _ => {}
+            }
+        }
+        self.reader.on_msg(id, state, src, msg, out);
+    }
+
+    /// As [`Actor::on_timeout`].
+    pub fn on_timeout(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, ReaderState>,
+        timer: &Timer,
+        out: &mut Out<Reader>,
+    ) {
+        let was_answered = state.answered;
+        let mut commands = Out::new();
+        self.reader.on_timeout(id, state, timer, &mut commands);
+        let is_kept = |command: &Command<Message, Timer, (), ()>| match self.mutant {
+            Mutant::S08 => was_answered || !matches!(command, Command::Send(..)),
+            _ => true,
+        };
+        out.append(&mut commands.into_iter().filter(is_kept).collect::<Out<Reader>>());
+    }
+}
