@@ -31,6 +31,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
+/// A replica that is given up on after the retry time has doubled so often is not turned back to.
+const LATE_DOUBLINGS: u8 = 3;
 /// So many requests that were sent once are acknowledged before the retry time halves again.
 const CALM_ANSWERS: u8 = 16;
 /// How often the retry time stays doubled after another replica has answered in place of a silent one.
@@ -365,12 +367,12 @@ impl Client {
         }
     }
 
-    /// Whoever answers while the replica asked now does not is asked from now on; but not one that was
-    /// given up on: it may answer what others have brought about.
+    /// Whoever answers while the replica asked now does not is asked from now on. One that was given
+    /// up on is slow; but if that goes on, it only answers what others bring about.
     fn turn_to(&self, state: &mut ClientState, src: NodeId) {
         let found = self.replicas.iter().position(|replica| *replica == src);
         if let (Some(index), false) = (found, state.hopeful)
-            && state.given_up != found
+            && (state.given_up != found || state.backoff < LATE_DOUBLINGS)
         {
             (state.target, state.turn) = (index, index);
             state.shunned = state.shunned.filter(|shunned| *shunned != index);

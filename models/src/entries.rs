@@ -626,15 +626,15 @@ fn relays() -> Vec<Entry> {
         quick(
             "relay",
             "a request is passed on to a leader that another one succeeds",
-            relay(Config::new(3)).client("ann", 1, 2).ballots(&[(1, 0), (1, 1)]),
-            7_372,
+            relay(Config::new(3)).client("ann", 1, 2).ballots(&[(1, 0), (1, 1), (2, 0)]),
+            1_989_697,
         )
         .reaches(&["a request is passed on", "two leaders' ballots get votes"]),
         quick(
             "relay-crash",
             "the leader or the replica that was asked crashes, and comes back",
-            one_ballot(relay(Config::new(3))).crashes(&[0, 1], 1, true),
-            921,
+            one_ballot(relay(Config::new(3))).crashes(&[0, 1], 2, true),
+            2_583,
         )
         .reaches(&["a request is passed on", "everything is delivered"]),
         quick(
@@ -706,7 +706,7 @@ fn relays() -> Vec<Entry> {
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.sessions_max = 1),
-            0,
+            8_196_980,
         )
         .reaches(&["a request is passed on", "a session is evicted"])
         .full(),
@@ -714,7 +714,7 @@ fn relays() -> Vec<Entry> {
             "relay-overlap",
             "a request is passed on while disk and network overlap",
             one_ballot(deployed(Config::new(3))).crashes(&[0], 1, true).overlapping(),
-            0,
+            1_628_310,
         )
         .reaches(&["a request is passed on", "a crash loses a pending save"])
         .full(),
@@ -726,7 +726,7 @@ fn relays() -> Vec<Entry> {
                 .last_client(|client| client.window = 3)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.queue_commands_max = 1),
-            0,
+            3_012_579,
         )
         .reaches(&["a request is passed on"])
         .full(),
@@ -737,7 +737,7 @@ fn relays() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .client("bob", 1, 1)
                 .ballots(&[(1, 0), (1, 1)]),
-            0,
+            541_015,
         )
         .reaches(&["a request is passed on", "everything is delivered"])
         .full(),
@@ -745,7 +745,7 @@ fn relays() -> Vec<Entry> {
             "relay-five",
             "a request is passed on among five replicas",
             one_ballot(relay(Config::new(5))),
-            0,
+            683,
         )
         .reaches(&["a request is passed on", "everything is delivered"])
         .full(),
@@ -855,7 +855,7 @@ fn pairs() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            813_379,
+            2_071_167,
         )
         .reaches(&["a new leader adopts an old value", "a snapshot is taken"])
         .full(),
@@ -940,7 +940,7 @@ fn pairs() -> Vec<Entry> {
                     tuning.window_slots = 2;
                     tuning.chunk_entries_max = 1;
                 }),
-            1_878_850,
+            1_878_940,
         )
         .reaches(&["a slot is skipped", "two slots are in flight"])
         .full(),
@@ -1057,7 +1057,7 @@ fn full_pairs() -> Vec<Entry> {
             Config { reader: Some(1), ..as_deployed(Config::new(5)) }
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0)]),
-            878_155,
+            879_295,
         )
         .reaches(&["a pre-vote is granted", "a snapshot is taken"])
         .full(),
@@ -1065,7 +1065,7 @@ fn full_pairs() -> Vec<Entry> {
             "busy-elections",
             "a busy leader, with pre-votes and snapshots",
             busy(as_deployed(Config::new(3))).ballots(&[(1, 0), (1, 1)]),
-            1_853_228,
+            7_111_878,
         )
         .reaches(&["a client is told that the leader is busy", "a pre-vote is granted"])
         .full(),
@@ -1075,7 +1075,7 @@ fn full_pairs() -> Vec<Entry> {
             busy(Config::new(3))
                 .ballots(&[(1, 0), (1, 1), (2, 1)])
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            3_096_647,
+            3_707_557,
         )
         .reaches(&["a client is told that the leader is busy", "a snapshot is taken"])
         .full(),
@@ -1087,7 +1087,7 @@ fn full_pairs() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0], 1, false)
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            1_647_646,
+            1_655_878,
         )
         .reaches(&["a client is told that the leader is busy", "a snapshot is taken"])
         .full(),
@@ -1101,7 +1101,7 @@ fn full_pairs() -> Vec<Entry> {
                 .client("bob", 1, 1)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.queue_commands_max = 1),
-            3_847_422,
+            5_931_565,
         )
         .reaches(&["a client is told that the leader is busy", "a snapshot is taken"])
         .full(),
@@ -1114,7 +1114,7 @@ fn full_pairs() -> Vec<Entry> {
                 .crashes(&[0], 1, true)
                 .tuned(|tuning| tuning.pre_vote = true)
                 .overlapping(),
-            3_326_791,
+            6_077_816,
         )
         .reaches(&["a crash loses a pending save", "a pre-vote is granted"])
         .full(),
@@ -1128,7 +1128,7 @@ fn full_pairs() -> Vec<Entry> {
                 .crashes(&[0], 1, false)
                 .tuned(|tuning| tuning.snapshot_slots = 1)
                 .overlapping(),
-            5_892_429,
+            10_821_696,
         )
         .reaches(&["a crash loses a pending save", "a snapshot is taken"])
         .full(),
@@ -1144,7 +1144,7 @@ fn full_pairs() -> Vec<Entry> {
                     tuning.window_slots = 2;
                     tuning.chunk_entries_max = 1;
                 }),
-            3_588_474,
+            7_708_360,
         )
         .reaches(&["two slots are in flight", "a pre-vote is granted", "a snapshot is taken"])
         .full(),
@@ -1155,7 +1155,7 @@ fn full_pairs() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0], 1, true),
-            1_319_817,
+            3_064_996,
         )
         .reaches(&["a slot is skipped", "a Noop is chosen", "a snapshot is taken"])
         .full(),

@@ -125,6 +125,7 @@ const UNREMEMBERED: &str = "a vote that is compacted before it is saved is not r
 /// Pairs that stand in no entry, each with the reason.
 pub const APART: &[(Feature, Feature, &str)] = &[
     (Feature::Recovery, Feature::CrashForGood, "one excludes the other"),
+    (Feature::Batching, Feature::Relay, BATCH),
     (Feature::PreVote, Feature::Batching, BATCH),
     (Feature::Overlap, Feature::ChunksOfOne, UNFINISHED),
     (Feature::Overlap, Feature::Batching, BATCH),

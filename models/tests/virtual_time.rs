@@ -210,7 +210,8 @@ fn a_narrow_link_carries_what_it_can_and_nothing_twice_for_nothing() {
     for seed in 0..4 {
         let (mut world, settled) = narrow(0.0, 16 * 1024, seed);
         let all = |world: &World| world.acknowledged == world.said;
-        world.runs_until(Duration::from_secs(3), "everything is acknowledged", all);
+        // Some seeds have yet to work off what came in the first seconds, before time-outs had adapted.
+        world.runs_until(Duration::from_secs(20), "everything is acknowledged", all);
         assert_eq!(world.ballot(), settled, "seed {seed}");
     }
 }
