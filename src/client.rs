@@ -132,8 +132,8 @@ pub struct ClientState {
     pub backoff: u8,
     /// Requests below this number were sent again. Kept only if times may double.
     pub repeated_below: Seq,
-    /// Acknowledgements, since the retry time changed last, of requests that were sent once; 0 while it is
-    /// not doubled.
+    /// Acknowledgements of requests that were sent once, counted while the retry time is doubled: so many
+    /// of [`CALM_ANSWERS`] have come.
     pub calm: u8,
     /// Index of the first replica that was given up on since the last acknowledgement. Kept only if times
     /// may double.

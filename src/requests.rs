@@ -6,8 +6,8 @@
 //!   acknowledgement waits for no save of this replica.
 //! - *In the client's order*: a leader puts a command into the log only when every earlier command
 //!   of its session is applied or was put there before it in this leadership.
-//! - *Bounded*: what waits for an earlier command has a limit, and so has the queue, of which each user has a share; above it clients are told that
-//!   the leader is busy, and how much is queued.
+//! - *Bounded*: what waits for an earlier command has a limit, and so has the queue, of which each user has
+//!   a share; above it clients are told that the leader is busy, and how much is queued.
 //!
 //! **Absent**: the guarantee of exactly-once, which is the session table's alone. What this file
 //! remembers is lost with the leadership, and a client that asks again loses nothing by it.
@@ -53,7 +53,7 @@ pub fn on_request(
     effects: &mut Effects,
 ) {
     match answer_from_table(state, &command) {
-        Some(answer) => effects.send(client, answer.message(&command)),
+        Some(answer) => effects.send(client, answer),
         None => take(at, state, client, ReplicaSet::default(), command, effects),
     }
 }
@@ -68,18 +68,15 @@ pub fn on_relay(
     effects: &mut Effects,
 ) {
     let Relay { passed, command } = relay;
-    match answer_from_table(state, &command) {
-        // It applies this, fetches what is below, and answers.
-        Some(Answer::Acknowledged(slot)) => {
-            learner::send_entries(at, state, Asker::Replica(relayer), slot, effects);
-        }
-        Some(Answer::Opened(SessionId { slot, .. })) => {
-            learner::send_entries(at, state, Asker::Replica(relayer), slot, effects);
-        }
-        // It finds out when it has applied as much.
-        Some(Answer::Expired(_)) => {}
-        None => take(at, state, relayer.into(), passed, command, effects),
-    }
+    let slot = match answer_from_table(state, &command) {
+        None => return take(at, state, relayer.into(), passed, command, effects),
+        Some(Message::Acknowledged { slot, .. }) => slot,
+        Some(Message::SessionOpened { session, .. }) => session.slot,
+        // That the session has expired it finds out when it has applied as much.
+        Some(_) => return,
+    };
+    // It applies this, fetches what is below, and answers.
+    learner::send_entries(at, state, Asker::Replica(relayer), slot, effects);
 }
 
 /// Queues a new command, if this replica leads; otherwise says who does, and passes it on.
@@ -165,46 +162,23 @@ pub fn name_leader(at: &Context<'_>, state: &State, leader: ReplicaId, effects: 
 }
 
 /// The answer to a command that was applied before, or never will be.
-enum Answer {
-    /// It opened this session.
-    Opened(SessionId),
-    /// It was applied at this slot.
-    Acknowledged(Slot),
-    /// Its session was evicted.
-    Expired(SessionId),
-}
-
-impl Answer {
-    /// What the client that sent the command is told.
-    fn message(self, command: &Command) -> Message {
-        match (self, &command.operation) {
-            (Answer::Opened(session), Operation::OpenSession { nonce }) => {
-                Message::SessionOpened { nonce: *nonce, session }
-            }
-            (Answer::Acknowledged(slot), Operation::InSession { session, seq, .. }) => {
-                Message::Acknowledged { session: *session, seq: *seq, slot }
-            }
-            (Answer::Opened(session) | Answer::Expired(session), _) => {
-                Message::SessionExpired { session }
-            }
-            (Answer::Acknowledged(_), _) => unreachable!("only what is in a session is"),
-        }
-    }
-}
-
-fn answer_from_table(state: &State, command: &Command) -> Option<Answer> {
+fn answer_from_table(state: &State, command: &Command) -> Option<Message> {
     let sessions = &state.learner.sessions;
     match &command.operation {
         Operation::OpenSession { nonce } => {
-            sessions.find(&command.user, *nonce).map(Answer::Opened)
+            let session = sessions.find(&command.user, *nonce)?;
+            Some(Message::SessionOpened { nonce: *nonce, session })
         }
         Operation::InSession { session: id, seq, .. } => match sessions.get(*id) {
             Some(session) if session.user == command.user => {
-                session.slots.get(seq).copied().map(Answer::Acknowledged)
+                let slot = *session.slots.get(seq)?;
+                Some(Message::Acknowledged { session: *id, seq: *seq, slot })
             }
             Some(_) => None,
             // Opened below the applied bound and not in the table: evicted, for good.
-            None if id.slot < state.learner.applied_upto => Some(Answer::Expired(*id)),
+            None if id.slot < state.learner.applied_upto => {
+                Some(Message::SessionExpired { session: *id })
+            }
             None => None,
         },
     }
