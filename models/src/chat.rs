@@ -15,6 +15,7 @@ use crate::properties::{self, EVENTS, SAFETY};
 use crate::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
 use crate::staleness;
 use crate::symmetry::Renaming;
+use paxos_chat::acceptor::Storage;
 use paxos_chat::client::ClientPhase;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Outcome, Promise};
@@ -92,6 +93,8 @@ pub enum Ghost {
 pub struct ReplicaGhost {
     /// Every vote ever cast: saved, or revealed by an `Accepted`.
     pub votes: BTreeMap<(Slot, Ballot), Value>,
+    /// Votes that the step which cast them compacted away, while what tells of them waits for a save.
+    pub untold: BTreeMap<(Slot, Ballot), Value>,
     /// The highest ballot ever promised or voted in: saved, or revealed.
     pub promised: Ballot,
     /// What was delivered, by place in the log.
@@ -199,12 +202,20 @@ impl ReplicaGhost {
             // A vote may be cast and compacted away in one step: what it was for is in the request.
             if let Event::Deliver { msg: Message::Accept { ballot, slot, value, .. }, .. } =
                 &step.event
+                && tells_of_unsaved(step, *ballot, *slot)
             {
-                let (ballot, slot) = (*ballot, *slot);
-                if step.sends.iter().any(|(_, m)| *m == Message::Accepted { ballot, slot }) {
-                    ghost.cast(slot, &Vote { ballot, value: value.clone() });
+                ghost.untold.insert((*slot, *ballot), value.clone());
+            }
+            for (_, sent) in step.sends {
+                if let Message::Accepted { ballot, slot } = sent
+                    && let Some(value) = ghost.untold.remove(&(*slot, *ballot))
+                {
+                    ghost.cast(*slot, &Vote { ballot: *ballot, value });
                 }
             }
+        }
+        if matches!(step.event, Event::Crash) {
+            ghost.untold.clear();
         }
         if let Some(disk) = step.storage.and_then(Stored::disk) {
             ghost.promised = ghost.promised.max(disk.storage.promised);
@@ -246,6 +257,17 @@ impl ReplicaGhost {
             }
         }
     }
+}
+
+/// Does this step, or the save that it waits for, tell of a vote that no save holds?
+fn tells_of_unsaved(step: &Step<'_, Node, Ghost>, ballot: Ballot, slot: Slot) -> bool {
+    let tells = |message: &Message| *message == Message::Accepted { ballot, slot };
+    let is_told = step.sends.iter().any(|(_, sent)| tells(sent));
+    let Some(machine) = step.state.and_then(NodeState::machine) else { return is_told };
+    let is_saved =
+        |storage: &Storage| storage.votes.get(&slot).is_some_and(|vote| vote.ballot == ballot);
+    let waits = machine.pending.iter().any(|save| save.sends.iter().any(|(_, sent)| tells(sent)));
+    is_told || waits && !machine.pending.iter().any(|save| is_saved(&save.storage))
 }
 
 impl ClientGhost {

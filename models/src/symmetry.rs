@@ -39,7 +39,8 @@ use paxos_chat::replica::State;
 use paxos_chat::requests::Intake;
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::types::{
-    Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, User, Value, Vote,
+    Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, User, Value,
+    Vote,
 };
 use std::collections::BTreeMap;
 
@@ -562,14 +563,18 @@ impl Renaming {
 
     fn ghost(&self, ghost: &Ghost) -> Ghost {
         match ghost {
-            Ghost::Replica(ReplicaGhost { votes, promised, delivered, broken }) => {
+            Ghost::Replica(ReplicaGhost { votes, untold, promised, delivered, broken }) => {
+                let values = |votes: &BTreeMap<(Slot, Ballot), Value>| {
+                    votes.iter().map(|(at, value)| (*at, self.value(value))).collect()
+                };
                 let delivery = |Delivery { user, seq, body }: &Delivery| Delivery {
                     user: image(&self.users, user),
                     seq: *seq,
                     body: image(&self.bodies, body),
                 };
                 Ghost::Replica(ReplicaGhost {
-                    votes: votes.iter().map(|(at, value)| (*at, self.value(value))).collect(),
+                    votes: values(votes),
+                    untold: values(untold),
                     promised: *promised,
                     delivered: delivered.iter().map(|(at, of)| (*at, delivery(of))).collect(),
                     broken: *broken,
