@@ -15,6 +15,7 @@ mod custom;
 mod entry;
 mod explore;
 mod fair;
+mod hardships;
 mod kills;
 mod limits;
 mod links;
@@ -66,6 +67,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Mutants(args) => mutants::run(&args),
         Command::Progress(args) => fair::run(&args),
         Command::Links(args) => links::run(&args),
+        Command::Hardships(args) => hardships::run(&args),
         Command::Refine(args) => refine::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Measure(args) => compare::measure(&args),

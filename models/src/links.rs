@@ -26,17 +26,15 @@ mod watch;
 
 pub use graph::{Graph, directed, partial_partitions, undirected};
 
+use crate::deployed::Deployed;
 use crate::node::{Node, NodeTimer, Stored};
 use crate::simulation::Simulation;
 use crate::trace::TraceStep;
-use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Promise, Relay};
 use paxos_chat::quorum::Cluster;
-use paxos_chat::reader::Reader;
-use paxos_chat::replica::Replica;
-use paxos_chat::tuning::Tuning;
-use paxos_chat::types::{NodeId, Nonce, ReplicaId, Slot, User, Value};
+use paxos_chat::types::{NodeId, ReplicaId, Value};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use watch::Watch;
@@ -109,24 +107,29 @@ impl Case {
         self
     }
 
-    /// Runs it with these parameters of the replicas.
-    pub fn run(&self, tuning: &Tuning, seed: u64) -> Outcome {
-        self.run_with(tuning, seed, false).0
+    /// Runs it with these actors.
+    pub fn run(&self, deployed: &Deployed, seed: u64) -> Outcome {
+        self.run_with(deployed, seed, false).0
     }
 
     /// Runs it again, and tells its end.
-    pub fn tell(&self, tuning: &Tuning, seed: u64) -> Story {
-        let (_, simulation) = self.run_with(tuning, seed, true);
+    pub fn tell(&self, deployed: &Deployed, seed: u64) -> Story {
+        let (_, simulation) = self.run_with(deployed, seed, true);
         Story { names: names(self.replicas), steps: simulation.story() }
     }
 
-    fn run_with(&self, tuning: &Tuning, seed: u64, record: bool) -> (Outcome, Simulation<Node>) {
-        let mut simulation = Simulation::new(actors(self.replicas, tuning), size_bytes, seed);
+    fn run_with(
+        &self,
+        deployed: &Deployed,
+        seed: u64,
+        record: bool,
+    ) -> (Outcome, Simulation<Node>) {
+        let mut simulation = Simulation::new(actors(self.replicas, deployed), size_bytes, seed);
         if record {
             simulation.record(names(self.replicas));
         }
         simulation.expire(0, &NodeTimer::Actor(Timer::Election));
-        let mut watch = Watch::new(simulation, self.replicas, tuning.election_timeout);
+        let mut watch = Watch::new(simulation, self.replicas, deployed.tuning.election_timeout);
         let mut failure = watch.begin();
         for change in &self.changes {
             failure = failure.or_else(|| watch.change(change));
@@ -188,7 +191,7 @@ fn worse_then_healed(graph: Graph) -> Case {
 /// they end. Ends early when `go_on` says so.
 pub fn run_all(
     cases: &[Case],
-    tuning: &Tuning,
+    deployed: &Deployed,
     threads: usize,
     go_on: &(dyn Fn() -> bool + Sync),
     done: &(dyn Fn(usize, Outcome) + Sync),
@@ -200,11 +203,28 @@ pub fn run_all(
                 while go_on() {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = cases.get(index) else { return };
-                    done(index, case.run(tuning, SEED));
+                    done(index, case.run(deployed, SEED));
                 }
             });
         }
     });
+}
+
+/// The first failure that is found among these cases, if there is one: the case, and what was demanded
+/// and not met.
+///
+/// # Panics
+/// If an actor does.
+pub fn first_failure(cases: &[Case], deployed: &Deployed, threads: usize) -> Option<String> {
+    let first = Mutex::new(None);
+    let found = || first.lock().expect("nobody panics with it");
+    let go_on = || found().is_none();
+    run_all(cases, deployed, threads, &go_on, &|index, outcome| {
+        if let Some(what) = outcome.failure {
+            found().get_or_insert_with(|| format!("{}: {what}", cases[index].name));
+        }
+    });
+    first.into_inner().expect("nobody panics with it")
 }
 
 /// What all runs of [`run_all`] draw from.
@@ -232,31 +252,13 @@ fn reach(replicas: u8, client: usize) -> Vec<NodeId> {
     (0..count).map(id).collect()
 }
 
-fn actors(replicas: u8, tuning: &Tuning) -> Vec<(Node, Option<Stored>)> {
+fn actors(replicas: u8, deployed: &Deployed) -> Vec<(Node, Option<Stored>)> {
     let cluster = Cluster::new(replicas);
-    let replica = |_| {
-        let replica = Replica::new(cluster, tuning.clone());
-        (Node::Replica { replica, overlaps: false }, None)
-    };
-    let client = |client: usize| {
-        let client = Client {
-            user: User::new(&format!("u{client}")),
-            nonce: Nonce(client as u64),
-            session: None,
-            script: Vec::new(),
-            replicas: reach(replicas, client),
-            is_durable: false,
-            tuning: ClientTuning::default(),
-        };
-        (Node::Client(client), None)
-    };
-    let reader = |reader: usize| {
-        let replicas = reach(replicas, reader);
-        let tuning = ClientTuning::default();
-        (Node::Reader(Reader { replicas, from: Slot(0), tuning }), None)
-    };
-    let all = (0..replicas).map(replica).chain((0..clients(replicas)).map(client));
-    all.chain((0..READERS).map(reader)).collect()
+    let all = (0..replicas).map(|_| deployed.replica(cluster));
+    let clients =
+        (0..clients(replicas)).map(|client| deployed.client(client, reach(replicas, client)));
+    let readers = (0..READERS).map(|reader| deployed.reader(reach(replicas, reader)));
+    all.chain(clients).chain(readers).collect()
 }
 
 /// An upper bound of a message's bytes on the wire, with the header of a datagram of its own.

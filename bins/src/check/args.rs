@@ -43,12 +43,14 @@ pub enum Command {
     },
     /// Run one entry of the catalog by its name, or bounds given by hand.
     Run(CustomArgs),
-    /// Run every known bug against the catalog: each must be killed by a property.
+    /// Run every known bug against the catalog, schedules or virtual time: each must be killed.
     Mutants(MutantArgs),
     /// From every state of entries, run fair schedules: each must deliver all that is pending.
     Progress(super::fair::ProgressArgs),
     /// Run the deployed actors, under virtual time, over every set of links that a quorum survives.
     Links(super::links::LinksArgs),
+    /// Run the deployed actors, under virtual time, on slow disks, far, narrow and lossy links, and worse.
+    Hardships(super::hardships::HardshipArgs),
     /// Check that the actors refine Lamport's specification of Paxos, at every slot.
     Refine(RefineArgs),
     /// Measure our engine beside stateright's `ActorModel` on the same bounds.

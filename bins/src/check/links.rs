@@ -3,7 +3,7 @@
 use super::output::{claim, say, tell, write_file};
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, args};
 use anyhow::bail;
-use paxos_chat::tuning::Tuning;
+use paxos_chat_models::deployed::Deployed;
 use paxos_chat_models::links::{
     CHANGES_MAX, Case, Group, Outcome, SEED, SETTLE, SILENCE_MAX, groups, run_all,
 };
@@ -42,7 +42,7 @@ const STEPS_MAX: usize = 40;
 pub(super) fn run(args: &LinksArgs) -> anyhow::Result<u8> {
     claim("--svg", args.svg.as_ref())?;
     let groups = chosen(args)?;
-    let tuning = Tuning::default();
+    let deployed = Deployed::default();
     if !args.json {
         say!(
             "{:10} {:>6} {:>7} {:>13} {:>13} {:>8} {:>8}  result",
@@ -58,7 +58,7 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<u8> {
     let mut failed = None;
     for (group, cases) in groups {
         let group = &group;
-        let ran = run_group(group, cases, args, &tuning);
+        let ran = run_group(group, cases, args, &deployed);
         print(group, &ran, args);
         let first = ran.failures.into_iter().next();
         failed = failed.or(first.map(|(case, _)| case));
@@ -78,7 +78,7 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<u8> {
         }
         return Ok(0);
     };
-    let story = case.tell(&tuning, SEED);
+    let story = case.tell(&deployed, SEED);
     if !args.json {
         let begins = story.steps.len().saturating_sub(STEPS_MAX);
         say!("\nhow {} ends, as its last {STEPS_MAX} steps:", case.name);
@@ -131,7 +131,7 @@ struct Ran {
     interrupted: bool,
 }
 
-fn run_group(group: &Group, cases: Vec<Case>, args: &LinksArgs, tuning: &Tuning) -> Ran {
+fn run_group(group: &Group, cases: Vec<Case>, args: &LinksArgs, deployed: &Deployed) -> Ran {
     let begun = Instant::now();
     let outcomes: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; cases.len()]);
     let bar = super::progress::Bar::new(group.name, None);
@@ -142,7 +142,7 @@ fn run_group(group: &Group, cases: Vec<Case>, args: &LinksArgs, tuning: &Tuning)
         bar.say(format!("{done} of {} runs", cases.len()));
     };
     let go_on = || !INTERRUPTED.load(Ordering::Relaxed);
-    run_all(&cases, tuning, args::threads(args.threads), &go_on, &done);
+    run_all(&cases, deployed, args::threads(args.threads), &go_on, &done);
     bar.finish();
     let mut ran = Ran { cases: cases.len(), ..Ran::default() };
     let outcomes = outcomes.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -1,0 +1,71 @@
+//! The actors as the binaries run them, for runs under virtual time.
+
+use crate::mutants::clients::MutatedClient;
+use crate::mutants::readers::MutatedReader;
+use crate::mutants::{Mutant, Mutated};
+use crate::node::{Node, Stored};
+use paxos_chat::acceptor::Storage;
+use paxos_chat::client::{Client, ClientTuning};
+use paxos_chat::quorum::Cluster;
+use paxos_chat::reader::Reader;
+use paxos_chat::replica::Replica;
+use paxos_chat::tuning::Tuning;
+use paxos_chat::types::{NodeId, Nonce, Slot, User};
+
+/// What replicas, clients and readers are deployed with.
+#[derive(Clone, Debug, Default)]
+pub struct Deployed {
+    /// The parameters of replicas.
+    pub tuning: Tuning,
+    /// The parameters of clients and readers.
+    pub client_tuning: ClientTuning,
+    /// A bug that every replica has, or every client, or every reader.
+    pub mutant: Option<Mutant>,
+}
+
+type Placed = (Node, Option<Stored>);
+
+impl Deployed {
+    /// A replica of this cluster, with an empty disk.
+    pub(crate) fn replica(&self, cluster: Cluster) -> Placed {
+        let replica = Replica::new(cluster, self.tuning.clone());
+        let overlaps = false;
+        let node = match self.mutant.filter(|mutant| mutant.is_of_replicas()) {
+            None => Node::Replica { replica, overlaps },
+            Some(mutant) => {
+                let (replicas, genesis) = (cluster.len(), Storage::default());
+                let replica = Mutated { replica, replicas, genesis, mutant };
+                Node::Mutated { replica, overlaps }
+            }
+        };
+        (node, None)
+    }
+
+    /// The client of this number, who asks these replicas and is volatile.
+    pub(crate) fn client(&self, number: usize, replicas: Vec<NodeId>) -> Placed {
+        let client = Client {
+            user: User::new(&format!("u{number}")),
+            nonce: Nonce(number as u64),
+            session: None,
+            script: Vec::new(),
+            replicas,
+            is_durable: false,
+            tuning: self.client_tuning.clone(),
+        };
+        let node = match self.mutant.filter(|mutant| mutant.is_of_clients()) {
+            None => Node::Client(client),
+            Some(mutant) => Node::MutatedClient(MutatedClient { client, mutant }),
+        };
+        (node, None)
+    }
+
+    /// A reader of the whole log, who asks these replicas.
+    pub(crate) fn reader(&self, replicas: Vec<NodeId>) -> Placed {
+        let reader = Reader { replicas, from: Slot(0), tuning: self.client_tuning.clone() };
+        let node = match self.mutant.filter(|mutant| mutant.is_of_readers()) {
+            None => Node::Reader(reader),
+            Some(mutant) => Node::MutatedReader(MutatedReader { reader, mutant }),
+        };
+        (node, None)
+    }
+}

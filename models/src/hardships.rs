@@ -1,0 +1,309 @@
+//! Hardships: the deployed actors under virtual time, where disks, links and clients' luck are worse
+//! than their time-outs take for granted.
+//!
+//! What is demanded of each is in its own words. A run is a function of its hardship and its seed; the
+//! claim is about these runs, and about no others. Links that are up or down are in [`crate::links`].
+
+mod world;
+
+use crate::deployed::Deployed;
+use crate::node::NodeTimer;
+use crate::simulation::Rate;
+use paxos_chat::effects::Timer;
+use paxos_chat::proposer::Phase;
+use paxos_chat::types::Ballot;
+use std::time::Duration;
+use world::World;
+
+/// What may go on for long, and what is demanded meanwhile.
+pub struct Hardship {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it is, and what is demanded.
+    pub what: &'static str,
+    run: fn(&Deployed) -> Result<u32, String>,
+}
+
+impl Hardship {
+    /// Runs it with each of its seeds; how many runs there were, or what was demanded and not met.
+    ///
+    /// # Errors
+    /// The first demand that was not met, in words.
+    pub fn run(&self, deployed: &Deployed) -> Result<u32, String> {
+        (self.run)(deployed)
+    }
+}
+
+/// All of them.
+pub fn hardships() -> Vec<Hardship> {
+    let row = |name, what, run| Hardship { name, what, run };
+    vec![
+        row("idle", "nobody says anything for ten minutes: the leader stays", idle),
+        row(
+            "slow-disks",
+            "every sync takes 0.7, 1 or 1.5 s: a message every few syncs, 12 ballots at most",
+            slow_disks,
+        ),
+        row(
+            "long-round-trips",
+            "round trips of 600 ms: 6 ballots at most in 30 s, then none, and all are served",
+            long_round_trips,
+        ),
+        row(
+            "narrow-link",
+            "1 Mbit/s, 300 ms, three messages of 16 KiB a second: all acknowledged, in one ballot",
+            narrow_link,
+        ),
+        row(
+            "lossy-link",
+            "1 Mbit/s, 300 ms, a tenth lost, three of 1 KiB a second: all acknowledged, in one ballot",
+            lossy_link,
+        ),
+        row(
+            "cut-off-candidate",
+            "a candidate that was cut off comes back: the leader stays, serves, and is followed",
+            cut_off_candidate,
+        ),
+        row(
+            "lost-acknowledgement",
+            "an acknowledgement is lost while others come: it is asked for within 1 s",
+            lost_acknowledgement,
+        ),
+        row(
+            "leaders-die",
+            "f of 21 and of 63 replicas die, leaders all: clients wait for 4 time-outs at most",
+            leaders_die,
+        ),
+        row(
+            "half-die",
+            "f of 21 and of 63 replicas die at once, those that a client asks first: 4 time-outs, too",
+            half_die,
+        ),
+    ]
+}
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn demand(met: bool, seed: u64, what: impl FnOnce() -> String) -> Result<(), String> {
+    if met { Ok(()) } else { Err(format!("seed {seed}: {}", what())) }
+}
+
+fn idle(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..4;
+    for seed in seeds.clone() {
+        let mut world = World::new(deployed, 3, 1, seed);
+        world.talks_for(seconds(4));
+        let begins = world.ballot();
+        world.run_for(seconds(600));
+        let ends = world.ballot();
+        demand(begins == ends, seed, || format!("{ends:?} after {begins:?}"))?;
+    }
+    Ok(seeds.count() as u32)
+}
+
+fn slow_disks(deployed: &Deployed) -> Result<u32, String> {
+    let mut runs = 0;
+    for (sync, least) in [(700, 60), (1000, 40), (1500, 25)] {
+        for seed in 0..4 {
+            let mut world = World::new(deployed, 3, 1, seed);
+            (0..3).for_each(|replica| world.simulation.slow_down(replica, millis(sync)));
+            world.talks_for(seconds(200));
+            let (acknowledged, ballot) = (world.acknowledged, world.ballot());
+            demand(acknowledged >= least, seed, || {
+                format!("syncs of {sync} ms: {acknowledged} acknowledged in 200 s, not {least}")
+            })?;
+            demand(ballot.round <= 12, seed, || format!("syncs of {sync} ms: {ballot:?}"))?;
+            runs += 1;
+        }
+    }
+    Ok(runs)
+}
+
+fn long_round_trips(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..10;
+    for seed in seeds.clone() {
+        let mut world = World::new(deployed, 3, 2, seed);
+        world.simulation.links.delay = millis(295)..millis(305);
+        world.talks_for(seconds(30));
+        let (settled, before) = (world.ballot(), world.acknowledged);
+        demand(settled.round <= 6, seed, || format!("{settled:?} after 30 s"))?;
+        world.longest_wait = Duration::ZERO;
+        world.talks_for(seconds(120));
+        let (ballot, served) = (world.ballot(), world.acknowledged - before);
+        demand(ballot == settled, seed, || format!("{ballot:?} after {settled:?}"))?;
+        // Two clients: 200 at two round trips each, 133 at three, which it takes where a replica relays.
+        demand(served >= 130, seed, || format!("{served} acknowledged in 120 s"))?;
+        let longest = world.longest_wait.max(world.waits());
+        demand(longest < seconds(4), seed, || format!("somebody waited for {longest:?}"))?;
+    }
+    Ok(seeds.count() as u32)
+}
+
+/// Links of 1 Mbit/s with a round trip of 300 ms, on which three messages a second of so many bytes are said
+/// for 15 s, once time-outs have had 45 s to adapt; and the ballot at that time.
+fn narrow(deployed: &Deployed, loss: f64, text_bytes: usize, seed: u64) -> (World, Ballot) {
+    let mut world = World::new(deployed, 3, 1, seed);
+    world.simulation.links.delay = millis(145)..millis(155);
+    let rate = Rate { bytes_per_second: 125_000, queue_bytes: 128 * 1024 };
+    world.simulation.links.rate = Some(rate);
+    world.simulation.links.loss = loss;
+    let text = "x".repeat(text_bytes);
+    let mut settled = Ballot::ZERO;
+    for round in 0..3 * (45 + 15) {
+        if round == 3 * 45 {
+            settled = world.ballot();
+        }
+        world.says(0, &text);
+        world.run_for(seconds(1) / 3);
+    }
+    (world, settled)
+}
+
+fn serves_in_one_ballot(
+    deployed: &Deployed,
+    loss: f64,
+    text_bytes: usize,
+    limit: Duration,
+) -> Result<u32, String> {
+    let seeds = 0..4;
+    for seed in seeds.clone() {
+        let (mut world, settled) = narrow(deployed, loss, text_bytes, seed);
+        world.serves_all_within(limit).map_err(|what| format!("seed {seed}: {what}"))?;
+        let ballot = world.ballot();
+        demand(ballot == settled, seed, || format!("{ballot:?} after {settled:?}"))?;
+    }
+    Ok(seeds.count() as u32)
+}
+
+/// 39% of what a link carries.
+fn narrow_link(deployed: &Deployed) -> Result<u32, String> {
+    // Some seeds have yet to work off what came in the first seconds, before time-outs had adapted.
+    serves_in_one_ballot(deployed, 0.0, 16 * 1024, seconds(20))
+}
+
+fn lossy_link(deployed: &Deployed) -> Result<u32, String> {
+    serves_in_one_ballot(deployed, 0.1, 1024, seconds(10))
+}
+
+fn cut_off_candidate(deployed: &Deployed) -> Result<u32, String> {
+    let mut runs = 0;
+    for seed in 0..24 {
+        runs += u32::from(comes_back(deployed, seed)?);
+    }
+    demand(runs >= 6, 0, || format!("only {runs} candidates came back to a lower ballot"))?;
+    Ok(runs)
+}
+
+/// Has a candidate come back to a cluster that is led in a lower ballot than it has promised?
+fn comes_back(deployed: &Deployed, seed: u64) -> Result<bool, String> {
+    let mut world = World::new(deployed, 3, 3, seed);
+    world.talks_for(seconds(4));
+    let (_, old) = world.leader()?;
+    // The leader falls silent, somebody asks for support and gets it, but nobody hears it stand.
+    world.cut_off(old, true);
+    let asks =
+        |id: usize| move |world: &World| matches!(world.replica(id).phase, Phase::PreVoting(_));
+    let followers: Vec<usize> = (0..3).filter(|id| *id != old).collect();
+    let any_asks = |world: &World| followers.iter().any(|id| asks(*id)(world));
+    world.run_until_within(seconds(2), any_asks);
+    let Some(other) = followers.iter().copied().find(|id| asks(*id)(&world)) else {
+        return Ok(false);
+    };
+    // Whoever asks as the second is supported by the first, who has no leader either.
+    let candidate = 3 - old - other;
+    world.run_until_within(seconds(2), asks(candidate));
+    world.simulation.links.set(candidate, other, false);
+    let stands = |world: &World| matches!(world.replica(candidate).phase, Phase::Preparing(_));
+    world.run_until_within(millis(20), stands);
+    if !stands(&world) {
+        return Ok(false);
+    }
+    world.cut_off(candidate, true);
+    world.connect(old, other, true);
+    world.talks_for(seconds(4));
+    let (ballot, leader) = world.leader()?;
+    if leader == candidate || world.replica(candidate).durable.promised < ballot {
+        return Ok(false);
+    }
+    world.cut_off(candidate, false);
+    world.longest_wait = Duration::ZERO;
+    for _ in 0..120 {
+        world.talks_for(millis(50));
+        let other = (0..3).find(|id| *id != leader && world.leads(*id).is_some());
+        demand(other.is_none(), seed, || format!("replica {other:?} leads in place of {leader}"))?;
+    }
+    // A time-out that nobody leads in would be seen by clients.
+    let (longest, limit) =
+        (world.longest_wait.max(world.waits()), deployed.tuning.election_timeout);
+    demand(longest < limit, seed, || format!("somebody waited for {longest:?}"))?;
+    let promised = world.replica(candidate).durable.promised;
+    let is_followed = world.leads(leader) == Some(promised);
+    demand(is_followed, seed, || format!("replica {candidate} has promised {promised:?}"))?;
+    Ok(true)
+}
+
+fn lost_acknowledgement(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..5;
+    for seed in seeds.clone() {
+        let mut world = World::new(deployed, 3, 1, seed);
+        world.talks_for(seconds(4));
+        let (_, leader) = world.leader()?;
+        // A message every 50 ms; what the leader tells the client is lost once, for 50 ms.
+        for round in 0..200 {
+            world.simulation.links.set(leader, 3, round != 20);
+            world.says(0, "hello");
+            world.run_for(millis(50));
+        }
+        let longest = world.longest_wait.max(world.waits());
+        demand(longest < seconds(1), seed, || format!("somebody waited for {longest:?}"))?;
+    }
+    Ok(seeds.count() as u32)
+}
+
+fn leaders_die(deployed: &Deployed) -> Result<u32, String> {
+    let mut runs = 0;
+    let limit = 4 * deployed.tuning.election_timeout;
+    for (replicas, seeds) in [(21, 2), (63, 1)] {
+        for seed in 0..seeds {
+            let mut world = World::new(deployed, replicas, 1, seed);
+            world.simulation.expire(0, &NodeTimer::Actor(Timer::Election));
+            world.talks_for(seconds(4));
+            for _ in 0..(replicas - 1) / 2 {
+                let (_, leader) = world.leader()?;
+                world.longest_wait = Duration::ZERO;
+                world.simulation.crash(leader);
+                world.talks_for(seconds(3));
+                let longest = world.longest_wait.max(world.waits());
+                demand(longest <= limit, seed, || {
+                    format!("{longest:?} of silence, of {replicas} replicas")
+                })?;
+            }
+            runs += 1;
+        }
+    }
+    Ok(runs)
+}
+
+fn half_die(deployed: &Deployed) -> Result<u32, String> {
+    let (clusters, limit) = ([21, 63], 4 * deployed.tuning.election_timeout);
+    for replicas in clusters {
+        let mut world = World::new(deployed, replicas, 1, 0);
+        world.simulation.expire(0, &NodeTimer::Actor(Timer::Election));
+        world.talks_for(seconds(4));
+        world.longest_wait = Duration::ZERO;
+        let (_, leader) = world.leader()?;
+        let f = usize::from(replicas - 1) / 2;
+        let doomed = |place| (leader + place) % usize::from(replicas);
+        (0..f).for_each(|place| world.simulation.crash(doomed(place)));
+        world.talks_for(seconds(6));
+        let longest = world.longest_wait.max(world.waits());
+        demand(longest <= limit, 0, || format!("{longest:?} of silence, of {replicas} replicas"))?;
+    }
+    Ok(clusters.len() as u32)
+}

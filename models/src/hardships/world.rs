@@ -1,0 +1,149 @@
+//! A cluster under virtual time, and clients who say what they are told to.
+
+use crate::deployed::Deployed;
+use crate::links::size_bytes;
+use crate::node::{Node, NodeState};
+use crate::simulation::Simulation;
+use paxos_chat::client::ClientState;
+use paxos_chat::message::Message;
+use paxos_chat::proposer::Phase;
+use paxos_chat::quorum::Cluster;
+use paxos_chat::replica::State;
+use paxos_chat::types::{Ballot, Body, NodeId, ReplicaId, Seq};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Replicas and clients, who ask all replicas, each from another one on.
+pub(super) struct World {
+    pub(super) simulation: Simulation<Node>,
+    replicas: usize,
+    /// By client: when each number was said, if it is not acknowledged.
+    waiting: Vec<BTreeMap<u64, Duration>>,
+    pub(super) said: u64,
+    pub(super) acknowledged: u64,
+    pub(super) longest_wait: Duration,
+}
+
+impl World {
+    pub(super) fn new(deployed: &Deployed, replicas: u8, clients: usize, seed: u64) -> World {
+        let client = |index: usize| {
+            let asks = (0..replicas).map(|id| (usize::from(id) + index) % usize::from(replicas));
+            deployed.client(index, asks.map(|id| NodeId::from(ReplicaId(id as u8))).collect())
+        };
+        let replica = |_| deployed.replica(Cluster::new(replicas));
+        let actors = (0..replicas).map(replica).chain((0..clients).map(client)).collect();
+        World {
+            simulation: Simulation::new(actors, size_bytes, seed),
+            replicas: usize::from(replicas),
+            waiting: vec![BTreeMap::new(); clients],
+            said: 0,
+            acknowledged: 0,
+            longest_wait: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.simulation.now()
+    }
+
+    pub(super) fn says(&mut self, client: usize, text: &str) {
+        let next = self.client(client).durable.next_submitted().0;
+        let now = self.now();
+        self.waiting[client].insert(next, now);
+        self.said += 1;
+        self.simulation.input(self.replicas + client, Message::Submit(Body::post(text)));
+    }
+
+    fn client(&self, client: usize) -> &ClientState {
+        let state = self.simulation.state(self.replicas + client).and_then(NodeState::client);
+        state.expect("clients do not crash here")
+    }
+
+    pub(super) fn run_for(&mut self, time: Duration) {
+        self.simulation.run_until(self.now() + time);
+        for report in self.simulation.take_reports() {
+            if let Message::Confirmed { seq: Seq(seq), .. } = report.message {
+                let said = self.waiting[report.actor - self.replicas].remove(&seq);
+                let waited = report.at.saturating_sub(said.unwrap_or(report.at));
+                self.longest_wait = self.longest_wait.max(waited);
+                self.acknowledged += 1;
+            }
+        }
+    }
+
+    /// The longest that anybody waits now.
+    pub(super) fn waits(&self) -> Duration {
+        let said = self.waiting.iter().flat_map(BTreeMap::values).min();
+        said.map_or(Duration::ZERO, |said| self.now() - *said)
+    }
+
+    /// Every client always has a message under way, for this long.
+    pub(super) fn talks_for(&mut self, time: Duration) {
+        let end = self.now() + time;
+        while self.now() < end {
+            for client in 0..self.waiting.len() {
+                if self.waiting[client].is_empty() {
+                    self.says(client, "hello");
+                }
+            }
+            self.run_for(Duration::from_millis(50));
+        }
+    }
+
+    /// Lets time pass, until this is so or the limit is reached.
+    pub(super) fn run_until_within(&mut self, limit: Duration, is_so: impl Fn(&World) -> bool) {
+        let end = self.now() + limit;
+        while !is_so(self) && self.now() < end {
+            self.run_for(Duration::from_micros(100));
+        }
+    }
+
+    /// Lets time pass, until everything is acknowledged.
+    pub(super) fn serves_all_within(&mut self, limit: Duration) -> Result<(), String> {
+        let end = self.now() + limit;
+        while self.acknowledged < self.said {
+            if self.now() > end {
+                let (acknowledged, said) = (self.acknowledged, self.said);
+                return Err(format!("{acknowledged} of {said} are acknowledged {limit:?} later"));
+            }
+            self.run_for(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// What this replica knows; it is up.
+    pub(super) fn replica(&self, replica: usize) -> &State {
+        self.simulation.state(replica).and_then(NodeState::replica).expect("a replica is up")
+    }
+
+    pub(super) fn leads(&self, replica: usize) -> Option<Ballot> {
+        let state = self.simulation.state(replica).and_then(NodeState::replica)?;
+        match &state.phase {
+            Phase::Leading(leading) => Some(leading.ballot),
+            _ => None,
+        }
+    }
+
+    /// Who leads in the highest ballot.
+    pub(super) fn leader(&self) -> Result<(Ballot, usize), String> {
+        let leads = (0..self.replicas).filter_map(|id| self.leads(id).map(|ballot| (ballot, id)));
+        leads.max().ok_or_else(|| format!("nobody leads after {:?}", self.now()))
+    }
+
+    /// The highest ballot that anybody has promised.
+    pub(super) fn ballot(&self) -> Ballot {
+        let states = (0..self.replicas).filter_map(|id| self.simulation.state(id)?.replica());
+        states.map(|state| state.durable.promised).max().unwrap_or_default()
+    }
+
+    pub(super) fn cut_off(&mut self, replica: usize, is_cut: bool) {
+        for other in (0..self.replicas).filter(|other| *other != replica) {
+            self.connect(replica, other, !is_cut);
+        }
+    }
+
+    pub(super) fn connect(&mut self, one: usize, other: usize, up: bool) {
+        self.simulation.links.set(one, other, up);
+        self.simulation.links.set(other, one, up);
+    }
+}
