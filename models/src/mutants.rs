@@ -4,6 +4,7 @@
 //!
 //! **Invariant**: without a mutant, a replica is called and nothing is changed.
 
+pub mod availability;
 pub mod clients;
 pub mod liveness;
 pub mod readers;
@@ -17,6 +18,7 @@ use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::{Durable, Effects, Timer};
 use paxos_chat::message::{Message, Outcome, Promise};
 use paxos_chat::proposer::{Leading, Phase, Preparing};
+use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::{Replica, State};
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::types::{Ballot, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote};
@@ -121,12 +123,39 @@ pub enum Mutant {
     S08,
     /// A question about the log is answered from the slot after the one asked for.
     S09,
+    /// A leader far up the log proposes nothing: it takes the sum of two slots for their distance.
+    S10,
     /// Whoever does not know a session says that it has expired, opened or not.
     S11,
     /// Only a leader evicts sessions.
     S12,
     /// Whoever compacts while it catches up drops the vote at the bound, too.
     S13,
+    /// A `Reject` deposes a leader.
+    S14,
+    /// A client goes on from whomever a redirect has named, and a replica names the leader that it has
+    /// promised to, heard or not: so a client goes round between the two for ever.
+    S15,
+    /// What waited while a leader lacked slots below its base is not proposed when it has caught up.
+    S16,
+    /// Time-outs of replicas never double.
+    A01,
+    /// Bytes in flight are not bounded.
+    A02,
+    /// A leader sends all that is unanswered again at each tick.
+    A03,
+    /// Nobody relays a request.
+    A04,
+    /// A reader stays with whoever answers, though it has nothing new.
+    A05,
+    /// A client's retry is put off by each acknowledgement.
+    A06,
+    /// A client asks one replica at a time.
+    A07,
+    /// A time-out that has doubled is halved again for each slot.
+    A08,
+    /// A client's times never double.
+    A09,
     /// A client that comes back opens another session, and says there what was pending.
     C01,
     /// A client that comes back gives what was pending new numbers.
@@ -176,9 +205,9 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    /// Is it a bug of replicas?
+    /// Is it a bug of replicas? One takes both sides: see [`Mutant::S15`].
     pub fn is_of_replicas(self) -> bool {
-        !self.is_of_clients() && !self.is_of_readers()
+        self == Mutant::S15 || !self.is_of_clients() && !self.is_of_readers()
     }
 }
 
@@ -245,8 +274,10 @@ impl Mutated {
         let mut msg = msg;
         let original = msg.clone();
         let mut state = before.clone();
+        let mut src = src;
         self.change_input(&mut state, &mut msg);
         self.change_votes(&mut state, &mut msg, src);
+        self.mutant.believe(before, &mut src, &mut msg);
         let mut commands = Out::new();
         let mut state = self.call(id, state, src, msg, &mut commands);
         let mut commands: Vec<_> = commands.into_iter().collect();
@@ -254,6 +285,7 @@ impl Mutated {
         self.drop_votes(before, &original, &mut state, &mut commands);
         self.change_sessions(id, before, (src, &original), &mut state, &mut commands);
         self.change_leadership(id, before, &mut state, &mut commands);
+        self.mutant.name_the_silent(before, (src, &original), &mut commands);
         self.unfair_on_msg(id, before, &original, &mut state, &mut commands);
         self.send_ahead(id, &mut commands);
         out.append(&mut commands.into_iter().collect::<Out<Replica>>());
@@ -268,7 +300,8 @@ impl Mutated {
         timer: &Timer,
         out: &mut Out<Replica>,
     ) -> State {
-        let mut state = Cow::Owned(before.clone());
+        let mut state: Cow<'_, State> = Cow::Owned(before.clone());
+        self.mutant.hurry(*timer, state.to_mut());
         let mut commands = Out::new();
         self.replica.on_timeout(id, &mut state, timer, &mut commands);
         let mut state = state.into_owned();
@@ -285,7 +318,13 @@ impl Mutated {
 
     fn call(&self, id: Id, state: State, src: Id, msg: Message, out: &mut Out<Replica>) -> State {
         let mut state = Cow::Owned(state);
-        self.replica.on_msg(id, &mut state, src, msg, out);
+        match self.mutant.retuned(&state, &msg, self.replica.tuning()) {
+            None => self.replica.on_msg(id, &mut state, src, msg, out),
+            Some(tuning) => {
+                let replica = Replica::new(Cluster::new(self.replicas), tuning);
+                replica.on_msg(id, &mut state, src, msg, out);
+            }
+        }
         state.into_owned()
     }
 

@@ -1,7 +1,7 @@
 //! The `check mutants` command: every known bug is run against the catalog until an entry kills it; then
 //! that entry is run on, to see which properties the bug violates and which it does not.
 
-use super::args::MutantArgs;
+use super::args::{self, MutantArgs};
 use super::fair;
 use super::kills::{Kills, Violation};
 use super::limits::{Limits, Watch};
@@ -19,12 +19,16 @@ use paxos_chat_models::run::{self, Engine};
 use paxos_chat_models::{chart, entries, trace};
 use serde_json::json;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// So many states of the entry that kills a mutant are judged to see what else it violates.
 const JUDGED_MAX: u64 = 300_000;
 
 /// What a mutant is killed by whose actors stop at an assertion.
 const ASSERTION: &str = "an assertion of an actor";
+
+/// What a mutant is killed by whose actors serve too late, or not at all, under virtual time.
+const VIRTUAL_TIME: &str = "virtual time: what was demanded is not met";
 
 /// What became of a mutant.
 struct Fate {
@@ -49,6 +53,7 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
             .is_none_or(|name| format!("{:?}", mutant.mutant).eq_ignore_ascii_case(name))
     };
     let known = mutants::all().into_iter().chain(mutants::liveness::all());
+    let known = known.chain(mutants::availability::all());
     let mutants: Vec<Description> = known.filter(asked).collect();
     ensure!(
         !mutants.is_empty(),
@@ -103,6 +108,18 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
 }
 
 impl Fate {
+    /// Adds runs under virtual time; true if one of them has killed the mutant.
+    fn add_virtual_time(&mut self, name: &'static str, mutant: Mutant) -> bool {
+        let begun = Instant::now();
+        let bar = Bar::new(&format!("{mutant:?} on {name}"), None);
+        let killed = mutants::availability::kill(name, mutant, args::threads(None));
+        bar.finish();
+        self.seconds += begun.elapsed().as_secs_f64();
+        self.killed_by = killed.is_some().then_some((name, VIRTUAL_TIME));
+        self.path = killed.unwrap_or_default();
+        self.killed_by.is_some()
+    }
+
     /// Adds a check of progress; true if that has killed the mutant.
     fn add_progress(&mut self, entry: &'static str, found: fair::Found) -> bool {
         let report = &found.outcome.report;
@@ -131,6 +148,12 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
         stopped: None,
     };
     for name in mutant.entries {
+        if mutant.mutant.is_of_availability() {
+            if fate.add_virtual_time(name, mutant.mutant) {
+                return Ok(fate);
+            }
+            continue;
+        }
         let mut entry = entries::find(name)
             .with_context(|| format!("mutant {:?} names entry {name:?}", mutant.mutant))?;
         entry.config.mutant = Some(mutant.mutant);
@@ -205,6 +228,11 @@ fn violated_by(entry: &Entry, reductions: Reductions) -> Vec<Violation> {
     found.filter_map(violation).collect()
 }
 
+/// A run under virtual time has neither depth nor states.
+fn counted(count: u64) -> String {
+    if count == 0 { "-".into() } else { count.to_string() }
+}
+
 /// Prints what became of a mutant; returns the exit status of the printing.
 fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
     let (config, property) = fate.killed_by.unwrap_or(("", ""));
@@ -229,8 +257,8 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
             "{:6} {:46} {config:18} {:>5} {:>9} {:>7.2}  {verdict}",
             format!("{:?}", mutant.mutant),
             mutant.bug,
-            fate.depth,
-            fate.unique_states,
+            counted(fate.depth),
+            counted(fate.unique_states),
             fate.seconds
         );
     }

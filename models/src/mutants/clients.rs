@@ -24,7 +24,7 @@ impl Mutant {
     /// Is it a bug of clients?
     pub fn is_of_clients(self) -> bool {
         use Mutant::*;
-        matches!(self, C01 | C02 | C03 | C04 | C05 | L06 | L07 | S05 | S06)
+        matches!(self, C01 | C02 | C03 | C04 | C05 | L06 | L07 | S05 | S06 | S15 | A06 | A07 | A09)
     }
 }
 
@@ -77,6 +77,14 @@ impl MutatedClient {
                 (_, command) => out.append(&mut std::iter::once(command).collect::<Out<Client>>()),
             }
         }
+        if self.mutant == Mutant::S15 && is_redirect {
+            let state = state.to_mut();
+            (state.turn, state.shunned) = (state.target, None);
+        }
+        if self.mutant == Mutant::A06 && state.durable != before && !state.is_idle() {
+            let delay = self.client.tuning.retry_interval * (1 << state.backoff);
+            out.set_timer(Timer::Retry, delay..delay * 2);
+        }
         let expires = is_expiry && state.durable != before;
         let replacement = match self.mutant {
             Mutant::C05 if expires => self.anew(&state.durable),
@@ -99,6 +107,9 @@ impl MutatedClient {
         out: &mut Out<Client>,
     ) {
         let target = state.target;
+        if self.mutant == Mutant::S15 && state.shunned.is_some() {
+            state.to_mut().shunned = None;
+        }
         let mut commands = Out::new();
         self.client.on_timeout(id, state, timer, &mut commands);
         for command in commands {

@@ -22,6 +22,8 @@ pub fn all() -> Vec<Description> {
         row(M33, "nothing lost is sent again", "MultiPaxos-SMR", &["rivals"]),
         row(S08, "a reader never asks again", "review of the checker", &["reader"]),
         row(S09, "answer from the log one slot off", "review of the checker", &["compaction"]),
+        row(S10, "far up the log nothing is proposed", "review of the checker", &["stuck-queue"]),
+        row(S16, "what waited is left when caught up", "found here", &["stuck-queue"]),
         row(L01, "heartbeats count without progress", "our own", &["skipped-slot"]),
         row(L02, "a follower never fetches what it lacks", "classic", &["rivals"]),
         row(L03, "Prepare is not sent again", "classic", &["rivals"]),

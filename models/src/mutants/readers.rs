@@ -19,7 +19,7 @@ pub struct MutatedReader {
 impl Mutant {
     /// Is it a bug of readers?
     pub fn is_of_readers(self) -> bool {
-        matches!(self, Mutant::R01 | Mutant::R02 | Mutant::S08)
+        matches!(self, Mutant::R01 | Mutant::R02 | Mutant::S08 | Mutant::A05)
     }
 }
 
@@ -57,6 +57,10 @@ impl MutatedReader {
         out: &mut Out<Reader>,
     ) {
         let was_answered = state.answered;
+        if self.mutant == Mutant::A05 {
+            // As if something new had come.
+            state.to_mut().moved = true;
+        }
         let mut commands = Out::new();
         self.reader.on_timeout(id, state, timer, &mut commands);
         let is_kept = |command: &Command<Message, Timer, (), ()>| match self.mutant {

@@ -1,0 +1,127 @@
+//! Bugs that cost availability and nothing else: service returns, but too late, or only under luck that
+//! fair schedules have. They are killed by deployed actors under virtual time: by links (see
+//! [`crate::links`]) and by hardships (see [`crate::hardships`]).
+
+use super::{Cmd, Description, Mutant};
+use crate::deployed::Deployed;
+use crate::hardships::hardships;
+use crate::links;
+use paxos_chat::effects::Timer;
+use paxos_chat::message::Message;
+use paxos_chat::proposer::Phase;
+use paxos_chat::replica::State;
+use paxos_chat::tuning::Tuning;
+use paxos_chat::types::Slot;
+use stateright::actor::{Command, Id};
+
+/// All mutants of availability, with the groups of links and the hardships that are tried on them.
+pub fn all() -> Vec<Description> {
+    let row =
+        |mutant, bug, seen, entries| Description { mutant, bug, seen, entries, equivalent: None };
+    use Mutant::*;
+    vec![
+        row(S14, "a leader steps down at a Reject", "found here", &["cut-off-candidate"]),
+        row(S15, "a redirect moves a client's turn", "found here", &["5"]),
+        row(A01, "time-outs never double", "Raft, section 5.6", &["slow-disks"]),
+        row(A02, "bytes in flight are not bounded", "RFC 5681", &["narrow-link"]),
+        row(A03, "all is sent again at each tick", "RFC 6298", &["narrow-link"]),
+        row(A04, "nobody relays", "found here", &["3"]),
+        row(A05, "a reader stays where nothing is new", "found here", &["3", "named"]),
+        row(
+            A06,
+            "each acknowledgement puts off the retry",
+            "found here",
+            &["lost-acknowledgement"],
+        ),
+        row(A07, "a client asks one replica at a time", "found here", &["half-die"]),
+        row(A08, "time-outs shrink with each slot", "our own", &["slow-disks", "long-round-trips"]),
+        row(A09, "a client's times never double", "RFC 6298", &["narrow-link", "lossy-link"]),
+    ]
+}
+
+/// What has killed a mutant, in words: the first run of this group of links, or of this hardship, that
+/// does not meet what is demanded.
+///
+/// # Panics
+/// If there is neither a group nor a hardship of this name.
+pub fn kill(name: &str, mutant: Mutant, threads: usize) -> Option<String> {
+    let deployed = mutant.deployed();
+    if let Some(hardship) = hardships().into_iter().find(|known| known.name == name) {
+        return hardship.run(&deployed).err();
+    }
+    let group = links::groups().into_iter().find(|group| group.name == name);
+    let group = group.unwrap_or_else(|| panic!("neither links nor a hardship: {name}"));
+    links::first_failure(&(group.cases)(), &deployed, threads)
+}
+
+impl Mutant {
+    /// Does it cost availability and nothing else?
+    pub fn is_of_availability(self) -> bool {
+        all().iter().any(|row| row.mutant == self)
+    }
+
+    /// Actors that have it.
+    fn deployed(self) -> Deployed {
+        let mut deployed = Deployed { mutant: Some(self), ..Deployed::default() };
+        let Deployed { tuning, client_tuning, .. } = &mut deployed;
+        match self {
+            Mutant::A01 => tuning.doublings_max = 0,
+            Mutant::A02 => tuning.flight_bytes_max = usize::MAX,
+            Mutant::A04 => tuning.relay = false,
+            // Who asks several finds another way out.
+            Mutant::S15 | Mutant::A07 => client_tuning.ask_at_once = 1,
+            Mutant::A08 => tuning.calm_slots = 1,
+            Mutant::A09 => client_tuning.backoff_doublings_max = 0,
+            _ => {}
+        }
+        deployed
+    }
+
+    /// What a replica sees before a time-out that is not so.
+    pub(super) fn hurry(self, timer: Timer, state: &mut State) {
+        if let (Mutant::A03, Timer::Resend, Phase::Leading(leading)) =
+            (self, timer, &mut state.phase)
+        {
+            leading.pacing.links.clear();
+            leading.in_flight.values_mut().for_each(|flight| flight.resent = 0);
+        }
+    }
+
+    /// S14: who is rejected takes it for word of another leader.
+    pub(super) fn believe(self, state: &State, src: &mut Id, msg: &mut Message) {
+        if let (Mutant::S14, Phase::Leading(_), Message::Reject { promised }) =
+            (self, &state.phase, &*msg)
+        {
+            *src = Id::from(usize::from(promised.replica.0));
+            *msg = Message::Heartbeat { ballot: *promised, decided_upto: Slot(0) };
+        }
+    }
+
+    /// S15: who is promised to is named, though it is not heard.
+    pub(super) fn name_the_silent(
+        self,
+        state: &State,
+        (src, msg): (Id, &Message),
+        commands: &mut Vec<Cmd>,
+    ) {
+        let leader = state.durable.promised.replica;
+        if let (Mutant::S15, Phase::PreVoting(_), Message::Request(_)) = (self, &state.phase, msg) {
+            commands.push(Command::Send(src, Message::Redirect { leader }));
+        }
+    }
+
+    /// The parameters with which a replica handles a message.
+    pub(super) fn retuned(self, state: &State, msg: &Message, tuning: &Tuning) -> Option<Tuning> {
+        let Phase::Leading(leading) = &state.phase else { return None };
+        let (next, limit) = (leading.next.0, tuning.window_slots as u64 + tuning.stuck_slots_max);
+        let applied = state.learner.applied_upto;
+        let is_stuck = match self {
+            Mutant::S10 => next + applied.max(leading.base).0 >= limit,
+            Mutant::S16 => {
+                matches!(msg, Message::Decided(_)) || next - applied.0.min(next) >= limit
+            }
+            _ => false,
+        };
+        is_stuck.then(|| Tuning { window_slots: 0, ..tuning.clone() })
+    }
+}
