@@ -31,13 +31,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-/// A replica that is given up on after the retry time has doubled so often is not turned back to.
-const LATE_DOUBLINGS: u8 = 3;
-/// So many requests that were sent once are acknowledged before the retry time halves again.
-const CALM_ANSWERS: u8 = 16;
-/// How often the retry time stays doubled after another replica has answered in place of a silent one.
-const DOUBLINGS_KEPT: u8 = 2;
-
 /// A client of the replicated chat.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -67,6 +60,13 @@ pub struct ClientTuning {
     pub retry_interval: Duration,
     /// How often that time may double while nothing is answered. With 0 it is never longer.
     pub backoff_doublings_max: u8,
+    /// A replica that is given up on after the retry time has doubled so often is not turned back to.
+    pub late_doublings: u8,
+    /// So many requests that were sent once are acknowledged before the retry time halves again.
+    pub calm_answers: u8,
+    /// How often the retry time stays doubled after another replica has answered in place of a silent
+    /// one.
+    pub doublings_kept: u8,
     /// Bytes of requests that are sent again at once; the oldest may exceed it alone.
     pub retry_bytes_max: usize,
     /// How many replicas are asked at once while the one asked is silent; at least 1.
@@ -85,6 +85,9 @@ impl Default for ClientTuning {
             window: 16,
             retry_interval: Duration::from_millis(100),
             backoff_doublings_max: 4,
+            late_doublings: 3,
+            calm_answers: 16,
+            doublings_kept: 2,
             retry_bytes_max: 64 * 1024,
             ask_at_once: 4,
             redirect_delay: Duration::from_millis(5),
@@ -133,7 +136,7 @@ pub struct ClientState {
     /// Requests below this number were sent again. Kept only if times may double.
     pub repeated_below: Seq,
     /// Acknowledgements of requests that were sent once, counted while the retry time is doubled: so many
-    /// of [`CALM_ANSWERS`] have come.
+    /// of [`ClientTuning::calm_answers`] have come.
     pub calm: u8,
     /// Index of the first replica that was given up on since the last acknowledgement. Kept only if times
     /// may double.
@@ -372,7 +375,7 @@ impl Client {
     fn turn_to(&self, state: &mut ClientState, src: NodeId) {
         let found = self.replicas.iter().position(|replica| *replica == src);
         if let (Some(index), false) = (found, state.hopeful)
-            && (state.given_up != found || state.backoff < LATE_DOUBLINGS)
+            && (state.given_up != found || state.backoff < self.tuning.late_doublings)
         {
             (state.target, state.turn) = (index, index);
             state.shunned = state.shunned.filter(|shunned| *shunned != index);
@@ -393,11 +396,11 @@ impl Client {
         let given_up = state.given_up.take().map(|index| self.replicas[index]);
         state.backoff = match given_up {
             _ if seq >= state.repeated_below && state.backoff > 0 => {
-                state.calm = (state.calm + 1) % CALM_ANSWERS;
+                state.calm = (state.calm + 1) % self.tuning.calm_answers;
                 state.backoff - u8::from(state.calm == 0)
             }
             // It was dead or cut off; how long the one takes that has answered is not known.
-            Some(silent) if silent != src => state.backoff.min(DOUBLINGS_KEPT),
+            Some(silent) if silent != src => state.backoff.min(self.tuning.doublings_kept),
             // It is slow.
             _ => state.backoff,
         };

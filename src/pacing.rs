@@ -21,9 +21,6 @@ use crate::tuning::Tuning;
 use crate::types::ReplicaId;
 use std::collections::BTreeMap;
 
-/// Who is asked again no more often than this is asked so, in ticks.
-const WAIT_MAX: u64 = 64;
-
 /// What a leader knows of its links.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pacing {
@@ -69,9 +66,9 @@ pub struct Flight {
 
 impl Link {
     /// The ticks after which an answer is overdue.
-    fn wait(self) -> u64 {
+    fn wait(self, tuning: &Tuning) -> u64 {
         let smoothed = self.smoothed.div_ceil(8);
-        (1 + smoothed + self.variation).min(WAIT_MAX) << self.doublings
+        (1 + smoothed + self.variation).min(tuning.resend_ticks_max) << self.doublings
     }
 
     fn measured(&mut self, ticks: u64) {
@@ -137,12 +134,15 @@ impl Pacing {
             return true;
         }
         // Whoever has not been measured is taken to be as far as the farthest that has.
-        let wait = self.links.get(&peer).map_or_else(|| self.longest_wait(), |link| link.wait());
-        self.ticks - flight.sent >= (wait << flight.resent).min(WAIT_MAX)
+        let wait = self
+            .links
+            .get(&peer)
+            .map_or_else(|| self.longest_wait(tuning), |link| link.wait(tuning));
+        self.ticks - flight.sent >= (wait << flight.resent).min(tuning.resend_ticks_max)
     }
 
-    fn longest_wait(&self) -> u64 {
-        self.links.values().map(|link| link.wait()).max().unwrap_or(1)
+    fn longest_wait(&self, tuning: &Tuning) -> u64 {
+        self.links.values().map(|link| link.wait(tuning)).max().unwrap_or(1)
     }
 
     /// A proposal is sent again, to these.
@@ -156,7 +156,7 @@ impl Pacing {
             resent_to: flight.resent_to.iter().chain(peers.iter()).collect(),
             ..*flight
         };
-        if self.cut == 0 || self.ticks - self.cut_at >= self.longest_wait() {
+        if self.cut == 0 || self.ticks - self.cut_at >= self.longest_wait(tuning) {
             let allowance = (self.allowance(tuning) / 2).max(tuning.batch_bytes_max);
             self.cut = tuning.flight_bytes_max.saturating_sub(allowance);
             self.cut_at = self.ticks;

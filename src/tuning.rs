@@ -59,6 +59,9 @@ pub struct Tuning {
     /// How often a time-out may double, for as long as it proves too short. With 0, time-outs are as
     /// short as they are, and whoever does not answer is asked again at each of them, and nobody else.
     pub doublings_max: u8,
+    /// How long a leader waits at most before it sends an unanswered proposal again, in times of its
+    /// `Resend` timer.
+    pub resend_ticks_max: u64,
     /// A replica that follows halves its election time-out again for so many slots applied.
     pub calm_slots: u64,
     /// Ask for support before using a ballot, so that a replica back from a partition or a
@@ -95,6 +98,7 @@ impl Default for Tuning {
             flight_bytes_max: 4 * 1024 * 1024,
             relay: true,
             doublings_max: 4,
+            resend_ticks_max: 64,
             calm_slots: 64,
             pre_vote: true,
             skip_slots: BTreeSet::new(),

@@ -1,6 +1,5 @@
 //! The catalog's small entries, with their exact counts; the mutants that die early.
 
-use paxos_chat::tuning::Tuning;
 use paxos_chat_models::catalog::Grade;
 use paxos_chat_models::compact::Reductions;
 use paxos_chat_models::engine::{Options, Stopped};
@@ -56,43 +55,6 @@ fn names_are_unique_and_quick_entries_have_counts() {
     assert_eq!(names.len(), entries.len());
     for entry in entries.iter().filter(|entry| entry.grade == Grade::Quick) {
         assert!(entry.unique_states.is_some(), "{} has no count", entry.name);
-    }
-}
-
-#[test]
-fn small_parameters_bite() {
-    let deployed = Tuning::default();
-    // Each event is reached with the entry's parameter, and not with the deployed one.
-    type Change = fn(&mut Tuning, &Tuning);
-    let cases: [(&str, Change, &str); 3] = [
-        (
-            "votes-ahead",
-            |tuning, deployed| tuning.votes_ahead_max = deployed.votes_ahead_max,
-            "an Accept far above what is applied is not voted on",
-        ),
-        (
-            "compaction",
-            |tuning, deployed| tuning.recent_slots = deployed.recent_slots,
-            "a question about what is not in memory is answered from the log",
-        ),
-        (
-            "long-messages",
-            |tuning, deployed| tuning.queue_bytes_max = deployed.queue_bytes_max,
-            "a client is told that the leader is busy",
-        ),
-    ];
-    for (name, restore, event) in cases {
-        let entry = find(name).expect("an entry of the catalog");
-        for (config, expected) in [
-            (entry.config.clone(), true),
-            (entry.config.tuned(|tuning| restore(tuning, &deployed)), false),
-        ] {
-            let (outcome, _) = run(&config, &[event], Engine::Compact, BOTH, &Options::default());
-            assert!(outcome.is_complete(), "{name}");
-            let mut properties = outcome.properties.iter();
-            let reached = properties.find(|property| property.name == event);
-            assert_eq!(reached.map(|event| event.holds), Some(expected), "{name}: {event}");
-        }
     }
 }
 

@@ -36,6 +36,10 @@ pub(super) fn list(entries: &[Entry], as_json: bool) {
     }
     if !as_json {
         say!("\nParameters, where nothing else is said: {usual}.");
+        say!(
+            "Clients ask one replica at a time, and their times do not double: `check hardships` and \
+             `check links` run\nthem, and replicas, as they are deployed."
+        );
         say!("States are unique ones, with every reduction, as a completed run has counted them.");
     }
 }
@@ -142,6 +146,7 @@ fn parameters(config: &Config) -> String {
         flight_bytes_max,
         relay,
         doublings_max,
+        resend_ticks_max,
         calm_slots,
         pre_vote,
         skip_slots,
@@ -181,6 +186,8 @@ fn parameters(config: &Config) -> String {
     note(*pre_vote, "pre-vote".into());
     note(*relay, "relay".into());
     note(*doublings_max > 0, format!("time-outs double {doublings_max} times"));
+    let ticks = *resend_ticks_max != deployed.resend_ticks_max;
+    note(ticks, format!("sent again after {resend_ticks_max} ticks at most"));
     note(*calm_slots != deployed.calm_slots, format!("calm after {calm_slots} slots"));
     note(*recent_slots > 0, format!("{recent_slots} recent slots in memory"));
     let queue_bytes = *queue_bytes_max != deployed.queue_bytes_max;
