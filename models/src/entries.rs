@@ -1,5 +1,8 @@
 //! The entries of the catalog.
 
+mod batches;
+mod overlaps;
+
 use crate::catalog::{Config, Entry, Grade};
 use paxos_chat::message::Message;
 use paxos_chat::types::{Body, Slot};
@@ -11,6 +14,8 @@ pub fn catalog() -> Vec<Entry> {
     entries.extend(faults());
     entries.extend(pairs());
     entries.extend(relays());
+    entries.extend(batches::entries());
+    entries.extend(overlaps::entries());
     entries.extend(full());
     entries.extend(full_pairs());
     entries
@@ -1017,6 +1022,78 @@ fn pairs() -> Vec<Entry> {
         )
         .reaches(&["a client crashes while its request is pending"]),
         quick(
+            "opening-three-ballots",
+            "a session is opened over 3 ballots, with snapshots",
+            Config::new(3)
+                .client("bob", 0, 0)
+                .client("ann", 1, 0)
+                .last_client(|client| client.opens = true)
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            77_690,
+        )
+        .reaches(&["a session is opened through the log", "a new leader adopts an old value"]),
+        quick(
+            "busy-chunks",
+            "a busy leader is succeeded, with chunks of one and snapshots",
+            busy(Config::new(3)).ballots(&[(1, 0), (1, 1)]).tuned(|tuning| {
+                tuning.chunk_entries_max = 1;
+                tuning.snapshot_slots = 1;
+            }),
+            65_998,
+        )
+        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"]),
+        quick(
+            "busy-opening",
+            "a session is opened at a busy leader that is succeeded, with snapshots",
+            crowded().ballots(&[(1, 0), (1, 1)]),
+            158_034,
+        )
+        .reaches(&["a client is told that the leader is busy", "a session is opened through the log"]),
+        quick(
+            "busy-eviction",
+            "an opening at a busy leader, which another succeeds, evicts who talks",
+            crowded().ballots(&[(1, 0), (1, 1)]).tuned(|tuning| tuning.sessions_max = 1),
+            162_628,
+        )
+        .reaches(&["a client is told that the leader is busy", "a session is evicted"]),
+        quick(
+            "five-chunks",
+            "5 replicas, two slots in flight, chunks of one and snapshots",
+            Config::new(5)
+                .client("ann", 2, 0)
+                .last_client(|client| client.window = 2)
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| {
+                    tuning.window_slots = 2;
+                    tuning.chunk_entries_max = 1;
+                    tuning.snapshot_slots = 1;
+                }),
+            284_803,
+        )
+        .reaches(&["two slots are in flight", "a snapshot is taken"]),
+        quick(
+            "five-client-crash",
+            "5 replicas over a leader change, with snapshots: a client crashes",
+            Config::new(5)
+                .client("ann", 1, 0)
+                .client_crashes(0)
+                .ballots(&[(1, 0), (1, 1)])
+                .clients_crash(1)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            156_303,
+        )
+        .reaches(&["a request is acknowledged that was pending in a crash", "a snapshot is taken"]),
+        quick(
+            "five-eviction",
+            "5 replicas with snapshots: an opening evicts a client that talks",
+            Config { replicas: 5, ..evicting(&[0]) }
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            583_582,
+        )
+        .reaches(&["a session is evicted", "a snapshot is taken"]),
+        quick(
             "busy-crashes",
             "a leader that turns away what it cannot queue crashes twice",
             busy(Config::new(3))
@@ -1059,6 +1136,54 @@ fn full_pairs() -> Vec<Entry> {
             879_295,
         )
         .reaches(&["a pre-vote is granted", "a snapshot is taken"])
+        .full(),
+        quick(
+            "opening-elsewhere-crash",
+            "a session is opened at one of two replicas, the first of which crashes and comes back",
+            Config::new(3)
+                .client("bob", 0, 0)
+                .client("ann", 1, 0)
+                .last_client(|client| (client.opens, client.asks) = (true, vec![0, 1]))
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0], 1, true)
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            4_127_576,
+        )
+        .reaches(&["a session is opened through the log", "a snapshot is taken"])
+        .full(),
+        quick(
+            "chunks-three-ballots",
+            "two slots in flight, chunks of one, 3 ballots, with snapshots",
+            Config::new(3)
+                .client("ann", 2, 0)
+                .last_client(|client| client.window = 2)
+                .ballots(&[(1, 0), (1, 1), (2, 1)])
+                .tuned(|tuning| {
+                    tuning.window_slots = 2;
+                    tuning.chunk_entries_max = 1;
+                    tuning.snapshot_slots = 1;
+                }),
+            2_345_685,
+        )
+        .reaches(&["two slots are in flight", "a snapshot is taken"])
+        .full(),
+        quick(
+            "eviction-three-ballots",
+            "a session is evicted over 3 ballots, with snapshots",
+            evicting(&[0])
+                .ballots(&[(1, 0), (1, 1), (2, 0)])
+                .tuned(|tuning| tuning.snapshot_slots = 1),
+            6_738_124,
+        )
+        .reaches(&["a session is evicted", "a snapshot is taken"])
+        .full(),
+        quick(
+            "busy-five",
+            "a busy leader of 5 replicas, with snapshots",
+            busy(Config::new(5)).ballots(&[(1, 0)]).tuned(|tuning| tuning.snapshot_slots = 1),
+            8_549_424,
+        )
+        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"])
         .full(),
         quick(
             "busy-elections",
@@ -1127,7 +1252,7 @@ fn full_pairs() -> Vec<Entry> {
                 .crashes(&[0], 1, false)
                 .tuned(|tuning| tuning.snapshot_slots = 1)
                 .overlapping(),
-            10_821_696,
+            10_876_672,
         )
         .reaches(&["a crash loses a pending save", "a snapshot is taken"])
         .full(),
@@ -1187,6 +1312,19 @@ fn busy(config: Config) -> Config {
         .client("ann", 3, 0)
         .last_client(|client| client.window = 3)
         .tuned(|tuning| tuning.queue_commands_max = 1)
+}
+
+/// A client that talks, and one that opens its session, at a leader whose queue has room for one.
+fn crowded() -> Config {
+    Config::new(3)
+        .client("ann", 2, 0)
+        .last_client(|client| client.window = 2)
+        .client("bob", 0, 0)
+        .last_client(|client| client.opens = true)
+        .tuned(|tuning| {
+            tuning.queue_commands_max = 1;
+            tuning.snapshot_slots = 1;
+        })
 }
 
 impl Config {

@@ -1,0 +1,132 @@
+//! Entries with batches, beside everything else.
+
+use super::{as_deployed, quick};
+use crate::catalog::{Config, Entry};
+use paxos_chat::types::Slot;
+
+/// Two commands of one client fill a value, and less than that is not proposed: batches over a leader
+/// change, at the least price in states.
+fn by_two(config: Config) -> Config {
+    config
+        .client("ann", 2, 0)
+        .last_client(|client| client.window = 2)
+        .ballots(&[(1, 0), (1, 1)])
+        .tuned(|tuning| {
+            tuning.batch_commands_max = 2;
+            tuning.eager_slots = 0;
+            tuning.snapshot_slots = 1;
+        })
+}
+
+pub(super) fn entries() -> Vec<Entry> {
+    vec![
+        quick(
+            "batch-recovery",
+            "a batch over a leader change, with pre-votes and snapshots: a leader crashes, and comes back",
+            as_deployed(by_two(Config::new(3))).crashes(&[0], 1, true),
+            371_028,
+        )
+        .reaches(&["a batch of two commands is chosen", "a pre-vote is granted"]),
+        quick(
+            "batch-and-die",
+            "a batch, with pre-votes and snapshots: a leader dies",
+            as_deployed(by_two(Config::new(3))).crashes(&[0], 1, false),
+            92_179,
+        )
+        .reaches(&["a batch of two commands is chosen", "a pre-vote is granted"]),
+        quick(
+            "batch-chunks",
+            "a batch, two slots in flight, chunks of one, with pre-votes and snapshots",
+            as_deployed(by_two(Config::new(3))).tuned(|tuning| {
+                tuning.window_slots = 2;
+                tuning.chunk_entries_max = 1;
+            }),
+            63_707,
+        )
+        .reaches(&["a batch of two commands is chosen", "a pre-vote is granted"]),
+        quick(
+            "batch-overlap",
+            "a batch, disk and network overlap: a leader crashes, and comes back",
+            by_two(Config::new(3)).crashes(&[0], 1, true).overlapping(),
+            321_907,
+        )
+        .reaches(&["a batch of two commands is chosen", "a crash loses a pending save"]),
+        quick(
+            "batch-two-crashes",
+            "a batch of a leader that crashes twice",
+            by_two(Config::new(3)).crashes(&[0], 2, true),
+            8_613,
+        )
+        .reaches(&["a batch of two commands is chosen", "a snapshot is taken"]),
+        quick(
+            "batch-three-ballots",
+            "a batch, and 3 ballots",
+            by_two(Config::new(3)).ballots(&[(1, 0), (1, 1), (2, 1)]),
+            11_616,
+        )
+        .reaches(&["a batch of two commands is chosen", "a new leader adopts an old value"]),
+        quick("batch-five", "a batch, and 5 replicas", by_two(Config::new(5)), 62_868)
+            .reaches(&["a batch of two commands is chosen", "a new leader adopts an old value"]),
+        quick(
+            "batch-rivals",
+            "rival batches that reach the same slot",
+            by_two(Config::new(3)).client("bob", 2, 1).last_client(|client| client.window = 2),
+            36_688,
+        )
+        .reaches(&["a batch of two commands is chosen", "a new leader adopts an old value"]),
+        quick(
+            "batch-client-crash",
+            "a batch of a client that crashes, and a reader",
+            by_two(Config { reader: Some(1), ..Config::new(3) })
+                .client_crashes(0)
+                .clients_crash(1),
+            64_495,
+        )
+        .reaches(&["a batch of two commands is chosen", "a snapshot is taken"]),
+        quick(
+            "batch-skip",
+            "a batch above a slot that is skipped, and a reader",
+            by_two(Config { reader: Some(1), skips: vec![(0, Slot(1))], ..Config::new(3) }),
+            372_481,
+        )
+        .reaches(&["a batch of two commands is chosen", "a slot is skipped", "a Noop is chosen"]),
+        quick(
+            "batch-elsewhere",
+            "the commands of a batch are asked for elsewhere, too",
+            by_two(Config::new(3)).elsewhere(0),
+            47_178,
+        )
+        .reaches(&["a batch of two commands is chosen"]),
+        quick(
+            "batch-relay",
+            "the commands of a batch are passed on to the leader",
+            by_two(Config::new(3))
+                .last_client(|client| client.asks = vec![1])
+                .ballots(&[(1, 0)])
+                .tuned(|tuning| tuning.relay = true),
+            163,
+        )
+        .reaches(&["a batch of two commands is chosen", "a request is passed on"]),
+        quick(
+            "batch-busy",
+            "batches of a leader that turns away what its queue has no room for",
+            by_two(Config::new(3))
+                .last_client(|client| (client.messages, client.window) = (5, 5))
+                .tuned(|tuning| tuning.queue_commands_max = 2),
+            21_755,
+        )
+        .reaches(&["a batch of two commands is chosen", "a client is told that the leader is busy"]),
+        quick(
+            "batch-eviction",
+            "two openings in one batch, which evict a client that talks",
+            by_two(Config::new(3))
+                .client("bob", 0, 1)
+                .last_client(|client| client.opens = true)
+                .client("cy", 0, 1)
+                .last_client(|client| client.opens = true)
+                .tuned(|tuning| tuning.sessions_max = 2),
+            32_461,
+        )
+        .reaches(&["a batch of two commands is chosen", "a session is evicted"]),
+    ]
+}

@@ -1,0 +1,68 @@
+//! Entries in which disk and network overlap, beside sessions, skipped slots and five replicas.
+
+use super::quick;
+use crate::catalog::{Config, Entry};
+use paxos_chat::types::Slot;
+
+/// One leader, whose saves are pending for a while, and snapshots after every slot.
+fn overlapping(config: Config) -> Config {
+    config.ballots(&[(1, 0)]).tuned(|tuning| tuning.snapshot_slots = 1).overlapping()
+}
+
+pub(super) fn entries() -> Vec<Entry> {
+    vec![
+        quick(
+            "overlap-skip",
+            "disk and network overlap, and a slot is skipped",
+            overlapping(Config { skips: vec![(0, Slot(1))], ..Config::new(3) }.client("ann", 1, 0)),
+            299,
+        )
+        .reaches(&["a slot is skipped"]),
+        quick(
+            "overlap-eviction",
+            "disk and network overlap: an opening evicts another session, and a leader comes back",
+            overlapping(Config::new(3).client("ann", 0, 0).client("bob", 0, 0))
+                .last_client(|client| client.opens = true)
+                .tuned(|tuning| tuning.sessions_max = 1)
+                .crashes(&[0], 1, true),
+            18_201,
+        )
+        .reaches(&["a session is evicted", "a crash loses a pending save"]),
+        quick(
+            "overlap-any-crash",
+            "disk and network overlap over a leader change, with snapshots: any replica comes back",
+            overlapping(Config::new(3).client("ann", 1, 0))
+                .ballots(&[(1, 0), (1, 1)])
+                .crashes(&[0, 1, 2], 1, true),
+            885_158,
+        )
+        .reaches(&["a crash loses a pending save", "a snapshot is taken"]),
+        quick(
+            "overlap-chunks",
+            "disk and network overlap, two messages, chunks of one",
+            overlapping(Config::new(3).client("ann", 2, 0))
+                .tuned(|tuning| tuning.chunk_entries_max = 1),
+            2_134_239,
+        )
+        .reaches(&["a snapshot is taken"])
+        .full(),
+        quick(
+            "overlap-opening",
+            "disk and network overlap, a session is opened through the log, and a leader comes back",
+            overlapping(Config::new(3).client("ann", 1, 0))
+                .last_client(|client| client.opens = true)
+                .crashes(&[0], 1, true),
+            3_915_385,
+        )
+        .reaches(&["a session is opened through the log", "a crash loses a pending save"])
+        .full(),
+        quick(
+            "overlap-five",
+            "disk and network overlap, 5 replicas, and a leader that comes back",
+            overlapping(Config::new(5).client("ann", 1, 0)).crashes(&[0], 1, true),
+            3_731_499,
+        )
+        .reaches(&["a crash loses a pending save", "a snapshot is taken"])
+        .full(),
+    ]
+}
