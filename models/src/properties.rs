@@ -143,7 +143,33 @@ fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
         }
         // The vote that goes with a proposal may be saved later; the ballot may not.
         Message::Accept { ballot, .. } => promised < *ballot,
-        _ => false,
+        // What decides nothing by itself: who is heard, what is decided already, and what clients and
+        // drivers are told.
+        Message::Heartbeat { .. }
+        | Message::HeartbeatAck { .. }
+        | Message::Reject { .. }
+        | Message::PreVote { .. }
+        | Message::PreVoteGranted { .. }
+        | Message::PreVoteRefused { .. }
+        | Message::Promised { .. }
+        | Message::Fetch { .. }
+        | Message::Decided(_)
+        | Message::Relay(_)
+        | Message::Request(_)
+        | Message::Tail { .. }
+        | Message::Entries(_)
+        | Message::SessionOpened { .. }
+        | Message::Acknowledged { .. }
+        | Message::Busy { .. }
+        | Message::Redirect { .. }
+        | Message::SessionExpired { .. }
+        | Message::Submit(_)
+        | Message::SkipSlot
+        | Message::Applied { .. }
+        | Message::ReadLog(_)
+        | Message::Opened { .. }
+        | Message::Confirmed { .. }
+        | Message::OutcomeUnknown { .. } => false,
     })
 }
 
