@@ -5,7 +5,7 @@ use super::args::{self, MutantArgs};
 use super::fair;
 use super::kills::{Kills, Violation};
 use super::limits::{Limits, Watch};
-use super::output::{claim, say, write_file};
+use super::output::{claim, say, tell, write_file};
 use super::progress::Bar;
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse};
 use anyhow::{Context, ensure};
@@ -96,6 +96,7 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
     }
     if !args.json {
         let verdict = match worst {
+            0 if args.name.is_some() => "as it should be",
             0 => {
                 "all are killed, but for those argued to be equivalent, which survive; each property \
                  is needed, or kept for a reason"
@@ -272,6 +273,13 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
         say!("\n{}", fate.path);
     }
     match &args.svg {
+        Some(_) if fate.killed_by.is_some() && fate.svg.is_empty() => {
+            tell!(
+                "check: {:?} is killed by what cannot be drawn as one path, so --svg writes nothing",
+                mutant.mutant
+            );
+            0
+        }
         Some(file) if fate.killed_by.is_some() => {
             write_file(file, &fate.svg, "the message sequence chart")
         }
