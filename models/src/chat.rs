@@ -21,6 +21,7 @@ use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Outcome, Promise};
 use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::Cluster;
+use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{
     Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId, Slot, User, Value, Vote,
 };
@@ -46,8 +47,10 @@ pub struct ChatSpec {
     pub users: Vec<User>,
     /// What each user says, in order.
     pub scripts: BTreeMap<User, Vec<Body>>,
-    /// How many sessions there may be.
-    pub sessions_max: usize,
+    /// By client: how many of its requests may be unacknowledged at once.
+    pub windows: Vec<usize>,
+    /// The parameters of the replicas.
+    pub tuning: Tuning,
     /// The first slot that a reader asks for.
     pub read_from: Slot,
     /// The renamings of alike nodes under which the system looks the same.
@@ -271,10 +274,10 @@ fn tells_of_unsaved(step: &Step<'_, Node, Ghost>, ballot: Ballot, slot: Slot) ->
 }
 
 impl ClientGhost {
-    /// What is remembered after a step of this client.
-    fn remember(&self, step: &Step<'_, Node, Ghost>) -> ClientGhost {
+    /// What is remembered after a step of this client, which has this window.
+    fn remember(&self, window: usize, step: &Step<'_, Node, Ghost>) -> ClientGhost {
         let mut ghost = self.clone();
-        properties::judge_client_step(self, step, &mut ghost.broken);
+        properties::judge_client_step(window, self, step, &mut ghost.broken);
         let client = step.state.and_then(NodeState::client);
         let phase = client.map(|client| &client.durable.phase);
         for report in step.reports {
@@ -296,6 +299,7 @@ impl ClientGhost {
 impl ReaderGhost {
     /// What is remembered after a step of this reader, which reads from this slot on.
     fn remember(mut self, step: &Step<'_, Node, Ghost>, from: Slot) -> ReaderGhost {
+        properties::judge_reader_step(step, &mut self.broken);
         for report in step.reports {
             if let Message::Applied { slot, value, .. } = report {
                 let last = self.read.keys().next_back();
@@ -361,11 +365,14 @@ impl Spec<Node> for ChatSpec {
                 if matches!(step.event, Event::Start)
                     && let Some(disk) = step.storage.and_then(Stored::disk)
                 {
-                    ghost.delivered = delivered_by_log(disk, self.sessions_max);
+                    ghost.delivered = delivered_by_log(disk, self.tuning.sessions_max);
                 }
                 Ghost::Replica(ghost.remember(self, step))
             }
-            Ghost::Client(ghost) => Ghost::Client(ghost.remember(step)),
+            Ghost::Client(ghost) => {
+                let window = self.windows[step.actor - usize::from(self.cluster.len())];
+                Ghost::Client(ghost.remember(window, step))
+            }
             Ghost::Reader(ghost) => Ghost::Reader(ghost.remember(step, self.read_from)),
         }
     }

@@ -9,6 +9,7 @@
 //! **Source**: Lamport, *Paxos Made Simple* (2001) and the TLA+ module `Paxos` for agreement and the
 //! inductive invariant (`SafeAt`); Herlihy and Wing (1990) for the real-time order.
 
+pub(crate) mod bounds;
 mod safety;
 
 pub(crate) use self::safety::REAPPLIED;
@@ -101,13 +102,20 @@ pub(crate) fn judge_replica_step(
     broken.note(SAVED_FIRST, reveals_unsaved(state, step));
     broken.note(EQUAL_REPLICAS, !are_outcomes_of_log(spec, machine, step.reports));
     broken.note(EVICTED_IS_EXPIRED, !have_expired(spec, machine, step.sends));
+    broken.note(BOUNDED, !bounds::does_within(&spec.tuning, step));
+    broken.note(PLAUSIBLE, !are_plausible(step));
+}
+
+/// Does the driver of whoever gets it take everything that is sent?
+fn are_plausible(step: &Step<'_, Node, Ghost>) -> bool {
+    step.sends.iter().all(|(_, message)| message.is_plausible())
 }
 
 /// Does every command come to what it comes to in this log?
 fn are_outcomes_of_log(spec: &ChatSpec, machine: &Machine, reports: &[Message]) -> bool {
     reports.iter().all(|report| match report {
         Message::Applied { slot, value, outcomes } => {
-            let mut execution = Execution::of(&machine.log, *slot, spec.sessions_max);
+            let mut execution = Execution::of(&machine.log, *slot, spec.tuning.sessions_max);
             execution.execute(*slot, value) == *outcomes
         }
         _ => true,
@@ -125,7 +133,7 @@ fn have_expired(spec: &ChatSpec, machine: &Machine, sends: &[(usize, Message)]) 
         return true;
     }
     let upto = machine.replica.learner.applied_upto;
-    let execution = Execution::of(&machine.log, upto, spec.sessions_max);
+    let execution = Execution::of(&machine.log, upto, spec.tuning.sessions_max);
     told.all(|session| execution.has_evicted(session))
 }
 
@@ -175,12 +183,16 @@ fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
 
 // --- One client's steps.
 
-/// Judges a step of a client against what is remembered of it.
+/// Judges a step of a client with this window against what is remembered of it.
 pub(crate) fn judge_client_step(
+    window: usize,
     ghost: &ClientGhost,
     step: &Step<'_, Node, Ghost>,
     broken: &mut Verdict,
 ) {
+    let client = step.state.and_then(NodeState::client);
+    broken.note(BOUNDED, !client.is_none_or(|client| bounds::asks_within(window, client)));
+    broken.note(PLAUSIBLE, !are_plausible(step));
     // A client that is not durable has nothing saved.
     let saved = step.storage.and_then(Stored::client);
     for (_, message) in step.sends {
@@ -209,6 +221,11 @@ pub(crate) fn judge_reading(slot: Slot, expected: Slot, broken: &mut Verdict) {
     broken.note(READER, slot != expected);
 }
 
+/// Judges what a reader sends.
+pub(crate) fn judge_reader_step(step: &Step<'_, Node, Ghost>, broken: &mut Verdict) {
+    broken.note(PLAUSIBLE, !are_plausible(step));
+}
+
 // --- One local state.
 
 /// Judges a local state by itself.
@@ -229,6 +246,7 @@ pub(crate) fn judge_local(spec: &ChatSpec, local: &Local<Node, Ghost>) -> Verdic
         let state = &machine.replica;
         verdict.note(COMPACTION, !is_compacted_right(machine));
         verdict.note(EQUAL_REPLICAS, !are_tables_of_log(spec, machine));
+        verdict.note(BOUNDED, !bounds::waits_within(&spec.tuning, state));
         note(
             &mut verdict,
             spec,
@@ -282,7 +300,7 @@ fn is_saved_right(Disk { storage, log }: &Disk) -> bool {
 
 /// Are the session tables, the one in memory and the one to be saved, those of the log?
 fn are_tables_of_log(spec: &ChatSpec, Machine { replica, log, .. }: &Machine) -> bool {
-    let table = |upto| Execution::of(log, upto, spec.sessions_max);
+    let table = |upto| Execution::of(log, upto, spec.tuning.sessions_max);
     let (learner, snapshot) = (&replica.learner, &replica.durable.snapshot);
     table(learner.applied_upto).is_table(&learner.sessions)
         && table(snapshot.upto).is_table(&snapshot.sessions)
@@ -291,7 +309,7 @@ fn are_tables_of_log(spec: &ChatSpec, Machine { replica, log, .. }: &Machine) ->
 /// Is the session table that a crash leaves that of the log it leaves?
 fn is_saved_table_of_log(spec: &ChatSpec, Disk { storage, log }: &Disk) -> bool {
     let snapshot = &storage.snapshot;
-    Execution::of(log, snapshot.upto, spec.sessions_max).is_table(&snapshot.sessions)
+    Execution::of(log, snapshot.upto, spec.tuning.sessions_max).is_table(&snapshot.sessions)
 }
 
 /// Is every vote that was ever cast at or above the saved bound on the disk, or superseded there?

@@ -14,7 +14,7 @@ pub struct Safety {
 }
 
 /// The safety properties; a property's place is its bit.
-pub const SAFETY: [Safety; 21] = [
+pub const SAFETY: [Safety; 23] = [
     Safety {
         name: "agreement: one value is chosen a slot",
         misses: "a replica that decides what nobody voted for, and a vote of which no ghost knows",
@@ -119,7 +119,9 @@ pub const SAFETY: [Safety; 21] = [
     Safety {
         name: "a client never sends what was acknowledged to it",
         misses: "a client that says the same again under a number that it has not used",
-        kept: None,
+        kept: Some(
+            "it says what C04 does; that a window is exceeded, too, is so with windows of one",
+        ),
     },
     Safety {
         name: "equal bounds, equal replicas: tables, outcomes and deliveries are those of the log",
@@ -135,6 +137,16 @@ pub const SAFETY: [Safety; 21] = [
         name: "every vote ever cast at or above the saved bound is on the disk, or superseded there",
         misses: "a promise that is lost, and a vote of another value in place of one that is told",
         kept: None,
+    },
+    Safety {
+        name: "bounded: what waits, and what is sent at once, is as much as its parameters say",
+        misses: "what grows slowly: a run of a few slots reaches few limits, the smallest of them",
+        kept: None,
+    },
+    Safety {
+        name: "what an actor sends, its receiver's driver takes",
+        misses: "what a driver should refuse and does not: no actor here sends it",
+        kept: Some("it judges the drivers' filter, which no mutant of an actor changes"),
     },
 ];
 
@@ -160,3 +172,5 @@ pub(super) const ACKNOWLEDGED_IS_OVER: usize = 17;
 pub(super) const EQUAL_REPLICAS: usize = 18;
 pub(super) const EVICTED_IS_EXPIRED: usize = 19;
 pub(super) const VOTES_KEPT: usize = 20;
+pub(super) const BOUNDED: usize = 21;
+pub(super) const PLAUSIBLE: usize = 22;

@@ -1,0 +1,157 @@
+//! What may wait at an actor, and what it may send at once: as much as its parameters say.
+//!
+//! **Invariant — bytes are counted anew**, without the protocol's own measure: of a command those of its
+//! text and its user's name, which is less than it takes on the wire.
+
+use crate::chat::Ghost;
+use crate::node::{Node, NodeState};
+use crate::spec::{Event, Step};
+use paxos_chat::client::ClientState;
+use paxos_chat::message::Message;
+use paxos_chat::proposer::{Leading, Phase};
+use paxos_chat::replica::State;
+use paxos_chat::requests::Intake;
+use paxos_chat::tuning::Tuning;
+use paxos_chat::types::{Body, Command, Operation, User, Value};
+use std::collections::BTreeMap;
+
+/// How many there are, and their bytes: of all, and of the largest.
+#[derive(Clone, Copy, Default)]
+struct Amount {
+    count: usize,
+    bytes: usize,
+    largest: usize,
+}
+
+impl Amount {
+    fn of<'a>(commands: impl IntoIterator<Item = &'a Command>) -> Amount {
+        let mut amount = Amount::default();
+        commands.into_iter().for_each(|command| amount.add(bytes(command)));
+        amount
+    }
+
+    fn add(&mut self, bytes: usize) {
+        self.count += 1;
+        self.bytes += bytes;
+        self.largest = self.largest.max(bytes);
+    }
+
+    /// The last that is taken may exceed a limit of bytes.
+    fn is_within(self, count_max: usize, bytes_max: usize) -> bool {
+        self.count <= count_max && self.bytes - self.largest <= bytes_max
+    }
+}
+
+fn bytes(command: &Command) -> usize {
+    let text = match &command.operation {
+        Operation::InSession { body: Body::Post(text), .. } => text.len(),
+        _ => 0,
+    };
+    text + command.user.to_string().len()
+}
+
+/// What waits at a replica.
+pub(crate) fn waits_within(tuning: &Tuning, state: &State) -> bool {
+    let learner = &state.learner;
+    let tables = [learner.sessions.len(), state.askers.openings.len()];
+    let behind = learner.decided.range(..learner.applied_upto).count() as u64;
+    let snapshots = match tuning.snapshot_slots {
+        0 => u64::MAX,
+        slots => slots,
+    };
+    let is_intake_within = match &state.phase {
+        Phase::Leading(leading) => is_intake_within(tuning, &leading.intake),
+        _ => true,
+    };
+    tables.into_iter().all(|table| table <= tuning.sessions_max)
+        && behind <= tuning.recent_slots.saturating_add(snapshots)
+        && is_intake_within
+}
+
+fn is_intake_within(tuning: &Tuning, intake: &Intake) -> bool {
+    let (commands_max, bytes_max) = (tuning.queue_commands_max, tuning.queue_bytes_max);
+    let mut by_user: BTreeMap<&User, Amount> = BTreeMap::new();
+    for command in intake.queue.iter() {
+        by_user.entry(&command.user).or_default().add(bytes(command));
+    }
+    let queued = Amount::of(intake.queue.iter());
+    // What is held has come in whole.
+    let held = Amount { largest: 0, ..Amount::of(intake.held.values()) };
+    queued.count == intake.queue.len()
+        && queued.is_within(2 * commands_max, 2 * bytes_max)
+        && by_user.values().all(|own| own.is_within(commands_max, bytes_max))
+        && held.is_within(tuning.held_commands_max, bytes_max)
+}
+
+/// What waits at a client.
+pub(crate) fn asks_within(window: usize, state: &ClientState) -> bool {
+    state.durable.unacknowledged.len() <= window
+}
+
+/// What a replica does in one step: how far it votes and proposes, and what it sends at once.
+pub(crate) fn does_within(tuning: &Tuning, step: &Step<'_, Node, Ghost>) -> bool {
+    let before = step.before.and_then(|local| local.state.as_ref()).and_then(NodeState::replica);
+    let after = step.state.and_then(NodeState::replica);
+    let (Some(before), Some(after)) = (before, after) else { return true };
+    step.sends.iter().all(|(_, message)| is_message_within(tuning, message))
+        && is_vote_within(tuning, before, after, step)
+        && is_window_within(tuning, before, after)
+}
+
+/// A vote is cast no farther ahead than votes are kept.
+fn is_vote_within(
+    tuning: &Tuning,
+    before: &State,
+    after: &State,
+    step: &Step<'_, Node, Ghost>,
+) -> bool {
+    let Event::Deliver { msg: Message::Accept { ballot, slot, .. }, .. } = &step.event else {
+        return true;
+    };
+    let has =
+        |state: &State| state.durable.votes.get(slot).is_some_and(|vote| vote.ballot == *ballot);
+    let ahead = slot.0.saturating_sub(before.learner.applied_upto.0);
+    has(before) || !has(after) || ahead < tuning.votes_ahead_max
+}
+
+/// A leader proposes what is new while its window has room, and no farther than its followers can see.
+fn is_window_within(tuning: &Tuning, before: &State, after: &State) -> bool {
+    let (Phase::Leading(was), Phase::Leading(is)) = (&before.phase, &after.phase) else {
+        return true;
+    };
+    let spread = |state: &State, leading: &Leading| {
+        leading.next.0 - state.learner.applied_upto.max(leading.base).0
+    };
+    let window = tuning.window_slots;
+    let spread_max = (window as u64).saturating_add(tuning.stuck_slots_max);
+    let proposed = is.in_flight.range(was.next..).count() as u64;
+    let jumped_over = (is.next.0 - was.next.0).saturating_sub(proposed);
+    is.in_flight.len() <= was.in_flight.len().max(window)
+        && spread(after, is) <= spread(before, was).max(spread_max) + jumped_over
+}
+
+/// Whatever a message holds many of.
+fn is_message_within(tuning: &Tuning, message: &Message) -> bool {
+    let value = |value: &Value| Amount::of(value.commands()).bytes;
+    let chunk = |bytes: &mut dyn Iterator<Item = usize>| {
+        let mut amount = Amount::default();
+        bytes.for_each(|bytes| amount.add(bytes));
+        let is_single = amount.count == 1;
+        amount.count <= tuning.chunk_entries_max.max(1)
+            && (is_single || amount.bytes <= tuning.chunk_bytes_max)
+    };
+    match message {
+        Message::Promise(promise) => {
+            chunk(&mut promise.votes.iter().map(|(_, vote)| value(&vote.value)))
+        }
+        Message::Decided(entries) | Message::Entries(entries) => {
+            chunk(&mut entries.values.iter().map(value))
+        }
+        Message::Accept { value: proposed, .. } => {
+            let commands = proposed.commands().len();
+            commands <= tuning.batch_commands_max.max(1)
+                && (commands == 1 || value(proposed) <= tuning.batch_bytes_max)
+        }
+        _ => true,
+    }
+}
