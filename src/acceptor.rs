@@ -106,6 +106,9 @@ pub fn on_prepare(
     }
     if ballot > state.durable.promised {
         election::follow(at, state, ballot, effects);
+    } else if at.tuning.adapts() {
+        // The candidate goes on, and gives up by itself if it gets no further.
+        election::restart_timer(at, state, effects);
     }
     let chunk = state.durable.promise_chunk(ballot, from, at.tuning);
     effects.send(candidate, Message::Promise(chunk));
@@ -137,6 +140,10 @@ pub fn on_accept(
         if state.durable.votes.get(&slot).is_none_or(|held| held.ballot < ballot) {
             let vote = Vote { ballot, value };
             state.to_mut().durable.write(effects).votes.insert(slot, vote);
+        } else if at.tuning.adapts() {
+            // A vote was lost, so there is a reason why the bound does not move. Who asks for it less and
+            // less often is not taken for alive for ever.
+            election::restart_timer(at, state, effects);
         }
         effects.send(leader, Message::Accepted { ballot, slot });
     }

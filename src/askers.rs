@@ -3,21 +3,32 @@
 //! **Invariants**
 //! - *The client that asked last is answered*, and a replica that passed a question on only if no client
 //!   has asked here itself.
+//! - *Nobody is told what it has not asked here*: whoever asked once, while its own replica was silent, is
+//!   not answered from here for ever.
 //! - *Bounded*: of each session in the table one asker is remembered, and of openings no more than the
 //!   table has room for; if more come, all are forgotten, and ask again.
 //!
 //! **Absent**: any guarantee. What is remembered here is lost in a crash, and clients ask again.
 
-use crate::types::{Command, NodeId, Nonce, Operation, SessionId, User};
+use crate::types::{Command, NodeId, Nonce, Operation, Seq, SessionId, User};
 use std::collections::BTreeMap;
 
 /// The askers, clients or replicas that pass on what clients asked them, by what they ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Askers {
-    /// Who asked last in this session.
-    pub sessions: BTreeMap<SessionId, NodeId>,
+    /// Who asked last in this session, and for what.
+    pub sessions: BTreeMap<SessionId, Waiting>,
     /// Who wants this session opened.
     pub openings: BTreeMap<(User, Nonce), NodeId>,
+}
+
+/// Who waits in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Waiting {
+    /// The one that asked.
+    pub asker: NodeId,
+    /// The highest number that was asked here.
+    pub upto: Seq,
 }
 
 impl Askers {
@@ -27,8 +38,28 @@ impl Askers {
             Operation::OpenSession { nonce } => {
                 self.openings.get(&(command.user.clone(), *nonce)).copied()
             }
-            Operation::InSession { session, .. } => self.sessions.get(session).copied(),
+            Operation::InSession { session, .. } => Some(self.sessions.get(session)?.asker),
         }
+    }
+
+    /// Is it known that this one waits for the answer?
+    pub fn is_noted(&self, asker: NodeId, command: &Command) -> bool {
+        self.of(command) == Some(asker)
+            && match &command.operation {
+                Operation::OpenSession { .. } => true,
+                Operation::InSession { session, seq, .. } => {
+                    self.sessions.get(session).is_some_and(|waiting| *seq <= waiting.upto)
+                }
+            }
+    }
+
+    /// Who is told that this number has been applied. Once nothing is waited for, nobody is remembered.
+    pub fn take(&mut self, session: SessionId, seq: Seq) -> Option<NodeId> {
+        let Waiting { asker, upto } = *self.sessions.get(&session)?;
+        if seq >= upto {
+            self.sessions.remove(&session);
+        }
+        (seq <= upto).then_some(asker)
     }
 
     /// Remembers where the answer to a command goes.
@@ -40,8 +71,10 @@ impl Askers {
                 }
                 self.openings.insert((command.user.clone(), *nonce), asker);
             }
-            Operation::InSession { session, .. } => {
-                self.sessions.insert(*session, asker);
+            Operation::InSession { session, seq, .. } => {
+                let known = self.sessions.get(session).map(|waiting| waiting.upto);
+                let upto = known.map_or(*seq, |known| known.max(*seq));
+                self.sessions.insert(*session, Waiting { asker, upto });
             }
         }
     }

@@ -62,7 +62,8 @@ pub struct ClientTuning {
     pub backoff_doublings_max: u8,
     /// A replica that is given up on after the retry time has doubled so often is not turned back to.
     pub late_doublings: u8,
-    /// So many requests that were sent once are acknowledged before the retry time halves again.
+    /// So many requests that were sent once are acknowledged before the retry time halves again, and a
+    /// leader that did not answer is tried once more.
     pub calm_answers: u8,
     /// How often the retry time stays doubled after another replica has answered in place of a silent
     /// one.
@@ -123,7 +124,7 @@ pub struct ClientState {
     /// Index of the replica whose turn it is: the one asked now, unless it has named another.
     pub turn: usize,
     /// Index of a replica that was named as the leader and did not answer. Whoever names it again is
-    /// not believed, until its own turn comes.
+    /// not believed, until its own turn comes or it has answered.
     pub shunned: Option<usize>,
     /// The replica asked now has answered, or was named as the leader, since the last time-out: it
     /// is asked once more before another is. Kept only if there are others.
@@ -133,10 +134,14 @@ pub struct ClientState {
     pub busy: bool,
     /// Doublings of the retry time.
     pub backoff: u8,
-    /// Requests below this number were sent again. Kept only if times may double.
+    /// Requests below this number were sent again, and not in vain as far as is known. Kept only if times
+    /// may double.
     pub repeated_below: Seq,
-    /// Acknowledgements of requests that were sent once, counted while the retry time is doubled: so many
-    /// of [`ClientTuning::calm_answers`] have come.
+    /// Of these, those below this number were; the others did not fit. Kept only if times may double.
+    pub sent_again_below: Seq,
+    /// Acknowledgements of requests that were sent once, counted while the retry time is doubled or
+    /// somebody is not believed: so many of [`ClientTuning::calm_answers`] have come. Kept only if times
+    /// may double.
     pub calm: u8,
     /// Index of the first replica that was given up on since the last acknowledgement. Kept only if times
     /// may double.
@@ -195,6 +200,11 @@ impl ClientState {
 }
 
 impl Client {
+    /// May times double?
+    fn adapts(&self) -> bool {
+        self.tuning.backoff_doublings_max > 0
+    }
+
     fn target(&self, state: &ClientState) -> NodeId {
         self.replicas[state.target]
     }
@@ -275,39 +285,49 @@ impl Client {
         }
     }
 
-    /// Sends what is unanswered again, the oldest first and as much as may be sent at once.
-    fn send_again(&self, state: &ClientState, effects: &mut Effects) {
-        match &state.durable.phase {
+    /// Sends what is unanswered again, the oldest first and as much as may be sent at once; the number below
+    /// which it was.
+    fn send_again(&self, state: &ClientState, effects: &mut Effects) -> Seq {
+        let session = match &state.durable.phase {
             ClientPhase::Opening => {
                 effects.send(self.target(state), self.opening(state.durable.nonce));
+                return Seq(0);
             }
-            ClientPhase::Open(session) => {
-                let oldest = state.durable.unacknowledged.keys().next();
-                let mut bytes = 0;
-                for (seq, pending) in &state.durable.unacknowledged {
-                    let request = self.request(*session, *seq, pending);
-                    if let Message::Request(command) = &request {
-                        bytes += command.size_bytes();
-                    }
-                    if bytes > self.tuning.retry_bytes_max && Some(seq) != oldest {
-                        break;
-                    }
-                    effects.send(self.target(state), request);
-                }
+            ClientPhase::Open(session) => *session,
+            ClientPhase::Expired => return Seq(0),
+        };
+        let (mut bytes, mut below) = (0, Seq(0));
+        for (seq, pending) in &state.durable.unacknowledged {
+            let request = self.request(session, *seq, pending);
+            if let Message::Request(command) = &request {
+                bytes += command.size_bytes();
             }
-            ClientPhase::Expired => {}
+            if bytes > self.tuning.retry_bytes_max && below > Seq(0) {
+                break;
+            }
+            effects.send(self.target(state), request);
+            below = seq.next();
         }
+        below
     }
 
-    /// What was sent again has been acknowledged, so the next one of those may be lost, too: asks again
-    /// without waiting for a time-out (as RFC 6582, section 3.2, on a partial acknowledgement).
-    fn send_next_again(&self, state: &ClientState, acknowledged: Seq, effects: &mut Effects) {
+    /// What was sent again has been acknowledged, so there is room for the next one that did not fit then
+    /// (as RFC 6582, section 3.2, on a partial acknowledgement).
+    fn send_next_again(
+        &self,
+        state: &mut Cow<'_, ClientState>,
+        acknowledged: Seq,
+        effects: &mut Effects,
+    ) {
         let ClientPhase::Open(session) = state.durable.phase else { return };
-        if let Some((seq, pending)) = state.durable.unacknowledged.iter().next()
-            && acknowledged < state.repeated_below
-            && *seq < state.repeated_below
-        {
+        let (from, below) = (state.sent_again_below, state.repeated_below);
+        if acknowledged >= below || from >= below {
+            return;
+        }
+        if let Some((seq, pending)) = state.durable.unacknowledged.range(from..below).next() {
+            let next = seq.next();
             effects.send(self.target(state), self.request(session, *seq, pending));
+            state.to_mut().sent_again_below = next;
         }
     }
 
@@ -321,10 +341,10 @@ impl Client {
                 self.give_up_on_target(state);
                 self.ask_others(state, effects);
             }
-            self.send_again(state, effects);
-            let next_seq = state.durable.next_seq;
-            if self.tuning.backoff_doublings_max > 0 && state.repeated_below != next_seq {
-                state.to_mut().repeated_below = next_seq;
+            let below = self.send_again(state, effects);
+            if self.adapts() {
+                let state = state.to_mut();
+                (state.repeated_below, state.sent_again_below) = (state.durable.next_seq, below);
             }
         }
         self.send_waiting(state, effects);
@@ -334,7 +354,7 @@ impl Client {
     /// Turns to the next replica, or back to the one that has named this one, and waits longer than
     /// before. Only this moves the turn, so every replica has its own, whomever others name.
     fn give_up_on_target(&self, state: &mut Cow<'_, ClientState>) {
-        if self.tuning.backoff_doublings_max > 0 && state.given_up.is_none() {
+        if self.adapts() && state.given_up.is_none() {
             state.to_mut().given_up = Some(state.target);
         }
         if state.target != state.turn {
@@ -380,7 +400,11 @@ impl Client {
             (state.target, state.turn) = (index, index);
             state.shunned = state.shunned.filter(|shunned| *shunned != index);
         }
-        self.hope(state);
+        if found.is_some_and(|index| index != state.target) {
+            state.busy = false;
+        } else {
+            self.hope(state);
+        }
     }
 
     fn back_off(&self, state: &mut Cow<'_, ClientState>) {
@@ -394,16 +418,17 @@ impl Client {
     /// is not known which sending was answered.
     fn calm_down(&self, state: &mut ClientState, src: NodeId, seq: Seq) {
         let given_up = state.given_up.take().map(|index| self.replicas[index]);
-        state.backoff = match given_up {
-            _ if seq >= state.repeated_below && state.backoff > 0 => {
-                state.calm = (state.calm + 1) % self.tuning.calm_answers;
-                state.backoff - u8::from(state.calm == 0)
+        let waits_longer = state.backoff > 0 || state.shunned.is_some();
+        if self.adapts() && waits_longer && seq >= state.repeated_below {
+            state.calm = (state.calm + 1) % self.tuning.calm_answers;
+            if state.calm == 0 {
+                state.backoff = state.backoff.saturating_sub(1);
             }
-            // It was dead or cut off; how long the one takes that has answered is not known.
-            Some(silent) if silent != src => state.backoff.min(self.tuning.doublings_kept),
-            // It is slow.
-            _ => state.backoff,
-        };
+        } else if given_up.is_some_and(|silent| silent != src) {
+            // It was dead or cut off; how long the one takes that has answered is not known. If it is the
+            // same, it is slow.
+            state.backoff = state.backoff.min(self.tuning.doublings_kept);
+        }
     }
 
     /// The target has answered, or was named as the leader.
@@ -462,8 +487,14 @@ impl Client {
         effects: &mut Effects,
     ) {
         let ours = state.durable.phase == ClientPhase::Open(session);
-        if !ours || !state.durable.unacknowledged.contains_key(&seq) {
+        if !ours {
             return;
+        }
+        if self.adapts() && state.shunned.is_some_and(|index| self.replicas[index] == src) {
+            state.to_mut().shunned = None;
+        }
+        if !state.durable.unacknowledged.contains_key(&seq) {
+            return self.on_acknowledged_again(state, src, seq);
         }
         let oldest = state.durable.unacknowledged.keys().next() == Some(&seq);
         self.write(state, effects).unacknowledged.remove(&seq);
@@ -482,11 +513,32 @@ impl Client {
         }
     }
 
+    /// Somebody answers what was answered already. If it is the replica asked now, a second sending was in
+    /// vain: waits longer, once for all that were sent again at a time (after RFC 3522, section 3, in
+    /// which this is known from time stamps). If it is another, and the one asked now is silent, it is asked
+    /// from now on.
+    fn on_acknowledged_again(&self, state: &mut Cow<'_, ClientState>, src: NodeId, seq: Seq) {
+        if !self.adapts() {
+            return;
+        }
+        if src != self.target(state) {
+            if !state.hopeful && self.replicas.contains(&src) {
+                self.turn_to(state.to_mut(), src);
+            }
+        } else if seq < state.repeated_below {
+            state.to_mut().repeated_below = Seq(0);
+            self.back_off(state);
+        }
+    }
+
     fn on_redirect(&self, state: &mut Cow<'_, ClientState>, leader: NodeId, fx: &mut Effects) {
         let Some(target) = self.replicas.iter().position(|r| *r == leader) else { return };
         let is_news = target != state.target || !state.hopeful;
-        if !is_news || !state.is_unanswered() || state.shunned == Some(target) {
+        if !is_news || !state.is_unanswered() {
             return;
+        }
+        if state.shunned == Some(target) {
+            return self.try_shunned(state, leader, fx);
         }
         let state = state.to_mut();
         state.target = target;
@@ -495,13 +547,25 @@ impl Client {
         fx.set_timer(Timer::Retry, delay..delay * 2);
     }
 
+    /// Whoever was named as the leader and did not answer is asked beside the replica that is asked now, now
+    /// and then while all is calm: if it answers, it is believed to lead again.
+    fn try_shunned(&self, state: &ClientState, leader: NodeId, effects: &mut Effects) {
+        let ClientPhase::Open(session) = state.durable.phase else { return };
+        if let Some((seq, pending)) = state.durable.unacknowledged.iter().next()
+            && self.adapts()
+            && state.calm == 0
+        {
+            effects.send(leader, self.request(session, *seq, pending));
+        }
+    }
+
     /// Waits longer, and longer each time; once for all requests that are refused at a time.
     fn on_busy(&self, state: &mut Cow<'_, ClientState>, queued: u32, effects: &mut Effects) {
         if !state.is_unanswered() || state.busy {
             return;
         }
         effects.set_timer(Timer::Retry, self.busy_delay(state, queued));
-        if self.tuning.backoff_doublings_max > 0 {
+        if self.adapts() {
             state.to_mut().busy = true;
             self.back_off(state);
         }
@@ -563,6 +627,7 @@ impl Actor for Client {
             busy: false,
             backoff: 0,
             repeated_below: Seq(0),
+            sent_again_below: Seq(0),
             calm: 0,
             given_up: None,
         };

@@ -7,19 +7,24 @@
 //!   from proposals that were sent to it once, and each further time takes twice as long.
 //! - *Bounded*: new values wait while more bytes than an allowance are in flight, and no more than that is
 //!   sent again to a peer in a tick. The allowance halves when something has to be sent again, and
-//!   grows with what is decided.
+//!   grows with what is decided while at least half of it is used: what has not been tried is not known
+//!   to be carried.
 //!
 //! **Absent**: clocks, and whatever is sent. Where [`Tuning::doublings_max`] is 0 nothing is
 //! remembered here, and everything is due at each tick: what a model explores, since a message that is
 //! sent again is no new one.
 //!
 //! **Source**: Jacobson, *Congestion avoidance and control* (SIGCOMM 1988); RFC 6298, sections 2, 3 and
-//! 5, for the estimate, what is no sample, and the doubling; RFC 5681, section 3.1, for the allowance.
+//! 5, for the estimate, what is no sample, and the doubling; RFC 5681, section 3.1, for the allowance, and
+//! RFC 7661, section 4.3, for one that is not used.
 
 use crate::quorum::ReplicaSet;
 use crate::tuning::Tuning;
 use crate::types::ReplicaId;
 use std::collections::BTreeMap;
+
+/// What is sent within a tick has been under way for a whole one only when the second has come.
+pub(crate) const TICKS_MIN: u64 = 2;
 
 /// What a leader knows of its links.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,30 +50,37 @@ pub struct Link {
     pub smoothed: u64,
     /// How far round trips are from that, in quarters of a tick.
     pub variation: u64,
-    /// How often the wait has doubled since a round trip was last measured.
-    pub doublings: u8,
+    /// The wait, in ticks, that was doubled until an answer came; 0 once a round trip has been measured.
+    pub backed_off: u64,
 }
 
 /// A proposal that is not decided yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Flight {
     /// The acceptors that have voted for it.
     pub voters: ReplicaSet,
-    /// The tick in which it was last sent.
+    /// The tick in which it was sent to all.
     pub sent: u64,
-    /// How often it was sent again.
-    pub resent: u8,
-    /// To whom.
-    pub resent_to: ReplicaSet,
+    /// To whom it was sent again.
+    pub again: BTreeMap<ReplicaId, Again>,
     /// The bytes of its value.
     pub bytes: usize,
+}
+
+/// The last time that a proposal was sent to a peer again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Again {
+    /// The tick.
+    pub sent: u64,
+    /// The ticks after which it is sent once more.
+    pub wait: u64,
 }
 
 impl Link {
     /// The ticks after which an answer is overdue.
     fn wait(self, tuning: &Tuning) -> u64 {
-        let smoothed = self.smoothed.div_ceil(8);
-        (1 + smoothed + self.variation).min(tuning.resend_ticks_max) << self.doublings
+        let estimate = self.smoothed.div_ceil(8) + self.variation.max(TICKS_MIN);
+        estimate.max(self.backed_off).min(tuning.resend_ticks_max)
     }
 
     fn measured(&mut self, ticks: u64) {
@@ -79,7 +91,7 @@ impl Link {
             self.variation = self.variation - self.variation / 4 + off;
             self.smoothed = self.smoothed - self.smoothed / 8 + ticks;
         }
-        self.doublings = 0;
+        self.backed_off = 0;
     }
 }
 
@@ -99,18 +111,18 @@ impl Pacing {
             return;
         }
         let link = self.links.entry(peer).or_default();
-        if !flight.resent_to.contains(peer) {
-            link.measured(self.ticks - flight.sent);
-        } else {
+        match flight.again.get(&peer) {
+            None => link.measured(self.ticks - flight.sent),
             // It is not known which of them was answered: the wait stays as long as it has become.
-            link.doublings = link.doublings.max(flight.resent.min(tuning.doublings_max));
+            Some(again) => link.backed_off = link.backed_off.max(again.wait),
         }
     }
 
     /// A proposal is decided.
     pub fn decided(&mut self, flight: &Flight, tuning: &Tuning) {
+        let is_used = 2 * self.bytes >= self.allowance(tuning);
         self.bytes -= flight.bytes;
-        if self.cut > 0 {
+        if self.cut > 0 && is_used {
             let growth = tuning.batch_bytes_max * flight.bytes / self.allowance(tuning);
             self.cut = self.cut.saturating_sub(growth.max(1));
         }
@@ -133,29 +145,32 @@ impl Pacing {
         if !tuning.adapts() {
             return true;
         }
-        // Whoever has not been measured is taken to be as far as the farthest that has.
-        let wait = self
-            .links
-            .get(&peer)
-            .map_or_else(|| self.longest_wait(tuning), |link| link.wait(tuning));
-        self.ticks - flight.sent >= (wait << flight.resent).min(tuning.resend_ticks_max)
+        match flight.again.get(&peer) {
+            None => self.ticks - flight.sent >= self.wait(peer, tuning),
+            Some(again) => self.ticks - again.sent >= again.wait,
+        }
+    }
+
+    /// The ticks after which an answer of this peer is overdue. Who has not been measured is taken to be as
+    /// far as the farthest that has.
+    fn wait(&self, peer: ReplicaId, tuning: &Tuning) -> u64 {
+        let known = self.links.get(&peer).map(|link| link.wait(tuning));
+        known.unwrap_or_else(|| self.longest_wait(tuning))
     }
 
     fn longest_wait(&self, tuning: &Tuning) -> u64 {
-        self.links.values().map(|link| link.wait(tuning)).max().unwrap_or(1)
+        self.links.values().map(|link| link.wait(tuning)).max().unwrap_or(TICKS_MIN)
     }
 
-    /// A proposal is sent again, to these.
-    pub fn sent_again(&mut self, flight: &mut Flight, peers: ReplicaSet, tuning: &Tuning) {
+    /// A proposal is sent to this peer again.
+    pub fn sent_again(&mut self, flight: &mut Flight, peer: ReplicaId, tuning: &Tuning) {
         if !tuning.adapts() {
             return;
         }
-        *flight = Flight {
-            sent: self.ticks,
-            resent: (flight.resent + 1).min(tuning.doublings_max),
-            resent_to: flight.resent_to.iter().chain(peers.iter()).collect(),
-            ..*flight
-        };
+        let waited =
+            flight.again.get(&peer).map_or_else(|| self.wait(peer, tuning), |again| again.wait);
+        let wait = (2 * waited).min(tuning.resend_ticks_max);
+        flight.again.insert(peer, Again { sent: self.ticks, wait });
         if self.cut == 0 || self.ticks - self.cut_at >= self.longest_wait(tuning) {
             let allowance = (self.allowance(tuning) / 2).max(tuning.batch_bytes_max);
             self.cut = tuning.flight_bytes_max.saturating_sub(allowance);
@@ -201,7 +216,7 @@ mod tests {
             while !pacing.is_due(PEER, &flight, tuning) {
                 pacing.tick(tuning);
             }
-            pacing.sent_again(&mut flight, ReplicaSet::of(PEER), tuning);
+            pacing.sent_again(&mut flight, PEER, tuning);
             pacing.ticks - before
         };
         (0..times).map(again).collect()
@@ -210,7 +225,7 @@ mod tests {
     #[test]
     fn each_wait_is_twice_as_long_as_the_one_before() {
         let waited = waits(&mut Pacing::default(), &Tuning::default(), 8);
-        assert_eq!(waited, [1, 2, 4, 8, 16, 16, 16, 16]);
+        assert_eq!(waited, [2, 4, 8, 16, 32, 64, 64, 64]);
     }
 
     #[test]
@@ -230,17 +245,62 @@ mod tests {
     fn a_proposal_that_was_sent_again_measures_nothing_and_lengthens_the_next_wait() {
         let (mut pacing, tuning) = (Pacing::default(), Tuning::default());
         let mut flight = pacing.proposed(100, &tuning);
-        for wait in [1, 2, 4] {
+        for wait in [2, 4, 8] {
             ticks(&mut pacing, wait, &tuning);
             assert!(pacing.is_due(PEER, &flight, &tuning));
-            pacing.sent_again(&mut flight, ReplicaSet::of(PEER), &tuning);
+            pacing.sent_again(&mut flight, PEER, &tuning);
         }
         pacing.voted(PEER, &flight, &tuning);
-        assert_eq!(waits(&mut pacing, &tuning, 1), [8]);
+        assert_eq!(waits(&mut pacing, &tuning, 1), [16]);
         let next = pacing.proposed(100, &tuning);
         ticks(&mut pacing, 8, &tuning);
         pacing.voted(PEER, &next, &tuning);
-        assert_eq!(pacing.links[&PEER].doublings, 0, "this one does");
+        assert_eq!(pacing.links[&PEER].backed_off, 0, "this one does");
+    }
+
+    #[test]
+    fn a_round_trip_that_is_longer_than_the_first_wait_is_learned() {
+        let (mut pacing, tuning) = (Pacing::default(), Tuning::default());
+        let mut sent_again = 0;
+        for _ in 0..10 {
+            let mut flight = pacing.proposed(100, &tuning);
+            for _ in 0..12 {
+                pacing.tick(&tuning);
+                if pacing.is_due(PEER, &flight, &tuning) {
+                    pacing.sent_again(&mut flight, PEER, &tuning);
+                    sent_again += 1;
+                }
+            }
+            pacing.voted(PEER, &flight, &tuning);
+            pacing.decided(&flight, &tuning);
+        }
+        assert_eq!(sent_again, 3, "after 2 ticks and 4 more, and the second one after 8");
+        assert!((12..=14).contains(&pacing.links[&PEER].smoothed.div_ceil(8)), "{pacing:?}");
+    }
+
+    #[test]
+    fn a_near_peer_that_is_silent_neither_puts_off_a_far_one_nor_shortens_its_round_trip() {
+        const FAR: ReplicaId = ReplicaId(2);
+        let (mut pacing, tuning) = (Pacing::default(), Tuning::default());
+        for _ in 0..50 {
+            let flight = pacing.proposed(100, &tuning);
+            pacing.voted(PEER, &flight, &tuning);
+            ticks(&mut pacing, 12, &tuning);
+            pacing.voted(FAR, &flight, &tuning);
+            pacing.decided(&flight, &tuning);
+        }
+        let far = pacing.wait(FAR, &tuning);
+        let mut flight = pacing.proposed(100, &tuning);
+        for _ in 0..far {
+            assert!(!pacing.is_due(FAR, &flight, &tuning));
+            pacing.tick(&tuning);
+            if pacing.is_due(PEER, &flight, &tuning) {
+                pacing.sent_again(&mut flight, PEER, &tuning);
+            }
+        }
+        assert!(pacing.is_due(FAR, &flight, &tuning));
+        pacing.voted(FAR, &flight, &tuning);
+        assert!(pacing.links[&FAR].smoothed >= 8 * 12, "{pacing:?}");
     }
 
     #[test]
@@ -249,15 +309,23 @@ mod tests {
         let full = pacing.allowance(&tuning);
         let mut flight = pacing.proposed(100_000, &tuning);
         ticks(&mut pacing, 1, &tuning);
-        pacing.sent_again(&mut flight, ReplicaSet::of(PEER), &tuning);
-        pacing.sent_again(&mut flight, ReplicaSet::of(PEER), &tuning);
+        pacing.sent_again(&mut flight, PEER, &tuning);
+        pacing.sent_again(&mut flight, PEER, &tuning);
         assert_eq!(pacing.allowance(&tuning), full / 2, "once in a round trip");
         pacing.decided(&flight, &tuning);
+        assert_eq!(pacing.allowance(&tuning), full / 2, "most of it is not used");
+        let many = |pacing: &mut Pacing| -> Vec<Flight> {
+            (0..15).map(|_| pacing.proposed(100_000, &tuning)).collect()
+        };
+        let flights = many(&mut pacing);
+        pacing.decided(&flights[0], &tuning);
         let grown = pacing.allowance(&tuning);
         assert!(grown > full / 2 && grown < full, "{grown}");
+        flights[1..].iter().for_each(|flight| pacing.decided(flight, &tuning));
         for _ in 0..100_000 {
+            let used = pacing.proposed(full / 2, &tuning);
             let flight = pacing.proposed(100_000, &tuning);
-            pacing.decided(&flight, &tuning);
+            [flight, used].iter().for_each(|flight| pacing.decided(flight, &tuning));
         }
         assert_eq!((pacing.allowance(&tuning), pacing.bytes), (full, 0));
     }
@@ -281,7 +349,7 @@ mod tests {
         let mut flight = pacing.proposed(100, &tuning);
         pacing.tick(&tuning);
         assert!(pacing.is_due(PEER, &flight, &tuning) && pacing.fetches(&tuning));
-        pacing.sent_again(&mut flight, ReplicaSet::of(PEER), &tuning);
+        pacing.sent_again(&mut flight, PEER, &tuning);
         pacing.voted(PEER, &flight, &tuning);
         assert_eq!((pacing, flight), (Pacing::default(), Flight::default()));
     }

@@ -19,7 +19,7 @@
 
 use crate::effects::{Effects, Timer};
 use crate::message::{Message, Promise};
-use crate::pacing::{Flight, Pacing};
+use crate::pacing::{Flight, Pacing, TICKS_MIN};
 use crate::quorum::ReplicaSet;
 use crate::replica::{Context, State};
 use crate::requests::Intake;
@@ -69,8 +69,11 @@ pub struct Preparing {
     pub compacted_upto: Slot,
     /// For each slot, the reported vote of the highest ballot.
     pub reported: BTreeMap<Slot, Vote>,
-    /// `Resend` time-outs since the last chunk, if time-outs adapt.
+    /// `Resend` time-outs since something was last asked, if time-outs adapt.
     pub ticks: u64,
+    /// The ticks after which it is asked again. Doubled each time, and kept: an acceptor answers each
+    /// question with a whole chunk.
+    pub wait: u64,
 }
 
 /// Phase 2.
@@ -119,6 +122,7 @@ pub fn start(at: &Context<'_>, state: &mut State, ballot: Ballot, effects: &mut 
         compacted_upto: from,
         reported: own.map(|(slot, vote)| (*slot, vote.clone())).collect(),
         ticks: 0,
+        wait: if at.tuning.adapts() { TICKS_MIN } else { 0 },
     });
     for peer in at.cluster.peers(at.me) {
         effects.send(peer, Message::Prepare { ballot, from });
@@ -157,6 +161,10 @@ pub fn on_promise(
         preparing.expected.insert(acceptor, chunk.next);
         let ballot = preparing.ballot;
         effects.send(acceptor, Message::Prepare { ballot, from: chunk.next });
+    }
+    if at.tuning.adapts() {
+        // Many chunks take long, and each is progress.
+        election::restart_timer(at, state, effects);
     }
     lead_if_promised(at, state, effects);
 }
@@ -269,11 +277,11 @@ pub fn on_accepted(
 /// Decides a slot that a majority has voted for in this leader's ballot.
 fn decide_if_voted(at: &Context<'_>, state: &mut State, slot: Slot, effects: &mut Effects) {
     let Phase::Leading(leading) = &mut state.phase else { return };
-    let flight = leading.in_flight.get(&slot).copied().unwrap_or_default();
-    if !at.cluster.is_quorum(flight.voters) {
+    let is_voted = |flight: &Flight| at.cluster.is_quorum(flight.voters);
+    if !leading.in_flight.get(&slot).is_some_and(is_voted) {
         return;
     }
-    leading.in_flight.remove(&slot);
+    let flight = leading.in_flight.remove(&slot).unwrap_or_default();
     leading.pacing.decided(&flight, at.tuning);
     let vote = state.durable.votes.get(&slot).expect("a leader votes for what it proposes");
     let decided = vec![(slot, vote.value.clone())];
@@ -331,9 +339,11 @@ fn prepare_again(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Eff
         && let Phase::Preparing(preparing) = &mut state.to_mut().phase
     {
         preparing.ticks += 1;
-        if !preparing.ticks.is_power_of_two() {
+        if preparing.ticks < preparing.wait {
             return;
         }
+        preparing.ticks = 0;
+        preparing.wait = (2 * preparing.wait).min(at.tuning.resend_ticks_max);
     }
     let Phase::Preparing(preparing) = &state.phase else { return };
     let ballot = preparing.ballot;
@@ -358,17 +368,18 @@ fn propose_again(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Eff
         let (slot, value) = (*slot, vote.value.clone());
         effects.send(*peer, Message::Accept { ballot, slot, value, decided_upto });
     }
-    if at.tuning.adapts()
-        && !again.is_empty()
-        && let Phase::Leading(leading) = &mut state.to_mut().phase
-    {
-        let mut peers: BTreeMap<Slot, ReplicaSet> = BTreeMap::new();
+    if !at.tuning.adapts() || again.is_empty() {
+        return;
+    }
+    let lowest = leading.in_flight.first_key_value();
+    if lowest.is_some_and(|(slot, flight)| flight.again.is_empty() && again[0].0 == *slot) {
+        // What all others wait for was lost, and has as much time again.
+        election::restart_timer(at, state, effects);
+    }
+    if let Phase::Leading(leading) = &mut state.to_mut().phase {
         for (slot, peer) in again {
-            peers.entry(slot).or_default().insert(peer);
-        }
-        for (slot, peers) in peers {
             let flight = leading.in_flight.get_mut(&slot).expect("it is in flight");
-            leading.pacing.sent_again(flight, peers, at.tuning);
+            leading.pacing.sent_again(flight, peer, at.tuning);
         }
     }
 }

@@ -95,7 +95,7 @@ fn take(
     let full = queue.is_full_for(&command.user, at.tuning);
     match admission(state, &leading.intake, &command) {
         Admission::Ignore => {}
-        Admission::Hold => hold(at, state, command),
+        Admission::Hold => hold(at, state, asker, command),
         Admission::InProgress => note_asker(at, state, asker, &command),
         Admission::Enqueue if full => {
             // Whoever asked another replica is told by its own patience.
@@ -155,7 +155,8 @@ pub fn name_leader(at: &Context<'_>, state: &State, leader: ReplicaId, effects: 
         return;
     }
     let Askers { sessions, openings } = &state.askers;
-    let askers: BTreeSet<NodeId> = sessions.values().chain(openings.values()).copied().collect();
+    let in_sessions = sessions.values().map(|waiting| waiting.asker);
+    let askers: BTreeSet<NodeId> = in_sessions.chain(openings.values().copied()).collect();
     for client in askers.into_iter().filter(|asker| at.cluster.replica(*asker).is_none()) {
         effects.send(client, Message::Redirect { leader });
     }
@@ -231,18 +232,17 @@ fn admission(state: &State, intake: &Intake, command: &Command) -> Admission {
 
 /// Remembers where the answer to a command goes.
 fn note_asker(at: &Context<'_>, state: &mut Cow<'_, State>, asker: NodeId, command: &Command) {
-    let is_client = |node: NodeId| at.cluster.replica(node).is_none();
-    let known = state.askers.of(command);
+    let is_client = |node: &NodeId| at.cluster.replica(*node).is_none();
     // A client that has asked here itself is answered from here, whoever passes its question on.
-    let stays =
-        known.is_some_and(|known| known == asker || (is_client(known) && !is_client(asker)));
-    if !stays {
+    let asker =
+        state.askers.of(command).filter(is_client).filter(|_| !is_client(&asker)).unwrap_or(asker);
+    if !state.askers.is_noted(asker, command) {
         state.to_mut().askers.note(asker, command, at.tuning.sessions_max);
     }
 }
 
 /// Keeps a command until the earlier ones of its session have come, if there is room.
-fn hold(at: &Context<'_>, state: &mut Cow<'_, State>, command: Command) {
+fn hold(at: &Context<'_>, state: &mut Cow<'_, State>, asker: NodeId, command: Command) {
     let Operation::InSession { session, seq, .. } = command.operation else { return };
     let Phase::Leading(leading) = &state.phase else { return };
     let Intake { held, held_bytes, .. } = &leading.intake;
@@ -253,6 +253,7 @@ fn hold(at: &Context<'_>, state: &mut Cow<'_, State>, command: Command) {
     {
         return;
     }
+    note_asker(at, state, asker, &command);
     if let Phase::Leading(leading) = &mut state.to_mut().phase {
         leading.intake.held.insert((session, seq), command);
         leading.intake.held_bytes += bytes;
@@ -343,17 +344,17 @@ pub fn answer(
                 }
             }
             (Operation::InSession { session, seq, .. }, Outcome::Applied) => {
-                if let Some(asker) = askers.sessions.get(session) {
+                if let Some(asker) = askers.take(*session, *seq) {
                     let (session, seq) = (*session, *seq);
-                    tell(*asker, Message::Acknowledged { session, seq, slot });
+                    tell(asker, Message::Acknowledged { session, seq, slot });
                 }
             }
             (Operation::InSession { session, .. }, Outcome::NoSession) => {
                 if let Phase::Leading(leading) = phase {
                     leading.intake.proposed.remove(session);
                 }
-                if let Some(asker) = askers.sessions.remove(session) {
-                    tell(asker, Message::SessionExpired { session: *session });
+                if let Some(waiting) = askers.sessions.remove(session) {
+                    tell(waiting.asker, Message::SessionExpired { session: *session });
                 }
             }
             _ => {}

@@ -68,7 +68,7 @@ fn leadership() -> Vec<Entry> {
             "rivals-two-rounds",
             "a leader that comes back in a higher round, after another has led",
             rivals(3).ballots(&[(1, 0), (1, 1), (2, 0)]),
-            2_209_107,
+            2_204_665,
         )
         .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"]),
         quick(
@@ -216,7 +216,7 @@ fn clients() -> Vec<Entry> {
                 .client("ann", 2, 0)
                 .last_client(|client| client.asks = vec![0, 1])
                 .ballots(&[(1, 0), (1, 1)]),
-            2_365_115,
+            2_344_733,
         )
         .reaches(&["a client is redirected", "everything is delivered"]),
         quick(
@@ -632,14 +632,14 @@ fn relays() -> Vec<Entry> {
             "relay",
             "a request is passed on to a leader that another one succeeds",
             relay(Config::new(3)).client("ann", 1, 2).ballots(&[(1, 0), (1, 1), (2, 0)]),
-            1_989_697,
+            1_158_473,
         )
         .reaches(&["a request is passed on", "two leaders' ballots get votes"]),
         quick(
             "relay-crash",
             "the leader or the replica that was asked crashes, and comes back",
             one_ballot(relay(Config::new(3))).crashes(&[0, 1], 2, true),
-            2_583,
+            2_287,
         )
         .reaches(&["a request is passed on", "everything is delivered"]),
         quick(
@@ -650,7 +650,7 @@ fn relays() -> Vec<Entry> {
                 .last_client(|client| client.asks = vec![1, 2])
                 .ballots(&[(1, 0)])
                 .crashes(&[1, 2], 1, false),
-            71_305,
+            59_613,
         )
         .reaches(&["a request is passed on", "everything is delivered with f replicas down"]),
         quick(
@@ -665,7 +665,7 @@ fn relays() -> Vec<Entry> {
                     tuning.chunk_entries_max = 1;
                     tuning.held_commands_max = 4;
                 }),
-            77_889,
+            81_995,
         )
         .reaches(&["a request is passed on", "a request waits for an earlier one of its session"]),
         quick(
@@ -719,7 +719,7 @@ fn relays() -> Vec<Entry> {
             "relay-overlap",
             "a request is passed on while disk and network overlap",
             one_ballot(deployed(Config::new(3))).crashes(&[0], 1, true).overlapping(),
-            1_628_310,
+            1_213_312,
         )
         .reaches(&["a request is passed on", "a crash loses a pending save"])
         .full(),
@@ -731,7 +731,7 @@ fn relays() -> Vec<Entry> {
                 .last_client(|client| client.window = 3)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.queue_commands_max = 1),
-            3_012_579,
+            3_159_484,
         )
         .reaches(&["a request is passed on"])
         .full(),
@@ -742,7 +742,7 @@ fn relays() -> Vec<Entry> {
                 .client("ann", 1, 0)
                 .client("bob", 1, 1)
                 .ballots(&[(1, 0), (1, 1)]),
-            541_015,
+            523_655,
         )
         .reaches(&["a request is passed on", "everything is delivered"])
         .full(),
@@ -1173,7 +1173,7 @@ fn full_pairs() -> Vec<Entry> {
             evicting(&[0])
                 .ballots(&[(1, 0), (1, 1), (2, 0)])
                 .tuned(|tuning| tuning.snapshot_slots = 1),
-            6_738_124,
+            6_627_628,
         )
         .reaches(&["a session is evicted", "a snapshot is taken"])
         .full(),

@@ -4,6 +4,7 @@
 //! What is demanded of each is in its own words. A run is a function of its hardship and its seed; the
 //! claim is about these runs, and about no others. Links that are up or down are in [`crate::links`].
 
+mod costs;
 mod world;
 
 use crate::deployed::Deployed;
@@ -51,12 +52,12 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "narrow-link",
-            "1 Mbit/s, 300 ms, three messages of 16 KiB a second: all acknowledged, in one ballot",
+            "1 Mbit/s, 300 ms, three of 16 KiB a second: of 100 runs 98 are served, 80 in one ballot",
             narrow_link,
         ),
         row(
             "lossy-link",
-            "1 Mbit/s, 300 ms, a tenth lost, three of 1 KiB a second: all acknowledged, in one ballot",
+            "1 Mbit/s, 300 ms, a tenth lost, three of 1 KiB a second: of 100 runs 98 are served, 80 in one ballot",
             lossy_link,
         ),
         row(
@@ -79,6 +80,36 @@ pub fn hardships() -> Vec<Hardship> {
             "f of 21 and of 63 replicas die at once, those that a client asks first: 4 time-outs, too",
             half_die,
         ),
+        row(
+            "calm",
+            "nothing is wrong, round trips take 3, 100 or 600 ms: nothing is sent in vain",
+            costs::calm,
+        ),
+        row(
+            "long-session",
+            "two clients say thousands of things, windows full: nothing is sent twice, and all is read",
+            costs::long_session,
+        ),
+        row(
+            "crowd",
+            "forty clients want more than queue and links take: all are served, not half is sent twice",
+            costs::crowd,
+        ),
+        row(
+            "after-storms",
+            "ten seconds after slow disks, long round trips or losses, all is as it was before",
+            costs::after_storms,
+        ),
+        row(
+            "far-and-near",
+            "a near follower is dead, and the far one is not reached once: it is asked again in time",
+            costs::far_and_near,
+        ),
+        row(
+            "slow-election",
+            "who lags by 1 MB stands over 1 Mbit/s, 300 ms: it leads in one of three ballots",
+            costs::slow_election,
+        ),
     ]
 }
 
@@ -100,9 +131,9 @@ fn idle(deployed: &Deployed) -> Result<u32, String> {
     for clients in [0, 1] {
         for seed in 0..4 {
             let mut world = World::new(deployed, 3, clients, seed);
-            world.talks_for(seconds(4));
+            world.talks_for(seconds(4))?;
             let begins = world.ballot();
-            world.run_for(seconds(600));
+            world.run_for(seconds(600))?;
             let ends = world.ballot();
             demand(begins == ends, seed, || format!("{ends:?} after {begins:?}"))?;
             runs += 1;
@@ -117,7 +148,7 @@ fn slow_disks(deployed: &Deployed) -> Result<u32, String> {
         for seed in 0..4 {
             let mut world = World::new(deployed, 3, 1, seed);
             (0..3).for_each(|replica| world.simulation.slow_down(replica, millis(sync)));
-            world.talks_for(seconds(200));
+            world.talks_for(seconds(200))?;
             let (acknowledged, ballot) = (world.acknowledged, world.ballot());
             demand(acknowledged >= least, seed, || {
                 format!("syncs of {sync} ms: {acknowledged} acknowledged in 200 s, not {least}")
@@ -134,11 +165,11 @@ fn long_round_trips(deployed: &Deployed) -> Result<u32, String> {
     for seed in seeds.clone() {
         let mut world = World::new(deployed, 3, 2, seed);
         world.simulation.links.delay = millis(295)..millis(305);
-        world.talks_for(seconds(30));
+        world.talks_for(seconds(30))?;
         let (settled, before) = (world.ballot(), world.acknowledged);
         demand(settled.round <= 6, seed, || format!("{settled:?} after 30 s"))?;
         world.longest_wait = Duration::ZERO;
-        world.talks_for(seconds(120));
+        world.talks_for(seconds(120))?;
         let (ballot, served) = (world.ballot(), world.acknowledged - before);
         demand(ballot == settled, seed, || format!("{ballot:?} after {settled:?}"))?;
         // Two clients: 200 at two round trips each, 133 at three, which it takes where a replica relays.
@@ -151,7 +182,12 @@ fn long_round_trips(deployed: &Deployed) -> Result<u32, String> {
 
 /// Links of 1 Mbit/s with a round trip of 300 ms, on which three messages a second of so many bytes are said
 /// for 15 s, once time-outs have had 45 s to adapt; and the ballot at that time.
-fn narrow(deployed: &Deployed, loss: f64, text_bytes: usize, seed: u64) -> (World, Ballot) {
+fn narrow(
+    deployed: &Deployed,
+    loss: f64,
+    text_bytes: usize,
+    seed: u64,
+) -> Result<(World, Ballot), String> {
     let mut world = World::new(deployed, 3, 1, seed);
     world.simulation.links.delay = millis(145)..millis(155);
     let rate = Rate { bytes_per_second: 125_000, queue_bytes: 128 * 1024 };
@@ -164,23 +200,34 @@ fn narrow(deployed: &Deployed, loss: f64, text_bytes: usize, seed: u64) -> (Worl
             settled = world.ballot();
         }
         world.says(0, &text);
-        world.run_for(seconds(1) / 3);
+        world.run_for(seconds(1) / 3)?;
     }
-    (world, settled)
+    Ok((world, settled))
 }
 
-fn serves_in_one_ballot(
+/// Nearly all runs end with everything acknowledged, and few have an election once time-outs have adapted:
+/// what is lost, or comes too late, is lost by chance, so no bound holds of each run.
+fn serves_and_seldom_elects(
     deployed: &Deployed,
     loss: f64,
     text_bytes: usize,
     limit: Duration,
 ) -> Result<u32, String> {
-    let seeds = 0..4;
+    let seeds = 0..100;
+    let (mut late, mut elections) = (Vec::new(), Vec::new());
     for seed in seeds.clone() {
-        let (mut world, settled) = narrow(deployed, loss, text_bytes, seed);
-        world.serves_all_within(limit).map_err(|what| format!("seed {seed}: {what}"))?;
-        let ballot = world.ballot();
-        demand(ballot == settled, seed, || format!("{ballot:?} after {settled:?}"))?;
+        let (mut world, settled) = narrow(deployed, loss, text_bytes, seed)?;
+        if let Err(what) = world.serves_all_within(limit) {
+            late.push(what);
+        } else if world.ballot() != settled {
+            elections.push(seed);
+        }
+    }
+    if late.len() > 2 {
+        return Err(format!("{} of 100 runs: {}", late.len(), late[0]));
+    }
+    if elections.len() > 20 {
+        return Err(format!("elections with the seeds {elections:?}"));
     }
     Ok(seeds.count() as u32)
 }
@@ -188,11 +235,11 @@ fn serves_in_one_ballot(
 /// 39% of what a link carries.
 fn narrow_link(deployed: &Deployed) -> Result<u32, String> {
     // Some seeds have yet to work off what came in the first seconds, before time-outs had adapted.
-    serves_in_one_ballot(deployed, 0.0, 16 * 1024, seconds(20))
+    serves_and_seldom_elects(deployed, 0.0, 16 * 1024, seconds(20))
 }
 
 fn lossy_link(deployed: &Deployed) -> Result<u32, String> {
-    serves_in_one_ballot(deployed, 0.1, 1024, seconds(10))
+    serves_and_seldom_elects(deployed, 0.1, 1024, seconds(10))
 }
 
 fn cut_off_candidate(deployed: &Deployed) -> Result<u32, String> {
@@ -207,7 +254,7 @@ fn cut_off_candidate(deployed: &Deployed) -> Result<u32, String> {
 /// Has a candidate come back to a cluster that is led in a lower ballot than it has promised?
 fn comes_back(deployed: &Deployed, seed: u64) -> Result<bool, String> {
     let mut world = World::new(deployed, 3, 3, seed);
-    world.talks_for(seconds(4));
+    world.talks_for(seconds(4))?;
     let (_, old) = world.leader()?;
     // The leader falls silent, somebody asks for support and gets it, but nobody hears it stand.
     world.cut_off(old, true);
@@ -215,22 +262,22 @@ fn comes_back(deployed: &Deployed, seed: u64) -> Result<bool, String> {
         |id: usize| move |world: &World| matches!(world.replica(id).phase, Phase::PreVoting(_));
     let followers: Vec<usize> = (0..3).filter(|id| *id != old).collect();
     let any_asks = |world: &World| followers.iter().any(|id| asks(*id)(world));
-    world.run_until_within(seconds(2), any_asks);
+    world.run_until_within(seconds(2), any_asks)?;
     let Some(other) = followers.iter().copied().find(|id| asks(*id)(&world)) else {
         return Ok(false);
     };
     // Whoever asks as the second is supported by the first, who has no leader either.
     let candidate = 3 - old - other;
-    world.run_until_within(seconds(2), asks(candidate));
+    world.run_until_within(seconds(2), asks(candidate))?;
     world.simulation.links.set(candidate, other, false);
     let stands = |world: &World| matches!(world.replica(candidate).phase, Phase::Preparing(_));
-    world.run_until_within(millis(20), stands);
+    world.run_until_within(millis(20), stands)?;
     if !stands(&world) {
         return Ok(false);
     }
     world.cut_off(candidate, true);
     world.connect(old, other, true);
-    world.talks_for(seconds(4));
+    world.talks_for(seconds(4))?;
     let (ballot, leader) = world.leader()?;
     if leader == candidate || world.replica(candidate).durable.promised < ballot {
         return Ok(false);
@@ -238,7 +285,7 @@ fn comes_back(deployed: &Deployed, seed: u64) -> Result<bool, String> {
     world.cut_off(candidate, false);
     world.longest_wait = Duration::ZERO;
     for _ in 0..120 {
-        world.talks_for(millis(50));
+        world.talks_for(millis(50))?;
         let other = (0..3).find(|id| *id != leader && world.leads(*id).is_some());
         demand(other.is_none(), seed, || format!("replica {other:?} leads in place of {leader}"))?;
     }
@@ -256,13 +303,13 @@ fn lost_acknowledgement(deployed: &Deployed) -> Result<u32, String> {
     let seeds = 0..5;
     for seed in seeds.clone() {
         let mut world = World::new(deployed, 3, 1, seed);
-        world.talks_for(seconds(4));
+        world.talks_for(seconds(4))?;
         let (_, leader) = world.leader()?;
         // A message every 50 ms; what the leader tells the client is lost once, for 50 ms.
         for round in 0..200 {
             world.simulation.links.set(leader, 3, round != 20);
             world.says(0, "hello");
-            world.run_for(millis(50));
+            world.run_for(millis(50))?;
         }
         let longest = world.longest_wait.max(world.waits());
         demand(longest < seconds(1), seed, || format!("somebody waited for {longest:?}"))?;
@@ -277,12 +324,12 @@ fn leaders_die(deployed: &Deployed) -> Result<u32, String> {
         for seed in 0..seeds {
             let mut world = World::new(deployed, replicas, 1, seed);
             world.simulation.expire(0, &NodeTimer::Actor(Timer::Election));
-            world.talks_for(seconds(4));
+            world.talks_for(seconds(4))?;
             for _ in 0..(replicas - 1) / 2 {
                 let (_, leader) = world.leader()?;
                 world.longest_wait = Duration::ZERO;
                 world.simulation.crash(leader);
-                world.talks_for(seconds(3));
+                world.talks_for(seconds(3))?;
                 let longest = world.longest_wait.max(world.waits());
                 demand(longest <= limit, seed, || {
                     format!("{longest:?} of silence, of {replicas} replicas")
@@ -299,13 +346,13 @@ fn half_die(deployed: &Deployed) -> Result<u32, String> {
     for replicas in clusters {
         let mut world = World::new(deployed, replicas, 1, 0);
         world.simulation.expire(0, &NodeTimer::Actor(Timer::Election));
-        world.talks_for(seconds(4));
+        world.talks_for(seconds(4))?;
         world.longest_wait = Duration::ZERO;
         let (_, leader) = world.leader()?;
         let f = usize::from(replicas - 1) / 2;
         let doomed = |place| (leader + place) % usize::from(replicas);
         (0..f).for_each(|place| world.simulation.crash(doomed(place)));
-        world.talks_for(seconds(6));
+        world.talks_for(seconds(6))?;
         let longest = world.longest_wait.max(world.waits());
         demand(longest <= limit, 0, || format!("{longest:?} of silence, of {replicas} replicas"))?;
     }

@@ -28,7 +28,7 @@ pub use graph::{Graph, directed, partial_partitions, undirected};
 
 use crate::deployed::Deployed;
 use crate::node::{Node, NodeTimer, Stored};
-use crate::simulation::Simulation;
+use crate::simulation::{Simulation, Wire};
 use crate::trace::TraceStep;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Promise, Relay};
@@ -124,7 +124,7 @@ impl Case {
         seed: u64,
         record: bool,
     ) -> (Outcome, Simulation<Node>) {
-        let mut simulation = Simulation::new(actors(self.replicas, deployed), size_bytes, seed);
+        let mut simulation = Simulation::new(actors(self.replicas, deployed), WIRE, seed);
         if record {
             simulation.record(names(self.replicas));
         }
@@ -261,8 +261,11 @@ fn actors(replicas: u8, deployed: &Deployed) -> Vec<(Node, Option<Stored>)> {
     all.chain(clients).chain(readers).collect()
 }
 
+/// What is known of the messages of actors here.
+pub const WIRE: Wire<Message> = Wire { size_bytes, class: |message| message.class().name() };
+
 /// An upper bound of a message's bytes on the wire, with the header of a datagram of its own.
-pub fn size_bytes(message: &Message) -> usize {
+fn size_bytes(message: &Message) -> usize {
     const HEADER: usize = 100;
     let values = |values: &[Value]| values.iter().map(Value::size_bytes).sum::<usize>();
     HEADER

@@ -156,6 +156,14 @@ pub enum Mutant {
     A08,
     /// A client's times never double.
     A09,
+    /// Who has asked a replica once in a session is answered from there for ever.
+    A10,
+    /// A leader's queue has no limit, nor has what waits for an earlier request.
+    B01,
+    /// A chunk takes all that there is.
+    B02,
+    /// A leader has one slot more in flight than its window.
+    B03,
     /// A client that comes back opens another session, and says there what was pending.
     C01,
     /// A client that comes back gives what was pending new numbers.
@@ -278,6 +286,7 @@ impl Mutated {
         self.change_input(&mut state, &mut msg);
         self.change_votes(&mut state, &mut msg, src);
         self.mutant.believe(before, &mut src, &mut msg);
+        self.mutant.remember_askers(&mut state);
         let mut commands = Out::new();
         let mut state = self.call(id, state, src, msg, &mut commands);
         let mut commands: Vec<_> = commands.into_iter().collect();

@@ -29,7 +29,8 @@ pub struct Simulation<A: Actor> {
     places: Vec<Place<A>>,
     /// The links between all actors.
     pub links: Links,
-    size_bytes: fn(&A::Msg) -> usize,
+    wire: Wire<A::Msg>,
+    sent: BTreeMap<&'static str, u64>,
     now: Duration,
     agenda: BTreeMap<(Duration, u64), Happening<A::Msg>>,
     scheduled: u64,
@@ -49,6 +50,15 @@ pub struct Report<M> {
     pub message: M,
 }
 
+/// What is known of messages on the wire.
+#[derive(Clone, Copy)]
+pub struct Wire<M> {
+    /// How long one is, in bytes.
+    pub size_bytes: fn(&M) -> usize,
+    /// The name of its class.
+    pub class: fn(&M) -> &'static str,
+}
+
 /// How messages travel.
 #[derive(Clone, Debug)]
 pub struct Links {
@@ -56,6 +66,8 @@ pub struct Links {
     up: Vec<Vec<bool>>,
     /// How long a message is under way, drawn anew for each.
     pub delay: Range<Duration>,
+    /// By sender and receiver: how long it is under way there, if not as long as elsewhere.
+    delays: BTreeMap<(usize, usize), Range<Duration>>,
     /// The share of messages that is lost.
     pub loss: f64,
     /// What a link carries; without limit if not given.
@@ -86,6 +98,8 @@ struct Place<A: Actor> {
     inbox: VecDeque<Mail<A::Msg>>,
     /// What waits for the sync.
     held: Vec<(usize, A::Msg)>,
+    /// The most bytes that it has sent to one other actor in one step.
+    burst_bytes: usize,
 }
 
 struct Mail<M> {
@@ -121,6 +135,7 @@ impl Links {
         Links {
             up: vec![vec![true; actors]; actors],
             delay: Duration::from_millis(1)..Duration::from_millis(2),
+            delays: BTreeMap::new(),
             loss: 0.0,
             rate: None,
             free_at: BTreeMap::new(),
@@ -131,6 +146,11 @@ impl Links {
     pub fn set(&mut self, src: usize, dst: usize, up: bool) {
         self.up[src][dst] = up;
     }
+
+    /// From now on what `src` sends to `dst` is under way for so long, whatever it is elsewhere.
+    pub fn set_delay(&mut self, src: usize, dst: usize, delay: Range<Duration>) {
+        self.delays.insert((src, dst), delay);
+    }
 }
 
 impl<A> Simulation<A>
@@ -139,13 +159,8 @@ where
     A::Msg: Debug,
     A::Timer: Debug + PartialEq,
 {
-    /// Starts these actors, each from its storage, with links that carry everything. `size_bytes` tells
-    /// how long a message is on the wire.
-    pub fn new(
-        actors: Vec<(A, Option<A::Storage>)>,
-        size_bytes: fn(&A::Msg) -> usize,
-        seed: u64,
-    ) -> Self {
+    /// Starts these actors, each from its storage, with links that carry everything.
+    pub fn new(actors: Vec<(A, Option<A::Storage>)>, wire: Wire<A::Msg>, seed: u64) -> Self {
         let place = |(actor, storage)| Place {
             actor,
             state: None,
@@ -155,12 +170,14 @@ where
             busy_until: Duration::ZERO,
             inbox: VecDeque::new(),
             held: Vec::new(),
+            burst_bytes: 0,
         };
         let count = actors.len();
         let mut simulation = Simulation {
             places: actors.into_iter().map(place).collect(),
             links: Links::all(count),
-            size_bytes,
+            wire,
+            sent: BTreeMap::new(),
             now: Duration::ZERO,
             agenda: BTreeMap::new(),
             scheduled: 0,
@@ -200,6 +217,17 @@ where
     /// What has been reported since this was last asked.
     pub fn take_reports(&mut self) -> Vec<Report<A::Msg>> {
         std::mem::take(&mut self.reports)
+    }
+
+    /// How many messages of each class have been sent from one actor to another since this was last asked;
+    /// lost or not.
+    pub fn take_sent(&mut self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut self.sent)
+    }
+
+    /// The most bytes that this actor has sent to one other in one step, since this was last asked.
+    pub fn take_burst_bytes(&mut self, actor: usize) -> usize {
+        std::mem::take(&mut self.places[actor].burst_bytes)
     }
 
     /// From now on each sync of this actor takes so long.
@@ -345,6 +373,7 @@ where
     /// Does a driver's part of a handler; what it wanted, in words, if there is a story.
     fn carry_out(&mut self, actor: usize, out: Out<A>) -> Wants {
         let mut wants = Wants::default();
+        let mut bytes_to: BTreeMap<usize, usize> = BTreeMap::new();
         let number = self.story.as_ref().map(|story| story.forgotten + story.steps.len());
         for command in out {
             match command {
@@ -359,6 +388,10 @@ where
                 }
                 Command::Send(to, message) if usize::from(to) < self.places.len() => {
                     let to = usize::from(to);
+                    if to != actor {
+                        *self.sent.entry((self.wire.class)(&message)).or_default() += 1;
+                        *bytes_to.entry(to).or_default() += (self.wire.size_bytes)(&message);
+                    }
                     if let Some(story) = &self.story {
                         wants.sends.push((story.names[to].clone(), format!("{message:?}")));
                     }
@@ -387,6 +420,9 @@ where
                 Command::ChooseRandom(..) => unreachable!("no actor here chooses at random"),
             }
         }
+        let burst_bytes = bytes_to.into_values().max().unwrap_or(0);
+        let place = &mut self.places[actor];
+        place.burst_bytes = place.burst_bytes.max(burst_bytes);
         wants
     }
 
@@ -401,14 +437,15 @@ where
             let free_at = self.links.free_at.entry((src, dst)).or_default();
             let waits = free_at.saturating_sub(at);
             let queued = waits.as_micros() as u64 * rate.bytes_per_second / 1_000_000;
-            let bytes = (self.size_bytes)(&msg) as u64;
+            let bytes = (self.wire.size_bytes)(&msg) as u64;
             if queued + bytes > rate.queue_bytes {
                 return;
             }
             at += waits + Duration::from_micros(bytes * 1_000_000 / rate.bytes_per_second);
             *free_at = at;
         }
-        let delay = self.links.delay.clone();
+        let links = &self.links;
+        let delay = links.delays.get(&(src, dst)).unwrap_or(&links.delay).clone();
         at += self.draw(&delay);
         self.schedule(at, Happening::Arrives { dst, mail: Mail { src, msg, sent_at } });
     }

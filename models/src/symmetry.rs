@@ -25,7 +25,7 @@ use crate::node::{Node, NodeState, Stored};
 use crate::spec::Local;
 use imbl::OrdMap;
 use paxos_chat::acceptor::{Snapshot, Storage};
-use paxos_chat::askers::Askers;
+use paxos_chat::askers::{Askers, Waiting};
 use paxos_chat::client::{ClientPhase, ClientState, ClientStorage, Pending};
 use paxos_chat::effects::Durable;
 use paxos_chat::learner::{Lacking, Learner};
@@ -431,10 +431,11 @@ impl Renaming {
     }
 
     fn preparing(&self, preparing: &Preparing) -> Preparing {
-        let Preparing { ballot, from, expected, complete, compacted_upto, reported, ticks } =
+        let Preparing { ballot, from, expected, complete, compacted_upto, reported, ticks, wait } =
             preparing;
         Preparing {
             ticks: *ticks,
+            wait: *wait,
             ballot: *ballot,
             from: *from,
             expected: expected.iter().map(|(id, slot)| (self.replica(*id), *slot)).collect(),
@@ -472,12 +473,11 @@ impl Renaming {
     }
 
     fn flight(&self, flight: &Flight) -> Flight {
-        let Flight { voters, sent, resent, resent_to, bytes } = flight;
+        let Flight { voters, sent, again, bytes } = flight;
         Flight {
             voters: self.replicas(*voters),
             sent: *sent,
-            resent: *resent,
-            resent_to: self.replicas(*resent_to),
+            again: again.iter().map(|(peer, again)| (self.replica(*peer), *again)).collect(),
             bytes: *bytes,
         }
     }
@@ -503,7 +503,9 @@ impl Renaming {
 
     fn askers(&self, askers: &Askers) -> Askers {
         let Askers { sessions, openings } = askers;
-        let session = |(id, asker): (&SessionId, &NodeId)| (self.session(*id), self.node(*asker));
+        let session = |(id, Waiting { asker, upto }): (&SessionId, &Waiting)| {
+            (self.session(*id), Waiting { asker: self.node(*asker), upto: *upto })
+        };
         let opening = |(opening, asker): (&(User, Nonce), &NodeId)| {
             (self.opening(opening), self.node(*asker))
         };
@@ -523,6 +525,7 @@ impl Renaming {
             busy,
             backoff,
             repeated_below,
+            sent_again_below,
             calm,
             given_up,
         } = state;
@@ -531,6 +534,7 @@ impl Renaming {
             turn: *turn,
             shunned: *shunned,
             repeated_below: *repeated_below,
+            sent_again_below: *sent_again_below,
             calm: *calm,
             given_up: *given_up,
             durable: Durable::restored(self.client_storage(durable)),

@@ -46,4 +46,10 @@ are_borne! {
     a_lost_acknowledgement_while_others_come "lost-acknowledgement"
     leaders_of_large_clusters_that_die "leaders-die"
     half_of_large_clusters_that_die "half-die"
+    nothing_that_is_wrong "calm"
+    sessions_of_thousands_of_messages "long-session"
+    a_crowd_with_long_messages "crowd"
+    slow_disks_long_round_trips_and_losses_that_ended "after-storms"
+    a_dead_follower_beside_a_far_one "far-and-near"
+    an_election_over_a_narrow_link "slow-election"
 }

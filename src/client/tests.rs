@@ -412,6 +412,60 @@ mod the_replica_asked {
     }
 
     #[test]
+    fn is_asked_again_as_much_as_may_be_sent_at_once_and_the_rest_as_that_is_acknowledged() {
+        let mut chat = Chat::open();
+        chat.client.tuning.window = 4;
+        chat.client.tuning.retry_bytes_max = 1;
+        ["a", "b", "c"].iter().for_each(|text| drop(chat.submits(text)));
+        assert_eq!(chat.waits(), Effects::none().sent(0, request(1, 1, "a")).retry(0));
+        let next = Effects::none().reported(confirmed(1)).sent(0, request(2, 1, "b"));
+        assert_eq!(chat.acknowledged(1), next.retry(0));
+        let next = Effects::none().reported(confirmed(2)).sent(0, request(3, 1, "c"));
+        assert_eq!(chat.acknowledged(2), next.retry(0));
+        let mut expected = Effects::none().reported(confirmed(3));
+        expected.cancel_timer(Timer::Retry);
+        assert_eq!(chat.acknowledged(3), expected, "nothing is left");
+    }
+
+    #[test]
+    fn is_asked_again_later_once_it_has_answered_twice() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.submits("b");
+        chat.acknowledged_by(NodeId(1), 1);
+        assert_eq!(manner(&chat), (0, true, 0));
+        chat.waits();
+        chat.acknowledged(2);
+        chat.ignores(|client, state, fx| {
+            client.on_acknowledged(state, NodeId(1), (ours(), Seq(2), Slot(12)), fx);
+        });
+        for doublings in [1, 1] {
+            chat.acknowledged(2);
+            assert_eq!(manner(&chat), (0, true, doublings), "once for all that was sent again");
+        }
+    }
+
+    #[test]
+    fn is_tried_now_and_then_if_it_was_said_to_lead_and_did_not_answer() {
+        let mut chat = Chat::open();
+        chat.state.shunned = Some(1);
+        for seq in 1..=16 {
+            chat.submits("x");
+            let tried = Effects::none().sent(1, request(seq, seq, "x"));
+            let expected = if seq == 1 { tried } else { Effects::none() };
+            assert_eq!(chat.redirected(1), expected);
+            chat.acknowledged(seq);
+        }
+        chat.submits("x");
+        assert_eq!(chat.redirected(1), Effects::none().sent(1, request(17, 17, "x")));
+        chat.acknowledged_by(NodeId(1), 17);
+        assert_eq!((chat.state.shunned, chat.state.target), (None, 0));
+        chat.submits("x");
+        chat.redirected(1);
+        assert_eq!(chat.state.target, 1, "it is believed again");
+    }
+
+    #[test]
     fn stays_where_there_is_only_one_and_the_time_still_doubles() {
         let mut chat = Chat::open();
         chat.client.replicas.truncate(1);
@@ -639,11 +693,7 @@ mod a_durable_client {
         assert_eq!((saved, sent), (None, vec![Message::Opened { session: ours() }]));
         let expected = Effects::none().sent(0, request(1, 1, "a")).sent(0, request(3, 1, "c"));
         assert_eq!(again.waits(), expected.retry(0));
-        // What it had said before may all be lost, so the next one is sent again, too.
-        let expected = Effects::saved()
-            .reported(confirmed(1))
-            .sent(0, request(4, 3, "d"))
-            .sent(0, request(3, 1, "c"));
+        let expected = Effects::saved().reported(confirmed(1)).sent(0, request(4, 3, "d"));
         assert_eq!(again.acknowledged(1), expected.retry(0));
     }
 

@@ -78,6 +78,7 @@ mod phase_1 {
             compacted_upto: Slot(2),
             reported: BTreeMap::new(),
             ticks: 0,
+            wait: 0,
         };
         assert_eq!(*preparing(&bench), phase);
     }

@@ -1,6 +1,7 @@
 //! What clients are answered, each rule as the exact effects it wants.
 
 use super::*;
+use crate::askers::Waiting;
 use crate::effects::Timer;
 use crate::learner;
 use crate::testing::*;
@@ -37,6 +38,10 @@ fn opened(nonce: u64, session: SessionId) -> Message {
     Message::SessionOpened { nonce: Nonce(nonce), session }
 }
 
+fn waiting(asker: NodeId, upto: u64) -> Waiting {
+    Waiting { asker, upto: Seq(upto) }
+}
+
 mod admission {
     use super::*;
 
@@ -45,7 +50,7 @@ mod admission {
         let mut bench = leader();
         assert_eq!(asks(&mut bench, ANN, ann(1)), proposal(1, one(ann(1))));
         assert_eq!(bench.leader().intake.proposed, BTreeMap::from([(session(0, 0), Seq(1))]));
-        assert_eq!(bench.state.askers.sessions, BTreeMap::from([(session(0, 0), ANN)]));
+        assert_eq!(bench.state.askers.sessions, BTreeMap::from([(session(0, 0), waiting(ANN, 1))]));
     }
 
     #[test]
@@ -200,6 +205,20 @@ mod answers_from_the_session_table {
 
 mod answers_at_the_slot {
     use super::*;
+
+    #[test]
+    fn whoever_has_asked_here_what_it_has_asked_and_no_more() {
+        let mut bench = leader();
+        bench.tuning.eager_slots = 2;
+        asks(&mut bench, ANN, ann(1));
+        asks(&mut bench, ANN, ann(2));
+        let told = |effects: &Effects| effects.ahead.iter().any(|(to, _)| *to == ANN);
+        assert!(told(&decides(&mut bench, 1, one(ann(1)))));
+        assert_eq!(bench.state.askers.sessions, BTreeMap::from([(session(0, 0), waiting(ANN, 2))]));
+        assert!(told(&decides(&mut bench, 2, one(ann(2)))));
+        assert_eq!(bench.state.askers.sessions, BTreeMap::new());
+        assert!(!told(&decides(&mut bench, 3, one(ann(3)))), "that was asked elsewhere");
+    }
 
     #[test]
     fn an_acknowledgement_names_the_slot_and_comes_only_when_the_command_is_applied() {

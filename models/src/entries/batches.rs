@@ -105,7 +105,7 @@ pub(super) fn entries() -> Vec<Entry> {
                 .last_client(|client| client.asks = vec![1])
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.relay = true),
-            163,
+            190,
         )
         .reaches(&["a batch of two commands is chosen", "a request is passed on"]),
         quick(

@@ -1,15 +1,17 @@
 //! A cluster under virtual time, and clients who say what they are told to.
 
 use crate::deployed::Deployed;
-use crate::links::size_bytes;
+use crate::links::WIRE;
 use crate::node::{Node, NodeState};
+use crate::properties::bounds;
 use crate::simulation::Simulation;
 use paxos_chat::client::ClientState;
 use paxos_chat::message::Message;
 use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::State;
-use paxos_chat::types::{Ballot, Body, NodeId, ReplicaId, Seq};
+use paxos_chat::tuning::Tuning;
+use paxos_chat::types::{Ballot, Body, NodeId, ReplicaId, Seq, Slot};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use std::time::Duration;
 pub(super) struct World {
     pub(super) simulation: Simulation<Node>,
     replicas: usize,
+    tuning: Tuning,
+    seed: u64,
     /// By client: when each number was said, if it is not acknowledged.
     waiting: Vec<BTreeMap<u64, Duration>>,
     pub(super) said: u64,
@@ -26,15 +30,31 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(deployed: &Deployed, replicas: u8, clients: usize, seed: u64) -> World {
-        let client = |index: usize| {
+        World::with_readers(deployed, replicas, clients, 0, seed)
+    }
+
+    /// Readers, too, ask all replicas.
+    pub(super) fn with_readers(
+        deployed: &Deployed,
+        replicas: u8,
+        clients: usize,
+        readers: usize,
+        seed: u64,
+    ) -> World {
+        let asks = |index: usize| {
             let asks = (0..replicas).map(|id| (usize::from(id) + index) % usize::from(replicas));
-            deployed.client(index, asks.map(|id| NodeId::from(ReplicaId(id as u8))).collect())
+            asks.map(|id| NodeId::from(ReplicaId(id as u8))).collect()
         };
         let replica = |_| deployed.replica(Cluster::new(replicas));
-        let actors = (0..replicas).map(replica).chain((0..clients).map(client)).collect();
+        let client = |index| deployed.client(index, asks(index));
+        let reader = |index| deployed.reader(asks(index));
+        let people = (0..clients).map(client).chain((0..readers).map(reader));
+        let actors = (0..replicas).map(replica).chain(people).collect();
         World {
-            simulation: Simulation::new(actors, size_bytes, seed),
+            simulation: Simulation::new(actors, WIRE, seed),
             replicas: usize::from(replicas),
+            tuning: deployed.tuning.clone(),
+            seed,
             waiting: vec![BTreeMap::new(); clients],
             said: 0,
             acknowledged: 0,
@@ -59,7 +79,11 @@ impl World {
         state.expect("clients do not crash here")
     }
 
-    pub(super) fn run_for(&mut self, time: Duration) {
+    /// Lets time pass.
+    ///
+    /// # Errors
+    /// If more waits at a replica than its parameters say.
+    pub(super) fn run_for(&mut self, time: Duration) -> Result<(), String> {
         self.simulation.run_until(self.now() + time);
         for report in self.simulation.take_reports() {
             if let Message::Confirmed { seq: Seq(seq), .. } = report.message {
@@ -69,6 +93,37 @@ impl World {
                 self.acknowledged += 1;
             }
         }
+        let is_within = |id: &usize| match self.simulation.state(*id).and_then(NodeState::replica) {
+            Some(state) => bounds::waits_within(&self.tuning, state),
+            None => true,
+        };
+        match (0..self.replicas).find(|id| !is_within(id)) {
+            None => Ok(()),
+            Some(id) => {
+                let (seed, now) = (self.seed, self.now());
+                Err(format!("seed {seed}: too much waits at replica {id} after {now:?}"))
+            }
+        }
+    }
+
+    /// The next slot that this reader, of those after the clients, wants.
+    pub(super) fn reads(&self, reader: usize) -> Slot {
+        match self.simulation.state(self.replicas + self.waiting.len() + reader) {
+            Some(NodeState::Reader(state)) => state.next,
+            _ => unreachable!("there is such a reader, and none crashes"),
+        }
+    }
+
+    /// The highest applied bound.
+    pub(super) fn applied_upto(&self) -> Slot {
+        let states = (0..self.replicas).filter_map(|id| self.simulation.state(id)?.replica());
+        states.map(|state| state.learner.applied_upto).max().unwrap_or_default()
+    }
+
+    /// From now on nothing reaches this reader, or everything does.
+    pub(super) fn cut_off_reader(&mut self, reader: usize, is_cut: bool) {
+        let reader = self.replicas + self.waiting.len() + reader;
+        (0..self.replicas).for_each(|id| self.simulation.links.set(id, reader, !is_cut));
     }
 
     /// The longest that anybody waits now.
@@ -78,7 +133,7 @@ impl World {
     }
 
     /// Every client always has a message under way, for this long.
-    pub(super) fn talks_for(&mut self, time: Duration) {
+    pub(super) fn talks_for(&mut self, time: Duration) -> Result<(), String> {
         let end = self.now() + time;
         while self.now() < end {
             for client in 0..self.waiting.len() {
@@ -86,16 +141,22 @@ impl World {
                     self.says(client, "hello");
                 }
             }
-            self.run_for(Duration::from_millis(50));
+            self.run_for(Duration::from_millis(50))?;
         }
+        Ok(())
     }
 
     /// Lets time pass, until this is so or the limit is reached.
-    pub(super) fn run_until_within(&mut self, limit: Duration, is_so: impl Fn(&World) -> bool) {
+    pub(super) fn run_until_within(
+        &mut self,
+        limit: Duration,
+        is_so: impl Fn(&World) -> bool,
+    ) -> Result<(), String> {
         let end = self.now() + limit;
         while !is_so(self) && self.now() < end {
-            self.run_for(Duration::from_micros(100));
+            self.run_for(Duration::from_micros(100))?;
         }
+        Ok(())
     }
 
     /// Lets time pass, until everything is acknowledged.
@@ -104,9 +165,11 @@ impl World {
         while self.acknowledged < self.said {
             if self.now() > end {
                 let (acknowledged, said) = (self.acknowledged, self.said);
-                return Err(format!("{acknowledged} of {said} are acknowledged {limit:?} later"));
+                let seed = self.seed;
+                let how_many = format!("{acknowledged} of {said}");
+                return Err(format!("seed {seed}: {how_many} are acknowledged {limit:?} later"));
             }
-            self.run_for(Duration::from_millis(5));
+            self.run_for(Duration::from_millis(5))?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use paxos_chat::message::Message;
 use paxos_chat::proposer::Phase;
 use paxos_chat::replica::State;
 use paxos_chat::tuning::Tuning;
-use paxos_chat::types::Slot;
+use paxos_chat::types::{Seq, Slot};
 use stateright::actor::{Command, Id};
 
 /// All mutants of availability, with the groups of links and the hardships that are tried on them.
@@ -23,7 +23,7 @@ pub fn all() -> Vec<Description> {
         row(S14, "a leader steps down at a Reject", "found here", &["cut-off-candidate"]),
         row(S15, "a redirect moves a client's turn", "found here", &["5"]),
         row(A01, "time-outs never double", "Raft, section 5.6", &["slow-disks"]),
-        row(A02, "bytes in flight are not bounded", "RFC 5681", &["narrow-link"]),
+        row(A02, "bytes in flight are not bounded", "RFC 5681", &["narrow-link", "crowd"]),
         row(A03, "all is sent again at each tick", "RFC 6298", &["narrow-link"]),
         row(A04, "nobody relays", "found here", &["3"]),
         row(A05, "a reader stays where nothing is new", "found here", &["3", "named"]),
@@ -34,6 +34,7 @@ pub fn all() -> Vec<Description> {
             &["lost-acknowledgement"],
         ),
         row(A07, "a client asks one replica at a time", "found here", &["half-die"]),
+        row(A10, "whoever asked once is told for ever", "found here", &["calm"]),
         row(A08, "time-outs shrink with each slot", "our own", &["slow-disks", "long-round-trips"]),
         row(A09, "a client's times never double", "RFC 6298", &["narrow-link", "lossy-link"]),
     ]
@@ -83,7 +84,14 @@ impl Mutant {
             (self, timer, &mut state.phase)
         {
             leading.pacing.links.clear();
-            leading.in_flight.values_mut().for_each(|flight| flight.resent = 0);
+            leading.in_flight.values_mut().for_each(|flight| flight.again.clear());
+        }
+    }
+
+    /// A10: what is remembered of an asker before a message is handled.
+    pub(super) fn remember_askers(self, state: &mut State) {
+        if self == Mutant::A10 {
+            state.askers.sessions.values_mut().for_each(|waiting| waiting.upto = Seq(u64::MAX));
         }
     }
 
@@ -112,6 +120,22 @@ impl Mutant {
 
     /// The parameters with which a replica handles a message.
     pub(super) fn retuned(self, state: &State, msg: &Message, tuning: &Tuning) -> Option<Tuning> {
+        const NONE: usize = usize::MAX / 4;
+        let mut larger = tuning.clone();
+        match self {
+            Mutant::B01 => {
+                (larger.queue_commands_max, larger.queue_bytes_max) = (NONE, NONE);
+                larger.held_commands_max = NONE;
+            }
+            Mutant::B02 => (larger.chunk_entries_max, larger.chunk_bytes_max) = (NONE, NONE),
+            Mutant::B03 => larger.window_slots += 1,
+            _ => return self.stuck(state, msg, tuning),
+        }
+        Some(larger)
+    }
+
+    /// The parameters of a leader that takes itself for stuck.
+    fn stuck(self, state: &State, msg: &Message, tuning: &Tuning) -> Option<Tuning> {
         let Phase::Leading(leading) = &state.phase else { return None };
         let (next, limit) = (leading.next.0, tuning.window_slots as u64 + tuning.stuck_slots_max);
         let applied = state.learner.applied_upto;
