@@ -59,8 +59,8 @@ pub struct Tuning {
     /// How often a time-out may double, for as long as it proves too short. With 0, time-outs are as
     /// short as they are, and whoever does not answer is asked again at each of them, and nobody else.
     pub doublings_max: u8,
-    /// How long a leader waits at most before it sends an unanswered proposal again, in times of its
-    /// `Resend` timer.
+    /// How long a leader or candidate waits at most before it sends an unanswered proposal or question again,
+    /// in times of its `Resend` timer.
     pub resend_ticks_max: u64,
     /// A replica that follows halves its election time-out again for so many slots applied.
     pub calm_slots: u64,
