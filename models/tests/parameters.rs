@@ -117,7 +117,7 @@ fn parameters_of_replicas_bite() {
             "an Accept far above what is applied is not voted on"
         ),
         stuck_slots_max: States(entry("stuck-queue"), |t| t.stuck_slots_max = 64),
-        flight_bytes_max: Hardship("narrow-link", |d| d.tuning.flight_bytes_max = usize::MAX),
+        flight_bytes_max: Hardship("crowd", |d| d.tuning.flight_bytes_max = usize::MAX),
         relay: States(entry("relay-skip"), |t| t.relay = false),
         doublings_max: Hardship("slow-disks", |d| d.tuning.doublings_max = 0),
         resend_ticks_max: Hardship("narrow-link", |d| d.tuning.resend_ticks_max = 1),
@@ -145,8 +145,8 @@ fn parameters_of_clients_bite() {
         backoff_doublings_max: Hardship("narrow-link", |d| {
             d.client_tuning.backoff_doublings_max = 0;
         }),
-        late_doublings: Hardship("narrow-link", |d| d.client_tuning.late_doublings = 0),
-        calm_answers: Hardship("narrow-link", |d| d.client_tuning.calm_answers = 1),
+        late_doublings: Hardship("crowd", |d| d.client_tuning.late_doublings = 0),
+        calm_answers: Hardship("calm", |d| d.client_tuning.calm_answers = 1),
         doublings_kept: Nowhere(
             "a client that kept all doublings would find the next leader later, not too late"
         ),
