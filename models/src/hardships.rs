@@ -82,12 +82,12 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "calm",
-            "nothing is wrong, round trips take 3, 100 or 600 ms: nothing is sent in vain",
+            "nothing is wrong, round trips take 3, 100 or 600 ms: nothing is sent in vain but rare tries",
             costs::calm,
         ),
         row(
             "long-session",
-            "two clients say thousands of things, windows full: nothing is sent twice, and all is read",
+            "two clients say thousands of things, windows full: no request is sent twice, and all is read",
             costs::long_session,
         ),
         row(

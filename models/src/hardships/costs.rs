@@ -161,7 +161,8 @@ pub(super) fn crowd(deployed: &Deployed) -> Result<u32, String> {
         within(&world.simulation.take_sent(), Class::Accept, 0, 3 * 800, seed)?;
         for client in 0..40 {
             let bytes = world.simulation.take_burst_bytes(3 + client);
-            let limit = deployed.client_tuning.window * 2 * TEXT_BYTES_MAX;
+            // What may be sent again at once, and the last of it and a new one in whole.
+            let limit = deployed.client_tuning.retry_bytes_max + 2 * (TEXT_BYTES_MAX + 1024);
             demand(bytes <= limit, seed, || format!("a client sends {bytes} bytes at once"))?;
         }
     }
