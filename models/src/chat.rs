@@ -274,10 +274,10 @@ fn tells_of_unsaved(step: &Step<'_, Node, Ghost>, ballot: Ballot, slot: Slot) ->
 }
 
 impl ClientGhost {
-    /// What is remembered after a step of this client, which has this window.
-    fn remember(&self, window: usize, step: &Step<'_, Node, Ghost>) -> ClientGhost {
+    /// What is remembered after a step of this client.
+    fn remember(&self, spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> ClientGhost {
         let mut ghost = self.clone();
-        properties::judge_client_step(window, self, step, &mut ghost.broken);
+        properties::judge_client_step(spec, self, step, &mut ghost.broken);
         let client = step.state.and_then(NodeState::client);
         let phase = client.map(|client| &client.durable.phase);
         for report in step.reports {
@@ -297,15 +297,15 @@ impl ClientGhost {
 }
 
 impl ReaderGhost {
-    /// What is remembered after a step of this reader, which reads from this slot on.
-    fn remember(mut self, step: &Step<'_, Node, Ghost>, from: Slot) -> ReaderGhost {
-        properties::judge_reader_step(step, &mut self.broken);
+    /// What is remembered after a step of this reader.
+    fn remember(mut self, spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> ReaderGhost {
+        properties::judge_reader_step(spec, step, &mut self.broken);
         for report in step.reports {
             if let Message::Applied { slot, value, .. } = report {
                 let last = self.read.keys().next_back();
                 properties::judge_reading(
                     *slot,
-                    last.map_or(from, |last| last.next()),
+                    last.map_or(spec.read_from, |last| last.next()),
                     &mut self.broken,
                 );
                 self.read.insert(*slot, value.clone());
@@ -369,11 +369,8 @@ impl Spec<Node> for ChatSpec {
                 }
                 Ghost::Replica(ghost.remember(self, step))
             }
-            Ghost::Client(ghost) => {
-                let window = self.windows[step.actor - usize::from(self.cluster.len())];
-                Ghost::Client(ghost.remember(window, step))
-            }
-            Ghost::Reader(ghost) => Ghost::Reader(ghost.remember(step, self.read_from)),
+            Ghost::Client(ghost) => Ghost::Client(ghost.remember(self, step)),
+            Ghost::Reader(ghost) => Ghost::Reader(ghost.remember(self, step)),
         }
     }
 

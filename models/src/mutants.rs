@@ -18,7 +18,7 @@ use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::{Durable, Effects, Timer};
 use paxos_chat::message::{Message, Outcome, Promise};
 use paxos_chat::proposer::{Leading, Phase, Preparing};
-use paxos_chat::quorum::Cluster;
+use paxos_chat::quorum::{Cluster, ReplicaSet};
 use paxos_chat::replica::{Replica, State};
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::types::{Ballot, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote};
@@ -164,6 +164,8 @@ pub enum Mutant {
     B02,
     /// A leader has one slot more in flight than its window.
     B03,
+    /// Whoever passes a request on is answered as if a client had asked.
+    B04,
     /// A client that comes back opens another session, and says there what was pending.
     C01,
     /// A client that comes back gives what was pending new numbers.
@@ -392,6 +394,7 @@ impl Mutated {
                     }
                 });
             }
+            (Mutant::B04, Message::Relay(relay)) => relay.passed = ReplicaSet::default(),
             (Mutant::M20, Message::Accept { slot, .. }) if *slot < state.durable.snapshot.upto => {
                 write(&mut state.durable, |storage| storage.snapshot.upto = Slot(0));
             }
@@ -576,7 +579,7 @@ impl Mutated {
         phase_2: u32,
         majority: u32,
     ) -> Option<(Id, Message)> {
-        let absent = |present: paxos_chat::quorum::ReplicaSet| {
+        let absent = |present: ReplicaSet| {
             (0..self.replicas).map(ReplicaId).find(|replica| !present.contains(*replica))
         };
         match &state.phase {

@@ -24,7 +24,7 @@ use crate::machine::{Disk, Machine};
 use crate::node::{Node, NodeState, Stored};
 use crate::spec::{Event, Local, Step, Verdict};
 use paxos_chat::client::{ClientPhase, ClientStorage};
-use paxos_chat::message::{Message, Outcome};
+use paxos_chat::message::{Message, Outcome, Route, Taker};
 use paxos_chat::proposer::Phase;
 use paxos_chat::replica::State;
 use paxos_chat::types::{Ballot, Command, Operation, Seq, Slot, User, Value};
@@ -103,12 +103,27 @@ pub(crate) fn judge_replica_step(
     broken.note(EQUAL_REPLICAS, !are_outcomes_of_log(spec, machine, step.reports));
     broken.note(EVICTED_IS_EXPIRED, !have_expired(spec, machine, step.sends));
     broken.note(BOUNDED, !bounds::does_within(&spec.tuning, step));
-    broken.note(PLAUSIBLE, !are_plausible(step));
+    broken.note(TAKEN, !are_taken(spec, step));
 }
 
 /// Does the driver of whoever gets it take everything that is sent?
-fn are_plausible(step: &Step<'_, Node, Ghost>) -> bool {
-    step.sends.iter().all(|(_, message)| message.is_plausible())
+fn are_taken(spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> bool {
+    let (replicas, clients) = (usize::from(spec.cluster.len()), spec.users.len());
+    let taker = |actor: usize| match actor {
+        _ if actor < replicas => Taker::Replica,
+        _ if actor < replicas + clients => Taker::Client,
+        _ => Taker::Reader,
+    };
+    let is_its_route = |route: Route| match route {
+        Route::Replicas | Route::ReplicaToClient => taker(step.actor) == Taker::Replica,
+        Route::ClientToReplica => taker(step.actor) != Taker::Replica,
+        Route::Local => false,
+    };
+    step.sends.iter().all(|(dst, message)| {
+        message.is_plausible()
+            && is_its_route(message.route())
+            && message.class().taker() == taker(*dst)
+    })
 }
 
 /// Does every command come to what it comes to in this log?
@@ -183,16 +198,17 @@ fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
 
 // --- One client's steps.
 
-/// Judges a step of a client with this window against what is remembered of it.
+/// Judges a step of a client against what is remembered of it.
 pub(crate) fn judge_client_step(
-    window: usize,
+    spec: &ChatSpec,
     ghost: &ClientGhost,
     step: &Step<'_, Node, Ghost>,
     broken: &mut Verdict,
 ) {
     let client = step.state.and_then(NodeState::client);
+    let window = spec.windows[step.actor - usize::from(spec.cluster.len())];
     broken.note(BOUNDED, !client.is_none_or(|client| bounds::asks_within(window, client)));
-    broken.note(PLAUSIBLE, !are_plausible(step));
+    broken.note(TAKEN, !are_taken(spec, step));
     // A client that is not durable has nothing saved.
     let saved = step.storage.and_then(Stored::client);
     for (_, message) in step.sends {
@@ -222,8 +238,12 @@ pub(crate) fn judge_reading(slot: Slot, expected: Slot, broken: &mut Verdict) {
 }
 
 /// Judges what a reader sends.
-pub(crate) fn judge_reader_step(step: &Step<'_, Node, Ghost>, broken: &mut Verdict) {
-    broken.note(PLAUSIBLE, !are_plausible(step));
+pub(crate) fn judge_reader_step(
+    spec: &ChatSpec,
+    step: &Step<'_, Node, Ghost>,
+    broken: &mut Verdict,
+) {
+    broken.note(TAKEN, !are_taken(spec, step));
 }
 
 // --- One local state.

@@ -64,6 +64,7 @@ pub fn all() -> Vec<Description> {
         row(B01, "a leader's queue has no limit", "our own", &["long-messages", "busy", "held"]),
         row(B02, "a chunk takes all that there is", "our own", &["chunks"]),
         row(B03, "one slot more than the window", "classic", &["held", "busy"]),
+        row(B04, "a relay is answered like a client", "found here", &["relay"]),
         row(R01, "any chunk taken for the one asked for", "our own", &["reader"]),
         row(R02, "what comes again is read again", "our own", &["reader"]),
         row(S01, "gap closed by place, not by slot", "review of the checker", &["gap-rivals"]),

@@ -78,6 +78,8 @@ fn is_intake_within(tuning: &Tuning, intake: &Intake) -> bool {
     // What is held has come in whole.
     let held = Amount { largest: 0, ..Amount::of(intake.held.values()) };
     queued.count == intake.queue.len()
+        && intake.held_bytes >= held.bytes
+        && (held.count > 0 || intake.held_bytes == 0)
         && queued.is_within(2 * commands_max, 2 * bytes_max)
         && by_user.values().all(|own| own.is_within(commands_max, bytes_max))
         && held.is_within(tuning.held_commands_max, bytes_max)
@@ -94,8 +96,20 @@ pub(crate) fn does_within(tuning: &Tuning, step: &Step<'_, Node, Ghost>) -> bool
     let after = step.state.and_then(NodeState::replica);
     let (Some(before), Some(after)) = (before, after) else { return true };
     step.sends.iter().all(|(_, message)| is_message_within(tuning, message))
+        && knows_open_sessions(before, after)
         && is_vote_within(tuning, before, after, step)
         && is_window_within(tuning, before, after)
+}
+
+/// A leader remembers what was proposed of no more sessions than are open, once it has applied something.
+fn knows_open_sessions(before: &State, after: &State) -> bool {
+    let has_applied = before.learner.applied_upto < after.learner.applied_upto;
+    match &after.phase {
+        Phase::Leading(leading) if has_applied => {
+            leading.intake.proposed.len() <= after.learner.sessions.len()
+        }
+        _ => true,
+    }
 }
 
 /// A vote is cast no farther ahead than votes are kept.

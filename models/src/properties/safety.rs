@@ -146,7 +146,7 @@ pub const SAFETY: [Safety; 23] = [
     Safety {
         name: "what an actor sends, its receiver's driver takes",
         misses: "what a driver should refuse and does not: no actor here sends it",
-        kept: Some("it judges the drivers' filter, which no mutant of an actor changes"),
+        kept: None,
     },
 ];
 
@@ -173,4 +173,4 @@ pub(super) const EQUAL_REPLICAS: usize = 18;
 pub(super) const EVICTED_IS_EXPIRED: usize = 19;
 pub(super) const VOTES_KEPT: usize = 20;
 pub(super) const BOUNDED: usize = 21;
-pub(super) const PLAUSIBLE: usize = 22;
+pub(super) const TAKEN: usize = 22;
