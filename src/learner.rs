@@ -44,9 +44,9 @@ pub struct Lacking {
     pub from: Option<Slot>,
     /// Whom it has asked last.
     pub asked: ReplicaId,
-    /// Heartbeats since then.
-    pub waited: u16,
-    /// How many it waits for before it asks another: two to this power.
+    /// Heartbeats since something has come.
+    pub waited: u32,
+    /// It asks another whenever that is a multiple of two to this power.
     pub doublings: u8,
 }
 
@@ -87,11 +87,10 @@ pub fn fetch_below(
         }
         Some(_) => {
             lacking.waited += 1;
-            if lacking.waited < 1 << lacking.doublings {
+            if !lacking.waited.is_multiple_of(1 << lacking.doublings) {
                 state.to_mut().lacking = Some(lacking);
                 return;
             }
-            lacking.waited = 0;
             lacking.doublings = (lacking.doublings + 1).min(at.tuning.doublings_max);
             lacking.asked = next_peer(at, lacking.asked);
         }
@@ -104,10 +103,13 @@ pub fn fetch_below(
 }
 
 impl Lacking {
-    /// Something has come: whoever was asked once only need not be waited for so long.
+    /// Something has come. If it took much less than it would have been waited for, the next need not be waited
+    /// for so long.
     fn come(&mut self) {
         self.from = None;
-        self.doublings = self.doublings.saturating_sub(1);
+        if 4 * self.waited < 1 << self.doublings {
+            self.doublings = self.doublings.saturating_sub(1);
+        }
         self.waited = 0;
     }
 }

@@ -20,7 +20,7 @@
 
 use crate::quorum::ReplicaSet;
 use crate::tuning::Tuning;
-use crate::types::ReplicaId;
+use crate::types::{ReplicaId, Slot};
 use std::collections::BTreeMap;
 
 /// What is sent within a tick has been under way for a whole one only when the second has come.
@@ -37,10 +37,21 @@ pub struct Pacing {
     pub cut: usize,
     /// When it was cut last.
     pub cut_at: u64,
-    /// When whoever may have what is missing below the base is asked next, and how often it was in vain.
-    pub fetch: (u64, u8),
+    /// The question for what is missing below the base; `None` until a tick has found that something is.
+    pub fetch: Option<Fetch>,
     /// The round trips that are known.
     pub links: BTreeMap<ReplicaId, Link>,
+}
+
+/// A question for what is missing below a leader's base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fetch {
+    /// The tick in which it is asked again, unless something has come.
+    pub due: u64,
+    /// It is asked again after two to this power of ticks.
+    pub doublings: u8,
+    /// The applied bound when it was looked last.
+    pub from: Slot,
 }
 
 /// A link to a peer: estimates of its round trip.
@@ -178,18 +189,25 @@ impl Pacing {
         }
     }
 
-    /// Is it time to ask for what is missing below the base? Asked again, it is not for longer and
-    /// longer.
-    pub fn fetches(&mut self, tuning: &Tuning) -> bool {
+    /// Is it time to ask again for what is missing below the base? Not while it comes: whoever gets it asks for
+    /// more. In vain, less and less often.
+    pub fn fetches(&mut self, applied_upto: Slot, tuning: &Tuning) -> bool {
         if !tuning.adapts() {
             return true;
         }
-        let (at, tries) = self.fetch;
-        if self.ticks < at {
+        // It was asked when this leadership began.
+        let first = Fetch { due: self.ticks + 1, doublings: 0, from: applied_upto };
+        let Fetch { due, mut doublings, from } = *self.fetch.get_or_insert(first);
+        if self.ticks < due {
             return false;
         }
-        self.fetch = (self.ticks + (1 << tries), (tries + 1).min(tuning.doublings_max));
-        true
+        let is_in_vain = applied_upto == from;
+        if is_in_vain {
+            doublings = (doublings + 1).min(tuning.doublings_max);
+        }
+        let due = self.ticks + (1 << doublings);
+        self.fetch = Some(Fetch { due, doublings, from: applied_upto });
+        is_in_vain
     }
 
     /// What may be in flight, in bytes.
@@ -343,12 +361,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_below_the_base_is_asked_for_again_in_vain_less_and_less_often() {
+        let (mut pacing, tuning) = (Pacing::default(), Tuning::default());
+        let mut asks = |applied_upto| {
+            pacing.tick(&tuning);
+            pacing.fetches(Slot(applied_upto), &tuning)
+        };
+        assert!(!(1..=40).any(&mut asks), "it comes");
+        let asked: Vec<u32> = (0..60).filter(|_| asks(40)).collect();
+        assert_eq!(asked, [0, 2, 6, 14, 30, 46]);
+    }
+
+    #[test]
     fn without_doublings_everything_is_due_and_nothing_is_remembered() {
         let (mut pacing, tuning) =
             (Pacing::default(), Tuning { doublings_max: 0, ..Tuning::default() });
         let mut flight = pacing.proposed(100, &tuning);
         pacing.tick(&tuning);
-        assert!(pacing.is_due(PEER, &flight, &tuning) && pacing.fetches(&tuning));
+        assert!(pacing.is_due(PEER, &flight, &tuning) && pacing.fetches(Slot(0), &tuning));
         pacing.sent_again(&mut flight, PEER, &tuning);
         pacing.voted(PEER, &flight, &tuning);
         assert_eq!((pacing, flight), (Pacing::default(), Flight::default()));

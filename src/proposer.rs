@@ -410,8 +410,9 @@ fn fetch_below_base(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut 
         return;
     }
     if at.tuning.adapts() {
+        let applied_upto = state.learner.applied_upto;
         let Phase::Leading(leading) = &mut state.to_mut().phase else { return };
-        if !leading.pacing.fetches(at.tuning) {
+        if !leading.pacing.fetches(applied_upto, at.tuning) {
             return;
         }
     }
