@@ -19,6 +19,8 @@ pub struct Deployed {
     pub tuning: Tuning,
     /// The parameters of clients and readers.
     pub client_tuning: ClientTuning,
+    /// Clients survive their crashes.
+    pub durable_clients: bool,
     /// A bug that every replica has, or every client, or every reader.
     pub mutant: Option<Mutant>,
 }
@@ -41,7 +43,7 @@ impl Deployed {
         (node, None)
     }
 
-    /// The client of this number, who asks these replicas and is volatile.
+    /// The client of this number, who asks these replicas.
     pub(crate) fn client(&self, number: usize, replicas: Vec<NodeId>) -> Placed {
         let client = Client {
             user: User::new(&format!("u{number}")),
@@ -49,7 +51,7 @@ impl Deployed {
             session: None,
             script: Vec::new(),
             replicas,
-            is_durable: false,
+            is_durable: self.durable_clients,
             tuning: self.client_tuning.clone(),
         };
         let node = match self.mutant.filter(|mutant| mutant.is_of_clients()) {

@@ -68,6 +68,8 @@ pub struct Links {
     pub delay: Range<Duration>,
     /// By sender and receiver: how long it is under way there, if not as long as elsewhere.
     delays: BTreeMap<(usize, usize), Range<Duration>>,
+    /// By sender and receiver: nothing longer arrives, in bytes.
+    longest: BTreeMap<(usize, usize), usize>,
     /// The share of messages that is lost.
     pub loss: f64,
     /// What a link carries; without limit if not given.
@@ -136,6 +138,7 @@ impl Links {
             up: vec![vec![true; actors]; actors],
             delay: Duration::from_millis(1)..Duration::from_millis(2),
             delays: BTreeMap::new(),
+            longest: BTreeMap::new(),
             loss: 0.0,
             rate: None,
             free_at: BTreeMap::new(),
@@ -150,6 +153,12 @@ impl Links {
     /// From now on what `src` sends to `dst` is under way for so long, whatever it is elsewhere.
     pub fn set_delay(&mut self, src: usize, dst: usize, delay: Range<Duration>) {
         self.delays.insert((src, dst), delay);
+    }
+
+    /// From now on nothing that is longer arrives at `dst` from `src`, as where a router drops long packets and
+    /// tells nobody (RFC 2923, section 2.1).
+    pub fn set_longest(&mut self, src: usize, dst: usize, bytes: usize) {
+        self.longest.insert((src, dst), bytes);
     }
 }
 
@@ -427,7 +436,9 @@ where
     }
 
     fn send(&mut self, src: usize, dst: usize, msg: A::Msg, sent_at: Option<usize>) {
+        let is_too_long = |longest: &usize| (self.wire.size_bytes)(&msg) > *longest;
         let lost = !self.links.up[src][dst]
+            || self.links.longest.get(&(src, dst)).is_some_and(is_too_long)
             || (self.links.loss > 0.0 && self.rng.random_bool(self.links.loss));
         if lost {
             return;

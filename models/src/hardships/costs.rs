@@ -12,6 +12,9 @@ use paxos_chat::tuning::TEXT_BYTES_MAX;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// In bytes.
+const MIB: usize = 1024 * 1024;
+
 /// Messages that were sent, by the name of their class.
 type Sent = BTreeMap<&'static str, u64>;
 
@@ -21,13 +24,19 @@ fn count(sent: &Sent, class: Class) -> u64 {
 }
 
 /// That nothing was sent but these.
-fn only(sent: &Sent, classes: &[Class], seed: u64) -> Result<(), String> {
+pub(super) fn only(sent: &Sent, classes: &[Class], seed: u64) -> Result<(), String> {
     let other = sent.keys().find(|name| !classes.iter().any(|class| class.name() == **name));
     demand(other.is_none(), seed, || format!("{} is sent: {sent:?}", other.unwrap_or(&"")))
 }
 
 /// That between the least and the most of this class were sent.
-fn within(sent: &Sent, class: Class, least: u64, most: u64, seed: u64) -> Result<(), String> {
+pub(super) fn within(
+    sent: &Sent,
+    class: Class,
+    least: u64,
+    most: u64,
+    seed: u64,
+) -> Result<(), String> {
     let found = count(sent, class);
     demand((least..=most).contains(&found), seed, || {
         format!("{} is sent {found} times, not {least} to {most} times", class.name())
@@ -91,6 +100,8 @@ fn costs_no_more_than_it_must(
     within(&sent, Class::Accept, 2 * served, 2 * served, seed)?;
     // The slower of two followers has not answered yet.
     within(&sent, Class::Accepted, 2 * served - 1, 2 * served, seed)?;
+    // A reader asks for what is new, and another replica if there is nothing.
+    within(&sent, Class::Tail, 0, 2 * tails(deployed, world.now() - begins), seed)?;
     let beats = beats(deployed, world.now() - begins);
     within(&sent, Class::Heartbeat, 2 * beats.0, 2 * (beats.1 + served), seed)
 }
@@ -105,15 +116,19 @@ fn rests(deployed: &Deployed, world: &mut World, seed: u64) -> Result<(), String
     let beats = beats(deployed, seconds(60));
     within(&sent, Class::Heartbeat, 2 * beats.0, 2 * beats.1, seed)?;
     // A reader asks two replicas each time.
-    let asks = seconds(60).as_micros() / deployed.client_tuning.retry_interval.as_micros();
-    let asks = asks as u64;
+    let asks = tails(deployed, seconds(60));
     within(&sent, Class::Tail, asks * 2 * 4 / 5, 2 * asks, seed)
+}
+
+/// How often a reader asks in this time, at most.
+fn tails(deployed: &Deployed, time: Duration) -> u64 {
+    (time.as_micros() / deployed.client_tuning.retry_interval.as_micros()) as u64 + 1
 }
 
 /// The least and the most heartbeats to one follower in this time.
 fn beats(deployed: &Deployed, time: Duration) -> (u64, u64) {
-    let (time, interval) = (time.as_micros(), deployed.tuning.heartbeat_delay());
-    ((time / interval.end.as_micros()) as u64, (time / interval.start.as_micros()) as u64 + 1)
+    let (time, interval) = (time.as_micros(), deployed.tuning.heartbeat_interval.as_micros());
+    ((time / (interval * 5 / 4)) as u64, (time / interval) as u64 + 1)
 }
 
 pub(super) fn long_session(deployed: &Deployed) -> Result<u32, String> {
@@ -158,7 +173,11 @@ pub(super) fn crowd(deployed: &Deployed) -> Result<u32, String> {
         (0..20 * 40).for_each(|number| world.says(number % 40, &text));
         world.serves_all_within(seconds(20))?;
         // Each goes to two followers, and not half of them go twice.
-        within(&world.simulation.take_sent(), Class::Accept, 0, 3 * 800, seed)?;
+        let sent = world.simulation.take_sent();
+        within(&sent, Class::Accept, 0, 3 * 800, seed)?;
+        within(&sent, Class::Request, 800, 4 * 800, seed)?;
+        // Once, and then it waits for as long as the queue takes.
+        within(&sent, Class::Busy, 1, 2 * 40, seed)?;
         for client in 0..40 {
             let bytes = world.simulation.take_burst_bytes(3 + client);
             // What may be sent again at once, and the last of it and a new one in whole.
@@ -211,6 +230,32 @@ pub(super) fn after_storms(deployed: &Deployed) -> Result<u32, String> {
     Ok(runs)
 }
 
+pub(super) fn back_together(deployed: &Deployed) -> Result<u32, String> {
+    let mut deployed = deployed.clone();
+    // So that the leader has the time to wait longer and longer.
+    deployed.tuning.election_timeout = seconds(4);
+    deployed.client_tuning.window = 256;
+    let seeds = 0..4;
+    for seed in seeds.clone() {
+        let mut world = World::new(&deployed, 3, 1, seed);
+        world.talks_for(seconds(20))?;
+        world.serves_all_within(seconds(4))?;
+        let (ballot, leader) = world.leader()?;
+        // A full window, of 2 MB, meets silence for 2 s.
+        let text = "x".repeat(TEXT_BYTES_MAX);
+        world.cut_off(leader, true);
+        (0..200).for_each(|_| world.says(0, &text));
+        world.run_for(seconds(2))?;
+        world.simulation.take_burst_bytes(leader);
+        world.cut_off(leader, false);
+        world.serves_all_within(seconds(2))?;
+        demand(world.ballot() == ballot, seed, || format!("{:?}, not {ballot:?}", world.ballot()))?;
+        let (burst, limit) = (world.simulation.take_burst_bytes(leader), MIB);
+        demand(burst < limit, seed, || format!("{burst} bytes are sent again at once"))?;
+    }
+    Ok(seeds.count() as u32)
+}
+
 pub(super) fn far_and_near(deployed: &Deployed) -> Result<u32, String> {
     let mut deployed = deployed.clone();
     // So that the leader has the time to find out by itself.
@@ -242,27 +287,33 @@ pub(super) fn far_and_near(deployed: &Deployed) -> Result<u32, String> {
 }
 
 pub(super) fn slow_election(deployed: &Deployed) -> Result<u32, String> {
-    let seeds = 0..4;
-    for seed in seeds.clone() {
-        let mut world = World::new(deployed, 3, 1, seed);
-        world.talks_for(seconds(4))?;
-        let (ballot, leader) = world.leader()?;
-        let (lags, other) = ((leader + 1) % 3, (leader + 2) % 3);
-        world.cut_off(lags, true);
-        let text = "x".repeat(TEXT_BYTES_MAX);
-        (0..60).for_each(|_| world.says(0, &text));
-        world.serves_all_within(seconds(10))?;
-        // Who lags stands for election over a link that takes half a minute for what it has to be told.
-        world.simulation.crash(leader);
-        world.simulation.links.delay = millis(145)..millis(155);
-        let rate = Rate { bytes_per_second: 125_000, queue_bytes: 128 * 1024 };
-        world.simulation.links.rate = Some(rate);
-        world.connect(lags, other, true);
-        world.simulation.expire(lags, &NodeTimer::Actor(Timer::Election));
-        world.says(0, "hello");
-        world.serves_all_within(seconds(60))?;
-        let rounds = world.ballot().round - ballot.round;
-        demand(rounds <= 3, seed, || format!("{rounds} ballots for one election"))?;
+    let mut runs = 0;
+    // By what who lags lags, and how long an election takes that tells it of that.
+    let (long, short) = ("x".repeat(TEXT_BYTES_MAX), String::from("hello"));
+    for (count, text, limit) in [(60, long, seconds(60)), (300, short, seconds(8))] {
+        for seed in 0..4 {
+            let mut world = World::new(deployed, 3, 1, seed);
+            world.talks_for(seconds(4))?;
+            let (ballot, leader) = world.leader()?;
+            let (lags, other) = ((leader + 1) % 3, (leader + 2) % 3);
+            world.cut_off(lags, true);
+            for _ in 0..count {
+                world.says(0, &text);
+                world.serves_all_within(seconds(1))?;
+            }
+            // Who lags stands for election over a link on which the most of it takes half a minute.
+            world.simulation.crash(leader);
+            world.simulation.links.delay = millis(145)..millis(155);
+            let rate = Rate { bytes_per_second: 125_000, queue_bytes: 128 * 1024 };
+            world.simulation.links.rate = Some(rate);
+            world.connect(lags, other, true);
+            world.simulation.expire(lags, &NodeTimer::Actor(Timer::Election));
+            world.says(0, "hello");
+            world.serves_all_within(limit)?;
+            let rounds = world.ballot().round - ballot.round;
+            demand(rounds <= 3, seed, || format!("{rounds} ballots for one election"))?;
+            runs += 1;
+        }
     }
-    Ok(seeds.count() as u32)
+    Ok(runs)
 }

@@ -2,6 +2,7 @@
 
 use crate::deployed::Deployed;
 use crate::links::WIRE;
+use crate::machine::Machine;
 use crate::node::{Node, NodeState};
 use crate::properties::bounds;
 use crate::simulation::Simulation;
@@ -25,6 +26,8 @@ pub(super) struct World {
     waiting: Vec<BTreeMap<u64, Duration>>,
     pub(super) said: u64,
     pub(super) acknowledged: u64,
+    /// Messages whose outcome is unknown, as clients were told.
+    pub(super) unknown: u64,
     pub(super) longest_wait: Duration,
 }
 
@@ -58,6 +61,7 @@ impl World {
             waiting: vec![BTreeMap::new(); clients],
             said: 0,
             acknowledged: 0,
+            unknown: 0,
             longest_wait: Duration::ZERO,
         }
     }
@@ -74,9 +78,10 @@ impl World {
         self.simulation.input(self.replicas + client, Message::Submit(Body::post(text)));
     }
 
-    fn client(&self, client: usize) -> &ClientState {
+    /// What this client knows; it is up.
+    pub(super) fn client(&self, client: usize) -> &ClientState {
         let state = self.simulation.state(self.replicas + client).and_then(NodeState::client);
-        state.expect("clients do not crash here")
+        state.expect("a client is up")
     }
 
     /// Lets time pass.
@@ -86,11 +91,19 @@ impl World {
     pub(super) fn run_for(&mut self, time: Duration) -> Result<(), String> {
         self.simulation.run_until(self.now() + time);
         for report in self.simulation.take_reports() {
-            if let Message::Confirmed { seq: Seq(seq), .. } = report.message {
-                let said = self.waiting[report.actor - self.replicas].remove(&seq);
-                let waited = report.at.saturating_sub(said.unwrap_or(report.at));
-                self.longest_wait = self.longest_wait.max(waited);
-                self.acknowledged += 1;
+            match report.message {
+                Message::Confirmed { seq: Seq(seq), .. } => {
+                    let said = self.waiting[report.actor - self.replicas].remove(&seq);
+                    let waited = report.at.saturating_sub(said.unwrap_or(report.at));
+                    self.longest_wait = self.longest_wait.max(waited);
+                    self.acknowledged += 1;
+                }
+                Message::OutcomeUnknown { unknown } => {
+                    let waiting = &mut self.waiting[report.actor - self.replicas];
+                    waiting.retain(|seq, _| !unknown.contains(&Seq(*seq)));
+                    self.unknown += unknown.len() as u64;
+                }
+                _ => {}
             }
         }
         let is_within = |id: &usize| match self.simulation.state(*id).and_then(NodeState::replica) {
@@ -124,6 +137,17 @@ impl World {
     pub(super) fn cut_off_reader(&mut self, reader: usize, is_cut: bool) {
         let reader = self.replicas + self.waiting.len() + reader;
         (0..self.replicas).for_each(|id| self.simulation.links.set(id, reader, !is_cut));
+    }
+
+    /// How many messages of this client are not acknowledged.
+    pub(super) fn waits_for(&self, client: usize) -> usize {
+        self.waiting[client].len()
+    }
+
+    /// This client loses everything but what it has saved, and comes back.
+    pub(super) fn restart_client(&mut self, client: usize) {
+        self.simulation.crash(self.replicas + client);
+        self.simulation.start(self.replicas + client);
     }
 
     /// The longest that anybody waits now.
@@ -177,6 +201,11 @@ impl World {
     /// What this replica knows; it is up.
     pub(super) fn replica(&self, replica: usize) -> &State {
         self.simulation.state(replica).and_then(NodeState::replica).expect("a replica is up")
+    }
+
+    /// The same, with the log on its disk.
+    pub(super) fn machine(&self, replica: usize) -> &Machine {
+        self.simulation.state(replica).and_then(NodeState::machine).expect("a replica is up")
     }
 
     pub(super) fn leads(&self, replica: usize) -> Option<Ballot> {

@@ -1,0 +1,202 @@
+//! Who lags catches up, at no more than it costs and from whoever can help; an election prefers who does not
+//! lag, and whoever reaches one replica is served.
+
+use super::costs::within;
+use super::world::World;
+use super::{demand, millis, seconds};
+use crate::deployed::Deployed;
+use crate::node::NodeTimer;
+use crate::simulation::Rate;
+use paxos_chat::effects::Timer;
+use paxos_chat::message::Class;
+use paxos_chat::proposer::Phase;
+use paxos_chat::tuning::TEXT_BYTES_MAX;
+use paxos_chat::types::Slot;
+use std::time::Duration;
+
+/// Messages of [`TEXT_BYTES_MAX`] that a replica lags by: a chunk takes one of them.
+const LAG: u64 = 60;
+/// How long a chunk is under way over [`narrow_links`], from when it is asked for.
+const CHUNK_TAKES: Duration = millis(450);
+
+/// A cluster in which a replica has missed [`LAG`] messages that cannot be decided without it being told:
+/// who leads, who lags and the other follower.
+fn with_one_behind(deployed: &Deployed, seed: u64) -> Result<(World, usize, usize, usize), String> {
+    let mut world = World::new(deployed, 3, 1, seed);
+    world.talks_for(8 * deployed.tuning.election_timeout)?;
+    let (_, leader) = world.leader()?;
+    let (lags, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    world.cut_off(lags, true);
+    let text = "x".repeat(TEXT_BYTES_MAX);
+    (0..LAG).for_each(|_| world.says(0, &text));
+    world.serves_all_within(seconds(10))?;
+    Ok((world, leader, lags, other))
+}
+
+/// From now on every link has 1 Mbit/s and a round trip of 300 ms.
+fn narrow_links(world: &mut World) {
+    world.simulation.links.delay = millis(145)..millis(155);
+    let rate = Rate { bytes_per_second: 125_000, queue_bytes: 128 * 1024 };
+    world.simulation.links.rate = Some(rate);
+}
+
+/// That nobody lags any more after this time, and that what was missing was sent about once.
+fn catches_up_cheaply(
+    world: &mut World,
+    lags: usize,
+    limit: Duration,
+    seed: u64,
+) -> Result<(), String> {
+    let upto = world.applied_upto();
+    let applied = |world: &World| world.replica(lags).learner.applied_upto;
+    world.simulation.take_sent();
+    let begins = world.now();
+    world.run_until_within(limit, |world| applied(world) >= upto)?;
+    let (bound, took) = (applied(world), world.now() - begins);
+    demand(bound >= upto, seed, || format!("replica {lags} is at {bound}, not {upto}: {took:?}"))?;
+    let sent = world.simulation.take_sent();
+    // A quarter more, for the first questions, before it is known how long answers take.
+    within(&sent, Class::Fetch, 0, LAG + LAG / 4, seed)?;
+    within(&sent, Class::Decided, 0, LAG + LAG / 4, seed)
+}
+
+pub(super) fn lagging_follower(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..4;
+    for seed in seeds.clone() {
+        let (mut world, _, lags, _) = with_one_behind(deployed, seed)?;
+        narrow_links(&mut world);
+        world.cut_off(lags, false);
+        catches_up_cheaply(&mut world, lags, CHUNK_TAKES * LAG as u32, seed)?;
+    }
+    Ok(seeds.count() as u32)
+}
+
+/// Lets `candidate` ask for support when `other` hears no leader and may not lead itself.
+fn elect(world: &mut World, candidate: usize, other: usize) -> Result<(), String> {
+    let election = NodeTimer::Actor(Timer::Election);
+    // Who asks for support itself, and is not heard, gives it to whoever asks.
+    world.simulation.expire(other, &election);
+    world.run_for(millis(20))?;
+    world.connect(candidate, other, true);
+    world.simulation.expire(candidate, &election);
+    world.run_until_within(millis(200), |world| world.leads(candidate).is_some())
+}
+
+pub(super) fn lagging_leader(deployed: &Deployed) -> Result<u32, String> {
+    let mut deployed = deployed.clone();
+    // So that it has the time to be told.
+    deployed.tuning.election_timeout = seconds(4);
+    let seeds = 0..4;
+    for seed in seeds.clone() {
+        let (mut world, leader, lags, other) = with_one_behind(&deployed, seed)?;
+        // So that it is told of no votes, and has to ask for what was decided.
+        (0..deployed.tuning.snapshot_slots).try_for_each(|_| {
+            world.says(0, "hello");
+            world.serves_all_within(seconds(1))
+        })?;
+        world.simulation.crash(leader);
+        elect(&mut world, lags, other)?;
+        // Its first question is lost.
+        world.connect(lags, other, false);
+        world.run_for(millis(100))?;
+        world.connect(lags, other, true);
+        let ballot = world.leads(lags);
+        demand(ballot.is_some(), seed, || format!("replica {lags} does not lead"))?;
+        narrow_links(&mut world);
+        catches_up_cheaply(&mut world, lags, CHUNK_TAKES * LAG as u32, seed)?;
+        demand(world.leads(lags) == ballot, seed, || format!("replica {lags} does not lead now"))?;
+        world.says(0, "hello");
+        world.serves_all_within(seconds(4))?;
+    }
+    Ok(seeds.count() as u32)
+}
+
+pub(super) fn who_lags_stands_first(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..4;
+    for seed in seeds.clone() {
+        let mut world = World::new(deployed, 3, 1, seed);
+        world.talks_for(seconds(4))?;
+        let (_, leader) = world.leader()?;
+        let (lags, other) = ((leader + 1) % 3, (leader + 2) % 3);
+        world.cut_off(lags, true);
+        // What was applied after the last snapshot is not known to be decided after a crash.
+        let upto = world.applied_upto().0 + 2 * deployed.tuning.snapshot_slots;
+        while world.applied_upto() < Slot(upto) {
+            world.says(0, "hello");
+            world.serves_all_within(seconds(1))?;
+        }
+        // All come back from a crash but the leader, and who lags is the first that misses it.
+        (0..3).for_each(|id| world.simulation.crash(id));
+        world.connect(lags, other, true);
+        [lags, other].into_iter().for_each(|id| world.simulation.start(id));
+        world.run_for(millis(20))?;
+        world.simulation.expire(lags, &NodeTimer::Actor(Timer::Election));
+        let leads = |world: &World| [lags, other].into_iter().find(|id| world.leads(*id).is_some());
+        world.run_until_within(seconds(4), |world| leads(world).is_some())?;
+        let found = leads(&world);
+        demand(found == Some(other), seed, || format!("{found:?} leads, not {other}"))?;
+    }
+    Ok(seeds.count() as u32)
+}
+
+/// Longer than anything without a long text in it, and what some routers let pass.
+const SHORT_BYTES: usize = 1280;
+
+pub(super) fn long_packets_lost(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..6;
+    let text = "x".repeat(TEXT_BYTES_MAX);
+    for seed in seeds.clone() {
+        // Whoever leads can say nothing long to anybody, and whoever hears it nothing is wrong with.
+        let mut world = World::new(deployed, 3, 1, seed);
+        world.talks_for(seconds(4))?;
+        let (_, leader) = world.leader()?;
+        for peer in (0..3).filter(|peer| *peer != leader) {
+            world.simulation.links.set_longest(leader, peer, SHORT_BYTES);
+        }
+        (0..40).for_each(|_| world.says(0, &text));
+        world.serves_all_within(seconds(20))?;
+        let (_, now) = world.leader()?;
+        demand(now != leader, seed, || format!("replica {leader} still leads"))?;
+        // It can say nothing long to one of them: who finds what it lacks at the other.
+        let mut world = World::new(deployed, 3, 1, seed);
+        world.talks_for(seconds(4))?;
+        let (ballot, leader) = world.leader()?;
+        let deaf = (leader + 1) % 3;
+        world.simulation.links.set_longest(leader, deaf, SHORT_BYTES);
+        (0..LAG).for_each(|_| world.says(0, &text));
+        world.serves_all_within(seconds(10))?;
+        world.run_for(seconds(10))?;
+        let (bound, upto) = (world.replica(deaf).learner.applied_upto, world.applied_upto());
+        demand(bound == upto, seed, || format!("replica {deaf} is at {bound}, not {upto}"))?;
+        demand(world.ballot() == ballot, seed, || format!("{:?}, not {ballot:?}", world.ballot()))?;
+    }
+    Ok(2 * seeds.count() as u32)
+}
+
+pub(super) fn one_replica_reached(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..6;
+    for seed in seeds.clone() {
+        let mut world = World::new(deployed, 3, 1, seed);
+        world.talks_for(seconds(4))?;
+        let (ballot, leader) = world.leader()?;
+        let (between, end) = ((leader + 1) % 3, (leader + 2) % 3);
+        let client = 3;
+        // client - end - between - leader
+        world.connect(leader, end, false);
+        world.connect(client, leader, false);
+        world.connect(client, between, false);
+        world.talks_for(seconds(6))?;
+        let asks = matches!(world.replica(end).phase, Phase::PreVoting(_));
+        demand(asks, seed, || format!("replica {end} does not ask for support"))?;
+        world.longest_wait = Duration::ZERO;
+        let before = world.acknowledged;
+        world.talks_for(seconds(20))?;
+        let (served, longest) =
+            (world.acknowledged - before, world.longest_wait.max(world.waits()));
+        let limit = 4 * deployed.tuning.election_timeout;
+        demand(longest <= limit, seed, || format!("a client waits for {longest:?}"))?;
+        demand(served >= 100, seed, || format!("{served} are acknowledged in 20 s"))?;
+        demand(world.ballot() == ballot, seed, || format!("{:?}, not {ballot:?}", world.ballot()))?;
+    }
+    Ok(seeds.count() as u32)
+}
