@@ -1,5 +1,5 @@
-//! What random changes of the protocol are hunted with, by `cargo mutants`: the quick catalog, fair
-//! schedules, links and hardships, until the first kill. A kill is a violated property, an assertion of an
+//! What random changes of the protocol are hunted with, by `cargo mutants`: hardships, the quick
+//! catalog, links and fair schedules, until the first kill. A kill is a violated property, an assertion of an
 //! actor, or a run that does not deliver what is demanded; a changed count, an event that is not reached
 //! or a void reduction is a hint, and only told.
 
@@ -44,11 +44,11 @@ fn nothing_is_found() {
     let mut hints = Vec::new();
     let is_small = |entry: &Entry| entry.unique_states <= Some(SMALL);
     let (small, large): (Vec<Entry>, Vec<Entry>) = quick().into_iter().partition(is_small);
+    bear();
     small.iter().for_each(|entry| explore(entry, &mut hints));
     links::groups().iter().filter(|group| GROUPS.contains(&group.name)).for_each(connect);
     let are_scheduled =
         |max: u64| small.iter().filter(move |entry| entry.unique_states <= Some(max));
-    bear();
     are_scheduled(SCHEDULED_SMALL).for_each(|entry| schedule(entry, &mut hints));
     if std::env::var_os(SMALL_ONLY).is_none() {
         large.iter().for_each(|entry| explore(entry, &mut hints));
