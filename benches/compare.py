@@ -38,7 +38,7 @@ COLUMNS = [("durable", 1, 1), ("durable", 64, 1), ("durable", 1024, 1), ("durabl
 BYTES = 100
 PEERS = ["etcd", "nats", "omnipaxos", "raft"]
 PACKING_PEERS = ["omnipaxos", "raft"]
-OURS = "this project"
+OURS, BEFORE = "this project", "this project before"
 # Seconds until a process that was started must have done what it does at once.
 PROMPTLY = 20
 
@@ -46,8 +46,9 @@ PROMPTLY = 20
 class Cluster:
     """Replicas and clients as processes; all are killed at the end of the `with` block."""
 
-    def __init__(self, args, mode, f=1):
-        self.programs, self.timeout_ms, self.mode, self.f = args.programs, args.timeout_ms, mode, f
+    def __init__(self, args, mode, f=1, programs=None):
+        self.programs, self.timeout_ms = programs or args.programs, args.timeout_ms
+        self.mode, self.f = mode, f
         self.replicas, self.clients = {}, []
 
     def __enter__(self):
@@ -166,13 +167,17 @@ class Results:
 
 
 def measure_ours(args, results):
+    builds = [(OURS, args.programs), (BEFORE, args.before)]
     for mode in MODES:
-        with Cluster(args, mode) as cluster:
-            for column in COLUMNS:
-                if column[0] == mode:
-                    _, outstanding, pack = column
-                    load = cluster.load(outstanding, args.seconds, args.warmup, pack=pack)
-                    results.add((OURS, *column), report(load))
+        for name, programs in builds:
+            if programs is None:
+                continue
+            with Cluster(args, mode, programs=programs) as cluster:
+                for column in COLUMNS:
+                    if column[0] == mode:
+                        _, outstanding, pack = column
+                        load = cluster.load(outstanding, args.seconds, args.warmup, pack=pack)
+                        results.add((name, *column), report(load))
 
 
 def measure_peers(args, results):
@@ -263,7 +268,8 @@ def cell(results, key, outstanding, ours=None):
 
 def table_beside(args, results):
     yield from titles("", COLUMNS)
-    for system in [OURS, *args.systems]:
+    ours = [OURS] + ([BEFORE] if args.before else [])
+    for system in [*ours, *args.systems]:
         cells = []
         for column in COLUMNS:
             ours = None if system == OURS else (OURS, *column)
@@ -350,6 +356,8 @@ def parse():
                         help="measure nothing else")
     parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "target" / "release",
                         help="the folder of our executables")
+    parser.add_argument("--before", type=pathlib.Path,
+                        help="the folder of the executables of another build, measured beside")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "docs" / "performance.md",
                         help="the page; - for standard output")
     args = parser.parse_args()
@@ -357,10 +365,11 @@ def parse():
     if args.quick:
         args.rounds, args.seconds, args.warmup, args.kills, args.timeout_ms = 1, 0.6, 0.1, 1, 500
         args.faults, args.sizes = [2], [4096]
-    for name in ["cluster", "replica", "client"]:
-        if not (args.programs / name).is_file():
-            parser.error(f"{args.programs / name} is missing: run `cargo build --release --bins`, "
-                         "or name the folder with --programs")
+    for folder in [args.programs, args.before]:
+        for name in ["cluster", "replica", "client"] if folder else []:
+            if not (folder / name).is_file():
+                parser.error(f"{folder / name} is missing: run `cargo build --release --bins`, "
+                             "or name the folder with --programs or --before")
     return args
 
 

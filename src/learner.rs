@@ -44,7 +44,7 @@ pub struct Lacking {
     pub from: Option<Slot>,
     /// Whom it has asked last.
     pub asked: ReplicaId,
-    /// Heartbeats since something has come.
+    /// Heartbeats since something has come, while it lacks something.
     pub waited: u32,
     /// It asks another whenever that is a multiple of two to this power.
     pub doublings: u8,
@@ -77,7 +77,7 @@ pub fn fetch_below(
     let first = Lacking { from: None, asked: leader, waited: 0, doublings: 0 };
     let mut lacking = state.lacking.clone().unwrap_or(first);
     match lacking.from {
-        None => lacking = Lacking { from: Some(from), asked: leader, waited: 0, ..lacking },
+        None => lacking = Lacking { from: Some(from), asked: leader, ..lacking },
         // What was asked for is coming, and whoever gets it asks for more.
         Some(before) if before < from => {
             lacking.come();

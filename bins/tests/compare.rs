@@ -24,7 +24,8 @@ fn compare(args: &[&str]) -> Ended {
 #[ignore = "needs Python 3"]
 fn a_quick_round_measures_everything() {
     let programs = Path::new(env!("CARGO_BIN_EXE_replica")).parent().unwrap().to_str().unwrap();
-    let ended = compare(&["--quick", "--programs", programs, "--output", "-"]);
+    let builds = ["--programs", programs, "--before", programs];
+    let ended = compare(&[&["--quick", "--output", "-"], &builds[..]].concat());
     assert_eq!(ended.code, 0, "{ended:?}");
     let rows = |first: &str| {
         let starts = move |line: &&str| line.starts_with(first);
@@ -37,6 +38,8 @@ fn a_quick_round_measures_everything() {
         assert_eq!(row.matches("/s |").count(), throughputs, "{row}");
         assert!(!row.contains(" 0 us"), "{row}");
     }
+    let [before] = rows("| this project before |")[..] else { panic!("{ended:?}") };
+    assert_eq!(before.matches(") |").count(), 7, "each with a ratio: {before}");
     let [sentence] = rows("The primary of three durable replicas was killed")[..] else {
         panic!("{ended:?}")
     };
