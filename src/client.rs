@@ -143,9 +143,14 @@ pub struct ClientState {
     /// somebody is not believed: so many of [`ClientTuning::calm_answers`] have come. Kept only if times
     /// may double.
     pub calm: u8,
+    /// The last number that was acknowledged, and the index of the replica that did. Kept only if times may
+    /// double.
+    pub answered: Option<(Seq, usize)>,
     /// Index of the first replica that was given up on since the last acknowledgement. Kept only if times
     /// may double.
     pub given_up: Option<usize>,
+    /// All others were given up on, too. Kept only if times may double.
+    pub all_silent: bool,
 }
 
 /// Where a client's session stands.
@@ -366,6 +371,7 @@ impl Client {
             state.turn = (state.turn + 1) % self.replicas.len();
             state.target = state.turn;
             state.shunned = state.shunned.filter(|shunned| *shunned != state.turn);
+            state.all_silent |= state.given_up == Some(state.turn);
         }
         self.back_off(state);
     }
@@ -418,15 +424,16 @@ impl Client {
     /// is not known which sending was answered.
     fn calm_down(&self, state: &mut ClientState, src: NodeId, seq: Seq) {
         let given_up = state.given_up.take().map(|index| self.replicas[index]);
+        let all_silent = std::mem::take(&mut state.all_silent);
         let waits_longer = state.backoff > 0 || state.shunned.is_some();
         if self.adapts() && waits_longer && seq >= state.repeated_below {
             state.calm = (state.calm + 1) % self.tuning.calm_answers;
             if state.calm == 0 {
                 state.backoff = state.backoff.saturating_sub(1);
             }
-        } else if given_up.is_some_and(|silent| silent != src) {
-            // It was dead or cut off; how long the one takes that has answered is not known. If it is the
-            // same, it is slow.
+        } else if all_silent || given_up.is_some_and(|silent| silent != src) {
+            // It was dead or cut off, or nobody led; how long the one takes that has answered is not known. If
+            // it is the same, and no other was asked in vain, it is slow.
             state.backoff = state.backoff.min(self.tuning.doublings_kept);
         }
     }
@@ -473,7 +480,7 @@ impl Client {
         }
         self.write(state, effects).phase = ClientPhase::Open(session);
         self.turn_to(state.to_mut(), src);
-        state.to_mut().given_up = None;
+        (state.to_mut().given_up, state.to_mut().all_silent) = (None, false);
         effects.report(Message::Opened { session });
         self.send_waiting(state, effects);
         self.set_retry_timer(state, effects);
@@ -503,6 +510,10 @@ impl Client {
             state.to_mut().backoff = 0;
         }
         self.turn_to(state.to_mut(), src);
+        if self.adapts() {
+            let by = self.replicas.iter().position(|replica| *replica == src);
+            state.to_mut().answered = by.map(|by| (seq, by));
+        }
         self.calm_down(state.to_mut(), src, seq);
         effects.report(Message::Confirmed { seq, slot });
         self.send_waiting(state, effects);
@@ -513,18 +524,21 @@ impl Client {
         }
     }
 
-    /// Somebody answers what was answered already. If it is the replica asked now, a second sending was in
-    /// vain: waits longer, once for all that were sent again at a time (after RFC 3522, section 3, in
-    /// which this is known from time stamps). If it is another, and the one asked now is silent, it is asked
-    /// from now on.
+    /// Somebody answers what was answered already. If it is the replica asked now, which has answered it before, a
+    /// second sending was in vain: waits longer, once for all that were sent again at a time (after RFC 3522,
+    /// section 3, in which this is known from time stamps). If it is another, and the one asked now is silent,
+    /// it is asked from now on.
     fn on_acknowledged_again(&self, state: &mut Cow<'_, ClientState>, src: NodeId, seq: Seq) {
         if !self.adapts() {
             return;
         }
+        let is_by_another = |(of, by): (Seq, usize)| of == seq && self.replicas[by] != src;
         if src != self.target(state) {
             if !state.hopeful && self.replicas.contains(&src) {
                 self.turn_to(state.to_mut(), src);
             }
+        } else if state.answered.is_some_and(is_by_another) {
+            self.hope(state.to_mut());
         } else if seq < state.repeated_below {
             state.to_mut().repeated_below = Seq(0);
             self.back_off(state);
@@ -629,7 +643,9 @@ impl Actor for Client {
             repeated_below: Seq(0),
             sent_again_below: Seq(0),
             calm: 0,
+            answered: None,
             given_up: None,
+            all_silent: false,
         };
         if state.durable.phase == ClientPhase::Opening || !state.is_idle() {
             effects.set_timer(Timer::Retry, Duration::ZERO..self.tuning.redirect_delay);

@@ -527,7 +527,9 @@ impl Renaming {
             repeated_below,
             sent_again_below,
             calm,
+            answered,
             given_up,
+            all_silent,
         } = state;
         // Clients that change places ask the same replicas in the same order, so places in it stay.
         ClientState {
@@ -536,7 +538,9 @@ impl Renaming {
             repeated_below: *repeated_below,
             sent_again_below: *sent_again_below,
             calm: *calm,
+            answered: *answered,
             given_up: *given_up,
+            all_silent: *all_silent,
             durable: Durable::restored(self.client_storage(durable)),
             target: *target,
             hopeful: *hopeful,
