@@ -446,6 +446,30 @@ mod the_replica_asked {
     }
 
     #[test]
+    fn is_not_asked_later_if_it_answers_what_another_has_answered_before() {
+        let mut chat = Chat::open();
+        chat.submits("a");
+        chat.waits();
+        chat.state.hopeful = true;
+        chat.acknowledged_by(NodeId(1), 1);
+        chat.state.hopeful = false;
+        chat.acknowledged_by(NodeId(0), 1);
+        assert_eq!(manner(&chat), (0, true, 0));
+    }
+
+    #[test]
+    fn is_slow_if_it_alone_was_given_up_on_and_not_if_all_were() {
+        for (time_outs, doublings) in [(1, 1), (4, 2)] {
+            let mut chat = Chat::open();
+            chat.submits("a");
+            // The first time-out gives up on nobody; then one after the other.
+            (0..=time_outs).for_each(|_| drop(chat.waits()));
+            chat.acknowledged_by(NodeId(0), 1);
+            assert_eq!(chat.state.backoff, doublings, "after {time_outs}");
+        }
+    }
+
+    #[test]
     fn is_tried_now_and_then_if_it_was_said_to_lead_and_did_not_answer() {
         let mut chat = Chat::open();
         chat.state.shunned = Some(1);

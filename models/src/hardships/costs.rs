@@ -100,8 +100,10 @@ fn costs_no_more_than_it_must(
     within(&sent, Class::Accept, 2 * served, 2 * served, seed)?;
     // The slower of two followers has not answered yet.
     within(&sent, Class::Accepted, 2 * served - 1, 2 * served, seed)?;
-    // A reader asks for what is new, and another replica if there is nothing.
-    within(&sent, Class::Tail, 0, 2 * tails(deployed, world.now() - begins), seed)?;
+    // A reader asks now and then, and another replica beside if nothing has come.
+    let tails = tails(deployed, world.now() - begins);
+    let asked_each_time = if served > tails { 1 } else { 2 };
+    within(&sent, Class::Tail, 0, asked_each_time * tails, seed)?;
     let beats = beats(deployed, world.now() - begins);
     within(&sent, Class::Heartbeat, 2 * beats.0, 2 * (beats.1 + served), seed)
 }
