@@ -337,6 +337,14 @@ def page(args, results):
            f"--warmup {args.warmup:g} --kills {args.kills}{peers}")
 
 
+def need_programs(parser, folder, option):
+    """Ends with an error unless the executables are in this folder."""
+    for name in ["cluster", "replica", "client"]:
+        if not (folder / name).is_file():
+            parser.error(f"{folder / name} is missing: run `cargo build --release --bins`, "
+                         f"or name the folder with {option}")
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true",
@@ -365,11 +373,9 @@ def parse():
     if args.quick:
         args.rounds, args.seconds, args.warmup, args.kills, args.timeout_ms = 1, 0.6, 0.1, 1, 500
         args.faults, args.sizes = [2], [4096]
-    for folder in [args.programs, args.before]:
-        for name in ["cluster", "replica", "client"] if folder else []:
-            if not (folder / name).is_file():
-                parser.error(f"{folder / name} is missing: run `cargo build --release --bins`, "
-                             "or name the folder with --programs or --before")
+    need_programs(parser, args.programs, "--programs")
+    if args.before:
+        need_programs(parser, args.before, "--before")
     return args
 
 

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 
@@ -81,6 +82,11 @@ def main():
     parser.add_argument("--programs", type=pathlib.Path, default=compare.ROOT / "target" / "release",
                         help="the folder of our executables")
     args = parser.parse_args()
+    compare.need_programs(parser, args.programs, "--programs")
+    if os.geteuid() != 0:
+        parser.error("it makes a network namespace: run it as root")
+    if not shutil.which("ip"):
+        parser.error("`ip` is not on PATH: install iproute2")
     with namespace():
         for mode in compare.MODES:
             direct, relayed = measure(args, mode)
