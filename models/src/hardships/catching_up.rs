@@ -19,8 +19,8 @@ const LAG: u64 = 60;
 /// How long a chunk is under way over [`narrow_links`], from when it is asked for.
 const CHUNK_TAKES: Duration = millis(450);
 
-/// A cluster in which a replica has missed [`LAG`] messages that cannot be decided without it being told:
-/// who leads, who lags and the other follower.
+/// A cluster, of which one follower has missed [`LAG`] messages and is still cut off: who leads, who lags, and
+/// the other follower.
 fn with_one_behind(deployed: &Deployed, seed: u64) -> Result<(World, usize, usize, usize), String> {
     let mut world = World::new(deployed, 3, 1, seed);
     world.talks_for(8 * deployed.tuning.election_timeout)?;
@@ -139,14 +139,14 @@ pub(super) fn who_lags_stands_first(deployed: &Deployed) -> Result<u32, String> 
     Ok(seeds.count() as u32)
 }
 
-/// Longer than anything without a long text in it, and what some routers let pass.
+/// What every IPv6 path carries: nothing without a long text in it is longer here.
 const SHORT_BYTES: usize = 1280;
 
 pub(super) fn long_packets_lost(deployed: &Deployed) -> Result<u32, String> {
     let seeds = 0..6;
     let text = "x".repeat(TEXT_BYTES_MAX);
     for seed in seeds.clone() {
-        // Whoever leads can say nothing long to anybody, and whoever hears it nothing is wrong with.
+        // Whoever leads can say nothing long to anybody, though everybody hears that it lives.
         let mut world = World::new(deployed, 3, 1, seed);
         world.talks_for(seconds(4))?;
         let (_, leader) = world.leader()?;
