@@ -332,7 +332,7 @@ def page(args, results):
                f"in election time-outs ({args.timeout_ms} ms; a replica waits for one to two of them before it "
                f"suspects its leader): median {p50:.2f}, p99 {p99:.2f}, longest {silences[-1]:.2f}.")
         yield ""
-    peers = " --peers DIR" if args.systems else ""
+    peers = (" --peers DIR" if args.systems else "") + (" --before DIR" if args.before else "")
     yield (f"    python3 benches/compare.py --rounds {args.rounds} --seconds {args.seconds:g} "
            f"--warmup {args.warmup:g} --kills {args.kills}{peers}")
 
@@ -376,6 +376,8 @@ def parse():
     need_programs(parser, args.programs, "--programs")
     if args.before:
         need_programs(parser, args.before, "--before")
+        if args.only not in (None, "beside"):
+            parser.error(f"--before is not measured with --only {args.only}")
     return args
 
 

@@ -13,6 +13,7 @@ import pathlib
 import shutil
 import statistics
 import subprocess
+import sys
 
 import compare
 
@@ -65,10 +66,13 @@ def measure(args, mode):
     with Cluster(args, mode) as cluster:
         for _ in range(args.rounds):
             direct.append(cluster.latency_us(args))
-            leader = f"{NET}.{cluster.leader() + 1}/32"
-            ip("-n", SPACE, "route", "add", "blackhole", leader)
+            leader = cluster.leader()
+            route = ["blackhole", f"{NET}.{leader + 1}/32"]
+            ip("-n", SPACE, "route", "add", *route)
             relayed.append(cluster.latency_us(args))
-            ip("-n", SPACE, "route", "delete", "blackhole", leader)
+            ip("-n", SPACE, "route", "delete", *route)
+            if cluster.leader() != leader:
+                sys.exit("another replica came to lead meanwhile: try again")
     return statistics.median(direct), statistics.median(relayed)
 
 

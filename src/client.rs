@@ -149,7 +149,7 @@ pub struct ClientState {
     /// Index of the first replica that was given up on since the last acknowledgement. Kept only if times
     /// may double.
     pub given_up: Option<usize>,
-    /// All others were given up on, too. Kept only if times may double.
+    /// Since then the turn has come to that one again. Kept only if times may double.
     pub all_silent: bool,
 }
 
@@ -424,16 +424,19 @@ impl Client {
     /// is not known which sending was answered.
     fn calm_down(&self, state: &mut ClientState, src: NodeId, seq: Seq) {
         let given_up = state.given_up.take().map(|index| self.replicas[index]);
-        let all_silent = std::mem::take(&mut state.all_silent);
+        if std::mem::take(&mut state.all_silent) {
+            // Nobody led: none of them is known to be slow.
+            state.backoff = state.backoff.min(self.tuning.doublings_kept);
+        }
         let waits_longer = state.backoff > 0 || state.shunned.is_some();
         if self.adapts() && waits_longer && seq >= state.repeated_below {
             state.calm = (state.calm + 1) % self.tuning.calm_answers;
             if state.calm == 0 {
                 state.backoff = state.backoff.saturating_sub(1);
             }
-        } else if all_silent || given_up.is_some_and(|silent| silent != src) {
-            // It was dead or cut off, or nobody led; how long the one takes that has answered is not known. If
-            // it is the same, and no other was asked in vain, it is slow.
+        } else if given_up.is_some_and(|silent| silent != src) {
+            // It was dead or cut off; how long the one takes that has answered is not known. If it is the
+            // same, it is slow.
             state.backoff = state.backoff.min(self.tuning.doublings_kept);
         }
     }
@@ -524,8 +527,8 @@ impl Client {
         }
     }
 
-    /// Somebody answers what was answered already. If it is the replica asked now, which has answered it before, a
-    /// second sending was in vain: waits longer, once for all that were sent again at a time (after RFC 3522,
+    /// Somebody answers what was answered already. If it is the replica asked now, and it was not another that
+    /// has answered just this, a second sending was in vain: waits longer, once for all that were sent again at a time (after RFC 3522,
     /// section 3, in which this is known from time stamps). If it is another, and the one asked now is silent,
     /// it is asked from now on.
     fn on_acknowledged_again(&self, state: &mut Cow<'_, ClientState>, src: NodeId, seq: Seq) {

@@ -46,11 +46,11 @@ pub struct Pacing {
 /// A question for what is missing below a leader's base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fetch {
-    /// The tick in which it is asked again, unless something has come.
+    /// The tick in which it is asked again, unless something comes.
     pub due: u64,
     /// It is asked again after two to this power of ticks.
     pub doublings: u8,
-    /// The applied bound when it was looked last.
+    /// The applied bound when something came last, or it was asked.
     pub from: Slot,
 }
 
@@ -197,17 +197,15 @@ impl Pacing {
         }
         // It was asked when this leadership began.
         let first = Fetch { due: self.ticks + 1, doublings: 0, from: applied_upto };
-        let Fetch { due, mut doublings, from } = *self.fetch.get_or_insert(first);
-        if self.ticks < due {
+        let Fetch { due, doublings, from } = *self.fetch.get_or_insert(first);
+        let comes = applied_upto != from;
+        if !comes && self.ticks < due {
             return false;
         }
-        let is_in_vain = applied_upto == from;
-        if is_in_vain {
-            doublings = (doublings + 1).min(tuning.doublings_max);
-        }
+        let doublings = if comes { doublings } else { (doublings + 1).min(tuning.doublings_max) };
         let due = self.ticks + (1 << doublings);
         self.fetch = Some(Fetch { due, doublings, from: applied_upto });
-        is_in_vain
+        !comes
     }
 
     /// What may be in flight, in bytes.

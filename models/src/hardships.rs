@@ -95,7 +95,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "crowd",
-            "forty clients want more than queue and links take: all are served, not half is sent twice",
+            "forty clients want more than queue and links take: all are served, not half of the proposals go twice",
             costs::crowd,
         ),
         row(
@@ -110,7 +110,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "slow-election",
-            "who lags by 1 MB stands over 1 Mbit/s, 300 ms: it leads in one of three ballots",
+            "who lags by 1 MB stands over 1 Mbit/s, 300 ms: somebody leads in one of three ballots",
             costs::slow_election,
         ),
         row(
@@ -125,7 +125,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "who-lags-stands-first",
-            "all come back from a crash, and who lags asks first: the other one leads",
+            "all crash, all but the leader come back, and who lags asks first: the other one leads",
             catching_up::who_lags_stands_first,
         ),
         row(
@@ -140,7 +140,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "stale-replicas",
-            "two of five replicas are cut off and answer: a reader finds the others within 1 s",
+            "two of five replicas are cut off and answer: 6 s later a reader reads all within 1 s",
             readers::stale_replicas,
         ),
         row(
@@ -160,7 +160,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "forgotten-number",
-            "an acknowledgement is lost, and thousands of numbers follow: it is told again",
+            "an acknowledgement is lost, and as many numbers follow as may: it is told again",
             sessions::forgotten_number,
         ),
         row(

@@ -96,7 +96,7 @@ pub(super) fn lagging_leader(deployed: &Deployed) -> Result<u32, String> {
         })?;
         world.simulation.crash(leader);
         elect(&mut world, lags, other)?;
-        // Its first question is lost.
+        // The answer to its first question is lost.
         world.connect(lags, other, false);
         world.run_for(millis(100))?;
         world.connect(lags, other, true);

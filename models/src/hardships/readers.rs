@@ -7,6 +7,7 @@ use std::time::Duration;
 
 /// That a reader is given everything within this time of when it was applied, so many times.
 fn follows(world: &mut World, limit: Duration, times: u32, seed: u64) -> Result<(), String> {
+    let begins = world.applied_upto();
     for _ in 0..times {
         let (upto, since) = (world.applied_upto(), world.now());
         world.talks_for(limit)?;
@@ -15,7 +16,7 @@ fn follows(world: &mut World, limit: Duration, times: u32, seed: u64) -> Result<
             format!("the reader is at {read} after {since:?} and {limit:?}, not at {upto}")
         })?;
     }
-    Ok(())
+    demand(world.applied_upto() > begins, seed, || String::from("nothing was said"))
 }
 
 pub(super) fn stale_replicas(deployed: &Deployed) -> Result<u32, String> {

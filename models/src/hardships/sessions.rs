@@ -137,6 +137,8 @@ pub(super) fn forgotten_number(deployed: &Deployed) -> Result<u32, String> {
         world.simulation.links.set(leader, client, false);
         world.run_for(millis(10))?;
         world.simulation.links.set(leader, client, true);
+        let waits = world.waits_for(0);
+        demand(waits == 1, seed, || String::from("nothing was lost"))?;
         (0..4000).for_each(|_| world.says(0, "hello"));
         world.longest_wait = Duration::ZERO;
         world.serves_all_within(seconds(10))?;
