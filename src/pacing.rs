@@ -37,16 +37,16 @@ pub struct Pacing {
     pub cut: usize,
     /// When it was cut last.
     pub cut_at: u64,
-    /// The question for what is missing below the base; `None` until a tick has found that something is.
-    pub fetch: Option<Fetch>,
+    /// The question for what is missing below the base.
+    pub fetch: Fetch,
     /// The round trips that are known.
     pub links: BTreeMap<ReplicaId, Link>,
 }
 
 /// A question for what is missing below a leader's base.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fetch {
-    /// The tick in which it is asked again, unless something comes.
+    /// The tick in which it is asked again, unless something comes; 0 until a tick has found something missing.
     pub due: u64,
     /// It is asked again after two to this power of ticks.
     pub doublings: u8,
@@ -195,16 +195,15 @@ impl Pacing {
         if !tuning.adapts() {
             return true;
         }
+        let Fetch { due, doublings, from } = self.fetch;
         // It was asked when this leadership began.
-        let first = Fetch { due: self.ticks + 1, doublings: 0, from: applied_upto };
-        let Fetch { due, doublings, from } = *self.fetch.get_or_insert(first);
-        let comes = applied_upto != from;
+        let comes = due == 0 || applied_upto != from;
         if !comes && self.ticks < due {
             return false;
         }
         let doublings = if comes { doublings } else { (doublings + 1).min(tuning.doublings_max) };
         let due = self.ticks + (1 << doublings);
-        self.fetch = Some(Fetch { due, doublings, from: applied_upto });
+        self.fetch = Fetch { due, doublings, from: applied_upto };
         !comes
     }
 
