@@ -337,6 +337,16 @@ def page(args, results):
            f"--warmup {args.warmup:g} --kills {args.kills}{peers}")
 
 
+def tell(text):
+    """Prints results; ends with an error if they cannot be written."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # Otherwise Python tries once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(f"results could not be written: {error}")
+
+
 def need_programs(parser, folder, option):
     """Ends with an error unless the executables are in this folder."""
     for name in ["cluster", "replica", "client"]:
@@ -417,7 +427,7 @@ def main():
         measure_elections(args, results)
     text = "\n".join(page(args, results)) + "\n"
     if str(args.output) == "-":
-        print(text, end="")
+        tell(text.rstrip("\n"))
     else:
         args.output.write_text(text, encoding="utf-8")
 

@@ -11,6 +11,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -28,7 +29,10 @@ def ip(*args):
 @contextlib.contextmanager
 def namespace():
     """A namespace that reaches `NET`.1 to 3, which are out here."""
-    ip("netns", "add", SPACE)
+    try:
+        ip("netns", "add", SPACE)
+    except subprocess.CalledProcessError:
+        sys.exit("no network namespace can be made here; what `ip` printed says why")
     try:
         ip("link", "add", OUTER, "type", "veth", "peer", "name", INNER, "netns", SPACE)
         for host in [1, 2, 3]:
@@ -69,8 +73,10 @@ def measure(args, mode):
             leader = cluster.leader()
             route = ["blackhole", f"{NET}.{leader + 1}/32"]
             ip("-n", SPACE, "route", "add", *route)
-            relayed.append(cluster.latency_us(args))
-            ip("-n", SPACE, "route", "delete", *route)
+            try:
+                relayed.append(cluster.latency_us(args))
+            finally:
+                ip("-n", SPACE, "route", "delete", *route)
             if cluster.leader() != leader:
                 sys.exit("another replica came to lead meanwhile: try again")
     return statistics.median(direct), statistics.median(relayed)
@@ -87,15 +93,19 @@ def main():
                         help="the folder of our executables")
     args = parser.parse_args()
     compare.need_programs(parser, args.programs, "--programs")
+    if args.rounds < 1:
+        parser.error("--rounds: at least 1")
     if os.geteuid() != 0:
         parser.error("it makes a network namespace: run it as root")
     if not shutil.which("ip"):
         parser.error("`ip` is not on PATH: install iproute2")
+    # What was begun is undone then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with namespace():
         for mode in compare.MODES:
             direct, relayed = measure(args, mode)
-            print(f"{mode}: {direct:.0f} us direct, {relayed:.0f} us relayed: "
-                  f"{relayed / direct:.2f} times as long")
+            compare.tell(f"{mode}: {direct:.0f} us direct, {relayed:.0f} us relayed: "
+                         f"{relayed / direct:.2f} times as long")
 
 
 if __name__ == "__main__":
