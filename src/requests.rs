@@ -7,7 +7,7 @@
 //! - *In the client's order*: a leader puts a command into the log only when every earlier command
 //!   of its session is applied or was put there before it in this leadership.
 //! - *Bounded*: what waits for an earlier command has a limit, and so has the queue, of which each user has
-//!   a share; above it clients are told that the leader is busy, and how much is queued.
+//!   a share; above either, clients are told that the leader is busy, and how much is queued.
 //!
 //! **Absent**: the guarantee of exactly-once, which is the session table's alone. What this file
 //! remembers is lost with the leadership, and a client that asks again loses nothing by it.
@@ -91,26 +91,30 @@ fn take(
     let Phase::Leading(leading) = &state.phase else {
         return pass_on(at, state, asker, passed, command, effects);
     };
-    let queue = &leading.intake.queue;
-    let full = queue.is_full_for(&command.user, at.tuning);
-    match admission(state, &leading.intake, &command) {
-        Admission::Ignore => {}
-        Admission::Hold => hold(at, state, asker, command),
-        Admission::InProgress => note_asker(at, state, asker, &command),
-        Admission::Enqueue if full => {
-            // Whoever asked another replica is told by its own patience.
-            if passed.is_empty() {
-                effects.send(asker, Message::Busy { queued: queue.values(at.tuning) });
-            }
+    let intake = &leading.intake;
+    let admission = admission(state, intake, &command);
+    let is_refused = match admission {
+        Admission::Ignore => return,
+        Admission::InProgress => {
+            note_asker(at, state, asker, &command);
+            false
         }
+        Admission::Hold if at.tuning.held_commands_max == 0 => return,
+        Admission::Hold => {
+            note_asker(at, state, asker, &command);
+            !hold(at, state, command)
+        }
+        Admission::Enqueue if intake.queue.is_full_for(&command.user, at.tuning) => true,
         Admission::Enqueue => {
             note_asker(at, state, asker, &command);
-            let state = state.to_mut();
-            if let Phase::Leading(leading) = &mut state.phase {
-                leading.intake.admit(command, at.tuning);
-            }
-            proposer::propose_queued(at, state, effects);
+            enqueue(at, state, command, effects);
+            false
         }
+    };
+    // Whoever asked another replica is told by its own patience.
+    if let (true, true, Phase::Leading(leading)) = (is_refused, passed.is_empty(), &state.phase) {
+        let queued = leading.intake.queue.values(at.tuning);
+        effects.send(asker, Message::Busy { queued });
     }
 }
 
@@ -191,10 +195,11 @@ fn is_over(state: &State, command: &Command) -> bool {
     state.learner.sessions.get(*session).is_some_and(|session| *seq <= session.last_seq)
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Admission {
     /// Not ours to serve now: the client asks again.
     Ignore,
-    /// Queued or proposed already; the client may have moved.
+    /// Held, queued or proposed already; the client may have moved.
     InProgress,
     /// An earlier one of its session is missing.
     Hold,
@@ -219,12 +224,12 @@ fn admission(state: &State, intake: &Intake, command: &Command) -> Admission {
             let proposed = proposed.map_or(session.last_seq, |last| last.max(session.last_seq));
             if *seq <= session.last_seq {
                 Admission::Ignore
-            } else if *seq > proposed.next() {
-                Admission::Hold
             } else if *seq == proposed.next() {
                 Admission::Enqueue
-            } else {
+            } else if *seq < proposed.next() || intake.held.contains_key(&(*id, *seq)) {
                 Admission::InProgress
+            } else {
+                Admission::Hold
             }
         }
     }
@@ -241,37 +246,57 @@ fn note_asker(at: &Context<'_>, state: &mut Cow<'_, State>, asker: NodeId, comma
     }
 }
 
-/// Keeps a command until the earlier ones of its session have come, if there is room.
-fn hold(at: &Context<'_>, state: &mut Cow<'_, State>, asker: NodeId, command: Command) {
-    let Operation::InSession { session, seq, .. } = command.operation else { return };
-    let Phase::Leading(leading) = &state.phase else { return };
-    let Intake { held, held_bytes, .. } = &leading.intake;
-    let bytes = command.size_bytes();
-    if held.len() >= at.tuning.held_commands_max
-        || held_bytes + bytes > at.tuning.queue_bytes_max
-        || held.contains_key(&(session, seq))
-    {
-        return;
+/// Keeps a command until the earlier ones of its session have come. Is there room for all that is held?
+fn hold(at: &Context<'_>, state: &mut Cow<'_, State>, command: Command) -> bool {
+    let Phase::Leading(leading) = &mut state.to_mut().phase else { return false };
+    leading.intake.hold(command, at.tuning)
+}
+
+/// Queues the next command of its session, and proposes what there is room for.
+fn enqueue(at: &Context<'_>, state: &mut Cow<'_, State>, command: Command, effects: &mut Effects) {
+    let state = state.to_mut();
+    if let Phase::Leading(leading) = &mut state.phase {
+        leading.intake.admit(command);
     }
-    note_asker(at, state, asker, &command);
-    if let Phase::Leading(leading) = &mut state.to_mut().phase {
-        leading.intake.held.insert((session, seq), command);
-        leading.intake.held_bytes += bytes;
-    }
+    proposer::propose_queued(at, state, effects);
 }
 
 impl Intake {
-    /// Queues what was held of a session and waits for nothing any more, as far as there is room.
-    fn enqueue_held(&mut self, session: SessionId, tuning: &Tuning) {
-        while let Some(last) = self.proposed.get(&session).copied() {
-            let place = (session, last.next());
-            let Some(next) = self.held.get(&place) else { return };
-            if self.queue.is_full_for(&next.user, tuning) {
-                return;
-            }
-            if let Some(command) = self.held.remove(&place) {
-                self.held_bytes -= command.size_bytes();
-                self.enqueue(command);
+    /// Keeps a command until the earlier ones of its session have come. What comes first is needed first:
+    /// where there is no room, the last ones of the session are dropped. Was there room?
+    fn hold(&mut self, command: Command, tuning: &Tuning) -> bool {
+        let Operation::InSession { session, seq, .. } = command.operation else { return false };
+        self.held_bytes += command.size_bytes();
+        self.held.insert((session, seq), command);
+        let is_within = |intake: &Intake| {
+            intake.held.len() <= tuning.held_commands_max
+                && intake.held_bytes <= tuning.queue_bytes_max
+        };
+        let had_room = is_within(self);
+        while !is_within(self)
+            && let Some((&last, _)) = self.held.range(..=(session, Seq(u64::MAX))).next_back()
+        {
+            self.unhold(last);
+        }
+        had_room
+    }
+
+    /// Holds this no longer, if it was held.
+    fn unhold(&mut self, place: (SessionId, Seq)) {
+        if let Some(command) = self.held.remove(&place) {
+            self.held_bytes -= command.size_bytes();
+        }
+    }
+
+    /// Queues what was held and waits for nothing any more, as far as there is room.
+    pub fn refill(&mut self, tuning: &Tuning) {
+        let sessions: BTreeSet<SessionId> = self.held.keys().map(|(session, _)| *session).collect();
+        for session in sessions {
+            while let Some(last) = self.proposed.get(&session)
+                && let Some(next) = self.held.get(&(session, last.next()))
+                && !self.queue.is_full_for(&next.user, tuning)
+            {
+                self.admit(next.clone());
             }
         }
     }
@@ -282,31 +307,16 @@ impl Intake {
         self.held_bytes = self.held.values().map(Command::size_bytes).sum();
     }
 
-    /// Queues a command, and what was held because it had not come.
-    fn admit(&mut self, command: Command, tuning: &Tuning) {
-        let session = match &command.operation {
-            Operation::OpenSession { .. } => None,
-            Operation::InSession { session, seq, .. } => {
-                // It may have been held itself, when the queue was full.
-                if let Some(held) = self.held.remove(&(*session, *seq)) {
-                    self.held_bytes -= held.size_bytes();
-                }
-                Some(*session)
-            }
-        };
-        self.enqueue(command);
-        if let Some(session) = session {
-            self.enqueue_held(session, tuning);
-        }
-    }
-
-    fn enqueue(&mut self, command: Command) {
+    /// Queues the next command of its session.
+    fn admit(&mut self, command: Command) {
         match &command.operation {
             Operation::OpenSession { nonce } => {
                 self.openings.insert((command.user.clone(), *nonce));
             }
             Operation::InSession { session, seq, .. } => {
                 self.proposed.insert(*session, *seq);
+                // It may have been held, while something was missing or there was no room.
+                self.unhold((*session, *seq));
             }
         }
         self.queue.push(command);

@@ -26,7 +26,8 @@ pub struct Tuning {
     pub queue_commands_max: usize,
     /// Their bytes, which long messages reach first.
     pub queue_bytes_max: usize,
-    /// Commands that came before an earlier one of their session and are kept until that comes.
+    /// Commands that came before an earlier one of their session and are kept until that comes. With 0, none
+    /// is, and its client is not told.
     pub held_commands_max: usize,
     /// Commands in one value.
     pub batch_commands_max: usize,

@@ -123,6 +123,57 @@ mod admission {
         assert_eq!(bench.leader().intake.queue, Queue::from_iter([ann(1), open("bob", 8)]));
     }
 
+    #[test]
+    fn what_came_too_early_is_held_and_the_last_ones_give_way() {
+        let mut bench = leader();
+        bench.tuning.held_commands_max = 2;
+        let held = |bench: &Bench| -> Vec<u64> {
+            bench.leader().intake.held.keys().map(|(_, seq)| seq.0).collect()
+        };
+        assert_eq!(asks(&mut bench, ANN, ann(3)), Effects::none());
+        assert_eq!(asks(&mut bench, ANN, ann(5)), Effects::none());
+        assert_eq!(is_answered(&mut bench, ANN, ann(5)), Effects::none(), "it is held already");
+        assert_eq!(asks(&mut bench, ANN, ann(6)), busy(ANN, 1));
+        assert_eq!(held(&bench), [3, 5]);
+        assert_eq!(asks(&mut bench, ANN, ann(2)), busy(ANN, 1));
+        assert_eq!(held(&bench), [2, 3]);
+        let all = Value::batch(vec![ann(1), ann(2), ann(3)]);
+        assert_eq!(asks(&mut bench, ANN, ann(1)), proposal(1, all));
+        assert_eq!((held(&bench), bench.leader().intake.held_bytes), (vec![], 0));
+    }
+
+    #[test]
+    fn what_is_held_is_queued_when_there_is_room_again() {
+        let mut bench = leader();
+        bench.tuning.held_commands_max = 2;
+        bench.tuning.queue_commands_max = 1;
+        bench.tuning.batch_commands_max = 1;
+        bench.tuning.window_slots = 1;
+        asks(&mut bench, ANN, ann(3));
+        asks(&mut bench, ANN, ann(2));
+        asks(&mut bench, ANN, ann(1));
+        for slot in 2..4 {
+            decides(&mut bench, slot - 1, one(ann(slot - 1)));
+            bench.leader_mut().in_flight.clear();
+            let next = bench.step(|at, state, fx| proposer::propose_queued(at, state.to_mut(), fx));
+            let (_, accepts) = &next.ahead[0];
+            let of = matches!(accepts, Message::Accept { value, .. } if *value == one(ann(slot)));
+            assert!(of, "{next:?}");
+        }
+        assert_eq!(bench.leader().intake.held_bytes, 0);
+    }
+
+    #[test]
+    fn held_bytes_are_bounded_too() {
+        let mut bench = leader();
+        bench.tuning.held_commands_max = 9;
+        bench.tuning.queue_bytes_max = 2 * ann(2).size_bytes();
+        asks(&mut bench, ANN, ann(3));
+        asks(&mut bench, ANN, ann(4));
+        assert_eq!(asks(&mut bench, ANN, ann(5)), busy(ANN, 1));
+        assert_eq!(bench.leader().intake.held_bytes, bench.tuning.queue_bytes_max);
+    }
+
     fn busy(client: NodeId, queued: u32) -> Effects {
         Effects::none().sent_to(client, Message::Busy { queued })
     }
