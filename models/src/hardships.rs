@@ -4,10 +4,12 @@
 //! What is demanded of each is in its own words. A run is a function of its hardship and its seed; the
 //! claim is about these runs, and about no others. Links that are up or down are in [`crate::links`].
 
+mod busy;
 mod catching_up;
 mod costs;
 mod readers;
 mod sessions;
+mod strangers;
 mod world;
 
 use crate::deployed::Deployed;
@@ -75,8 +77,13 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "leaders-die",
-            "f of 21 and of 63 replicas die, leaders all: clients wait for 4 time-outs at most",
-            leaders_die,
+            "f of 9 and of 21 replicas die, leaders all: clients wait for 4 time-outs at most",
+            |deployed| leaders_die(deployed, &[(9, 4), (21, 2)]),
+        ),
+        row(
+            "leaders-of-63-die",
+            "f of 63 replicas die, leaders all, in one run: clients wait for 4 time-outs at most",
+            |deployed| leaders_die(deployed, &[(63, 1)]),
         ),
         row(
             "half-die",
@@ -168,6 +175,36 @@ pub fn hardships() -> Vec<Hardship> {
             "a leader with 2 MB under way hears nobody for 2 s: it sends all again, but not at once",
             costs::back_together,
         ),
+        row(
+            "shared-queue",
+            "one user fills a busy leader's queue: twenty others have their turn, and it is served in time",
+            busy::shared_queue,
+        ),
+        row(
+            "refused",
+            "56 users say something where eight have room: all are served in time, and ask rarely",
+            busy::refused,
+        ),
+        row(
+            "newcomers",
+            "forty clients come at once, to any replica: all are served within 50 ms, and ask rarely twice",
+            strangers::newcomers,
+        ),
+        row(
+            "leader-not-reached",
+            "a client reaches all but the leader: followers serve it, and it asks the leader when it can",
+            catching_up::leader_not_reached,
+        ),
+        row(
+            "skipped-slot",
+            "a leader skips a slot: nothing is chosen there, and service resumes in 4 time-outs",
+            sessions::skipped_slot,
+        ),
+        row(
+            "not-theirs",
+            "somebody sends what is not theirs to send: nobody takes it",
+            strangers::not_theirs,
+        ),
     ]
 }
 
@@ -186,9 +223,9 @@ fn demand(met: bool, seed: u64, what: impl FnOnce() -> String) -> Result<(), Str
 fn idle(deployed: &Deployed) -> Result<u32, String> {
     let mut runs = 0;
     // Where nobody has ever said anything a leader has applied nothing since its election.
-    for clients in [0, 1] {
+    for (replicas, clients) in [(3, 0), (3, 1), (5, 1)] {
         for seed in 0..4 {
-            let mut world = World::new(deployed, 3, clients, seed);
+            let mut world = World::new(deployed, replicas, clients, seed);
             world.talks_for(seconds(4))?;
             let begins = world.ballot();
             world.run_for(seconds(600))?;
@@ -376,10 +413,11 @@ fn lost_acknowledgement(deployed: &Deployed) -> Result<u32, String> {
     Ok(seeds.count() as u32)
 }
 
-fn leaders_die(deployed: &Deployed) -> Result<u32, String> {
+/// In clusters of so many replicas, with so many seeds each.
+fn leaders_die(deployed: &Deployed, clusters: &[(u8, u64)]) -> Result<u32, String> {
     let mut runs = 0;
     let limit = 4 * deployed.tuning.election_timeout;
-    for (replicas, seeds) in [(21, 2), (63, 1)] {
+    for &(replicas, seeds) in clusters {
         for seed in 0..seeds {
             let mut world = World::new(deployed, replicas, 1, seed);
             world.simulation.expire(0, &NodeTimer::Actor(Timer::Election));

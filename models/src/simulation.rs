@@ -280,6 +280,11 @@ where
         });
     }
 
+    /// Hands an actor a message as if this other one had sent it.
+    pub fn forge(&mut self, src: usize, dst: usize, msg: A::Msg) {
+        self.deliver(dst, Mail { src, msg, sent_at: None });
+    }
+
     /// Lets a timer of an actor go off now; false if it is not set.
     pub fn expire(&mut self, actor: usize, timer: &A::Timer) -> bool {
         let timers = &mut self.places[actor].timers;

@@ -155,8 +155,8 @@ fn parameters_of_clients_bite() {
         redirect_delay: Hardship("lost-acknowledgement", |d| {
             d.client_tuning.redirect_delay = Duration::from_secs(10);
         }),
-        commit_time: Nowhere(
-            "in `crowd` clients are told of a full queue, and served in time however soon they ask again"
-        ),
+        commit_time: Hardship("refused", |d| {
+            d.client_tuning.commit_time = Duration::from_micros(100);
+        }),
     }));
 }

@@ -45,6 +45,7 @@ are_borne! {
     a_candidate_that_was_cut_off_and_comes_back "cut-off-candidate"
     a_lost_acknowledgement_while_others_come "lost-acknowledgement"
     leaders_of_large_clusters_that_die "leaders-die"
+    leaders_of_the_largest_clusters_that_die "leaders-of-63-die"
     half_of_large_clusters_that_die "half-die"
     nothing_that_is_wrong "calm"
     sessions_of_thousands_of_messages "long-session"
@@ -63,4 +64,10 @@ are_borne! {
     evicted_sessions "evicted"
     a_number_that_is_nearly_forgotten "forgotten-number"
     a_leader_that_hears_nobody_for_a_while "back-together"
+    a_queue_that_one_user_fills "shared-queue"
+    users_who_are_refused "refused"
+    clients_that_come_at_once "newcomers"
+    a_client_that_does_not_reach_the_leader "leader-not-reached"
+    a_slot_that_a_leader_skips "skipped-slot"
+    messages_from_whom_they_should_not_come "not-theirs"
 }

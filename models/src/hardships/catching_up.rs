@@ -1,7 +1,7 @@
 //! Who lags catches up, at no more than it costs and from whoever can help; an election prefers who does not
 //! lag, and whoever reaches one replica is served.
 
-use super::costs::within;
+use super::costs::{count, within};
 use super::world::World;
 use super::{demand, millis, seconds};
 use crate::deployed::Deployed;
@@ -55,9 +55,9 @@ fn catches_up_cheaply(
     let (bound, took) = (applied(world), world.now() - begins);
     demand(bound >= upto, seed, || format!("replica {lags} is at {bound}, not {upto}: {took:?}"))?;
     let sent = world.simulation.take_sent();
-    // A quarter more, for the first questions, before it is known how long answers take.
-    within(&sent, Class::Fetch, 0, LAG + LAG / 4, seed)?;
-    within(&sent, Class::Decided, 0, LAG + LAG / 4, seed)
+    // An eighth more, for the first questions, before it is known how long answers take.
+    within(&sent, Class::Fetch, 0, LAG + LAG / 8, seed)?;
+    within(&sent, Class::Decided, 0, LAG + LAG / 8, seed)
 }
 
 pub(super) fn lagging_follower(deployed: &Deployed) -> Result<u32, String> {
@@ -196,6 +196,37 @@ pub(super) fn one_replica_reached(deployed: &Deployed) -> Result<u32, String> {
         let limit = 4 * deployed.tuning.election_timeout;
         demand(longest <= limit, seed, || format!("a client waits for {longest:?}"))?;
         demand(served >= 100, seed, || format!("{served} are acknowledged in 20 s"))?;
+        demand(world.ballot() == ballot, seed, || format!("{:?}, not {ballot:?}", world.ballot()))?;
+    }
+    Ok(seeds.count() as u32)
+}
+
+pub(super) fn leader_not_reached(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..6;
+    for seed in seeds.clone() {
+        let mut world = World::new(deployed, 3, 1, seed);
+        world.talks_for(seconds(4))?;
+        let (ballot, leader) = world.leader()?;
+        let client = 3;
+        world.connect(client, leader, false);
+        world.talks_for(seconds(10))?;
+        world.longest_wait = Duration::ZERO;
+        let before = world.acknowledged;
+        world.simulation.take_sent();
+        world.talks_for(seconds(20))?;
+        let (served, longest) =
+            (world.acknowledged - before, world.longest_wait.max(world.waits()));
+        demand(longest <= millis(50), seed, || format!("a client waits for {longest:?}"))?;
+        // It tries the leader now and then.
+        let sent = world.simulation.take_sent();
+        within(&sent, Class::Request, served, served + served / 8, seed)?;
+        // Once it reaches the leader again, it asks it directly in time.
+        world.connect(client, leader, true);
+        world.talks_for(seconds(10))?;
+        world.simulation.take_sent();
+        world.talks_for(seconds(10))?;
+        let passed_on = count(&world.simulation.take_sent(), Class::Relay);
+        demand(passed_on == 0, seed, || format!("{passed_on} requests are passed on"))?;
         demand(world.ballot() == ballot, seed, || format!("{:?}, not {ballot:?}", world.ballot()))?;
     }
     Ok(seeds.count() as u32)

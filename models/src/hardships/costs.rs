@@ -19,7 +19,7 @@ const MIB: usize = 1024 * 1024;
 type Sent = BTreeMap<&'static str, u64>;
 
 /// How often a message of this class was sent.
-fn count(sent: &Sent, class: Class) -> u64 {
+pub(super) fn count(sent: &Sent, class: Class) -> u64 {
     sent.get(class.name()).copied().unwrap_or(0)
 }
 
@@ -177,9 +177,9 @@ pub(super) fn crowd(deployed: &Deployed) -> Result<u32, String> {
         // Each goes to two followers, and not half of them go twice.
         let sent = world.simulation.take_sent();
         within(&sent, Class::Accept, 0, 3 * 800, seed)?;
-        within(&sent, Class::Request, 800, 4 * 800, seed)?;
-        // Once, and then it waits for as long as the queue takes.
-        within(&sent, Class::Busy, 1, 2 * 40, seed)?;
+        within(&sent, Class::Request, 800, 3 * 800, seed)?;
+        // Of each thing that is refused, once; and then it waits for as long as the queue takes.
+        within(&sent, Class::Busy, 1, 8 * 40, seed)?;
         for client in 0..40 {
             let bytes = world.simulation.take_burst_bytes(3 + client);
             // What may be sent again at once, and the last of it and a new one in whole.

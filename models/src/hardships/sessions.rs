@@ -1,4 +1,5 @@
-//! Sessions: everything is said once, whoever crashes; and who is evicted is told, and is quiet.
+//! Sessions: everything is said once, whoever crashes and whatever a leader skips; and who is evicted is told,
+//! and is quiet.
 
 use super::costs::{only, within};
 use super::world::World;
@@ -6,9 +7,9 @@ use super::{demand, millis, seconds};
 use crate::deployed::Deployed;
 use crate::execution::Execution;
 use paxos_chat::client::{ClientPhase, ClientTuning};
-use paxos_chat::message::{Class, Outcome};
+use paxos_chat::message::{Class, Message, Outcome};
 use paxos_chat::proposer::Phase;
-use paxos_chat::types::Operation;
+use paxos_chat::types::{Operation, Value};
 use std::time::Duration;
 
 pub(super) fn restarts(deployed: &Deployed) -> Result<u32, String> {
@@ -65,6 +66,33 @@ fn is_said_once(deployed: &Deployed, world: &World, seed: u64) -> Result<(), Str
         })?;
     }
     Ok(())
+}
+
+pub(super) fn skipped_slot(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..4;
+    for seed in seeds.clone() {
+        let mut world = World::new(deployed, 3, 2, seed);
+        world.talks_for(seconds(4))?;
+        world.serves_all_within(seconds(1))?;
+        let (_, leader) = world.leader()?;
+        let skipped = world.applied_upto();
+        world.simulation.input(leader, Message::SkipSlot);
+        world.longest_wait = Duration::ZERO;
+        world.talks_for(seconds(6))?;
+        let limit = 4 * deployed.tuning.election_timeout;
+        let longest = world.longest_wait.max(world.waits());
+        demand(longest <= limit, seed, || format!("a client waits for {longest:?}"))?;
+        world.serves_all_within(seconds(1))?;
+        world.run_for(seconds(1))?;
+        is_said_once(deployed, &world, seed)?;
+        for id in 0..3 {
+            let value = world.machine(id).log.get(&skipped).cloned();
+            demand(value == Some(Value::Noop), seed, || {
+                format!("replica {id} has {value:?} at {skipped}, which was skipped")
+            })?;
+        }
+    }
+    Ok(seeds.count() as u32)
 }
 
 /// Was this client told that its session has expired?
