@@ -5,8 +5,9 @@
 //!   has asked here itself.
 //! - *Nobody is told what it has not asked here*: whoever asked once, while its own replica was silent, is
 //!   not answered from here for ever.
-//! - *Bounded*: of each session in the table one asker is remembered, and of openings no more than the
-//!   table has room for; if more come, all are forgotten, and ask again.
+//! - *Bounded*: of each session one asker is remembered, of twice as many as the table has room for, and as
+//!   many openings as it has room for; if more come, all are forgotten, and ask again. The rest of the sessions
+//!   are those that were evicted and those that nobody has opened, as far as is known here.
 //!
 //! **Absent**: any guarantee. What is remembered here is lost in a crash, and clients ask again.
 
@@ -63,16 +64,19 @@ impl Askers {
     }
 
     /// Remembers where the answer to a command goes.
-    pub fn note(&mut self, asker: NodeId, command: &Command, openings_max: usize) {
+    pub fn note(&mut self, asker: NodeId, command: &Command, sessions_max: usize) {
         match &command.operation {
             Operation::OpenSession { nonce } => {
-                if self.openings.len() >= openings_max {
+                if self.openings.len() >= sessions_max {
                     self.openings.clear();
                 }
                 self.openings.insert((command.user.clone(), *nonce), asker);
             }
             Operation::InSession { session, seq, .. } => {
                 let known = self.sessions.get(session).map(|waiting| waiting.upto);
+                if known.is_none() && self.sessions.len() >= 2 * sessions_max {
+                    self.sessions.clear();
+                }
                 let upto = known.map_or(*seq, |known| known.max(*seq));
                 self.sessions.insert(*session, Waiting { asker, upto });
             }

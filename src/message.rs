@@ -291,7 +291,7 @@ impl Asker {
 pub struct LogRead {
     /// Who asks.
     pub asker: Asker,
-    /// The first slot wanted.
+    /// The first slot wanted; it is below `upto`.
     pub from: Slot,
     /// Everything below is applied, and was reported to the driver in this life or an earlier one.
     pub upto: Slot,

@@ -205,6 +205,21 @@ pub fn hardships() -> Vec<Hardship> {
             "somebody sends what is not theirs to send: nobody takes it",
             strangers::not_theirs,
         ),
+        row(
+            "late-answers",
+            "answers to an earlier ballot come when another is used: nobody counts them",
+            strangers::late_answers,
+        ),
+        row(
+            "made-up-sessions",
+            "a client asks in 256 sessions that never were, where 64 have room: others are served, and not all are kept",
+            strangers::made_up_sessions,
+        ),
+        row(
+            "twice",
+            "everything arrives twice, service, an election and who lags: nothing is asked twice for that",
+            catching_up::twice,
+        ),
     ]
 }
 

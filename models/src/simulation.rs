@@ -72,6 +72,8 @@ pub struct Links {
     longest: BTreeMap<(usize, usize), usize>,
     /// The share of messages that is lost.
     pub loss: f64,
+    /// Everything that arrives arrives twice.
+    pub twice: bool,
     /// What a link carries; without limit if not given.
     pub rate: Option<Rate>,
     /// By sender and receiver: when the link has sent everything that was given to it.
@@ -140,6 +142,7 @@ impl Links {
             delays: BTreeMap::new(),
             longest: BTreeMap::new(),
             loss: 0.0,
+            twice: false,
             rate: None,
             free_at: BTreeMap::new(),
         }
@@ -462,6 +465,11 @@ where
         }
         let links = &self.links;
         let delay = links.delays.get(&(src, dst)).unwrap_or(&links.delay).clone();
+        if links.twice {
+            let again = at + self.draw(&delay);
+            let mail = Mail { src, msg: msg.clone(), sent_at };
+            self.schedule(again, Happening::Arrives { dst, mail });
+        }
         at += self.draw(&delay);
         self.schedule(at, Happening::Arrives { dst, mail: Mail { src, msg, sent_at } });
     }

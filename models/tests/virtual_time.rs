@@ -70,4 +70,7 @@ are_borne! {
     a_client_that_does_not_reach_the_leader "leader-not-reached"
     a_slot_that_a_leader_skips "skipped-slot"
     messages_from_whom_they_should_not_come "not-theirs"
+    answers_that_come_too_late "late-answers"
+    sessions_that_never_were "made-up-sessions"
+    everything_that_arrives_twice "twice"
 }

@@ -350,6 +350,18 @@ mod answers_at_the_slot {
     }
 
     #[test]
+    fn sessions_that_nobody_has_opened_are_forgotten_before_there_are_too_many() {
+        let mut bench = Bench::new(0, 3).promised(ballot(4, 2));
+        (bench.tuning.relay, bench.tuning.sessions_max) = (true, 2);
+        for slot in 0..5 {
+            asks(&mut bench, ANN, post("ann", session(slot, 0), 1, "hi"));
+            asks(&mut bench, BOB, post("ann", session(slot, 0), 1, "hi"));
+        }
+        let known: Vec<_> = bench.state.askers.sessions.keys().collect();
+        assert_eq!(known, [&session(4, 0)], "after four all were forgotten");
+    }
+
+    #[test]
     fn a_follower_answers_nobody() {
         let mut bench = Bench::new(0, 3).applied([one(open("ann", 7))]);
         let expected = Effects::none().reported(applied(1, one(ann(1)), vec![Outcome::Applied]));

@@ -34,11 +34,15 @@ pub(super) fn shared_queue(deployed: &Deployed) -> Result<u32, String> {
     // where a value takes one long text; and whoever fills the queue is served in 22, or in 40, of which some
     // are lost where not even a part of the window is held.
     let cases =
-        [("hello", 160, millis(400), seconds(3), 1), (&*long, 68, millis(900), seconds(8), 3)];
+        [("hello", 160, millis(400), seconds(3), 2), (&*long, 68, millis(900), seconds(8), 3)];
     for (text, window, turn, limit, repeated) in cases {
         deployed.client_tuning.window = window;
         for seed in 0..4 {
             let mut world = slow_slots(&deployed, 1 + MODEST, seed)?;
+            if seed % 2 == 0 {
+                // What it says comes in order, and fills the queue; else most of it has to be held.
+                (0..3).for_each(|id| world.simulation.links.set_delay(3, id, millis(1)..millis(1)));
+            }
             let wanted = 2 * window as u64;
             (0..wanted).for_each(|_| world.says(0, text));
             world.run_for(millis(10))?;

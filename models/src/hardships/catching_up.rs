@@ -231,3 +231,42 @@ pub(super) fn leader_not_reached(deployed: &Deployed) -> Result<u32, String> {
     }
     Ok(seeds.count() as u32)
 }
+
+pub(super) fn twice(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..4;
+    for seed in seeds.clone() {
+        let (mut world, leader, lags, other) = with_one_behind(deployed, seed)?;
+        world.simulation.links.twice = true;
+        world.simulation.take_sent();
+        let before = world.acknowledged;
+        world.talks_for(seconds(10))?;
+        let (served, sent) = (world.acknowledged - before, world.simulation.take_sent());
+        for (class, most) in [(Class::Request, 1), (Class::Acknowledged, 1), (Class::Accept, 2)] {
+            within(&sent, class, 0, most * (served + 1), seed)?;
+        }
+        // Who lags stands for election beside who does not.
+        world.simulation.crash(leader);
+        world.simulation.expire(other, &NodeTimer::Actor(Timer::Election));
+        world.run_for(millis(1))?;
+        world.connect(lags, other, true);
+        world.simulation.expire(lags, &NodeTimer::Actor(Timer::Election));
+        world.run_for(seconds(2))?;
+        let sent = world.simulation.take_sent();
+        // Each vote comes in a chunk of its own, asked for once and answered twice.
+        within(&sent, Class::Prepare, 0, LAG + LAG / 8, seed)?;
+        within(&sent, Class::Promise, 0, 2 * (LAG + LAG / 8), seed)?;
+        within(&sent, Class::Fetch, 0, LAG + LAG / 8, seed)?;
+        within(&sent, Class::Decided, 0, 2 * (LAG + LAG / 8), seed)?;
+        world.simulation.start(leader);
+        world.cut_off(lags, false);
+        world.run_for(seconds(2))?;
+        let sent = world.simulation.take_sent();
+        within(&sent, Class::Fetch, 0, LAG + LAG / 8, seed)?;
+        within(&sent, Class::Decided, 0, 2 * (LAG + LAG / 8), seed)?;
+        let bounds: Vec<Slot> = (0..3).map(|id| world.replica(id).learner.applied_upto).collect();
+        demand(bounds.iter().all(|bound| *bound == bounds[0]), seed, || {
+            format!("replicas are at {bounds:?}")
+        })?;
+    }
+    Ok(seeds.count() as u32)
+}

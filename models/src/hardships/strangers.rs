@@ -1,14 +1,18 @@
-//! Whoever comes for the first time, and whoever says what is not theirs to say.
+//! Whoever comes for the first time, and what comes from whom it should not, or too late.
 
 use super::costs::within;
 use super::world::World;
 use super::{demand, millis, seconds};
 use crate::deployed::Deployed;
+use crate::node::NodeTimer;
 use paxos_chat::client::ClientPhase;
+use paxos_chat::effects::Timer;
 use paxos_chat::message::{Class, Entries, Message, Promise, Relay, Route, Taker};
+use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::ReplicaSet;
 use paxos_chat::types::{
-    Ballot, Body, Command, Nonce, Operation, ReplicaId, Slot, Timestamp, User, Value,
+    Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
+    Value,
 };
 
 pub(super) fn newcomers(deployed: &Deployed) -> Result<u32, String> {
@@ -54,14 +58,7 @@ fn one_of_each(world: &World) -> Vec<Message> {
         Message::PreVoteGranted { asked: promised, promised },
         Message::PreVoteRefused { asked: promised },
         Message::Prepare { ballot, from: slot },
-        Message::Promise(Promise {
-            ballot: promised,
-            from: slot,
-            next: slot,
-            compacted_upto: slot,
-            last: true,
-            votes: Vec::new(),
-        }),
+        Message::Promise(empty_promise(promised, slot)),
         Message::Accept { ballot, slot, value, decided_upto: slot.next() },
         Message::Accepted { ballot: promised, slot },
         Message::Reject { promised: ballot },
@@ -73,6 +70,30 @@ fn one_of_each(world: &World) -> Vec<Message> {
         Message::Submit(Body::post("hi")),
         Message::SkipSlot,
     ]
+}
+
+/// A promise of whoever has voted for nothing since this slot.
+fn empty_promise(ballot: Ballot, slot: Slot) -> Promise {
+    let (from, next, compacted_upto, last) = (slot, slot, slot, true);
+    Promise { ballot, from, next, compacted_upto, last, votes: Vec::new() }
+}
+
+/// That nothing changes, and nothing is sent, when this comes from there.
+fn is_ignored(
+    world: &mut World,
+    src: usize,
+    dst: usize,
+    message: &Message,
+    seed: u64,
+) -> Result<(), String> {
+    let before = world.simulation.state(dst).cloned();
+    world.simulation.take_sent();
+    world.simulation.forge(src, dst, message.clone());
+    let is_same = world.simulation.state(dst) == before.as_ref();
+    let sent = world.simulation.take_sent();
+    demand(is_same && sent.is_empty(), seed, || {
+        format!("actor {dst} does something about {message:?} of actor {src}: {sent:?}")
+    })
 }
 
 /// What an actor is.
@@ -110,14 +131,76 @@ pub(super) fn not_theirs(deployed: &Deployed) -> Result<u32, String> {
                 continue;
             }
             for message in messages.iter().filter(|message| !is_theirs(message, src, dst)) {
-                let before = world.simulation.state(dst).cloned();
-                world.simulation.take_sent();
-                world.simulation.forge(src, dst, message.clone());
-                let is_same = world.simulation.state(dst) == before.as_ref();
-                let sent = world.simulation.take_sent();
-                demand(is_same && sent.is_empty(), seed, || {
-                    format!("{message:?} is not {src}'s to send to {dst}, which takes it: {sent:?}")
-                })?;
+                is_ignored(&mut world, src, dst, message, seed)?;
+            }
+        }
+    }
+    Ok(seeds.count() as u32)
+}
+
+pub(super) fn made_up_sessions(deployed: &Deployed) -> Result<u32, String> {
+    const SESSIONS_MAX: usize = 64;
+    let mut deployed = deployed.clone();
+    deployed.tuning.sessions_max = SESSIONS_MAX;
+    let seeds = 0..2;
+    for seed in seeds.clone() {
+        let mut world = World::new(&deployed, 3, 2, seed);
+        world.talks_for(seconds(4))?;
+        world.serves_all_within(seconds(1))?;
+        for number in 0..4 * SESSIONS_MAX as u64 {
+            let session = SessionId { slot: Slot(1_000_000 + number), index: 0 };
+            let (seq, acked_below, body) = (Seq(1), Seq(1), Body::Sync);
+            let operation = Operation::InSession { session, seq, acked_below, body };
+            let command = Command { stamp: Timestamp(0), user: User::new("eve"), operation };
+            (0..3).for_each(|id| {
+                world.simulation.forge(4, id, Message::Request(command.clone()));
+            });
+        }
+        world.run_for(seconds(1))?;
+        world.talks_for(seconds(4))?;
+        world.serves_all_within(seconds(1))?;
+    }
+    Ok(seeds.count() as u32)
+}
+
+pub(super) fn late_answers(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..4;
+    for seed in seeds.clone() {
+        let mut world = World::new(deployed, 3, 1, seed);
+        world.talks_for(seconds(4))?;
+        let (old, first) = world.leader()?;
+        world.simulation.crash(first);
+        world.talks_for(seconds(4))?;
+        world.simulation.start(first);
+        world.talks_for(seconds(4))?;
+        world.serves_all_within(seconds(1))?;
+        let (ballot, leader) = world.leader()?;
+        demand(ballot > old, seed, || format!("{ballot:?} is not above {old:?}"))?;
+        // A proposal is under way, and another replica asks for support.
+        let candidate = (0..3).find(|id| *id != leader).unwrap_or_default();
+        world.cut_off(leader, true);
+        world.says(0, "hello");
+        world.run_for(millis(20))?;
+        world.simulation.expire(candidate, &NodeTimer::Actor(Timer::Election));
+        let slot = world.applied_upto();
+        let late = [
+            Message::PreVoteGranted { asked: old, promised: ballot },
+            Message::PreVoteRefused { asked: old },
+            Message::Promise(empty_promise(old, slot)),
+            Message::Accepted { ballot: old, slot },
+            Message::Reject { promised: old },
+            Message::HeartbeatAck { ballot: old },
+        ];
+        let asks = matches!(world.replica(candidate).phase, Phase::PreVoting(_));
+        let has_proposed = matches!(&world.replica(leader).phase, Phase::Leading(leading) if leading.in_flight.contains_key(&slot));
+        demand(asks && has_proposed, seed, || {
+            String::from("nobody asks for support, or nothing is under way")
+        })?;
+        for dst in [leader, candidate] {
+            for src in (0..3).filter(|src| *src != dst) {
+                for message in &late {
+                    is_ignored(&mut world, src, dst, message, seed)?;
+                }
             }
         }
     }

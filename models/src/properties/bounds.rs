@@ -64,6 +64,7 @@ pub(crate) fn waits_within(tuning: &Tuning, state: &State) -> bool {
         _ => true,
     };
     tables.into_iter().all(|table| table <= tuning.sessions_max)
+        && state.askers.sessions.len() <= 2 * tuning.sessions_max
         && behind <= tuning.recent_slots.saturating_add(snapshots)
         && is_intake_within
 }
