@@ -86,6 +86,11 @@ pub fn hardships() -> Vec<Hardship> {
             |deployed| leaders_die(deployed, &[(63, 1)]),
         ),
         row(
+            "four-die-in-a-row",
+            "f of 9 replicas die, each as soon as it has led and served: 4 time-outs at most each time",
+            four_die_in_a_row,
+        ),
+        row(
             "half-die",
             "f of 21 and of 63 replicas die at once, those that a client asks first: 4 time-outs, too",
             half_die,
@@ -451,6 +456,26 @@ fn leaders_die(deployed: &Deployed, clusters: &[(u8, u64)]) -> Result<u32, Strin
         }
     }
     Ok(runs)
+}
+
+fn four_die_in_a_row(deployed: &Deployed) -> Result<u32, String> {
+    let (seeds, limit) = (0..16, 4 * deployed.tuning.election_timeout);
+    for seed in seeds.clone() {
+        let mut world = World::new(deployed, 9, 1, seed);
+        world.talks_for(seconds(4))?;
+        world.serves_all_within(seconds(1))?;
+        for _ in 0..4 {
+            let (_, leader) = world.leader()?;
+            world.simulation.crash(leader);
+            // Whoever leads next dies as soon as it has served.
+            world.longest_wait = Duration::ZERO;
+            world.says(0, "hello");
+            world.serves_all_within(seconds(10))?;
+            let longest = world.longest_wait;
+            demand(longest <= limit, seed, || format!("{longest:?} of silence"))?;
+        }
+    }
+    Ok(seeds.count() as u32)
 }
 
 fn half_die(deployed: &Deployed) -> Result<u32, String> {

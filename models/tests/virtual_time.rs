@@ -46,6 +46,7 @@ are_borne! {
     a_lost_acknowledgement_while_others_come "lost-acknowledgement"
     leaders_of_large_clusters_that_die "leaders-die"
     leaders_of_the_largest_clusters_that_die "leaders-of-63-die"
+    leaders_that_die_as_soon_as_they_have_served "four-die-in-a-row"
     half_of_large_clusters_that_die "half-die"
     nothing_that_is_wrong "calm"
     sessions_of_thousands_of_messages "long-session"
