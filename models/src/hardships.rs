@@ -7,15 +7,14 @@
 mod busy;
 mod catching_up;
 mod costs;
+mod deaths;
 mod readers;
 mod sessions;
 mod strangers;
 mod world;
 
 use crate::deployed::Deployed;
-use crate::node::NodeTimer;
 use crate::simulation::Rate;
-use paxos_chat::effects::Timer;
 use paxos_chat::proposer::Phase;
 use paxos_chat::types::Ballot;
 use std::time::Duration;
@@ -78,22 +77,22 @@ pub fn hardships() -> Vec<Hardship> {
         row(
             "leaders-die",
             "f of 9 and of 21 replicas die, leaders all: clients wait for 4 time-outs at most",
-            |deployed| leaders_die(deployed, &[(9, 4), (21, 2)]),
+            |deployed| deaths::leaders_die(deployed, &[(9, 4), (21, 2)]),
         ),
         row(
             "leaders-of-63-die",
             "f of 63 replicas die, leaders all, in one run: clients wait for 4 time-outs at most",
-            |deployed| leaders_die(deployed, &[(63, 1)]),
+            |deployed| deaths::leaders_die(deployed, &[(63, 1)]),
         ),
         row(
             "four-die-in-a-row",
             "f of 9 replicas die, each as soon as it has led and served: 4 time-outs at most each time",
-            four_die_in_a_row,
+            deaths::four_die_in_a_row,
         ),
         row(
             "half-die",
             "f of 21 and of 63 replicas die at once, those that a client asks first: 4 time-outs, too",
-            half_die,
+            deaths::half_die,
         ),
         row(
             "calm",
@@ -431,67 +430,4 @@ fn lost_acknowledgement(deployed: &Deployed) -> Result<u32, String> {
         demand(longest < seconds(1), seed, || format!("somebody waited for {longest:?}"))?;
     }
     Ok(seeds.count() as u32)
-}
-
-/// In clusters of so many replicas, with so many seeds each.
-fn leaders_die(deployed: &Deployed, clusters: &[(u8, u64)]) -> Result<u32, String> {
-    let mut runs = 0;
-    let limit = 4 * deployed.tuning.election_timeout;
-    for &(replicas, seeds) in clusters {
-        for seed in 0..seeds {
-            let mut world = World::new(deployed, replicas, 1, seed);
-            world.simulation.expire(0, &NodeTimer::Actor(Timer::Election));
-            world.talks_for(seconds(4))?;
-            for _ in 0..(replicas - 1) / 2 {
-                let (_, leader) = world.leader()?;
-                world.longest_wait = Duration::ZERO;
-                world.simulation.crash(leader);
-                world.talks_for(seconds(3))?;
-                let longest = world.longest_wait.max(world.waits());
-                demand(longest <= limit, seed, || {
-                    format!("{longest:?} of silence, of {replicas} replicas")
-                })?;
-            }
-            runs += 1;
-        }
-    }
-    Ok(runs)
-}
-
-fn four_die_in_a_row(deployed: &Deployed) -> Result<u32, String> {
-    let (seeds, limit) = (0..16, 4 * deployed.tuning.election_timeout);
-    for seed in seeds.clone() {
-        let mut world = World::new(deployed, 9, 1, seed);
-        world.talks_for(seconds(4))?;
-        world.serves_all_within(seconds(1))?;
-        for _ in 0..4 {
-            let (_, leader) = world.leader()?;
-            world.simulation.crash(leader);
-            // Whoever leads next dies as soon as it has served.
-            world.longest_wait = Duration::ZERO;
-            world.says(0, "hello");
-            world.serves_all_within(seconds(10))?;
-            let longest = world.longest_wait;
-            demand(longest <= limit, seed, || format!("{longest:?} of silence"))?;
-        }
-    }
-    Ok(seeds.count() as u32)
-}
-
-fn half_die(deployed: &Deployed) -> Result<u32, String> {
-    let (clusters, limit) = ([21, 63], 4 * deployed.tuning.election_timeout);
-    for replicas in clusters {
-        let mut world = World::new(deployed, replicas, 1, 0);
-        world.simulation.expire(0, &NodeTimer::Actor(Timer::Election));
-        world.talks_for(seconds(4))?;
-        world.longest_wait = Duration::ZERO;
-        let (_, leader) = world.leader()?;
-        let f = usize::from(replicas - 1) / 2;
-        let doomed = |place| (leader + place) % usize::from(replicas);
-        (0..f).for_each(|place| world.simulation.crash(doomed(place)));
-        world.talks_for(seconds(6))?;
-        let longest = world.longest_wait.max(world.waits());
-        demand(longest <= limit, 0, || format!("{longest:?} of silence, of {replicas} replicas"))?;
-    }
-    Ok(clusters.len() as u32)
 }
