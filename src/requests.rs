@@ -7,7 +7,8 @@
 //! - *In the client's order*: a leader puts a command into the log only when every earlier command
 //!   of its session is applied or was put there before it in this leadership.
 //! - *Bounded*: what waits for an earlier command has a limit, and so has the queue, of which each user has
-//!   a share; above either, clients are told that the leader is busy, and how much is queued.
+//!   a share. Whoever has used up its share is told that the leader is busy, and how much is queued; what
+//!   cannot be held is dropped, the last of a session first, and asked again.
 //!
 //! **Absent**: the guarantee of exactly-once, which is the session table's alone. What this file
 //! remembers is lost with the leadership, and a client that asks again loses nothing by it.
@@ -91,30 +92,25 @@ fn take(
     let Phase::Leading(leading) = &state.phase else {
         return pass_on(at, state, asker, passed, command, effects);
     };
-    let intake = &leading.intake;
-    let admission = admission(state, intake, &command);
-    let is_refused = match admission {
-        Admission::Ignore => return,
-        Admission::InProgress => {
-            note_asker(at, state, asker, &command);
-            false
+    let queue = &leading.intake.queue;
+    match admission(state, &leading.intake, &command) {
+        Admission::Ignore => {}
+        Admission::InProgress => note_asker(at, state, asker, &command),
+        Admission::Hold => hold(at, state, asker, command),
+        Admission::Enqueue if queue.is_full_for(&command.user, at.tuning) => {
+            // Whoever asked another replica is told by its own patience.
+            if passed.is_empty() {
+                effects.send(asker, Message::Busy { queued: queue.values(at.tuning) });
+            }
         }
-        Admission::Hold if at.tuning.held_commands_max == 0 => return,
-        Admission::Hold => {
-            note_asker(at, state, asker, &command);
-            !hold(at, state, command)
-        }
-        Admission::Enqueue if intake.queue.is_full_for(&command.user, at.tuning) => true,
         Admission::Enqueue => {
             note_asker(at, state, asker, &command);
-            enqueue(at, state, command, effects);
-            false
+            let state = state.to_mut();
+            if let Phase::Leading(leading) = &mut state.phase {
+                leading.intake.admit(command);
+            }
+            proposer::propose_queued(at, state, effects);
         }
-    };
-    // Whoever asked another replica is told by its own patience.
-    if let (true, true, Phase::Leading(leading)) = (is_refused, passed.is_empty(), &state.phase) {
-        let queued = leading.intake.queue.values(at.tuning);
-        effects.send(asker, Message::Busy { queued });
     }
 }
 
@@ -195,7 +191,6 @@ fn is_over(state: &State, command: &Command) -> bool {
     state.learner.sessions.get(*session).is_some_and(|session| *seq <= session.last_seq)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Admission {
     /// Not ours to serve now: the client asks again.
     Ignore,
@@ -246,39 +241,36 @@ fn note_asker(at: &Context<'_>, state: &mut Cow<'_, State>, asker: NodeId, comma
     }
 }
 
-/// Keeps a command until the earlier ones of its session have come. Is there room for all that is held?
-fn hold(at: &Context<'_>, state: &mut Cow<'_, State>, command: Command) -> bool {
-    let Phase::Leading(leading) = &mut state.to_mut().phase else { return false };
-    leading.intake.hold(command, at.tuning)
-}
-
-/// Queues the next command of its session, and proposes what there is room for.
-fn enqueue(at: &Context<'_>, state: &mut Cow<'_, State>, command: Command, effects: &mut Effects) {
-    let state = state.to_mut();
-    if let Phase::Leading(leading) = &mut state.phase {
-        leading.intake.admit(command);
+/// Keeps a command until the earlier ones of its session have come, if there is room, or a later one can give
+/// way.
+fn hold(at: &Context<'_>, state: &mut Cow<'_, State>, asker: NodeId, command: Command) {
+    let Operation::InSession { session, seq, .. } = command.operation else { return };
+    let Phase::Leading(leading) = &state.phase else { return };
+    let Intake { held, held_bytes, .. } = &leading.intake;
+    let has_room = held.len() < at.tuning.held_commands_max
+        && held_bytes + command.size_bytes() <= at.tuning.queue_bytes_max;
+    let last = held.range(..=(session, Seq(u64::MAX))).next_back();
+    if !has_room && last.is_none_or(|(last, _)| *last < (session, seq)) {
+        return;
     }
-    proposer::propose_queued(at, state, effects);
+    note_asker(at, state, asker, &command);
+    if let Phase::Leading(leading) = &mut state.to_mut().phase {
+        leading.intake.hold((session, seq), command, at.tuning);
+    }
 }
 
 impl Intake {
-    /// Keeps a command until the earlier ones of its session have come. What comes first is needed first:
-    /// where there is no room, the last ones of the session are dropped. Was there room?
-    fn hold(&mut self, command: Command, tuning: &Tuning) -> bool {
-        let Operation::InSession { session, seq, .. } = command.operation else { return false };
+    /// Keeps a command. What comes first is needed first: where there is no room, the last ones of its session
+    /// are dropped, and asked again.
+    fn hold(&mut self, place: (SessionId, Seq), command: Command, tuning: &Tuning) {
         self.held_bytes += command.size_bytes();
-        self.held.insert((session, seq), command);
-        let is_within = |intake: &Intake| {
-            intake.held.len() <= tuning.held_commands_max
-                && intake.held_bytes <= tuning.queue_bytes_max
-        };
-        let had_room = is_within(self);
-        while !is_within(self)
-            && let Some((&last, _)) = self.held.range(..=(session, Seq(u64::MAX))).next_back()
+        self.held.insert(place, command);
+        while (self.held.len() > tuning.held_commands_max
+            || self.held_bytes > tuning.queue_bytes_max)
+            && let Some((&last, _)) = self.held.range(..=(place.0, Seq(u64::MAX))).next_back()
         {
             self.unhold(last);
         }
-        had_room
     }
 
     /// Holds this no longer, if it was held.

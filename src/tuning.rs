@@ -26,8 +26,7 @@ pub struct Tuning {
     pub queue_commands_max: usize,
     /// Their bytes, which long messages reach first.
     pub queue_bytes_max: usize,
-    /// Commands that came before an earlier one of their session and are kept until that comes. With 0, none
-    /// is, and its client is not told.
+    /// Commands that came before an earlier one of their session and are kept until that comes.
     pub held_commands_max: usize,
     /// Commands in one value.
     pub batch_commands_max: usize,

@@ -158,6 +158,10 @@ pub enum Mutant {
     A09,
     /// Who has asked a replica once in a session is answered from there for ever.
     A10,
+    /// What is held is queued only when its client asks for more.
+    A11,
+    /// Askers are remembered in as many sessions as they make up.
+    A12,
     /// A leader's queue has no limit, nor has what waits for an earlier request.
     B01,
     /// A chunk takes all that there is.

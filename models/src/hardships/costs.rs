@@ -178,8 +178,8 @@ pub(super) fn crowd(deployed: &Deployed) -> Result<u32, String> {
         let sent = world.simulation.take_sent();
         within(&sent, Class::Accept, 0, 3 * 800, seed)?;
         within(&sent, Class::Request, 800, 3 * 800, seed)?;
-        // Of each thing that is refused, once; and then it waits for as long as the queue takes.
-        within(&sent, Class::Busy, 1, 8 * 40, seed)?;
+        // Once, and then it waits for as long as the queue takes.
+        within(&sent, Class::Busy, 1, 2 * 40, seed)?;
         for client in 0..40 {
             let bytes = world.simulation.take_burst_bytes(3 + client);
             // What may be sent again at once, and the last of it and a new one in whole.

@@ -37,6 +37,8 @@ pub fn all() -> Vec<Description> {
         row(A10, "whoever asked once is told for ever", "found here", &["calm"]),
         row(A08, "time-outs shrink with each slot", "our own", &["slow-disks", "long-round-trips"]),
         row(A09, "a client's times never double", "RFC 6298", &["narrow-link", "lossy-link"]),
+        row(A11, "what is held waits for a question", "found here", &["shared-queue"]),
+        row(A12, "askers in made-up sessions are kept", "found here", &["made-up-sessions"]),
     ]
 }
 
@@ -129,6 +131,8 @@ impl Mutant {
             }
             Mutant::B02 => (larger.chunk_entries_max, larger.chunk_bytes_max) = (NONE, NONE),
             Mutant::B03 => larger.window_slots += 1,
+            Mutant::A11 if !matches!(msg, Message::Request(_)) => larger.queue_commands_max = 0,
+            Mutant::A12 if matches!(msg, Message::Request(_)) => larger.sessions_max = NONE,
             _ => return self.stuck(state, msg, tuning),
         }
         Some(larger)
