@@ -5,12 +5,13 @@
 //!   has asked here itself.
 //! - *Nobody is told what it has not asked here*: whoever asked once, while its own replica was silent, is
 //!   not answered from here for ever.
-//! - *Bounded*: of each session one asker is remembered, of twice as many as the table has room for, and as
-//!   many openings as it has room for; if more come, all are forgotten, and ask again. The rest of the sessions
-//!   are those that were evicted and those that nobody has opened, as far as is known here.
+//! - *Bounded*: one asker is remembered of each of so many openings as the table has room for sessions; if more
+//!   come, all are forgotten, and ask again. Of sessions twice as many have room, because one may be evicted, or
+//!   not known here; if more come, those that are not open are forgotten.
 //!
 //! **Absent**: any guarantee. What is remembered here is lost in a crash, and clients ask again.
 
+use crate::session::Sessions;
 use crate::types::{Command, NodeId, Nonce, Operation, Seq, SessionId, User};
 use std::collections::BTreeMap;
 
@@ -64,7 +65,7 @@ impl Askers {
     }
 
     /// Remembers where the answer to a command goes.
-    pub fn note(&mut self, asker: NodeId, command: &Command, sessions_max: usize) {
+    pub fn note(&mut self, asker: NodeId, command: &Command, open: &Sessions, sessions_max: usize) {
         match &command.operation {
             Operation::OpenSession { nonce } => {
                 if self.openings.len() >= sessions_max {
@@ -75,7 +76,7 @@ impl Askers {
             Operation::InSession { session, seq, .. } => {
                 let known = self.sessions.get(session).map(|waiting| waiting.upto);
                 if known.is_none() && self.sessions.len() >= 2 * sessions_max {
-                    self.sessions.clear();
+                    self.sessions.retain(|session, _| open.get(*session).is_some());
                 }
                 let upto = known.map_or(*seq, |known| known.max(*seq));
                 self.sessions.insert(*session, Waiting { asker, upto });

@@ -666,6 +666,9 @@ impl Actor for Client {
         out: &mut Out<Self>,
     ) {
         let src = NodeId(usize::from(src) as u64);
+        if src != NodeId::LOCAL && !self.replicas.contains(&src) {
+            return;
+        }
         let mut effects = Effects::default();
         let fx = &mut effects;
         match msg {

@@ -300,8 +300,10 @@ pub fn propose_queued(at: &Context<'_>, state: &mut State, effects: &mut Effects
             return;
         }
         let is_busy = leading.in_flight.len() >= at.tuning.eager_slots;
-        leading.intake.refill(at.tuning);
         let Some(value) = leading.intake.queue.next_value(at.tuning, is_busy) else { return };
+        for command in value.commands() {
+            leading.intake.refill(command.session(), &state.learner.sessions, at.tuning);
+        }
         while at.tuning.skip_slots.contains(&leading.next) {
             leading.next = leading.next.next();
         }

@@ -127,13 +127,15 @@ impl Actor for Reader {
         msg: Message,
         out: &mut Out<Self>,
     ) {
+        let src = NodeId(usize::from(src) as u64);
         let mut effects = Effects::default();
         match msg {
-            Message::Entries(entries) => {
-                self.on_entries(state, NodeId(usize::from(src) as u64), entries, &mut effects);
+            Message::Entries(entries) if self.replicas.contains(&src) => {
+                self.on_entries(state, src, entries, &mut effects);
             }
             // Not a replica's to send to a reader.
-            Message::Request(_)
+            Message::Entries(_)
+            | Message::Request(_)
             | Message::Tail { .. }
             | Message::SessionOpened { .. }
             | Message::Acknowledged { .. }

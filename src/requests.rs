@@ -23,6 +23,7 @@ use crate::proposer::{self, Phase};
 use crate::queue::Queue;
 use crate::quorum::ReplicaSet;
 use crate::replica::{Context, State};
+use crate::session::{ACKNOWLEDGEMENTS_MAX, Session, Sessions};
 use crate::tuning::Tuning;
 use crate::types::{
     Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, User, Value,
@@ -107,7 +108,9 @@ fn take(
             note_asker(at, state, asker, &command);
             let state = state.to_mut();
             if let Phase::Leading(leading) = &mut state.phase {
+                let session = command.session();
                 leading.intake.admit(command);
+                leading.intake.refill(session, &state.learner.sessions, at.tuning);
             }
             proposer::propose_queued(at, state, effects);
         }
@@ -215,13 +218,14 @@ fn admission(state: &State, intake: &Intake, command: &Command) -> Admission {
             if session.user != command.user {
                 return Admission::Ignore;
             }
-            let proposed = intake.proposed.get(id).copied();
-            let proposed = proposed.map_or(session.last_seq, |last| last.max(session.last_seq));
-            if *seq <= session.last_seq {
+            let last = intake.last(session, *id);
+            // No client goes further.
+            let limit = session.last_seq.0.saturating_add(ACKNOWLEDGEMENTS_MAX as u64);
+            if *seq <= session.last_seq || seq.0 > limit {
                 Admission::Ignore
-            } else if *seq == proposed.next() {
+            } else if *seq == last.next() {
                 Admission::Enqueue
-            } else if *seq < proposed.next() || intake.held.contains_key(&(*id, *seq)) {
+            } else if *seq < last.next() || intake.held.contains_key(&(*id, *seq)) {
                 Admission::InProgress
             } else {
                 Admission::Hold
@@ -237,7 +241,8 @@ fn note_asker(at: &Context<'_>, state: &mut Cow<'_, State>, asker: NodeId, comma
     let asker =
         state.askers.of(command).filter(is_client).filter(|_| !is_client(&asker)).unwrap_or(asker);
     if !state.askers.is_noted(asker, command) {
-        state.to_mut().askers.note(asker, command, at.tuning.sessions_max);
+        let State { askers, learner, .. } = state.to_mut();
+        askers.note(asker, command, &learner.sessions, at.tuning.sessions_max);
     }
 }
 
@@ -280,23 +285,43 @@ impl Intake {
         }
     }
 
-    /// Queues what was held and waits for nothing any more, as far as there is room.
-    pub fn refill(&mut self, tuning: &Tuning) {
-        let sessions: BTreeSet<SessionId> = self.held.keys().map(|(session, _)| *session).collect();
-        for session in sessions {
-            while let Some(last) = self.proposed.get(&session)
-                && let Some(next) = self.held.get(&(session, last.next()))
-                && !self.queue.is_full_for(&next.user, tuning)
-            {
+    /// Queues what was held of a session and waits for nothing any more, as far as there is room. It is called
+    /// whenever something of the session is queued, leaves the queue, or is applied.
+    pub fn refill(&mut self, session: Option<SessionId>, sessions: &Sessions, tuning: &Tuning) {
+        let Some(session) = session.filter(|session| self.holds(*session)) else { return };
+        let Some(known) = sessions.get(session) else { return };
+        while let Some((&place, next)) = self.held.range((session, Seq(0))..).next()
+            && place.0 == session
+        {
+            let last = self.last(known, session);
+            if place.1 <= last {
+                self.unhold(place);
+            } else if place.1 == last.next() && !self.queue.is_full_for(&next.user, tuning) {
                 self.admit(next.clone());
+            } else {
+                return;
             }
         }
     }
 
-    /// Forgets what was held of sessions that are gone.
-    fn forget_held(&mut self, is_open: impl Fn(&SessionId) -> bool) {
-        self.held.retain(|(session, _), _| is_open(session));
-        self.held_bytes = self.held.values().map(Command::size_bytes).sum();
+    /// Is anything held of this session?
+    fn holds(&self, session: SessionId) -> bool {
+        let first = self.held.range((session, Seq(0))..).next();
+        first.is_some_and(|((of, _), _)| *of == session)
+    }
+
+    /// The last number of a session that is applied, as far as is known, or was queued or proposed here.
+    fn last(&self, known: &Session, id: SessionId) -> Seq {
+        let proposed = self.proposed.get(&id).copied().unwrap_or(known.last_seq);
+        proposed.max(known.last_seq)
+    }
+
+    /// Forgets what is held of sessions that are gone.
+    fn forget_held_unless(&mut self, is_open: impl Fn(&SessionId) -> bool) {
+        if !self.held.is_empty() {
+            self.held.retain(|(session, _), _| is_open(session));
+            self.held_bytes = self.held.values().map(Command::size_bytes).sum();
+        }
     }
 
     /// Queues the next command of its session.
@@ -367,15 +392,23 @@ pub fn answer(
         let entries = Entries { from: slot, values, applied_upto };
         effects.send_ahead(relayer, Message::Decided(entries));
     }
-    let is_open = |session: &SessionId| learner.sessions.get(*session).is_some();
-    if askers.sessions.len() > learner.sessions.len() {
+    let sessions = &learner.sessions;
+    let is_open = |session: &SessionId| sessions.get(*session).is_some();
+    if askers.sessions.len() > sessions.len() {
         askers.sessions.retain(|session, _| is_open(session));
     }
-    if let Phase::Leading(leading) = phase
-        && leading.intake.proposed.len() > learner.sessions.len()
-    {
-        leading.intake.proposed.retain(|session, _| is_open(session));
-        leading.intake.forget_held(is_open);
+    if let Phase::Leading(leading) = phase {
+        let intake = &mut leading.intake;
+        if intake.proposed.len() > sessions.len() {
+            intake.proposed.retain(|session, _| is_open(session));
+        }
+        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Opened(_))) {
+            // Nothing else evicts.
+            intake.forget_held_unless(is_open);
+        }
+        for command in value.commands() {
+            intake.refill(command.session(), sessions, at.tuning);
+        }
     }
 }
 

@@ -195,6 +195,14 @@ pub struct Command {
 }
 
 impl Command {
+    /// The session in which this is asked, unless it opens one.
+    pub fn session(&self) -> Option<SessionId> {
+        match &self.operation {
+            Operation::OpenSession { .. } => None,
+            Operation::InSession { session, .. } => Some(*session),
+        }
+    }
+
     /// An upper bound of the encoded size, in bytes.
     pub fn size_bytes(&self) -> usize {
         let text = match &self.operation {

@@ -699,7 +699,7 @@ fn relays() -> Vec<Entry> {
                 .last_client(|client| client.window = 3)
                 .ballots(&[(1, 0)])
                 .tuned(|tuning| tuning.held_commands_max = 4),
-            29_008,
+            29_003,
         )
         .reaches(&["a request waits for an earlier one of its session"]),
         quick(

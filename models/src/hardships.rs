@@ -86,8 +86,13 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "four-die-in-a-row",
-            "f of 9 replicas die, each as soon as it has led and served: 4 time-outs at most each time",
+            "f of 9 replicas die, the next leader as soon as it has served: 4 time-outs at most each time",
             deaths::four_die_in_a_row,
+        ),
+        row(
+            "other-time-outs",
+            "time-outs of 200 ms and 3 s: a leader stays, and when it dies clients wait for 4 of them at most",
+            deaths::other_time_outs,
         ),
         row(
             "half-die",
@@ -191,7 +196,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "newcomers",
-            "forty clients come at once, to any replica: all are served within 50 ms, and ask rarely twice",
+            "forty clients come at once, to any replica: all are served within 50 ms, few ask twice",
             strangers::newcomers,
         ),
         row(
@@ -201,13 +206,18 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "skipped-slot",
-            "a leader skips a slot: nothing is chosen there, and service resumes in 4 time-outs",
+            "a leader skips a slot: a no-op is chosen there, and service resumes within 4 time-outs",
             sessions::skipped_slot,
         ),
         row(
             "not-theirs",
-            "somebody sends what is not theirs to send: nobody takes it",
+            "each class of message, from everybody else than who may send it: nobody takes it",
             strangers::not_theirs,
+        ),
+        row(
+            "stolen-session",
+            "somebody asks in another's session: a leader neither answers it nor does it",
+            strangers::stolen_session,
         ),
         row(
             "late-answers",
@@ -216,7 +226,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "made-up-sessions",
-            "a client asks in 256 sessions that never were, where 64 have room: others are served, and not all are kept",
+            "a client asks in 6,400 sessions that never were, where 64 have room: another is served by the same replica",
             strangers::made_up_sessions,
         ),
         row(

@@ -152,6 +152,7 @@ mod admission {
         asks(&mut bench, ANN, ann(3));
         asks(&mut bench, ANN, ann(2));
         asks(&mut bench, ANN, ann(1));
+        assert_eq!(bench.leader().intake.queue.len(), 1);
         for slot in 2..4 {
             decides(&mut bench, slot - 1, one(ann(slot - 1)));
             bench.leader_mut().in_flight.clear();
@@ -161,6 +162,33 @@ mod admission {
             assert!(of, "{next:?}");
         }
         assert_eq!(bench.leader().intake.held_bytes, 0);
+    }
+
+    #[test]
+    fn what_is_held_goes_on_when_others_have_proposed_what_was_missing() {
+        let mut bench = leader();
+        bench.tuning.held_commands_max = 4;
+        bench.tuning.window_slots = 0;
+        for seq in [1025, 2, 3, 4] {
+            // The first is further than any client goes.
+            bench.step(|at, state, fx| on_request(at, state, ANN, ann(seq), fx));
+        }
+        decides(&mut bench, 1, one(ann(1)));
+        let intake = &bench.leader().intake;
+        assert_eq!((intake.queue.len(), intake.held.len(), intake.held_bytes), (3, 0, 0));
+    }
+
+    #[test]
+    fn what_is_held_and_applied_or_of_no_session_is_forgotten() {
+        let mut bench = leader();
+        (bench.tuning.held_commands_max, bench.tuning.sessions_max) = (4, 1);
+        asks(&mut bench, ANN, ann(2));
+        asks(&mut bench, ANN, ann(4));
+        decides(&mut bench, 1, Value::batch(vec![ann(1), ann(2)]));
+        let held: Vec<_> = bench.leader().intake.held.keys().map(|(_, seq)| seq.0).collect();
+        assert_eq!(held, [4]);
+        decides(&mut bench, 2, one(open("bob", 8)));
+        assert_eq!((bench.leader().intake.held.len(), bench.leader().intake.held_bytes), (0, 0));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use super::world::World;
 use super::{demand, millis, seconds};
 use crate::deployed::Deployed;
 use paxos_chat::message::Class;
+use paxos_chat::proposer::Phase;
 use paxos_chat::tuning::TEXT_BYTES_MAX;
+use paxos_chat::types::User;
 
 /// Clients are near, and a slot takes a tenth of a second, of which four are under way at once.
 fn slow_slots(deployed: &Deployed, clients: usize, seed: u64) -> Result<World, String> {
@@ -30,9 +32,9 @@ pub(super) fn shared_queue(deployed: &Deployed) -> Result<u32, String> {
     deployed.tuning.queue_bytes_max = 32 * TEXT_BYTES_MAX;
     let mut runs = 0;
     let long = "x".repeat(TEXT_BYTES_MAX);
-    // A window takes more than the queue. Twenty others have their turn in two of a window's slots, or in six
-    // where a value takes one long text; and whoever fills the queue is served in 22, or in 40, of which some
-    // are lost where not even a part of the window is held.
+    // A client's window takes more than the queue. Of a tenth of a second each, the others have their turn in two
+    // or three, or in six where a value takes one long text; and whoever fills the queue is served in 22, or in 40,
+    // in which some things have to be asked again, since not all of the window can be held.
     let cases =
         [("hello", 160, millis(400), seconds(3), 2), (&*long, 68, millis(900), seconds(8), 3)];
     for (text, window, turn, limit, repeated) in cases {
@@ -40,13 +42,15 @@ pub(super) fn shared_queue(deployed: &Deployed) -> Result<u32, String> {
         for seed in 0..4 {
             let mut world = slow_slots(&deployed, 1 + MODEST, seed)?;
             if seed % 2 == 0 {
-                // What it says comes in order, and fills the queue; else most of it has to be held.
+                // What it says comes in order.
                 (0..3).for_each(|id| world.simulation.links.set_delay(3, id, millis(1)..millis(1)));
             }
             let wanted = 2 * window as u64;
             (0..wanted).for_each(|_| world.says(0, text));
             world.run_for(millis(10))?;
             let asked = count(&world.simulation.take_sent(), Class::Request);
+            let is_full = seed % 2 == 1 || is_full_for(&world, &deployed, 0)?;
+            demand(is_full, seed, || String::from("the queue is not full"))?;
             (1..=MODEST).for_each(|client| world.says(client, text));
             world.run_for(millis(10))?;
             let sent = world.simulation.take_sent();
@@ -65,6 +69,13 @@ pub(super) fn shared_queue(deployed: &Deployed) -> Result<u32, String> {
     Ok(runs)
 }
 
+/// Is the leader's queue full for this client?
+fn is_full_for(world: &World, deployed: &Deployed, client: usize) -> Result<bool, String> {
+    let (_, leader) = world.leader()?;
+    let Phase::Leading(leading) = &world.replica(leader).phase else { return Ok(false) };
+    Ok(leading.intake.queue.is_full_for(&User::new(&format!("u{client}")), &deployed.tuning))
+}
+
 pub(super) fn refused(deployed: &Deployed) -> Result<u32, String> {
     const CLIENTS: u64 = 56;
     let mut deployed = deployed.clone();
@@ -78,6 +89,7 @@ pub(super) fn refused(deployed: &Deployed) -> Result<u32, String> {
         world.serves_all_within(seconds(3))?;
         let sent = world.simulation.take_sent();
         within(&sent, Class::Request, CLIENTS, 2 * CLIENTS + CLIENTS / 8, seed)?;
+        within(&sent, Class::Busy, CLIENTS / 2, CLIENTS + CLIENTS / 8, seed)?;
     }
     Ok(seeds.count() as u32)
 }

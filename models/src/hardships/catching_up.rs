@@ -252,8 +252,10 @@ pub(super) fn twice(deployed: &Deployed) -> Result<u32, String> {
         world.simulation.expire(lags, &NodeTimer::Actor(Timer::Election));
         world.run_for(seconds(2))?;
         let sent = world.simulation.take_sent();
-        // Each vote comes in a chunk of its own, asked for once and answered twice.
-        within(&sent, Class::Prepare, 0, LAG + LAG / 8, seed)?;
+        // Each long vote comes in a chunk of its own, asked for once and answered twice.
+        let who = world.leader().map(|(_, id)| id);
+        demand(who == Ok(lags), seed, || format!("{who:?} leads, not {lags}"))?;
+        within(&sent, Class::Prepare, LAG, LAG + LAG / 8, seed)?;
         within(&sent, Class::Promise, 0, 2 * (LAG + LAG / 8), seed)?;
         within(&sent, Class::Fetch, 0, LAG + LAG / 8, seed)?;
         within(&sent, Class::Decided, 0, 2 * (LAG + LAG / 8), seed)?;
@@ -267,6 +269,8 @@ pub(super) fn twice(deployed: &Deployed) -> Result<u32, String> {
         demand(bounds.iter().all(|bound| *bound == bounds[0]), seed, || {
             format!("replicas are at {bounds:?}")
         })?;
+        world.talks_for(seconds(1))?;
+        world.serves_all_within(seconds(1))?;
     }
     Ok(seeds.count() as u32)
 }

@@ -9,7 +9,7 @@ use crate::simulation::Rate;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Class;
 use paxos_chat::tuning::TEXT_BYTES_MAX;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// In bytes.
@@ -153,12 +153,24 @@ pub(super) fn long_session(deployed: &Deployed) -> Result<u32, String> {
             let (read, upto) = (world.reads(0), world.applied_upto());
             demand(read == upto, seed, || format!("a reader is at {read}, not {upto}"))?;
         }
+        takes_few_snapshots(&mut world, seed)?;
         world.cut_off_reader(1, false);
         world.run_for(seconds(3))?;
         let (read, upto) = (world.reads(1), world.applied_upto());
         demand(read == upto, seed, || format!("a late reader is at {read}, not {upto}"))?;
     }
     Ok(seeds.count() as u32)
+}
+
+/// That of twenty slots one at most is followed by a snapshot, which is long.
+fn takes_few_snapshots(world: &mut World, seed: u64) -> Result<(), String> {
+    let mut bounds = BTreeSet::new();
+    for _ in 0..20 {
+        world.says(0, "hello");
+        world.serves_all_within(seconds(1))?;
+        bounds.insert(world.replica(0).durable.snapshot.upto);
+    }
+    demand(bounds.len() <= 2, seed, || format!("snapshots at {bounds:?}"))
 }
 
 pub(super) fn crowd(deployed: &Deployed) -> Result<u32, String> {

@@ -1,7 +1,7 @@
 //! Leaders that die, one after another or with many others: clients find whoever leads next in time.
 
 use super::world::World;
-use super::{demand, seconds};
+use super::{demand, millis, seconds};
 use crate::deployed::Deployed;
 use crate::node::NodeTimer;
 use paxos_chat::effects::Timer;
@@ -68,4 +68,31 @@ pub(super) fn half_die(deployed: &Deployed) -> Result<u32, String> {
         demand(longest <= limit, 0, || format!("{longest:?} of silence, of {replicas} replicas"))?;
     }
     Ok(clusters.len() as u32)
+}
+
+pub(super) fn other_time_outs(deployed: &Deployed) -> Result<u32, String> {
+    let mut runs = 0;
+    for election_timeout in [millis(200), seconds(3)] {
+        let mut deployed = deployed.clone();
+        deployed.tuning = deployed.tuning.with_election_timeout(election_timeout);
+        for seed in 0..4 {
+            let mut world = World::new(&deployed, 3, 1, seed);
+            world.talks_for(8 * election_timeout)?;
+            world.serves_all_within(seconds(1))?;
+            let (ballot, leader) = world.leader()?;
+            world.run_for(100 * election_timeout)?;
+            let is_calm = world.ballot() == ballot;
+            demand(is_calm, seed, || format!("{:?} after {ballot:?}", world.ballot()))?;
+            world.simulation.crash(leader);
+            world.longest_wait = Duration::ZERO;
+            world.says(0, "hello");
+            world.serves_all_within(10 * election_timeout)?;
+            let (longest, limit) = (world.longest_wait, 4 * election_timeout);
+            demand(longest <= limit, seed, || {
+                format!("{longest:?} of silence, and a time-out of {election_timeout:?}")
+            })?;
+            runs += 1;
+        }
+    }
+    Ok(runs)
 }

@@ -14,6 +14,7 @@ use paxos_chat::types::{
     Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
     Value,
 };
+use std::time::Duration;
 
 pub(super) fn newcomers(deployed: &Deployed) -> Result<u32, String> {
     const CLIENTS: u64 = 40;
@@ -33,43 +34,133 @@ pub(super) fn newcomers(deployed: &Deployed) -> Result<u32, String> {
     Ok(seeds.count() as u32)
 }
 
-/// A message of each class that an actor takes, each of which would do something if it came from whom it
-/// should.
-fn one_of_each(world: &World) -> Vec<Message> {
-    let (slot, ballot) = (world.applied_upto(), Ballot { round: 1_000, replica: ReplicaId(1) });
-    let value = Value::Noop;
-    let entries = Entries { from: slot, values: vec![value.clone()], applied_upto: slot.next() };
-    let nonce = Nonce(7_000);
-    let operation = Operation::OpenSession { nonce };
-    let command = Command { stamp: Timestamp(0), user: User::new("eve"), operation };
-    let storage = &world.client(0).durable;
-    let ClientPhase::Open(session) = storage.phase else { return Vec::new() };
-    let promised = world.ballot();
-    vec![
-        Message::Request(command.clone()),
-        Message::Tail { from: Slot(0) },
-        Message::SessionOpened { nonce: storage.nonce, session },
-        Message::Acknowledged { session, seq: storage.next_seq, slot },
-        Message::Busy { queued: 1 },
-        Message::Redirect { leader: ReplicaId(2) },
-        Message::SessionExpired { session },
-        Message::Entries(entries.clone()),
-        Message::PreVote { promised: ballot, applied_upto: slot },
-        Message::PreVoteGranted { asked: promised, promised },
-        Message::PreVoteRefused { asked: promised },
-        Message::Prepare { ballot, from: slot },
-        Message::Promise(empty_promise(promised, slot)),
-        Message::Accept { ballot, slot, value, decided_upto: slot.next() },
-        Message::Accepted { ballot: promised, slot },
-        Message::Reject { promised: ballot },
-        Message::Heartbeat { ballot, decided_upto: slot.next() },
-        Message::HeartbeatAck { ballot: promised },
-        Message::Fetch { from: Slot(0) },
-        Message::Decided(entries),
-        Message::Relay(Relay { passed: ReplicaSet::default(), command }),
-        Message::Submit(Body::post("hi")),
-        Message::SkipSlot,
-    ]
+/// Replicas are numbered from 0, then come two clients and a reader.
+const REPLICAS: usize = 5;
+const CLIENT: usize = REPLICAS;
+const NEWCOMER: usize = CLIENT + 1;
+const READER: usize = NEWCOMER + 1;
+
+/// Everybody waits for something: a client for what its leader has proposed and no other replica hears, a
+/// newcomer for its session, and a replica that hears nobody for support, or for promises.
+struct Waiting {
+    world: World,
+    leader: usize,
+    candidate: usize,
+    /// Of the leader before this one.
+    old: Ballot,
+}
+
+fn waiting(deployed: &Deployed, prepares: bool, seed: u64) -> Result<Waiting, String> {
+    let mut world = World::with_readers(deployed, REPLICAS as u8, 2, 1, seed);
+    world.talks_for(seconds(2))?;
+    let (old, first) = world.leader()?;
+    world.simulation.crash(first);
+    world.talks_for(seconds(3))?;
+    world.simulation.start(first);
+    world.talks_for(seconds(2))?;
+    world.serves_all_within(seconds(1))?;
+    world.run_for(seconds(1))?;
+    let (ballot, leader) = world.leader()?;
+    demand(ballot > old, seed, || format!("{ballot:?} is not above {old:?}"))?;
+    let candidate = (leader + 1) % REPLICAS;
+    world.cut_off(leader, true);
+    world.cut_off(candidate, true);
+    world.says(0, "hello");
+    world.run_for(millis(20))?;
+    world.restart_client(NEWCOMER - CLIENT);
+    world.simulation.expire(candidate, &NodeTimer::Actor(Timer::Election));
+    if prepares {
+        let asked = world.replica(candidate).durable.promised;
+        let supporters = (0..REPLICAS).filter(|id| ![leader, candidate].contains(id)).take(2);
+        for supporter in supporters {
+            let granted = Message::PreVoteGranted { asked, promised: asked };
+            world.simulation.forge(supporter, candidate, granted);
+        }
+    }
+    let is_so = match &world.replica(candidate).phase {
+        Phase::PreVoting(_) => !prepares,
+        Phase::Preparing(_) => prepares,
+        _ => false,
+    };
+    let is_under_way = matches!(&world.replica(leader).phase, Phase::Leading(leading)
+        if leading.in_flight.contains_key(&world.applied_upto()));
+    demand(is_so && is_under_way, seed, || String::from("somebody waits for nothing"))?;
+    Ok(Waiting { world, leader, candidate, old })
+}
+
+impl Waiting {
+    /// A message of each class that an actor takes, of which each does something in one of the two
+    /// situations, to one of the actors.
+    fn one_of_each(&self) -> Vec<Message> {
+        let Waiting { world, leader, candidate, .. } = self;
+        let (slot, ballot) = (world.applied_upto(), Ballot { round: 1_000, replica: ReplicaId(1) });
+        let value = Value::Noop;
+        let entries =
+            Entries { from: slot, values: vec![value.clone()], applied_upto: slot.next() };
+        let operation = Operation::OpenSession { nonce: Nonce(7_000) };
+        let command = Command { stamp: Timestamp(0), user: User::new("eve"), operation };
+        let storage = &world.client(0).durable;
+        let session = match storage.phase {
+            ClientPhase::Open(session) => session,
+            _ => SessionId { slot: Slot(0), index: 0 },
+        };
+        let nonce = world.client(NEWCOMER - CLIENT).durable.nonce;
+        let seq = Seq(storage.next_seq.0 - 1);
+        let candidate = world.replica(*candidate);
+        let (asked, own) = (candidate.durable.promised, candidate.phase.own_ballot());
+        let led = world.leads(*leader).unwrap_or_default();
+        vec![
+            Message::Request(command.clone()),
+            Message::Tail { from: Slot(0) },
+            Message::SessionOpened { nonce, session },
+            Message::Acknowledged { session, seq, slot },
+            Message::Busy { queued: 1 },
+            Message::Redirect { leader: ReplicaId(2) },
+            Message::Redirect { leader: ReplicaId(3) },
+            Message::SessionExpired { session },
+            Message::Entries(entries.clone()),
+            Message::PreVote { promised: ballot, applied_upto: slot },
+            Message::PreVoteGranted { asked, promised: asked },
+            Message::PreVoteRefused { asked },
+            Message::Prepare { ballot, from: slot },
+            Message::Promise(empty_promise(own.unwrap_or(asked), slot)),
+            Message::Accept { ballot, slot, value, decided_upto: slot.next() },
+            Message::Accepted { ballot: led, slot },
+            Message::Reject { promised: ballot },
+            Message::Heartbeat { ballot, decided_upto: slot.next() },
+            Message::HeartbeatAck { ballot: led },
+            Message::Fetch { from: Slot(0) },
+            Message::Decided(entries),
+            Message::Relay(Relay { passed: ReplicaSet::default(), command }),
+            Message::Submit(Body::post("hi")),
+            Message::SkipSlot,
+        ]
+    }
+
+    /// Does an actor send something, or know something else, when this comes from there?
+    fn does_something(&mut self, src: Option<usize>, dst: usize, message: &Message) -> bool {
+        let simulation = &mut self.world.simulation;
+        let before = simulation.state(dst).cloned();
+        simulation.take_sent();
+        match src {
+            Some(src) => simulation.forge(src, dst, message.clone()),
+            None => simulation.input(dst, message.clone()),
+        }
+        simulation.state(dst) != before.as_ref() || !simulation.take_sent().is_empty()
+    }
+
+    fn is_ignored(
+        &mut self,
+        src: usize,
+        dst: usize,
+        message: &Message,
+        seed: u64,
+    ) -> Result<(), String> {
+        let does_something = self.does_something(Some(src), dst, message);
+        demand(!does_something, seed, || {
+            format!("actor {dst} does something about {message:?} of actor {src}")
+        })
+    }
 }
 
 /// A promise of whoever has voted for nothing since this slot.
@@ -78,61 +169,108 @@ fn empty_promise(ballot: Ballot, slot: Slot) -> Promise {
     Promise { ballot, from, next, compacted_upto, last, votes: Vec::new() }
 }
 
-/// That nothing changes, and nothing is sent, when this comes from there.
-fn is_ignored(
-    world: &mut World,
-    src: usize,
-    dst: usize,
-    message: &Message,
-    seed: u64,
-) -> Result<(), String> {
-    let before = world.simulation.state(dst).cloned();
-    world.simulation.take_sent();
-    world.simulation.forge(src, dst, message.clone());
-    let is_same = world.simulation.state(dst) == before.as_ref();
-    let sent = world.simulation.take_sent();
-    demand(is_same && sent.is_empty(), seed, || {
-        format!("actor {dst} does something about {message:?} of actor {src}: {sent:?}")
-    })
-}
-
 /// What an actor is.
 fn kind(actor: usize) -> Taker {
-    if actor < 3 { Taker::Replica } else { Taker::Client }
+    match actor {
+        READER => Taker::Reader,
+        CLIENT | NEWCOMER => Taker::Client,
+        _ => Taker::Replica,
+    }
+}
+
+/// All that may send something to another, or that driver, which is none of them.
+fn pairs() -> impl Iterator<Item = (Option<usize>, usize)> {
+    let all = 0..=READER;
+    let sources = all.clone().map(Some).chain([None]);
+    let pairs = sources.flat_map(move |src| all.clone().map(move |dst| (src, dst)));
+    pairs.filter(|(src, dst)| *src != Some(*dst))
 }
 
 /// May this one send it to that one?
-fn is_theirs(message: &Message, src: usize, dst: usize) -> bool {
+fn is_theirs(message: &Message, src: Option<usize>, dst: usize) -> bool {
     let class = message.class();
     class.taker() == kind(dst)
-        && match class.route() {
-            Route::Replicas | Route::ReplicaToClient => kind(src) == Taker::Replica,
-            Route::ClientToReplica => kind(src) != Taker::Replica,
-            Route::Local => false,
+        && match (class.route(), src.map(kind)) {
+            (Route::Replicas | Route::ReplicaToClient, src) => src == Some(Taker::Replica),
+            (Route::ClientToReplica, src) => src.is_some_and(|src| src != Taker::Replica),
+            (Route::Local, src) => src.is_none(),
         }
 }
 
 pub(super) fn not_theirs(deployed: &Deployed) -> Result<u32, String> {
-    let seeds = 0..2;
-    for seed in seeds.clone() {
-        let mut world = World::new(deployed, 3, 2, seed);
-        world.talks_for(seconds(4))?;
-        let messages = one_of_each(&world);
-        let takes = |taker: Taker| matches!(taker, Taker::Replica | Taker::Client | Taker::Reader);
-        let forgotten = Class::ALL.iter().find(|class| {
-            takes(class.taker()) && messages.iter().all(|message| message.class() != **class)
-        });
-        demand(forgotten.is_none(), seed, || {
-            format!("no {} is tried", forgotten.unwrap_or(&Class::Request))
-        })?;
-        // Between replicas, from clients to them, and from them to clients.
-        for (src, dst) in (0..5).flat_map(|src| (0..5).map(move |dst| (src, dst))) {
-            if src == dst || kind(src) == Taker::Client && kind(dst) == Taker::Client {
+    let takes = |taker: Taker| matches!(taker, Taker::Replica | Taker::Client | Taker::Reader);
+    let seed = 0;
+    let situations = [false, true];
+    let mut taken: Vec<Class> = Vec::new();
+    for prepares in situations {
+        let mut waiting_here = waiting(deployed, prepares, seed)?;
+        let messages = waiting_here.one_of_each();
+        for (src, dst) in pairs() {
+            let Some(src) = src else { continue };
+            for message in messages.iter().filter(|message| !is_theirs(message, Some(src), dst)) {
+                waiting_here.is_ignored(src, dst, message, seed)?;
+            }
+        }
+        // But from whom it should come, it is heard.
+        for message in &messages {
+            if taken.contains(&message.class()) {
                 continue;
             }
-            for message in messages.iter().filter(|message| !is_theirs(message, src, dst)) {
-                is_ignored(&mut world, src, dst, message, seed)?;
+            let mut waiting_here = waiting(deployed, prepares, seed)?;
+            let mut theirs = pairs().filter(|(src, dst)| is_theirs(message, *src, *dst));
+            if theirs.any(|(src, dst)| waiting_here.does_something(src, dst, message)) {
+                taken.push(message.class());
             }
+        }
+    }
+    let not_taken = Class::ALL.iter().find(|class| takes(class.taker()) && !taken.contains(class));
+    demand(not_taken.is_none(), seed, || format!("nobody takes {not_taken:?}"))?;
+    Ok(situations.len() as u32)
+}
+
+pub(super) fn late_answers(deployed: &Deployed) -> Result<u32, String> {
+    let mut runs = 0;
+    for prepares in [false, true] {
+        for seed in 0..2 {
+            let mut late = waiting(deployed, prepares, seed)?;
+            let (slot, old) = (late.world.applied_upto(), late.old);
+            let answers = [
+                Message::PreVoteGranted { asked: old, promised: old },
+                Message::PreVoteRefused { asked: old },
+                Message::Promise(empty_promise(old, slot)),
+                Message::Accepted { ballot: old, slot },
+                Message::Reject { promised: old },
+                Message::HeartbeatAck { ballot: old },
+            ];
+            for dst in [late.leader, late.candidate] {
+                for src in (0..REPLICAS).filter(|src| *src != dst) {
+                    for answer in &answers {
+                        late.is_ignored(src, dst, answer, seed)?;
+                    }
+                }
+            }
+            runs += 1;
+        }
+    }
+    Ok(runs)
+}
+
+pub(super) fn stolen_session(deployed: &Deployed) -> Result<u32, String> {
+    let seeds = 0..2;
+    for seed in seeds.clone() {
+        let mut theft = waiting(deployed, false, seed)?;
+        let storage = &theft.world.client(0).durable;
+        let ClientPhase::Open(session) = storage.phase else {
+            return Err(format!("seed {seed}: client 0 has no session"));
+        };
+        // One that was acknowledged, one that is proposed, the next one, and one that comes too early.
+        let next = storage.next_seq;
+        for seq in [Seq(next.0 - 2), Seq(next.0 - 1), next, next.next()] {
+            let (acked_below, body) = (seq, Body::post("stolen"));
+            let operation = Operation::InSession { session, seq, acked_below, body };
+            let command = Command { stamp: Timestamp(0), user: User::new("eve"), operation };
+            let leader = theft.leader;
+            theft.is_ignored(NEWCOMER, leader, &Message::Request(command), seed)?;
         }
     }
     Ok(seeds.count() as u32)
@@ -147,7 +285,17 @@ pub(super) fn made_up_sessions(deployed: &Deployed) -> Result<u32, String> {
         let mut world = World::new(&deployed, 3, 2, seed);
         world.talks_for(seconds(4))?;
         world.serves_all_within(seconds(1))?;
-        for number in 0..4 * SESSIONS_MAX as u64 {
+        // Client 0 is served by a follower, which remembers it.
+        let (_, leader) = world.leader()?;
+        world.connect(3, leader, false);
+        world.talks_for(seconds(4))?;
+        world.longest_wait = Duration::ZERO;
+        for number in 0..100 * SESSIONS_MAX as u64 {
+            if number % (4 * SESSIONS_MAX as u64) == 0 {
+                // What waits is judged before anything is applied.
+                world.run_for(Duration::ZERO)?;
+                world.talks_for(millis(50))?;
+            }
             let session = SessionId { slot: Slot(1_000_000 + number), index: 0 };
             let (seq, acked_below, body) = (Seq(1), Seq(1), Body::Sync);
             let operation = Operation::InSession { session, seq, acked_below, body };
@@ -156,53 +304,9 @@ pub(super) fn made_up_sessions(deployed: &Deployed) -> Result<u32, String> {
                 world.simulation.forge(4, id, Message::Request(command.clone()));
             });
         }
-        world.run_for(seconds(1))?;
-        world.talks_for(seconds(4))?;
         world.serves_all_within(seconds(1))?;
-    }
-    Ok(seeds.count() as u32)
-}
-
-pub(super) fn late_answers(deployed: &Deployed) -> Result<u32, String> {
-    let seeds = 0..4;
-    for seed in seeds.clone() {
-        let mut world = World::new(deployed, 3, 1, seed);
-        world.talks_for(seconds(4))?;
-        let (old, first) = world.leader()?;
-        world.simulation.crash(first);
-        world.talks_for(seconds(4))?;
-        world.simulation.start(first);
-        world.talks_for(seconds(4))?;
-        world.serves_all_within(seconds(1))?;
-        let (ballot, leader) = world.leader()?;
-        demand(ballot > old, seed, || format!("{ballot:?} is not above {old:?}"))?;
-        // A proposal is under way, and another replica asks for support.
-        let candidate = (0..3).find(|id| *id != leader).unwrap_or_default();
-        world.cut_off(leader, true);
-        world.says(0, "hello");
-        world.run_for(millis(20))?;
-        world.simulation.expire(candidate, &NodeTimer::Actor(Timer::Election));
-        let slot = world.applied_upto();
-        let late = [
-            Message::PreVoteGranted { asked: old, promised: ballot },
-            Message::PreVoteRefused { asked: old },
-            Message::Promise(empty_promise(old, slot)),
-            Message::Accepted { ballot: old, slot },
-            Message::Reject { promised: old },
-            Message::HeartbeatAck { ballot: old },
-        ];
-        let asks = matches!(world.replica(candidate).phase, Phase::PreVoting(_));
-        let has_proposed = matches!(&world.replica(leader).phase, Phase::Leading(leading) if leading.in_flight.contains_key(&slot));
-        demand(asks && has_proposed, seed, || {
-            String::from("nobody asks for support, or nothing is under way")
-        })?;
-        for dst in [leader, candidate] {
-            for src in (0..3).filter(|src| *src != dst) {
-                for message in &late {
-                    is_ignored(&mut world, src, dst, message, seed)?;
-                }
-            }
-        }
+        let longest = world.longest_wait;
+        demand(longest <= millis(100), seed, || format!("a client waits for {longest:?}"))?;
     }
     Ok(seeds.count() as u32)
 }

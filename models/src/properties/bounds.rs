@@ -60,13 +60,22 @@ pub(crate) fn waits_within(tuning: &Tuning, state: &State) -> bool {
         slots => slots,
     };
     let is_intake_within = match &state.phase {
-        Phase::Leading(leading) => is_intake_within(tuning, &leading.intake),
+        Phase::Leading(leading) => {
+            is_intake_within(tuning, &leading.intake) && holds_what_is_wanted(state, leading)
+        }
         _ => true,
     };
     tables.into_iter().all(|table| table <= tuning.sessions_max)
         && state.askers.sessions.len() <= 2 * tuning.sessions_max
         && behind <= tuning.recent_slots.saturating_add(snapshots)
         && is_intake_within
+}
+
+/// What is held is of sessions that are open, and not applied yet.
+fn holds_what_is_wanted(state: &State, leading: &Leading) -> bool {
+    leading.intake.held.keys().all(|(id, seq)| {
+        state.learner.sessions.get(*id).is_some_and(|session| *seq > session.last_seq)
+    })
 }
 
 fn is_intake_within(tuning: &Tuning, intake: &Intake) -> bool {
