@@ -221,7 +221,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "late-answers",
-            "answers to an earlier ballot come when another is used: nobody counts them",
+            "answers to an earlier ballot, and a request of long ago, come late: nobody does anything about them",
             strangers::late_answers,
         ),
         row(

@@ -88,7 +88,21 @@ fn waiting(deployed: &Deployed, prepares: bool, seed: u64) -> Result<Waiting, St
     Ok(Waiting { world, leader, candidate, old })
 }
 
+/// Something that this user asks in a session.
+fn asks(session: SessionId, seq: Seq, user: &str) -> Command {
+    let operation = Operation::InSession { session, seq, acked_below: seq, body: Body::Sync };
+    Command { stamp: Timestamp(0), user: User::new(user), operation }
+}
+
 impl Waiting {
+    /// The session of the client that waits.
+    fn session(&self) -> SessionId {
+        let ClientPhase::Open(session) = self.world.client(0).durable.phase else {
+            unreachable!("it has been served in one")
+        };
+        session
+    }
+
     /// A message of each class that an actor takes, of which each does something in one of the two
     /// situations, to one of the actors.
     fn one_of_each(&self) -> Vec<Message> {
@@ -100,10 +114,7 @@ impl Waiting {
         let operation = Operation::OpenSession { nonce: Nonce(7_000) };
         let command = Command { stamp: Timestamp(0), user: User::new("eve"), operation };
         let storage = &world.client(0).durable;
-        let session = match storage.phase {
-            ClientPhase::Open(session) => session,
-            _ => SessionId { slot: Slot(0), index: 0 },
-        };
+        let session = self.session();
         let nonce = world.client(NEWCOMER - CLIENT).durable.nonce;
         let seq = Seq(storage.next_seq.0 - 1);
         let candidate = world.replica(*candidate);
@@ -249,6 +260,11 @@ pub(super) fn late_answers(deployed: &Deployed) -> Result<u32, String> {
                     }
                 }
             }
+            // The client is known to have this acknowledgement, so nobody has it any more.
+            let command = asks(late.session(), Seq(1), "u0");
+            for dst in 0..REPLICAS {
+                late.is_ignored(CLIENT, dst, &Message::Request(command.clone()), seed)?;
+            }
             runs += 1;
         }
     }
@@ -259,18 +275,12 @@ pub(super) fn stolen_session(deployed: &Deployed) -> Result<u32, String> {
     let seeds = 0..2;
     for seed in seeds.clone() {
         let mut theft = waiting(deployed, false, seed)?;
-        let storage = &theft.world.client(0).durable;
-        let ClientPhase::Open(session) = storage.phase else {
-            return Err(format!("seed {seed}: client 0 has no session"));
-        };
+        let (session, leader) = (theft.session(), theft.leader);
         // One that was acknowledged, one that is proposed, the next one, and one that comes too early.
-        let next = storage.next_seq;
+        let next = theft.world.client(0).durable.next_seq;
         for seq in [Seq(next.0 - 2), Seq(next.0 - 1), next, next.next()] {
-            let (acked_below, body) = (seq, Body::post("stolen"));
-            let operation = Operation::InSession { session, seq, acked_below, body };
-            let command = Command { stamp: Timestamp(0), user: User::new("eve"), operation };
-            let leader = theft.leader;
-            theft.is_ignored(NEWCOMER, leader, &Message::Request(command), seed)?;
+            let stolen = Message::Request(asks(session, seq, "eve"));
+            theft.is_ignored(NEWCOMER, leader, &stolen, seed)?;
         }
     }
     Ok(seeds.count() as u32)
@@ -297,9 +307,7 @@ pub(super) fn made_up_sessions(deployed: &Deployed) -> Result<u32, String> {
                 world.talks_for(millis(50))?;
             }
             let session = SessionId { slot: Slot(1_000_000 + number), index: 0 };
-            let (seq, acked_below, body) = (Seq(1), Seq(1), Body::Sync);
-            let operation = Operation::InSession { session, seq, acked_below, body };
-            let command = Command { stamp: Timestamp(0), user: User::new("eve"), operation };
+            let command = asks(session, Seq(1), "eve");
             (0..3).for_each(|id| {
                 world.simulation.forge(4, id, Message::Request(command.clone()));
             });
