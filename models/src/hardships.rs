@@ -91,7 +91,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "other-time-outs",
-            "time-outs of 200 ms and 3 s: a leader stays, and when it dies clients wait for 4 of them at most",
+            "time-outs of 200 ms and 3 s: a leader stays; when it dies clients wait for 4, for what is lost for 4 and 1 s",
             deaths::other_time_outs,
         ),
         row(

@@ -79,15 +79,29 @@ pub(super) fn other_time_outs(deployed: &Deployed) -> Result<u32, String> {
             let mut world = World::new(&deployed, 3, 1, seed);
             world.talks_for(8 * election_timeout)?;
             world.serves_all_within(seconds(1))?;
-            let (ballot, leader) = world.leader()?;
+            let (ballot, _) = world.leader()?;
             world.run_for(100 * election_timeout)?;
             let is_calm = world.ballot() == ballot;
             demand(is_calm, seed, || format!("{:?} after {ballot:?}", world.ballot()))?;
-            world.simulation.crash(leader);
+            // What is lost is sent again in time, too; a client waits by times of its own.
+            let limit = 4 * election_timeout;
+            world.simulation.links.loss = 0.1;
             world.longest_wait = Duration::ZERO;
+            world.talks_for(20 * election_timeout)?;
+            world.simulation.links.loss = 0.0;
+            world.serves_all_within(limit + seconds(1))?;
+            let longest = world.longest_wait;
+            demand(longest <= limit + seconds(1), seed, || {
+                format!("{longest:?}, and a time-out of {election_timeout:?}")
+            })?;
+            world.talks_for(seconds(4) + 4 * election_timeout)?;
+            world.serves_all_within(limit)?;
+            world.longest_wait = Duration::ZERO;
+            let (_, leader) = world.leader()?;
+            world.simulation.crash(leader);
             world.says(0, "hello");
             world.serves_all_within(10 * election_timeout)?;
-            let (longest, limit) = (world.longest_wait, 4 * election_timeout);
+            let longest = world.longest_wait;
             demand(longest <= limit, seed, || {
                 format!("{longest:?} of silence, and a time-out of {election_timeout:?}")
             })?;
