@@ -84,7 +84,8 @@ fn waiting(deployed: &Deployed, prepares: bool, seed: u64) -> Result<Waiting, St
     };
     let is_under_way = matches!(&world.replica(leader).phase, Phase::Leading(leading)
         if leading.in_flight.contains_key(&world.applied_upto()));
-    demand(is_so && is_under_way, seed, || String::from("somebody waits for nothing"))?;
+    let is_open = matches!(world.client(0).durable.phase, ClientPhase::Open(_));
+    demand(is_so && is_under_way && is_open, seed, || String::from("somebody waits for nothing"))?;
     Ok(Waiting { world, leader, candidate, old })
 }
 
