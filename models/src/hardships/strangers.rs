@@ -190,7 +190,7 @@ fn kind(actor: usize) -> Taker {
     }
 }
 
-/// All that may send something to another, or that driver, which is none of them.
+/// Who may send to whom: every actor to every other one, and each one's driver, which is no actor, to it.
 fn pairs() -> impl Iterator<Item = (Option<usize>, usize)> {
     let all = 0..=READER;
     let sources = all.clone().map(Some).chain([None]);
