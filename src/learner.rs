@@ -131,7 +131,7 @@ pub fn send_entries(
 ) {
     let Learner { applied_upto: upto, decided, .. } = &state.learner;
     if from < *upto && !decided.contains_key(&from) {
-        effects.report(Message::ReadLog(LogRead { asker, from, upto: *upto }));
+        effects.report(Message::ReadLog(LogRead::new(asker, from, *upto)));
         return;
     }
     let values = from.upto(*upto).map_while(|slot| decided.get(&slot).cloned());

@@ -297,6 +297,15 @@ pub struct LogRead {
     pub upto: Slot,
 }
 
+impl LogRead {
+    /// # Panics
+    /// If that is no slot at all: whoever asks a disk for nothing waits for it in vain.
+    pub(crate) fn new(asker: Asker, from: Slot, upto: Slot) -> LogRead {
+        assert!(from < upto, "a read of the log is of at least one slot");
+        LogRead { asker, from, upto }
+    }
+}
+
 /// What a command of an applied batch came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Outcome {

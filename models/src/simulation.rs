@@ -226,6 +226,11 @@ where
         self.places[actor].state.as_ref()
     }
 
+    /// Is this timer of an actor set?
+    pub fn is_set(&self, actor: usize, timer: &A::Timer) -> bool {
+        self.places[actor].timers.iter().any(|(set, _)| set == timer)
+    }
+
     /// What has been reported since this was last asked.
     pub fn take_reports(&mut self) -> Vec<Report<A::Msg>> {
         std::mem::take(&mut self.reports)

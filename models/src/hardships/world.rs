@@ -6,7 +6,8 @@ use crate::machine::Machine;
 use crate::node::{Node, NodeState};
 use crate::properties::bounds;
 use crate::simulation::Simulation;
-use paxos_chat::client::ClientState;
+use paxos_chat::client::{ClientPhase, ClientState, ClientStorage};
+use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::Cluster;
@@ -87,7 +88,8 @@ impl World {
     /// Lets time pass.
     ///
     /// # Errors
-    /// If more waits at a replica than its parameters say.
+    /// If more waits at a replica than its parameters say, or a timer is set that has nothing to wait for, or
+    /// one is not set that has.
     pub(super) fn run_for(&mut self, time: Duration) -> Result<(), String> {
         self.simulation.run_until(self.now() + time);
         for report in self.simulation.take_reports() {
@@ -106,6 +108,7 @@ impl World {
                 _ => {}
             }
         }
+        self.judge_timers()?;
         let is_within = |id: &usize| match self.simulation.state(*id).and_then(NodeState::replica) {
             Some(state) => bounds::waits_within(&self.tuning, state),
             None => true,
@@ -117,6 +120,23 @@ impl World {
                 Err(format!("seed {seed}: too much waits at replica {id} after {now:?}"))
             }
         }
+    }
+
+    /// Is each timer set while it has something to wait for, as [`Timer`] tells, and never else?
+    fn judge_timers(&self) -> Result<(), String> {
+        for actor in 0..self.replicas + self.waiting.len() {
+            let Some(state) = self.simulation.state(actor) else { continue };
+            for (timer, is_wanted) in timers(state) {
+                if self.simulation.is_set(actor, &timer.into()) != is_wanted {
+                    let (seed, now) = (self.seed, self.now());
+                    let what = if is_wanted { "is not set" } else { "has nothing to wait for" };
+                    return Err(format!(
+                        "seed {seed}: {timer:?} of actor {actor} {what} after {now:?}"
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The next slot that this reader, of those after the clients, wants.
@@ -238,4 +258,22 @@ impl World {
         self.simulation.links.set(one, other, up);
         self.simulation.links.set(other, one, up);
     }
+}
+
+/// Which timers does an actor want?
+fn timers(state: &NodeState) -> Vec<(Timer, bool)> {
+    if let Some(replica) = state.replica() {
+        let leads = matches!(replica.phase, Phase::Leading(_));
+        let prepares = matches!(replica.phase, Phase::Preparing(_));
+        let resends = (Timer::Resend, leads || prepares);
+        return vec![(Timer::Election, true), (Timer::Heartbeat, leads), resends];
+    }
+    let Some(client) = state.client() else { return Vec::new() };
+    let ClientStorage { phase, waiting, unacknowledged, .. } = &*client.durable;
+    let is_wanted = match phase {
+        ClientPhase::Opening => true,
+        ClientPhase::Open(_) => !waiting.is_empty() || !unacknowledged.is_empty(),
+        ClientPhase::Expired => false,
+    };
+    vec![(Timer::Retry, is_wanted)]
 }
