@@ -221,7 +221,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "late-answers",
-            "answers to an earlier ballot, and a request of long ago, come late: nobody does anything about them",
+            "answers to an earlier ballot or to who has all, and an old request, come late: nobody does anything",
             strangers::late_answers,
         ),
         row(

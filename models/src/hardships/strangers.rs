@@ -269,7 +269,35 @@ pub(super) fn late_answers(deployed: &Deployed) -> Result<u32, String> {
             runs += 1;
         }
     }
-    Ok(runs)
+    client_has_everything(deployed)?;
+    Ok(runs + 1)
+}
+
+/// A client that waits for nothing is told, by each replica, of leaders, full queues and what it knows.
+fn client_has_everything(deployed: &Deployed) -> Result<(), String> {
+    let mut world = World::new(deployed, 3, 1, 0);
+    world.talks_for(seconds(2))?;
+    world.serves_all_within(seconds(1))?;
+    let ClientPhase::Open(session) = world.client(0).durable.phase else {
+        return Err(String::from("a client that is served has a session"));
+    };
+    let seq = Seq(world.client(0).durable.next_seq.0 - 1);
+    let leaders = (0..3).map(|leader| Message::Redirect { leader: ReplicaId(leader) });
+    let others = [
+        Message::Busy { queued: 100 },
+        Message::SessionOpened { nonce: world.client(0).durable.nonce, session },
+        Message::Acknowledged { session, seq, slot: world.applied_upto() },
+    ];
+    let messages: Vec<Message> = leaders.chain(others).collect();
+    world.simulation.take_sent();
+    for replica in 0..3 {
+        for message in &messages {
+            world.simulation.forge(replica, 3, message.clone());
+            world.run_for(Duration::ZERO)?;
+        }
+    }
+    world.run_for(seconds(10))?;
+    within(&world.simulation.take_sent(), Class::Request, 0, 0, 0)
 }
 
 pub(super) fn stolen_session(deployed: &Deployed) -> Result<u32, String> {
