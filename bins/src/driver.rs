@@ -13,9 +13,12 @@
 //!   decides which messages may come from, or leave for, a network.
 //! - *Strangers are nobody*: a datagram that no known peer has sealed for this process is counted
 //!   and dropped, and nothing is answered.
-//! - *Bounded*: a turn receives no more once it has handled [`BURST_MAX`] datagrams or
-//!   [`MESSAGES_MAX`] messages. The last reception may bring more than that, where a kernel joins
-//!   datagrams.
+//! - *Bounded*: a turn handles no more than [`BURST_MAX`] datagrams, and no other one once it has handled
+//!   [`MESSAGES_MAX`] messages; what else has arrived with them waits for the next turn. What a turn sends
+//!   leaves as it grows.
+//! - *Questions wait for their turn*, those that the host names (see `questions.rs`): a turn hands the actor one of
+//!   them at most, after everything else; and if there is anything else to do, they take a part of the time, one
+//!   of [`QUESTIONS_PART`].
 //!
 //! **Absent**: what messages mean (see [`Host`]), clocks, sockets, disks and randomness (see
 //! [`World`]), and random choices, of which no actor makes any.
@@ -32,6 +35,7 @@ use crate::clock::Clock;
 use crate::network::Network;
 use crate::nodes::NodeTable;
 use crate::outbox::Outbox;
+use crate::questions::Questions;
 use crate::storage::Storage;
 use crate::wire::{Codec, Peer, WireError};
 use paxos_chat::types::{NodeId, Timestamp};
@@ -48,8 +52,10 @@ use std::time::Duration;
 
 /// Datagrams handled in one turn, and so covered by one save.
 pub const BURST_MAX: usize = 256;
-/// Messages after which a turn receives no more.
+/// Messages after which a turn handles no other datagram.
 pub const MESSAGES_MAX: usize = 4096;
+/// Of how many parts of a busy driver's time one is for questions.
+pub const QUESTIONS_PART: u32 = 4;
 
 /// Everything outside of the program that a driver uses.
 pub struct World<S> {
@@ -85,6 +91,11 @@ pub enum Sends {
 pub trait Host<A: Actor> {
     /// May this message come from that sender? May change it before the actor sees it.
     fn admits(&mut self, from: Sender<'_>, message: &mut A::Msg, now: Timestamp) -> bool;
+
+    /// Is this a question of a client, which may wait for its turn?
+    fn may_wait(&self, _message: &A::Msg) -> bool {
+        false
+    }
 
     /// May this message leave for a network? Called once for each time it is sent.
     fn releases(&mut self, message: &A::Msg) -> bool;
@@ -142,7 +153,7 @@ pub struct Counters {
     pub forged: u64,
     /// Datagrams dropped because they were taken before.
     pub replayed: u64,
-    /// Messages dropped because their sender may not send them.
+    /// Messages dropped because their sender may not send them, or has too many questions that wait.
     pub refused: u64,
     /// Messages that could not be sent, too long or to nobody, and datagrams that the system
     /// refused.
@@ -167,8 +178,15 @@ pub struct Driver<A: Actor<State: 'static>, H> {
     world: World<A::Storage>,
     counters: Counters,
     arrivals: Arrivals,
+    /// How many of the datagrams that have arrived were handled.
+    handled: usize,
     /// The messages of one datagram.
     opened: Vec<A::Msg>,
+    questions: Questions<A::Msg>,
+    /// When the next question may be answered, if there is anything else to do.
+    questions_at: Duration,
+    /// Was anything else done in this turn?
+    is_busy: bool,
     outbox: Outbox,
 }
 
@@ -209,7 +227,11 @@ where
             world,
             counters: Counters::default(),
             arrivals: Arrivals::new(),
+            handled: 0,
             opened: Vec::new(),
+            questions: Questions::default(),
+            questions_at: Duration::ZERO,
+            is_busy: false,
             outbox: Outbox::default(),
         };
         driver.collect(out);
@@ -242,9 +264,17 @@ where
         self.counters
     }
 
-    /// When the next timer goes off, on the driver's clock.
+    /// When there is something to do, whatever arrives: a timer goes off, what has arrived waits, or it is a
+    /// question's turn. On the driver's clock, and not after now if there is something now.
     pub fn deadline(&self) -> Option<Duration> {
-        self.timers.iter().map(|(_, deadline)| *deadline).min()
+        let timer = self.timers.iter().map(|(_, deadline)| *deadline).min();
+        let arrived = (self.handled < self.arrivals.len()).then_some(Duration::ZERO);
+        let question = match (self.questions.is_empty(), self.is_busy) {
+            (true, _) => None,
+            (false, true) => Some(self.questions_at),
+            (false, false) => Some(Duration::ZERO),
+        };
+        [timer, arrived, question].into_iter().flatten().min()
     }
 
     /// Hands the actor a message of its own user. Its effects wait for the end of the turn.
@@ -275,52 +305,83 @@ where
         true
     }
 
-    /// Sleeps until a datagram, a wake-up or the next deadline; at most for `limit`.
+    /// Sleeps until a datagram, a wake-up, the next deadline or the next question's turn; at most for `limit`.
     ///
     /// # Errors
     /// When the network is gone.
     pub fn wait(&mut self, limit: Option<Duration>) -> Result<(), DriverError> {
         let now = self.world.clock.now();
-        let until_timer = self.deadline().map(|deadline| deadline.saturating_sub(now));
-        let timeout = [until_timer, limit].into_iter().flatten().min();
+        let until_next = self.deadline().map(|deadline| deadline.saturating_sub(now));
+        let timeout = [until_next, limit].into_iter().flatten().min();
         self.world.network.wait(timeout).map_err(DriverError::Network)
     }
 
-    /// Handles what has arrived and what is due; then persists, sends and reports.
+    /// Handles what has arrived and what is due; then persists, sends and reports. Then the next question, if
+    /// it is its turn.
     ///
     /// # Errors
     /// When storage, network or host fail.
     pub fn turn(&mut self) -> Result<(), DriverError> {
         // Datagrams first: a process that was stopped for a while must hear its leader before it
         // concludes from an old deadline that there is none.
+        self.is_busy = false;
         self.receive()?;
         self.fire_due_timers();
-        self.flush()
+        self.flush()?;
+        self.answer_next()
+    }
+
+    /// Hands over the next question, if it is its turn, and sends what comes of it.
+    fn answer_next(&mut self) -> Result<(), DriverError> {
+        let began = self.world.clock.now();
+        if self.questions.is_empty() || (self.is_busy && began < self.questions_at) {
+            return Ok(());
+        }
+        if let Some((asker, question)) = self.questions.next() {
+            self.counters.received += 1;
+            self.hand_over(Id::from(index(NodeId(asker))), question);
+            self.flush()?;
+        }
+        let ended = self.world.clock.now();
+        self.questions_at = ended + (ended - began) * (QUESTIONS_PART - 1);
+        Ok(())
     }
 
     /// Hands over what has arrived, until there is no more or it was much.
     fn receive(&mut self) -> Result<(), DriverError> {
-        let (mut datagrams, before) = (0, self.counters.received);
+        let (mut datagrams, mut taken) = (0, 0);
+        let mut may_be_more = true;
         loop {
-            let received = self.world.network.receive(&mut self.arrivals);
-            let may_be_more = received.map_err(DriverError::Network)?;
-            datagrams += self.arrivals.len();
+            if self.handled == self.arrivals.len() {
+                if !may_be_more {
+                    return Ok(());
+                }
+                let received = self.world.network.receive(&mut self.arrivals);
+                may_be_more = received.map_err(DriverError::Network)?;
+                self.handled = 0;
+            }
             let mut arrivals = std::mem::take(&mut self.arrivals);
-            for (from, datagram) in arrivals.iter_mut() {
-                self.take_datagram(from, datagram);
+            for (from, datagram) in arrivals.iter_mut().skip(self.handled) {
+                if datagrams >= BURST_MAX || taken >= MESSAGES_MAX {
+                    break;
+                }
+                self.handled += 1;
+                datagrams += 1;
+                taken += self.take_datagram(from, datagram);
             }
             self.arrivals = arrivals;
-            let messages = self.counters.received - before;
-            if !may_be_more || datagrams >= BURST_MAX || messages >= MESSAGES_MAX as u64 {
+            if datagrams >= BURST_MAX || taken >= MESSAGES_MAX {
                 return Ok(());
             }
         }
     }
 
-    /// Hands over the messages of a datagram, each if its sender may send it.
-    fn take_datagram(&mut self, from: SocketAddr, datagram: &mut [u8]) {
+    /// Hands over the messages of a datagram, each if its sender may send it; how many it holds.
+    fn take_datagram(&mut self, from: SocketAddr, datagram: &mut [u8]) -> usize {
         let mut messages = std::mem::take(&mut self.opened);
-        match self.codec.open_all(datagram, &mut messages) {
+        let opened = self.codec.open_all(datagram, &mut messages);
+        let count = messages.len();
+        match opened {
             Ok(peer) => {
                 let mut id = None;
                 for message in messages.drain(..) {
@@ -330,6 +391,7 @@ where
             Err(error) => self.count_dropped(&error),
         }
         self.opened = messages;
+        count
     }
 
     fn take_message(
@@ -347,9 +409,17 @@ where
             self.counters.refused += 1;
             return;
         }
-        self.counters.received += 1;
         // Whoever sends nothing that is admitted is not remembered.
         let id = *id.get_or_insert_with(|| self.nodes.heard(peer, from));
+        if let Peer::Client(client) = peer
+            && self.host.may_wait(&message)
+        {
+            let is_taken = self.questions.put(client.user, id, message);
+            self.counters.refused += u64::from(!is_taken);
+            return;
+        }
+        self.is_busy = true;
+        self.counters.received += 1;
         self.hand_over(Id::from(index(NodeId(id))), message);
     }
 
@@ -475,6 +545,9 @@ where
     fn post(&mut self, to: NodeId, message: &A::Msg) {
         let leaves = self.host.releases(message) && self.outbox.post(to, message).is_ok();
         self.counters.unsent += u64::from(!leaves);
+        if self.outbox.is_full() {
+            self.dispatch();
+        }
         if leaves && let Some(beside) = self.host.beside(message) {
             // It is short, so it is never refused.
             let _ = self.outbox.post(to, &beside);

@@ -7,7 +7,8 @@
 //! | [`outbox`], [`burst`] | what a turn sends, and datagrams that travel together |
 //! | [`network`], [`loss`], [`clock`], [`storage`] | what a driver needs of the world, as small traits |
 //! | [`disk`], [`journal`] | a replica's durable storage |
-//! | [`nodes`] | which address an actor's id stands for |
+//! | `questions` | questions of users, which take turns |
+//! | [`nodes`], `shares` | which address an actor's id stands for; what is remembered of users' processes |
 //! | [`keys`], [`wire`] | keys, and the datagrams that are sealed with them |
 //! | [`config`], [`credentials`] | `cluster.toml`; `cluster.secret` and users' tokens |
 //! | [`chatlog`] | the log file that a person can read |
@@ -54,9 +55,11 @@ pub mod network;
 pub mod nodes;
 pub mod operator;
 pub mod outbox;
+mod questions;
 pub mod record;
 pub mod replica_host;
 pub mod replica_process;
+mod shares;
 pub mod shutdown;
 pub mod storage;
 pub mod vitals;

@@ -5,30 +5,27 @@
 //!   theirs came from.
 //! - *A client is a process of a user*, whatever its address: what is meant for it goes to where it
 //!   was heard last.
-//! - *Bounded*: at most a given number of clients is remembered; the one longest unused is
-//!   forgotten first, and asks again.
+//! - *Bounded, and fair between users*: at most a given number of clients is remembered, as [`Shares`] tells;
+//!   whoever is forgotten asks again.
 //! - *An id is never given twice*, so that an answer cannot reach a client that did not ask.
 
+use crate::shares::Shares;
 use crate::wire::{ClientId, Peer};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 /// Addresses and ids of the actors that a driver talks to.
 #[derive(Debug)]
 pub struct NodeTable {
     replicas: Vec<SocketAddr>,
-    clients_max: usize,
-    clients: HashMap<ClientId, Client>,
+    clients: Shares<Client>,
     by_id: HashMap<u64, ClientId>,
-    by_use: BTreeMap<u64, ClientId>,
     next_id: u64,
-    uses: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Client {
     id: u64,
-    used: u64,
     address: SocketAddr,
 }
 
@@ -38,11 +35,8 @@ impl NodeTable {
         NodeTable {
             next_id: replicas.len() as u64,
             replicas,
-            clients_max: clients_max.max(1),
-            clients: HashMap::new(),
+            clients: Shares::new(clients_max),
             by_id: HashMap::new(),
-            by_use: BTreeMap::new(),
-            uses: 0,
         }
     }
 
@@ -53,25 +47,16 @@ impl NodeTable {
             Peer::Replica(id) => return id.into(),
             Peer::Client(client) => client,
         };
-        self.uses += 1;
-        let used = self.uses;
-        if let Some(known) = self.clients.get_mut(&client) {
-            self.by_use.remove(&known.used);
-            (known.used, known.address) = (used, address);
-            self.by_use.insert(used, client);
+        if let Some(known) = self.clients.get(&client) {
+            known.address = address;
             return known.id;
-        }
-        if self.clients.len() >= self.clients_max
-            && let Some((_, oldest)) = self.by_use.pop_first()
-            && let Some(forgotten) = self.clients.remove(&oldest)
-        {
-            self.by_id.remove(&forgotten.id);
         }
         let id = self.next_id;
         self.next_id += 1;
-        self.clients.insert(client, Client { id, used, address });
+        if let Some((_, forgotten)) = self.clients.insert(client, Client { id, address }) {
+            self.by_id.remove(&forgotten.id);
+        }
         self.by_id.insert(id, client);
-        self.by_use.insert(used, client);
         id
     }
 
@@ -82,7 +67,7 @@ impl NodeTable {
             return Some((Peer::Replica(u8::try_from(id).ok()?), *address));
         }
         let client = self.by_id.get(&id)?;
-        Some((Peer::Client(*client), self.clients.get(client)?.address))
+        Some((Peer::Client(*client), self.clients.peek(client)?.address))
     }
 }
 
@@ -123,6 +108,6 @@ mod tests {
         assert_eq!(ids, [1, 2, 1, 3, 4]);
         assert_eq!(nodes.find(2), None);
         assert_eq!(nodes.find(1), None, "forgotten when b came back");
-        assert_eq!((nodes.clients.len(), nodes.by_id.len(), nodes.by_use.len()), (2, 2, 2));
+        assert_eq!((nodes.clients.len(), nodes.by_id.len()), (2, 2));
     }
 }

@@ -21,6 +21,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 
+/// Bytes of messages that should not wait for more.
+const ENCODED_BYTES_MAX: usize = 1 << 20;
 /// Bytes of sealed datagrams that leave without waiting for more.
 const SEALED_BYTES_MAX: usize = 1 << 20;
 /// Bytes of memory that are kept from one dispatch to the next.
@@ -71,6 +73,11 @@ impl Outbox {
         let turn = *self.turns.entry(to).or_insert(next);
         self.posted.push(Posted { to, turn, message: start..self.encoded.len() });
         Ok(())
+    }
+
+    /// Is so much waiting that it should leave before there is more?
+    pub fn is_full(&self) -> bool {
+        self.encoded.len() > ENCODED_BYTES_MAX
     }
 
     /// Seals and sends everything that was posted.

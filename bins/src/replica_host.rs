@@ -7,10 +7,10 @@
 //! - *A request is stamped where it enters*, and only if it is within the limits of name and text.
 //! - *The chat log is written at the end of each turn*, so that it never lags behind an answer by
 //!   more than that turn.
-//! - *Bounded*: a turn answers at most [`READS_MAX`] questions about the log, one of each asker, with
-//!   at most [`CHUNKS_MAX`] chunks each. A question
-//!   that is not answered is as good as lost, and asked again; so whoever catches up can't keep the
-//!   replica from serving, and is itself the one that says when it wants more.
+//! - *Bounded*: a client's question about the log may wait, so the driver hands over one in a turn, and it is
+//!   answered with one chunk. A turn answers at most [`READS_MAX`] replicas beside it, with at most
+//!   [`CHUNKS_MAX`] chunks each. A question that is not answered is as good as lost, and asked again; so
+//!   whoever catches up can't keep the replica from serving, and is itself the one that says when it wants more.
 
 use crate::chatlog::{Chain, Entry, Store};
 use crate::driver::{Counters, Host, Sender};
@@ -23,7 +23,7 @@ use paxos_chat::types::{Ballot, Body, Command, NodeId, Operation, Slot, Timestam
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-/// Questions about the log that are answered in one turn.
+/// Replicas whose questions about the log are answered in one turn.
 pub const READS_MAX: usize = 16;
 /// Chunks in the answer to a replica, so many that it catches up with a log that grows as fast as it
 /// can; and half of what may be put together of one sender's fragments at once.
@@ -137,6 +137,10 @@ impl Host<Replica> for ReplicaHost {
         }
     }
 
+    fn may_wait(&self, message: &Message) -> bool {
+        matches!(message, Message::Tail { .. })
+    }
+
     fn releases(&mut self, message: &Message) -> bool {
         matches!(message.route(), Route::Replicas | Route::ReplicaToClient)
     }
@@ -151,9 +155,7 @@ impl Host<Replica> for ReplicaHost {
             Message::Applied { slot, value, outcomes } => {
                 self.log.append(&Entry { slot, value, outcomes })?;
             }
-            Message::ReadLog(read)
-                if self.reads.len() < READS_MAX || self.reads.contains_key(&read.asker) =>
-            {
+            Message::ReadLog(read) if self.has_place(read.asker) => {
                 self.reads.insert(read.asker, read);
             }
             _ => {}
@@ -185,6 +187,14 @@ impl Host<Replica> for ReplicaHost {
 }
 
 impl ReplicaHost {
+    /// Clients take turns at the driver's, and do not take the places of replicas.
+    fn has_place(&self, asker: Asker) -> bool {
+        let is_replica = |asker: &&Asker| matches!(asker, Asker::Replica(_));
+        !is_replica(&&asker)
+            || self.reads.contains_key(&asker)
+            || self.reads.keys().filter(is_replica).count() < READS_MAX
+    }
+
     /// A replica gets several chunks for one question, in order, because it asks again only once its
     /// turn and this one's have ended, disks included; a client gets one. Only the last tells that
     /// there is more, so that an answer is followed by one question.
@@ -325,15 +335,16 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_reads_for_a_few_only() {
+    fn a_turn_reads_for_a_few_replicas_and_clients_do_not_take_their_places() {
         let mut host = host(&[]);
         host.on_local(applied(0)).unwrap();
-        for client in 0..2 * READS_MAX as u64 {
-            let asker = Asker::Client(NodeId(100 + client));
+        let mut ask = |asker| {
             let read = LogRead { asker, from: Slot(0), upto: Slot(1) };
             host.on_local(Message::ReadLog(read)).unwrap();
-        }
-        assert_eq!(host.on_turn_end().unwrap().len(), READS_MAX);
+        };
+        ask(Asker::Client(NodeId(100)));
+        (1..2 * READS_MAX as u8).for_each(|id| ask(Asker::Replica(ReplicaId(id))));
+        assert_eq!(host.on_turn_end().unwrap().len(), 1 + READS_MAX);
     }
 
     #[test]

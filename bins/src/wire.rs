@@ -51,6 +51,7 @@ mod replay;
 mod seal;
 
 use crate::keys::{Boot, LinkKey, Secret, UserKey};
+use crate::shares::Shares;
 use fragment::{OF_CLIENTS, OF_REPLICAS, Partials};
 use header::TAG_BYTES;
 use open::Inbound;
@@ -110,7 +111,7 @@ pub struct Codec {
     /// Boots of replicas that were heard.
     replicas: Recent<(u8, Boot), Inbound>,
     /// Clients that were heard.
-    clients: Recent<ClientId, ClientLink>,
+    clients: Shares<ClientLink>,
     /// Incomplete messages of replicas.
     of_replicas: Partials<u8>,
     /// Incomplete messages of clients.
@@ -159,7 +160,7 @@ impl Codec {
         inbound: Vec<LinkKey>,
     ) -> Codec {
         let outbound = outbound.into_iter().map(|key| key.boot(boot)).collect();
-        let (replicas, clients) = (Recent::new(REPLICA_BOOTS_MAX), Recent::new(CLIENTS_MAX));
+        let (replicas, clients) = (Recent::new(REPLICA_BOOTS_MAX), Shares::new(CLIENTS_MAX));
         let packing = Packing::default();
         Codec {
             cluster,
@@ -201,10 +202,8 @@ impl Codec {
     pub fn set_generations(&mut self, new: Generations) {
         let Own::Replica { generations, .. } = &mut self.own else { return };
         let valid = |of: &Generations, user: &str| of.get(user).copied().unwrap_or_default();
-        self.clients.retain(|client| {
-            let user = client.user.as_str();
-            valid(generations, user) == valid(&new, user)
-        });
+        self.clients
+            .retain_users(|user| valid(generations, user.as_str()) == valid(&new, user.as_str()));
         *generations = new;
     }
 

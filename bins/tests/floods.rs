@@ -12,15 +12,16 @@ mod senders;
 mod support;
 
 use paxos_chat::message::Message;
-use paxos_chat::types::{Body, Nonce, Operation, Seq, SessionId};
+use paxos_chat::types::{Body, Nonce, Operation, Seq, SessionId, Slot};
 use paxos_chat_runtime::client::Access;
 use paxos_chat_runtime::client::load::{self, LoadOptions, LoadReport};
 use paxos_chat_runtime::credentials::Token;
 use paxos_chat_runtime::loss::Loss;
+use paxos_chat_runtime::wire::Packing;
 use replicas::{Replica, TestCluster, leader_of, number};
 use senders::*;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::eventually;
 
@@ -44,38 +45,236 @@ struct Attack {
     name: &'static str,
     /// Shots a second, at the most.
     rate: u64,
-    /// Makes ready; what is added to the count shows that the attack takes effect.
-    ready: fn(&TestCluster, leader: u8, effects: Arc<AtomicU64>) -> Shot,
-    /// The counters of replicas that show it, if replicas count it.
+    /// Makes ready.
+    ready: fn(&TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot,
+    /// The counters of replicas that show that it takes effect, if replicas count it.
     counters: &'static [&'static str],
+    /// Of so many datagrams at least one takes effect.
+    effect_of: u64,
 }
 
-const ATTACKS: [Attack; 5] = [
+/// What an attacker sees.
+#[derive(Default)]
+struct Seen {
+    /// Answers that show that the attack takes effect.
+    effects: AtomicU64,
+    /// Of each of its sockets.
+    traffic: Mutex<Vec<Arc<Traffic>>>,
+}
+
+impl Seen {
+    /// One of its sockets, which waits for nothing.
+    fn socket_of(&self, cluster: &TestCluster, user: &str) -> Sender {
+        let sender = Sender::user(cluster, user);
+        sender.socket.set_nonblocking(true).unwrap();
+        self.traffic.lock().unwrap().push(Arc::clone(&sender.traffic));
+        sender
+    }
+
+    /// Everything that has come to this socket; such answers are effects.
+    fn drain(&self, sender: &mut Sender, is_effect: impl Fn(&Message) -> bool) -> Vec<Message> {
+        let mut all = Vec::new();
+        loop {
+            let heard = sender.traffic.heard.load(Ordering::Relaxed);
+            all.extend(sender.hears_all());
+            // A datagram may be a part of a message.
+            if sender.traffic.heard.load(Ordering::Relaxed) == heard {
+                break;
+            }
+        }
+        let effects = all.iter().filter(|answer| is_effect(answer)).count() as u64;
+        self.effects.fetch_add(effects, Ordering::Relaxed);
+        all
+    }
+
+    /// Bytes heard for each that was sent.
+    fn amplification(&self) -> f64 {
+        let traffic = self.traffic.lock().unwrap();
+        let sum = |of: fn(&Traffic) -> &AtomicU64| {
+            traffic.iter().map(|one| of(one).load(Ordering::Relaxed)).sum::<u64>()
+        };
+        sum(|one| &one.heard) as f64 / sum(|one| &one.sent).max(1) as f64
+    }
+}
+
+const ATTACKS: [Attack; 11] = [
     Attack {
         name: "garbage of any size",
         rate: 20_000,
         ready: garbage,
         counters: &["malformed", "forged"],
+        effect_of: 4,
     },
     Attack {
         name: "texts above the limit, by a user",
         rate: 2000,
         ready: oversized,
         counters: &["refused"],
+        effect_of: 4,
     },
-    Attack { name: "openings of sessions, by a user", rate: 5000, ready: openings, counters: &[] },
+    Attack {
+        name: "openings of sessions, by a user",
+        rate: 5000,
+        ready: openings,
+        counters: &[],
+        effect_of: 4,
+    },
     Attack {
         name: "replays of what a user has sent",
         rate: 20_000,
         ready: replays,
         counters: &["replayed"],
+        effect_of: 4,
     },
-    Attack { name: "valid messages, by a user", rate: 5000, ready: messages, counters: &[] },
+    Attack {
+        name: "valid messages, by a user",
+        rate: 5000,
+        ready: messages,
+        counters: &[],
+        effect_of: 4,
+    },
+    Attack {
+        name: "1,024 reads in a datagram, by a user",
+        rate: 100,
+        ready: reads_in_bulk,
+        counters: &[],
+        effect_of: 4,
+    },
+    Attack {
+        name: "reads from disk, by 64 processes of a user",
+        rate: 3000,
+        ready: reads_by_many,
+        counters: &["refused", "log_reads"],
+        effect_of: 100,
+    },
+    Attack {
+        name: "reads at the far end, by a user",
+        rate: 10_000,
+        ready: reads_at_the_end,
+        counters: &[],
+        effect_of: 100,
+    },
+    Attack {
+        name: "seals of nobody, in a user's name",
+        rate: 20_000,
+        ready: unknown_processes,
+        counters: &["forged"],
+        effect_of: 4,
+    },
+    Attack {
+        name: "parts of messages, by a user",
+        rate: 10_000,
+        ready: parts,
+        counters: &["refused"],
+        effect_of: 400,
+    },
+    Attack {
+        name: "all of these, by a user",
+        rate: 3000,
+        ready: mixed,
+        counters: &["forged", "refused", "malformed"],
+        effect_of: 20,
+    },
 ];
 
+fn is_entries(answer: &Message) -> bool {
+    matches!(answer, Message::Entries(_))
+}
+
+/// Each costs a few bytes to ask, and some 32 KiB to answer.
+fn reads_in_bulk(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
+    let (mut mallory, mut at, seen) = (seen.socket_of(cluster, "mallory"), 0_u64, seen.clone());
+    let mut upto = 0;
+    Box::new(move || {
+        at += 1;
+        // What replicas have in memory. Behind one another, as they are in a datagram of several.
+        let read = Message::Tail { from: Slot(upto - upto.min(100)) };
+        let reads: [[&Message; 32]; 32] = [[&read; 32]; 32];
+        mallory.send_tuple((at % 3) as u8, &reads);
+        for answer in seen.drain(&mut mallory, is_entries) {
+            if let Message::Entries(entries) = answer {
+                upto = upto.max(entries.applied_upto.0);
+            }
+        }
+        1
+    })
+}
+
+/// The first slots have left the memory of replicas.
+fn reads_by_many(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
+    let mut processes: Vec<Sender> = (0..64).map(|_| seen.socket_of(cluster, "mallory")).collect();
+    let (mut at, seen) = (0_usize, seen.clone());
+    Box::new(move || {
+        at += 1;
+        let process = at % 64;
+        processes[process].send(leader, &TAIL);
+        seen.drain(&mut processes[process], is_entries);
+        1
+    })
+}
+
+fn reads_at_the_end(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
+    let (mut mallory, seen) = (seen.socket_of(cluster, "mallory"), seen.clone());
+    Box::new(move || {
+        mallory.send(leader, &Message::Tail { from: Slot(1 << 40) });
+        seen.drain(&mut mallory, is_entries);
+        1
+    })
+}
+
+/// A replica derives the keys of a process before it finds that they do not fit.
+fn unknown_processes(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
+    const BOOT: std::ops::Range<usize> = 14..46;
+    let mut mallory = seen.socket_of(cluster, "alice");
+    let (mut datagram, noise, mut at) = (mallory.sealed(0, &TAIL), noise_bytes(66_000), 0_usize);
+    Box::new(move || {
+        at += 1;
+        let from = (at * 37) % (noise.len() - BOOT.len());
+        datagram[BOOT].copy_from_slice(&noise[from..from + BOOT.len()]);
+        mallory.send_raw((at % 3) as u8, &datagram);
+        1
+    })
+}
+
+/// Of four messages three lack their first part.
+fn parts(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
+    let mut mallory = seen.socket_of(cluster, "mallory");
+    let token = Token::issue(&secret(cluster), &config(cluster), "mallory").unwrap();
+    mallory.codec = token.codec().with_packing(Packing::default());
+    let session = SessionId { slot: Slot(1), index: 0 };
+    let message = post("mallory", session, &"x".repeat(50_000));
+    let (mut waiting, mut messages) = (Vec::new(), 0_u64);
+    Box::new(move || {
+        if waiting.is_empty() {
+            messages += 1;
+            let id = (messages % 3) as u8;
+            waiting = mallory.in_parts(id, &message).into_iter().map(|part| (id, part)).collect();
+            waiting.reverse();
+            if !messages.is_multiple_of(4) {
+                waiting.pop();
+            }
+        }
+        let (id, part) = waiting.pop().unwrap();
+        mallory.send_raw(id, &part);
+        1
+    })
+}
+
+fn mixed(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
+    let kinds = [oversized, openings, messages, reads_in_bulk, reads_by_many, unknown_processes];
+    let mut shots: Vec<Shot> = kinds.iter().map(|kind| kind(cluster, leader, seen)).collect();
+    let mut at = 0_usize;
+    Box::new(move || {
+        at += 1;
+        // Of what is large there is less.
+        let kind = if at.is_multiple_of(30) { 3 } else { [0, 1, 2, 4, 5][at % 5] };
+        shots[kind]()
+    })
+}
+
 /// Random bytes, bare or behind the beginning of a good datagram.
-fn garbage(cluster: &TestCluster, _: u8, _: Arc<AtomicU64>) -> Shot {
-    let (mut stranger, mut at) = (Sender::user(cluster, "mallory"), 0_u64);
+fn garbage(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
+    let (mut stranger, mut at) = (seen.socket_of(cluster, "mallory"), 0_u64);
     let good = stranger.sealed(0, &TAIL);
     let noise: Vec<u8> = noise_bytes(66_000);
     Box::new(move || {
@@ -100,9 +299,9 @@ fn noise_bytes(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-fn oversized(cluster: &TestCluster, _: u8, _: Arc<AtomicU64>) -> Shot {
-    let (mut mallory, mut at) = (Sender::user(cluster, "mallory"), 0_u64);
-    let session = mallory.opens_session("mallory");
+fn oversized(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
+    let (mut mallory, mut at) = (seen.socket_of(cluster, "mallory"), 0_u64);
+    let session = SessionId { slot: Slot(1), index: 0 };
     let message = post("mallory", session, &"x".repeat(50_000));
     Box::new(move || {
         at += 1;
@@ -111,33 +310,26 @@ fn oversized(cluster: &TestCluster, _: u8, _: Arc<AtomicU64>) -> Shot {
     })
 }
 
-fn openings(cluster: &TestCluster, leader: u8, effects: Arc<AtomicU64>) -> Shot {
-    let (mut mallory, mut at) = (Sender::user(cluster, "mallory"), 0_u64);
-    mallory.socket.set_nonblocking(true).unwrap();
+fn openings(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
+    let (mut mallory, mut at, seen) = (seen.socket_of(cluster, "mallory"), 0_u64, seen.clone());
     // Each attack's nonces are its own.
     let first = u64::from(std::process::id()) << 32;
     Box::new(move || {
         at += 1;
         let operation = Operation::OpenSession { nonce: Nonce(first + at) };
         mallory.send(leader, &request("mallory", operation));
-        let opened = |answer: &&Message| matches!(answer, Message::SessionOpened { .. });
-        loop {
-            let answers = mallory.hears_all();
-            effects.fetch_add(answers.iter().filter(opened).count() as u64, Ordering::Relaxed);
-            if answers.is_empty() {
-                return 1;
-            }
-        }
+        seen.drain(&mut mallory, |answer| matches!(answer, Message::SessionOpened { .. }));
+        1
     })
 }
 
 /// What a user has sealed and sent once, from another socket.
-fn replays(cluster: &TestCluster, _: u8, _: Arc<AtomicU64>) -> Shot {
+fn replays(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
     let (mut alice, mut at) = (Sender::user(cluster, "alice"), 0_usize);
     let recorded: Vec<(u8, Vec<u8>)> =
         (0..300).map(|at| ((at % 3) as u8, alice.sealed((at % 3) as u8, &TAIL))).collect();
     recorded.iter().for_each(|(id, datagram)| alice.send_raw(*id, datagram));
-    let stranger = Sender::user(cluster, "mallory");
+    let stranger = seen.socket_of(cluster, "mallory");
     Box::new(move || {
         at += 1;
         let (id, datagram) = &recorded[at % recorded.len()];
@@ -147,22 +339,15 @@ fn replays(cluster: &TestCluster, _: u8, _: Arc<AtomicU64>) -> Shot {
 }
 
 /// As many messages as may be, in one session, without waiting for answers.
-fn messages(cluster: &TestCluster, leader: u8, effects: Arc<AtomicU64>) -> Shot {
-    let mut mallory = Sender::user(cluster, "mallory");
-    let session = mallory.opens_session("mallory");
-    mallory.socket.set_nonblocking(true).unwrap();
+fn messages(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
+    let session = Sender::user(cluster, "mallory").opens_session("mallory");
+    let (mut mallory, seen) = (seen.socket_of(cluster, "mallory"), seen.clone());
     let (mut next, mut acked, mut moved) = (1, 0, Instant::now());
     Box::new(move || {
-        loop {
-            let answers = mallory.hears_all();
-            if answers.is_empty() {
-                break;
-            }
-            for answer in answers {
-                if let Message::Acknowledged { seq, .. } = answer {
-                    effects.fetch_add(1, Ordering::Relaxed);
-                    (acked, moved) = (acked.max(seq.0), Instant::now());
-                }
+        let is_acknowledged = |answer: &Message| matches!(answer, Message::Acknowledged { .. });
+        for answer in seen.drain(&mut mallory, is_acknowledged) {
+            if let Message::Acknowledged { seq, .. } = answer {
+                (acked, moved) = (acked.max(seq.0), Instant::now());
             }
         }
         // What was lost is sent again, or nothing behind it would count.
@@ -283,11 +468,13 @@ fn an_honest_user_keeps_half_of_the_throughput_under_each_flood_and_memory_stays
     let alone = measure(&cluster, 0, Box::new(|| 0), 2);
     let honest = alone.moments.iter().map(|(first, second)| *first.max(second)).max().unwrap();
     println!("an honest user alone is served {honest} a second");
-    println!("| flood | a second | sent | served a second without | with | ratio | p99 us | MiB |");
+    println!(
+        "| flood | a second | sent | served a second without | with | ratio | p99 us | MiB | heard for a byte |"
+    );
     for attack in &ATTACKS {
         let leader = leader_of(&mut replicas) as u8;
-        let effects = Arc::new(AtomicU64::new(0));
-        let shot = (attack.ready)(&cluster, leader, Arc::clone(&effects));
+        let seen = Arc::new(Seen::default());
+        let shot = (attack.ready)(&cluster, leader, &seen);
         let counted_before = counted(&mut replicas, attack.counters);
         let memory: Vec<u64> = replicas.iter().map(rss_kib).collect();
         let rate = (attack.rate * honest.min(HONEST_MIN) / HONEST_MIN).max(1);
@@ -300,16 +487,17 @@ fn an_honest_user_keeps_half_of_the_throughput_under_each_flood_and_memory_stays
         let with = median(moments.iter().map(|(with, _)| *with as f64));
         let without = median(moments.iter().map(|(_, without)| *without as f64));
         let (name, p99) = (attack.name, load.p99_us);
-        let grown_mib = grown / 1024;
+        let (grown_mib, heard) = (grown / 1024, seen.amplification());
         println!(
-            "| {name} | {rate} | {sent} | {without:.0} | {with:.0} | {ratio:.2} | {p99} | +{grown_mib} |"
+            "| {name} | {rate} | {sent} | {without:.0} | {with:.0} | {ratio:.2} | {p99} | +{grown_mib} | {heard:.2} |"
         );
         let effect = if attack.counters.is_empty() {
-            effects.load(Ordering::Relaxed)
+            seen.effects.load(Ordering::Relaxed)
         } else {
             counted(&mut replicas, attack.counters) - counted_before
         };
-        assert!(sent > 0 && effect > sent / 4, "{name}: of {sent} datagrams {effect} took effect");
+        let least = sent / attack.effect_of;
+        assert!(sent > 0 && effect > least, "{name}: of {sent} datagrams {effect} took effect");
         assert_eq!(load.errors, 0, "{name}: {:?}", load.first_error);
         assert!(ratio > RATIO_MIN, "{name}: {ratio} of what an honest user gets is left");
         assert!(grown < GROWTH_KIB_MAX, "{name}: a replica has grown by {grown} KiB");

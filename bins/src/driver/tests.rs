@@ -36,6 +36,8 @@ enum Say {
     Doze(u64),
     /// Report to the host.
     Report,
+    /// A question, which costs a millisecond and may wait for its turn.
+    Ask(u8),
     /// Never from a network.
     Private,
 }
@@ -78,6 +80,7 @@ impl Actor for Keeper {
                 out.set_timer(2, delay..delay);
             }
             Say::Report => out.send(Id::from(usize::MAX), Say::Report),
+            Say::Ask(what) => out.send(src, Say::Kept(what)),
             Say::Offered(_) | Say::Kept(_) | Say::Private => {}
         }
     }
@@ -101,6 +104,8 @@ struct TestWorld {
     now: Rc<Cell<Duration>>,
     fails: Rc<Cell<bool>>,
     waited: Rc<Cell<Option<Duration>>>,
+    /// How long it takes to send a datagram.
+    takes: Rc<Cell<Duration>>,
     /// Replica 0 at port 1, and clients at all others.
     peers: Rc<RefCell<BTreeMap<u16, Codec>>>,
 }
@@ -152,6 +157,7 @@ impl Network for TestWorld {
 
     fn send(&mut self, departures: &mut Departures) -> u64 {
         for (to, datagram) in departures.iter() {
+            self.now.set(self.now.get() + self.takes.get());
             let mut said: Vec<Say> = Vec::new();
             let opens = |peer: &mut Codec| peer.open_all(&mut datagram.to_vec(), &mut said);
             self.peer(to.port(), opens).unwrap();
@@ -189,6 +195,10 @@ impl Storage<Vec<u8>> for TestWorld {
 impl Host<Keeper> for TestWorld {
     fn admits(&mut self, _: Sender<'_>, message: &mut Say, _: Timestamp) -> bool {
         *message != Say::Private
+    }
+
+    fn may_wait(&self, message: &Say) -> bool {
+        matches!(message, Say::Ask(_))
     }
 
     fn releases(&mut self, message: &Say) -> bool {
@@ -388,6 +398,64 @@ fn a_burst_is_bounded() {
     }
     driver.turn().unwrap();
     assert_eq!(driver.counters().received, BURST_MAX as u64);
+}
+
+#[test]
+fn what_arrives_with_too_many_others_waits_for_the_next_turn() {
+    let test = TestWorld::default();
+    let mut driver = start(&test);
+    // As many as fill slots, and more than a turn takes.
+    let (many, datagrams) = ([[&Say::Kept(0); 32]; 32], 2 * MESSAGES_MAX / 1024);
+    (0..datagrams).for_each(|_| test.arrives(address(5), &many));
+    for turn in 1..=2 {
+        driver.turn().unwrap();
+        assert_eq!(driver.counters().received, (turn * MESSAGES_MAX) as u64);
+        driver.wait(None).unwrap();
+        assert_eq!(test.waited.get(), (turn == 1).then_some(Duration::ZERO));
+    }
+}
+
+#[test]
+fn a_turn_answers_one_question_and_a_process_has_one() {
+    let test = TestWorld::default();
+    let mut driver = start(&test);
+    for what in 0..100 {
+        test.arrives(address(5), &Say::Ask(what));
+    }
+    test.arrives(address(6), &Say::Ask(200));
+    test.arrives(address(7), &Say::Keep(1));
+    driver.turn().unwrap();
+    assert_eq!(test.taken(), ["save [1]", "send Kept(1) to 7", "send Kept(99) to 5"]);
+    assert_eq!(driver.deadline(), Some(Duration::ZERO));
+    driver.turn().unwrap();
+    assert_eq!(test.taken(), ["send Kept(200) to 6"]);
+    assert_eq!(driver.deadline(), None);
+}
+
+#[test]
+fn questions_take_a_part_of_the_time_of_who_is_busy_and_all_of_it_otherwise() {
+    let test = TestWorld::default();
+    let mut driver = start(&test);
+    let ms = Duration::from_millis;
+    test.takes.set(ms(1));
+    // Each by another process.
+    (10..18).for_each(|port| test.arrives(address(port), &Say::Ask(port as u8)));
+    // How long each turn takes, in ms: one for what has arrived, and one for a question.
+    let turns = |driver: &mut Driver<Keeper, TestWorld>, count: usize, is_busy: bool| {
+        let turn = |_| {
+            if is_busy {
+                test.arrives(address(5), &Say::Own(0));
+            }
+            let began = test.now.get();
+            driver.turn().unwrap();
+            (test.now.get() - began).as_millis()
+        };
+        (0..count).map(turn).collect::<Vec<_>>()
+    };
+    assert_eq!(turns(&mut driver, 12, true), [2, 1, 1].repeat(4));
+    assert_eq!(driver.deadline(), Some(driver.questions_at));
+    assert_eq!(turns(&mut driver, 5, false), [1, 1, 1, 1, 0]);
+    assert_eq!((driver.deadline(), driver.counters().received), (None, 12 + 8));
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl fmt::Display for ClusterId {
 }
 
 /// The name of a user, without an allocation.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserName {
     bytes: [u8; USER_BYTES_MAX],
     length: u8,

@@ -577,6 +577,22 @@ fn what_is_remembered_is_bounded_and_strangers_are_not_remembered() {
 }
 
 #[test]
+fn whoever_starts_processes_without_end_makes_nobody_else_s_datagrams_new_again() {
+    let mut zero = replica(0);
+    let [alice, bob] = ["alice", "bob"].map(|user| {
+        let mut codec = client(user);
+        sealed(&mut codec, Peer::Replica(0), &BUSY)
+    });
+    assert!(open(&mut zero, &alice).is_ok() && open(&mut zero, &bob).is_ok());
+    for _ in 0..CLIENTS_MAX {
+        let datagram = sealed(&mut client("bob"), Peer::Replica(0), &BUSY);
+        assert!(open(&mut zero, &datagram).is_ok());
+    }
+    assert!(matches!(open(&mut zero, &alice), Err(WireError::Replayed)));
+    assert!(open(&mut zero, &bob).is_ok(), "of his own processes the oldest is forgotten");
+}
+
+#[test]
 fn oversized_messages_are_refused_on_both_sides() {
     let text = "x".repeat(DATAGRAM_BYTES_MAX);
     let operation = Operation::InSession {

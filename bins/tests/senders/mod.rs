@@ -16,6 +16,8 @@ use paxos_chat_runtime::nodes::NodeTable;
 use paxos_chat_runtime::outbox::Outbox;
 use paxos_chat_runtime::wire::{Codec, Peer};
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Long enough for an answer over loopback.
@@ -52,14 +54,23 @@ impl Network for Sent {
 pub(crate) struct Sender {
     pub(crate) socket: UdpSocket,
     pub(crate) codec: Codec,
+    pub(crate) traffic: Arc<Traffic>,
     port: u16,
+}
+
+/// Bytes of a socket's datagrams.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    pub(crate) sent: AtomicU64,
+    /// What did not fit the socket's buffer is not among them.
+    pub(crate) heard: AtomicU64,
 }
 
 impl Sender {
     pub(crate) fn new(cluster: &TestCluster, codec: Codec) -> Sender {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(MOMENT)).unwrap();
-        Sender { socket, codec, port: cluster.port }
+        Sender { socket, codec, traffic: Arc::default(), port: cluster.port }
     }
 
     pub(crate) fn user(cluster: &TestCluster, user: &str) -> Sender {
@@ -95,6 +106,7 @@ impl Sender {
 
     pub(crate) fn send_raw(&self, id: u8, datagram: &[u8]) {
         self.socket.send_to(datagram, self.address(id)).unwrap();
+        self.traffic.sent.fetch_add(datagram.len() as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn send(&mut self, id: u8, message: &Message) {
@@ -107,6 +119,7 @@ impl Sender {
         let mut buffer = vec![0; 65_536];
         let length = self.socket.recv(&mut buffer).ok()?;
         buffer.truncate(length);
+        self.traffic.heard.fetch_add(length as u64, Ordering::Relaxed);
         Some(buffer)
     }
 
