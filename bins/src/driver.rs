@@ -33,11 +33,11 @@ pub use handle::{Handle, Input};
 use crate::burst::Arrivals;
 use crate::clock::Clock;
 use crate::network::Network;
-use crate::nodes::NodeTable;
+use crate::nodes::{Heard, NodeTable};
 use crate::outbox::Outbox;
 use crate::questions::Questions;
 use crate::storage::Storage;
-use crate::wire::{Codec, Peer, WireError};
+use crate::wire::{Codec, Opened, Peer, WireError};
 use paxos_chat::types::{NodeId, Timestamp};
 use rand::{Rng, RngExt};
 use serde::de::DeserializeOwned;
@@ -377,16 +377,18 @@ where
     }
 
     /// Hands over the messages of a datagram, each if its sender may send it; how many it holds.
-    fn take_datagram(&mut self, from: SocketAddr, datagram: &mut [u8]) -> usize {
-        let mut messages = std::mem::take(&mut self.opened);
-        let opened = self.codec.open_all(datagram, &mut messages);
+    fn take_datagram(&mut self, address: SocketAddr, datagram: &mut [u8]) -> usize {
+        let (mut messages, bytes) = (std::mem::take(&mut self.opened), datagram.len());
+        let opened = self.codec.open_all(Some(address), datagram, &mut messages);
         let count = messages.len();
         match opened {
-            Ok(peer) => {
+            Ok(Opened { peer, is_proven, is_bare }) => {
+                let heard = Heard { address, is_proven, bytes };
                 let mut id = None;
                 for message in messages.drain(..) {
-                    self.take_message(peer, from, &mut id, message);
+                    self.take_message(peer, heard, &mut id, message);
                 }
+                self.take_proof(peer, heard, id, is_bare);
             }
             Err(error) => self.count_dropped(&error),
         }
@@ -397,7 +399,7 @@ where
     fn take_message(
         &mut self,
         peer: Peer,
-        from: SocketAddr,
+        heard: Heard,
         id: &mut Option<u64>,
         mut message: A::Msg,
     ) {
@@ -410,17 +412,39 @@ where
             return;
         }
         // Whoever sends nothing that is admitted is not remembered.
-        let id = *id.get_or_insert_with(|| self.nodes.heard(peer, from));
+        let id = *id.get_or_insert_with(|| self.nodes.heard(peer, heard));
         if let Peer::Client(client) = peer
             && self.host.may_wait(&message)
         {
-            let is_taken = self.questions.put(client.user, id, message);
+            let is_taken = if self.nodes.is_proven(id) {
+                self.questions.put(client.user, id, message)
+            } else {
+                self.outbox.post_cookie(NodeId(id));
+                self.questions.hold(client.user, id, message)
+            };
             self.counters.refused += u64::from(!is_taken);
             return;
         }
         self.is_busy = true;
         self.counters.received += 1;
         self.hand_over(Id::from(index(NodeId(id))), message);
+    }
+
+    /// A client that has shown that it hears at its address gets what is held for it. A replica that sends a
+    /// cookie alone wants to be shown.
+    fn take_proof(&mut self, peer: Peer, heard: Heard, id: Option<u64>, is_bare: bool) {
+        match peer {
+            Peer::Client(client) => {
+                let id = id.or_else(|| self.nodes.heard_again(client, heard));
+                if let Some(id) = id
+                    && self.nodes.is_proven(id)
+                {
+                    self.questions.release(client.user, id);
+                }
+            }
+            Peer::Replica(id) if is_bare => self.outbox.post_cookie(NodeId(id.into())),
+            Peer::Replica(_) => {}
+        }
     }
 
     /// Takes turns until the user stops the driver.
@@ -557,7 +581,7 @@ where
     /// Sends what is in the outbox.
     fn dispatch(&mut self) {
         let network = &mut self.world.network;
-        let dispatched = self.outbox.dispatch(&mut self.codec, &self.nodes, network);
+        let dispatched = self.outbox.dispatch(&mut self.codec, &mut self.nodes, network);
         self.counters.sent += dispatched.sent;
         self.counters.unsent += dispatched.unsent;
     }

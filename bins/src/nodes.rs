@@ -7,12 +7,17 @@
 //!   was heard last.
 //! - *Bounded, and fair between users*: at most a given number of clients is remembered, as [`Shares`] tells;
 //!   whoever is forgotten asks again.
+//! - *No reflector*: until a client has shown that it hears at its address, at most [`CREDIT`] bytes are sent
+//!   there for each that came from there (RFC 9000, section 8.1).
 //! - *An id is never given twice*, so that an answer cannot reach a client that did not ask.
 
 use crate::shares::Shares;
 use crate::wire::{ClientId, Peer};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+
+/// Bytes that are sent, for each that is heard, to an address that has shown nothing.
+pub const CREDIT: usize = 3;
 
 /// Addresses and ids of the actors that a driver talks to.
 #[derive(Debug)]
@@ -27,6 +32,31 @@ pub struct NodeTable {
 struct Client {
     id: u64,
     address: SocketAddr,
+    /// Bytes that may be sent to this address, until it is proven.
+    credit: Option<usize>,
+}
+
+/// Where a datagram came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The address.
+    pub address: SocketAddr,
+    /// Its sender hears what is sent there.
+    pub is_proven: bool,
+    /// How long it is.
+    pub bytes: usize,
+}
+
+impl Client {
+    fn hears(&mut self, heard: Heard) {
+        if self.address != heard.address {
+            (self.address, self.credit) = (heard.address, Some(0));
+        }
+        self.credit = match self.credit {
+            Some(credit) if !heard.is_proven => Some(credit + CREDIT * heard.bytes),
+            _ => None,
+        };
+    }
 }
 
 impl NodeTable {
@@ -40,24 +70,32 @@ impl NodeTable {
         }
     }
 
-    /// The id of a peer that was heard at this address; a new one for a client that is not
-    /// remembered.
-    pub fn heard(&mut self, peer: Peer, address: SocketAddr) -> u64 {
+    /// The id of a peer of whom a datagram was heard; a new one for a client that is not remembered.
+    pub fn heard(&mut self, peer: Peer, heard: Heard) -> u64 {
         let client = match peer {
             Peer::Replica(id) => return id.into(),
             Peer::Client(client) => client,
         };
         if let Some(known) = self.clients.get(&client) {
-            known.address = address;
+            known.hears(heard);
             return known.id;
         }
         let id = self.next_id;
         self.next_id += 1;
-        if let Some((_, forgotten)) = self.clients.insert(client, Client { id, address }) {
+        let mut new = Client { id, address: heard.address, credit: Some(0) };
+        new.hears(heard);
+        if let Some((_, forgotten)) = self.clients.insert(client, new) {
             self.by_id.remove(&forgotten.id);
         }
         self.by_id.insert(id, client);
         id
+    }
+
+    /// The id of a client of whom a datagram was heard, if it is remembered.
+    pub fn heard_again(&mut self, client: ClientId, heard: Heard) -> Option<u64> {
+        let known = self.clients.get(&client)?;
+        known.hears(heard);
+        Some(known.id)
     }
 
     /// To whom, and where, to send what is meant for this id.
@@ -68,6 +106,30 @@ impl NodeTable {
         }
         let client = self.by_id.get(&id)?;
         Some((Peer::Client(*client), self.clients.peek(client)?.address))
+    }
+
+    /// Has whoever this id stands for shown that they hear what is sent to them? Replicas need not.
+    pub fn is_proven(&self, id: u64) -> bool {
+        let client = self.by_id.get(&id).and_then(|client| self.clients.peek(client));
+        client.is_none_or(|client| client.credit.is_none())
+    }
+
+    /// May so many bytes be sent to this peer? If so, they count as sent.
+    pub fn spend(&mut self, peer: Peer, bytes: usize) -> bool {
+        let Peer::Client(client) = peer else { return true };
+        match self.clients.peek(&client).map(|known| known.credit) {
+            None => false,
+            Some(None) => true,
+            Some(Some(credit)) => {
+                let left = credit.checked_sub(bytes);
+                if left.is_some()
+                    && let Some(known) = self.clients.get(&client)
+                {
+                    known.credit = left;
+                }
+                left.is_some()
+            }
+        }
     }
 }
 
@@ -81,6 +143,10 @@ mod tests {
         ([127, 0, 0, 1], port).into()
     }
 
+    fn from(port: u16) -> Heard {
+        Heard { address: address(port), is_proven: true, bytes: 100 }
+    }
+
     fn client() -> Peer {
         Peer::Client(ClientId { user: UserName::new("ann").unwrap(), boot: Boot::fresh() })
     }
@@ -89,10 +155,10 @@ mod tests {
     fn replicas_have_the_first_ids_and_clients_those_above() {
         let mut nodes = NodeTable::new(vec![address(1), address(2)], 9);
         let (one, other) = (client(), client());
-        assert_eq!(nodes.heard(Peer::Replica(1), address(7)), 1);
-        assert_eq!(nodes.heard(one, address(3)), 2);
-        assert_eq!(nodes.heard(other, address(3)), 3);
-        assert_eq!(nodes.heard(one, address(4)), 2);
+        assert_eq!(nodes.heard(Peer::Replica(1), from(7)), 1);
+        assert_eq!(nodes.heard(one, from(3)), 2);
+        assert_eq!(nodes.heard(other, from(3)), 3);
+        assert_eq!(nodes.heard(one, from(4)), 2);
         assert_eq!(nodes.find(0), Some((Peer::Replica(0), address(1))));
         assert_eq!(nodes.find(1), Some((Peer::Replica(1), address(2))), "as configured");
         assert_eq!(nodes.find(2), Some((one, address(4))), "where it was heard last");
@@ -104,10 +170,28 @@ mod tests {
     fn the_client_longest_unused_is_forgotten_and_its_id_is_not_used_again() {
         let mut nodes = NodeTable::new(vec![address(1)], 2);
         let (a, b, c) = (client(), client(), client());
-        let ids = [a, b, a, c, b].map(|peer| nodes.heard(peer, address(3)));
+        let ids = [a, b, a, c, b].map(|peer| nodes.heard(peer, from(3)));
         assert_eq!(ids, [1, 2, 1, 3, 4]);
         assert_eq!(nodes.find(2), None);
         assert_eq!(nodes.find(1), None, "forgotten when b came back");
         assert_eq!((nodes.clients.len(), nodes.by_id.len()), (2, 2));
+    }
+
+    #[test]
+    fn an_address_that_has_shown_nothing_gets_three_times_what_came_from_there() {
+        let mut nodes = NodeTable::new(vec![address(1)], 9);
+        let client = client();
+        let unproven = |port, bytes| Heard { address: address(port), is_proven: false, bytes };
+        nodes.heard(client, unproven(3, 100));
+        assert!(!nodes.spend(client, 301) && nodes.spend(client, 200) && nodes.spend(client, 100));
+        assert!(!nodes.spend(client, 1));
+        nodes.heard(client, unproven(3, 1));
+        assert!(nodes.spend(client, 3) && !nodes.spend(client, 1));
+        nodes.heard(client, from(3));
+        nodes.heard(client, unproven(3, 1));
+        assert!(nodes.spend(client, 1_000_000), "once is enough");
+        nodes.heard(client, unproven(4, 10));
+        assert!(!nodes.spend(client, 31) && nodes.spend(client, 30), "another address has to");
+        assert!(nodes.spend(Peer::Replica(0), 1_000_000));
     }
 }

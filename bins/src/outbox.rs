@@ -6,6 +6,8 @@
 //!   answers a waiting client before it tells others does so on the network, too.
 //! - *Nothing waits for company*: whatever is posted leaves when the outbox is dispatched, be the
 //!   datagram as empty as it may.
+//! - *No reflector*: what is too much for an address that has shown nothing is not sent; a cookie is, with which
+//!   it can show that it hears.
 //! - *Bounded*: sealed datagrams leave whenever there are many, and what a large burst needed is
 //!   given back.
 //!
@@ -17,7 +19,7 @@ use crate::nodes::NodeTable;
 use crate::wire::{Codec, MESSAGE_BYTES_MAX, Peer, WireError};
 use paxos_chat::types::NodeId;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -36,6 +38,8 @@ pub struct Outbox {
     posted: Vec<Posted>,
     /// Whose turn it is: 0 for the first node that something was posted to, and so on.
     turns: HashMap<NodeId, usize>,
+    /// To whom a cookie alone is sent.
+    cookies: BTreeSet<NodeId>,
     sealed: Departures,
 }
 
@@ -80,14 +84,19 @@ impl Outbox {
         self.encoded.len() > ENCODED_BYTES_MAX
     }
 
+    /// This node is to be sent a cookie, whatever else it is sent.
+    pub fn post_cookie(&mut self, to: NodeId) {
+        self.cookies.insert(to);
+    }
+
     /// Seals and sends everything that was posted.
     pub fn dispatch(
         &mut self,
         codec: &mut Codec,
-        nodes: &NodeTable,
+        nodes: &mut NodeTable,
         network: &mut (impl Network + ?Sized),
     ) -> Dispatched {
-        let Outbox { encoded, posted, turns, sealed } = self;
+        let Outbox { encoded, posted, turns, cookies, sealed } = self;
         let mut done = Dispatched::default();
         // A stable sort, which keeps the order of what is for one node.
         posted.sort_by_key(|posted| posted.turn);
@@ -99,15 +108,28 @@ impl Outbox {
             let mut rest = group;
             while !rest.is_empty() {
                 let (now, later) = rest.split_at(fitting(codec, rest));
-                match seal(codec, peer, address, encoded, now, sealed) {
+                match seal(codec, nodes, peer, address, encoded, now, sealed) {
                     Ok(()) => done.sent += now.len() as u64,
-                    Err(_) => done.unsent += now.len() as u64,
+                    Err(error) => {
+                        done.unsent += now.len() as u64;
+                        if error == WireError::Unproven {
+                            cookies.insert(group[0].to);
+                        }
+                    }
                 }
                 if sealed.bytes() > SEALED_BYTES_MAX {
                     done.unsent += network.send(sealed);
                     sealed.clear(KEPT_BYTES_MAX);
                 }
                 rest = later;
+            }
+        }
+        for node in std::mem::take(cookies) {
+            if let Some((peer, address)) = nodes.find(node.0) {
+                // What has no credit even for that is asked for again.
+                let _ = append(nodes, peer, address, sealed, |bytes| {
+                    codec.append_whole(peer, Some(address), std::iter::empty(), bytes)
+                });
             }
         }
         if !sealed.is_empty() {
@@ -136,6 +158,7 @@ fn fitting(codec: &Codec, messages: &[Posted]) -> usize {
 /// Seals messages for one datagram; a single one that does not fit is sealed in parts.
 fn seal(
     codec: &mut Codec,
+    nodes: &mut NodeTable,
     peer: Peer,
     address: SocketAddr,
     encoded: &[u8],
@@ -146,12 +169,31 @@ fn seal(
         && posted.message.len() > codec.room()
     {
         for part in codec.split(&encoded[posted.message.clone()])? {
-            sealed.append(address, |datagrams| codec.append_part(peer, &part, datagrams))?;
+            append(nodes, peer, address, sealed, |datagrams| {
+                codec.append_part(peer, Some(address), &part, datagrams)
+            })?;
         }
         return Ok(());
     }
     let messages = messages.iter().map(|posted| &encoded[posted.message.clone()]);
-    sealed.append(address, |datagrams| codec.append_whole(peer, messages, datagrams))
+    append(nodes, peer, address, sealed, |datagrams| {
+        codec.append_whole(peer, Some(address), messages, datagrams)
+    })
+}
+
+/// Appends the datagram that `write` appends, if so much may be sent to this peer.
+fn append(
+    nodes: &mut NodeTable,
+    peer: Peer,
+    address: SocketAddr,
+    sealed: &mut Departures,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), WireError>,
+) -> Result<(), WireError> {
+    sealed.append(address, |datagrams| {
+        let start = datagrams.len();
+        write(datagrams)?;
+        nodes.spend(peer, datagrams.len() - start).then_some(()).ok_or(WireError::Unproven)
+    })
 }
 
 #[cfg(test)]
@@ -215,7 +257,7 @@ mod tests {
         let mut messages = Vec::new();
         let here = sent.datagrams.iter().filter(|(to, _)| *to == address(u16::from(id) + 1));
         here.map(|(_, datagram)| {
-            codec.open_all::<String>(&mut datagram.clone(), &mut messages).unwrap();
+            codec.open_all::<String>(None, &mut datagram.clone(), &mut messages).unwrap();
             messages.clone()
         })
         .collect()
@@ -244,7 +286,7 @@ mod tests {
                 outbox.post(NodeId((*to).into()), text).unwrap();
             }
             let mut sent = Sent::default();
-            let done = outbox.dispatch(&mut zero, &nodes(), &mut sent);
+            let done = outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
             let fits = sent.datagrams.iter().all(|(_, d)| d.len() <= packing.datagram_bytes_max);
             let arrived = (1..=2).all(|id| {
                 let read = read(&sent, id);
@@ -263,10 +305,10 @@ mod tests {
             outbox.post(NodeId(1), &format!("message {at}")).unwrap();
             outbox.post(NodeId(2), &format!("message {at}")).unwrap();
         }
-        outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         assert_eq!((sent.datagrams.len(), sent.calls), (2, 1));
         assert_eq!(read(&sent, 1)[0].len(), 20);
-        outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         assert_eq!((sent.datagrams.len(), sent.calls), (2, 1), "nothing leaves twice");
     }
 
@@ -276,9 +318,9 @@ mod tests {
         for to in [2, 1, 2] {
             outbox.post(NodeId(to), &"x").unwrap();
         }
-        outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         outbox.post(NodeId(1), &"y").unwrap();
-        outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         let to: Vec<_> = sent.datagrams.iter().map(|(to, _)| *to).collect();
         assert_eq!(to, [address(3), address(2), address(2)]);
     }
@@ -292,7 +334,7 @@ mod tests {
         outbox.post(NodeId(1), &"short").unwrap();
         outbox.post(NodeId(2), &"x".repeat(1000)).unwrap();
         let mut sent = Sent { loses_above: Some(900), ..Sent::default() };
-        let done = outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        let done = outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         assert_eq!(done, Dispatched { sent: 2, unsent: 2 });
         assert_eq!(read(&sent, 1), [["short"]]);
     }
@@ -305,7 +347,7 @@ mod tests {
             outbox.post(NodeId(1), &"x".repeat(30_000)).unwrap();
         }
         let mut sent = Sent::default();
-        outbox.dispatch(&mut zero, &nodes(), &mut sent);
+        outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         assert!(sent.calls > 5, "{}", sent.calls);
         assert_eq!(read(&sent, 1).iter().flatten().count(), 300);
         assert!(outbox.encoded.capacity() <= KEPT_BYTES_MAX);

@@ -20,7 +20,7 @@ use crate::burst::Arrivals;
 use crate::network::Network;
 use crate::nodes::NodeTable;
 use crate::outbox::Outbox;
-use crate::wire::{Codec, Peer};
+use crate::wire::{Codec, Opened, Peer};
 use paxos_chat::message::Message;
 use paxos_chat::types::{ReplicaId, Slot};
 use std::collections::BTreeSet;
@@ -102,7 +102,7 @@ pub fn hold(
     own: u8,
     addresses: &[SocketAddr],
 ) -> io::Result<Reason> {
-    let (nodes, mut outbox) = (NodeTable::new(addresses.to_vec(), 0), Outbox::default());
+    let (mut nodes, mut outbox) = (NodeTable::new(addresses.to_vec(), 0), Outbox::default());
     let others = || (0..).zip(addresses).map(|(id, _)| id).filter(|id| *id != own);
     let mut missing: BTreeSet<u8> = others().collect();
     let (mut arrivals, mut messages) = (Arrivals::new(), Vec::new());
@@ -113,7 +113,7 @@ pub fn hold(
                 // What cannot be sent is lost, and asked again.
                 let _ = outbox.post(ReplicaId(id).into(), &Message::Fetch { from: Slot(0) });
             }
-            outbox.dispatch(codec, &nodes, network);
+            outbox.dispatch(codec, &mut nodes, network);
             ask_at = Instant::now() + ASK_INTERVAL;
         }
         // Asked before, so that the last one missing hears this one.
@@ -124,8 +124,8 @@ pub fn hold(
         let mut leader = None;
         while network.receive(&mut arrivals)? || !arrivals.is_empty() {
             for (_, datagram) in arrivals.iter_mut() {
-                let opened = codec.open_all::<Message>(datagram, &mut messages);
-                let Ok(Peer::Replica(id)) = opened else { continue };
+                let opened = codec.open_all::<Message>(None, datagram, &mut messages);
+                let Ok(Opened { peer: Peer::Replica(id), .. }) = opened else { continue };
                 missing.remove(&id);
                 let leads = |message: &Message| {
                     matches!(message, Message::Heartbeat { .. } | Message::Accept { .. })
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(asked, [address(1), address(2)], "everybody else is asked");
         let mut datagram = network.sent[0].1.clone();
         let mut questions = Vec::new();
-        let from = one.open_all::<Message>(&mut datagram, &mut questions).unwrap();
+        let from = one.open_all::<Message>(None, &mut datagram, &mut questions).unwrap().peer;
         assert_eq!((from, questions), (Peer::Replica(0), vec![QUESTION]));
     }
 

@@ -10,8 +10,9 @@
 //! | 46..54 | the datagram's number in that boot, little endian |
 //! | 54 | the sending replica, or the length of the sending user's name |
 //! | 55.. | that name |
-//! | then, encrypted | how many datagrams carry this message; 1 if the rest is whole messages |
-//! | if it is 1 | messages in postcard, one after the other, at least one |
+//! | then, encrypted | 8 bytes, unless both are replicas: see `cookie.rs` |
+//! | then | how many datagrams carry this message; 1 if the rest is whole messages |
+//! | if it is 1 | messages in postcard, one after the other: at least one, unless there is a cookie |
 //! | else | which part this is, from 0 on; the bytes of all parts (2, little endian); this part |
 //! | last 16 | the tag of all that |
 //!
@@ -34,6 +35,7 @@
 //! of past messages once a key is known, which would need an exchange of keys.
 
 mod cipher;
+mod cookie;
 mod error;
 #[cfg(any(test, feature = "fuzz"))]
 mod examples;
@@ -52,6 +54,7 @@ mod seal;
 
 use crate::keys::{Boot, LinkKey, Secret, UserKey};
 use crate::shares::Shares;
+use cookie::{Bakery, COOKIE_BYTES, Cookie};
 use fragment::{OF_CLIENTS, OF_REPLICAS, Partials};
 use header::TAG_BYTES;
 use open::Inbound;
@@ -63,6 +66,7 @@ use std::fmt::{self, Debug, Formatter};
 pub(crate) use cipher::Cipher;
 pub use error::WireError;
 pub use header::claimed_user;
+pub use open::Opened;
 pub use packing::{
     DATAGRAM_BYTES_INTERNET, DATAGRAM_BYTES_LEAST, DATAGRAM_BYTES_LOOPBACK, DATAGRAM_BYTES_MAX,
     MESSAGES_PER_DATAGRAM_MAX, Packing,
@@ -71,7 +75,7 @@ pub use peer::{ClientId, ClusterId, Peer, UserName};
 
 /// The longest message, in bytes: what fits the longest datagram beside the longest header.
 pub const MESSAGE_BYTES_MAX: usize =
-    DATAGRAM_BYTES_MAX - header::NAME_AT - USER_BYTES_MAX - KIND_BYTES - TAG_BYTES;
+    DATAGRAM_BYTES_MAX - header::NAME_AT - USER_BYTES_MAX - COOKIE_BYTES - KIND_BYTES - TAG_BYTES;
 /// Bytes that tell messages from parts of one.
 const KIND_BYTES: usize = 1;
 /// The kind of a body of whole messages.
@@ -108,6 +112,9 @@ pub struct Codec {
     outbound: Vec<Cipher>,
     /// From each replica.
     inbound: Vec<LinkKey>,
+    /// The last cookie of each replica.
+    cookies: Vec<Cookie>,
+    bakery: Bakery,
     /// Boots of replicas that were heard.
     replicas: Recent<(u8, Boot), Inbound>,
     /// Clients that were heard.
@@ -159,7 +166,8 @@ impl Codec {
         outbound: Vec<LinkKey>,
         inbound: Vec<LinkKey>,
     ) -> Codec {
-        let outbound = outbound.into_iter().map(|key| key.boot(boot)).collect();
+        let outbound: Vec<_> = outbound.into_iter().map(|key| key.boot(boot)).collect();
+        let cookies = vec![Cookie::default(); outbound.len()];
         let (replicas, clients) = (Recent::new(REPLICA_BOOTS_MAX), Shares::new(CLIENTS_MAX));
         let packing = Packing::default();
         Codec {
@@ -169,6 +177,8 @@ impl Codec {
             own,
             outbound,
             inbound,
+            cookies,
+            bakery: Bakery::new(),
             replicas,
             clients,
             of_replicas: Partials::new(OF_REPLICAS),

@@ -97,7 +97,7 @@ impl Seen {
     }
 }
 
-const ATTACKS: [Attack; 11] = [
+const ATTACKS: [Attack; 12] = [
     Attack {
         name: "garbage of any size",
         rate: 20_000,
@@ -137,6 +137,13 @@ const ATTACKS: [Attack; 11] = [
         name: "1,024 reads in a datagram, by a user",
         rate: 100,
         ready: reads_in_bulk,
+        counters: &[],
+        effect_of: 4,
+    },
+    Attack {
+        name: "the same, where nobody hears",
+        rate: 100,
+        ready: reads_elsewhere,
         counters: &[],
         effect_of: 4,
     },
@@ -196,6 +203,19 @@ fn reads_in_bulk(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
                 upto = upto.max(entries.applied_upto.0);
             }
         }
+        1
+    })
+}
+
+/// As if it named another's address: it never shows that it has heard anything.
+fn reads_elsewhere(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
+    let (mut mallory, mut at, seen) = (seen.socket_of(cluster, "mallory"), 0_u64, seen.clone());
+    Box::new(move || {
+        at += 1;
+        mallory.send_tuple((at % 3) as u8, &[[&TAIL; 32]; 32]);
+        let heard = std::iter::from_fn(|| mallory.hears_raw()).count() as u64;
+        seen.effects.fetch_add(heard, Ordering::Relaxed);
+        assert!(seen.amplification() <= 3.0, "{} bytes for each", seen.amplification());
         1
     })
 }

@@ -12,10 +12,11 @@ use paxos_chat_runtime::credentials::Token;
 use paxos_chat_runtime::keys::Secret;
 use paxos_chat_runtime::wire::{Codec, Generations, UserName};
 use quickcheck::{Arbitrary, Gen};
-use replicas::{CLUSTER, Replica, TestCluster, number};
+use replicas::{CLUSTER, Replica, TestCluster, leader_of, number};
 use senders::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::UdpSocket;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use support::{arg, eventually, run};
 
@@ -101,6 +102,38 @@ fn a_stranger_gets_no_reply_whatever_it_sends() {
     assert!(counter(&mut replica, "forged") > 0 && counter(&mut replica, "malformed") > 0);
     assert_eq!(stranger.hears_raw(), None);
     serves(&mut alice);
+}
+
+/// A socket whose address others could have named, and who asks for much there.
+#[test]
+fn where_nobody_shows_that_they_hear_come_at_most_three_times_as_many_bytes() {
+    let cluster = TestCluster::new(&[]);
+    let mut replicas = cluster.start();
+    let leader = leader_of(&mut replicas) as u8;
+    let text = "x".repeat(16_000);
+    for _ in 0..4 {
+        let ended = cluster.client(&["send"], &text);
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    let mut alice = Sender::user(&cluster, "alice");
+    let opening = request("alice", Operation::OpenSession { nonce: Nonce(7) });
+    let mut heard_any = false;
+    for round in 0..12 {
+        match round % 3 {
+            0 => alice.send_tuple(leader, &[[&TAIL; 32]; 32]),
+            1 => alice.send(leader, &TAIL),
+            _ => alice.send(leader, &opening),
+        }
+        // Nothing of it is opened, so its cookie is not known.
+        while alice.hears_raw().is_some() {
+            heard_any = true;
+        }
+        let [sent, heard] =
+            [&alice.traffic.sent, &alice.traffic.heard].map(|bytes| bytes.load(Relaxed));
+        assert!(heard <= 3 * sent, "round {round}: {heard} bytes for {sent}");
+    }
+    assert!(heard_any);
+    assert!(alice.is_answered(leader), "who shows it is answered");
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Network for Scene {
             assert_eq!(to, address(1));
             let mut messages: Vec<Message> = Vec::new();
             let mut peer = self.peer.borrow_mut();
-            peer.open_all(&mut bytes.to_vec(), &mut messages).unwrap();
+            peer.open_all(None, &mut bytes.to_vec(), &mut messages).unwrap();
             for message in messages {
                 let debug = format!("{message:?}");
                 let name = debug.split([' ', '(']).next().unwrap();

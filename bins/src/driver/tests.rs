@@ -130,6 +130,15 @@ impl TestWorld {
         }))
     }
 
+    /// A client shows the last cookie that it has heard.
+    fn shows(&self, from: SocketAddr) {
+        let (mut datagram, nothing) = (Vec::new(), std::iter::empty());
+        self.peer(from.port(), |peer| {
+            peer.append_whole(Peer::Replica(1), None, nothing, &mut datagram).unwrap();
+        });
+        self.arriving.borrow_mut().push_back((from, datagram));
+    }
+
     fn arrives(&self, from: SocketAddr, message: &impl Serialize) {
         let mut datagram = Vec::new();
         self.peer(from.port(), |peer| peer.seal(Peer::Replica(1), message, &mut datagram)).unwrap();
@@ -159,8 +168,12 @@ impl Network for TestWorld {
         for (to, datagram) in departures.iter() {
             self.now.set(self.now.get() + self.takes.get());
             let mut said: Vec<Say> = Vec::new();
-            let opens = |peer: &mut Codec| peer.open_all(&mut datagram.to_vec(), &mut said);
-            self.peer(to.port(), opens).unwrap();
+            let opens = |peer: &mut Codec| peer.open_all(None, &mut datagram.to_vec(), &mut said);
+            if self.peer(to.port(), opens).unwrap().is_bare {
+                self.note(format!("send a cookie to {}", to.port()));
+                self.shows(to);
+                continue;
+            }
             let said: Vec<_> = said.iter().map(|say| format!("{say:?}")).collect();
             self.note(format!("send {} to {}", said.join(", "), to.port()));
         }
@@ -415,10 +428,43 @@ fn what_arrives_with_too_many_others_waits_for_the_next_turn() {
     }
 }
 
+/// Clients at these ports ask, show that they hear, and are answered.
+fn answer(test: &TestWorld, driver: &mut Driver<Keeper, TestWorld>, ports: std::ops::Range<u16>) {
+    let count = ports.len();
+    ports.for_each(|port| test.arrives(address(port), &Say::Ask(0)));
+    (0..=count).for_each(|_| driver.turn().unwrap());
+    let answered = test.taken().iter().filter(|what| what.contains("Kept")).count();
+    assert_eq!((answered, driver.deadline()), (count, None));
+}
+
+#[test]
+fn a_question_is_answered_where_somebody_hears() {
+    let test = TestWorld::default();
+    let mut driver = start(&test);
+    test.arrives(address(5), &Say::Ask(1));
+    driver.turn().unwrap();
+    assert_eq!(test.taken(), ["send a cookie to 5"]);
+    assert_eq!(driver.deadline(), None, "nobody waits for it to be shown");
+    driver.turn().unwrap();
+    assert_eq!(test.taken(), ["send Kept(1) to 5"]);
+    test.arrives(address(5), &Say::Ask(2));
+    driver.turn().unwrap();
+    assert_eq!(test.taken(), ["send Kept(2) to 5"], "once is enough");
+    // The same process from another address, whose cookie it does not have.
+    let moved = test.peers.borrow_mut().remove(&5).unwrap();
+    test.peers.borrow_mut().insert(66, moved);
+    test.arrives(address(66), &Say::Ask(3));
+    driver.turn().unwrap();
+    assert_eq!(test.taken(), ["send a cookie to 66"]);
+    driver.turn().unwrap();
+    assert_eq!(test.taken(), ["send Kept(3) to 66"]);
+}
+
 #[test]
 fn a_turn_answers_one_question_and_a_process_has_one() {
     let test = TestWorld::default();
     let mut driver = start(&test);
+    answer(&test, &mut driver, 5..8);
     for what in 0..100 {
         test.arrives(address(5), &Say::Ask(what));
     }
@@ -436,8 +482,9 @@ fn a_turn_answers_one_question_and_a_process_has_one() {
 fn questions_take_a_part_of_the_time_of_who_is_busy_and_all_of_it_otherwise() {
     let test = TestWorld::default();
     let mut driver = start(&test);
-    let ms = Duration::from_millis;
-    test.takes.set(ms(1));
+    answer(&test, &mut driver, 10..18);
+    let received = driver.counters().received;
+    test.takes.set(Duration::from_millis(1));
     // Each by another process.
     (10..18).for_each(|port| test.arrives(address(port), &Say::Ask(port as u8)));
     // How long each turn takes, in ms: one for what has arrived, and one for a question.
@@ -455,7 +502,7 @@ fn questions_take_a_part_of_the_time_of_who_is_busy_and_all_of_it_otherwise() {
     assert_eq!(turns(&mut driver, 12, true), [2, 1, 1].repeat(4));
     assert_eq!(driver.deadline(), Some(driver.questions_at));
     assert_eq!(turns(&mut driver, 5, false), [1, 1, 1, 1, 0]);
-    assert_eq!((driver.deadline(), driver.counters().received), (None, 12 + 8));
+    assert_eq!((driver.deadline(), driver.counters().received - received), (None, 12 + 8));
 }
 
 #[test]

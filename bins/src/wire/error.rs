@@ -44,6 +44,9 @@ pub enum WireError {
     /// There is no key for this receiver.
     #[error("nobody to send this to")]
     Nobody,
+    /// It is longer than what may be sent to an address that has shown nothing.
+    #[error("the receiver has not shown that it hears at its address")]
+    Unproven,
     /// A boot has sealed all it can.
     #[error("no number is left in this boot")]
     Exhausted,

@@ -67,7 +67,7 @@ pub(crate) fn datagrams() -> Vec<Vec<u8>> {
 pub(crate) fn datagram(input: &[u8]) {
     for mut codec in [replica(1), client()] {
         let (mut datagram, mut taken) = (input.to_vec(), Vec::<Message>::new());
-        if codec.open_all(&mut datagram, &mut taken).is_ok() {
+        if codec.open_all(None, &mut datagram, &mut taken).is_ok() {
             assert!(datagrams().iter().any(|sealed| sealed == input), "nobody has sealed this");
             assert_eq!(taken.len(), 1);
         } else {
@@ -116,7 +116,7 @@ pub(crate) fn body(input: &[u8]) {
         let sender = if input.byte() % 2 == 0 { &mut zero } else { &mut alice_s };
         let body = input.chunk().unwrap_or_default();
         let mut datagram = Vec::new();
-        let written = sender.append(Peer::Replica(1), &mut datagram, |to| {
+        let written = sender.append(Peer::Replica(1), None, &mut datagram, |to| {
             to.extend_from_slice(body);
             Ok(())
         });
@@ -124,7 +124,7 @@ pub(crate) fn body(input: &[u8]) {
             continue;
         }
         let mut messages: Vec<Message> = Vec::new();
-        if one.open_all(&mut datagram, &mut messages).is_err() {
+        if one.open_all(None, &mut datagram, &mut messages).is_err() {
             assert!(messages.is_empty(), "all or nothing");
         }
         // A whole body, or all parts of a message.

@@ -3,6 +3,7 @@
 //! **Invariant**: a datagram goes through three gates, each cheaper to fail at than the next: its
 //! header is one of this cluster's, its seal is that of whom it names, its body is messages.
 
+use super::cookie::{COOKIE_BYTES, Cookie};
 use super::fragment::Fragment;
 use super::header::{Direction, Header, TAG_BYTES};
 use super::replay::Window;
@@ -12,6 +13,19 @@ use super::{
 };
 use crate::keys::{Boot, LinkKey};
 use serde::de::DeserializeOwned;
+use std::net::SocketAddr;
+
+/// What a datagram shows, beside its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Who it comes from.
+    pub peer: Peer,
+    /// Its sender has heard something of this process at the address that it came from; replicas are not asked
+    /// for that.
+    pub is_proven: bool,
+    /// It carries a cookie, and neither messages nor a part of one.
+    pub is_bare: bool,
+}
 
 /// What opens the datagrams of one boot of one sender.
 #[derive(Debug)]
@@ -55,7 +69,7 @@ impl Codec {
         datagram: &mut [u8],
     ) -> Result<(Peer, M), WireError> {
         let mut messages = Vec::new();
-        let from = self.open_all(datagram, &mut messages)?;
+        let from = self.open_all(None, datagram, &mut messages)?.peer;
         let others = messages.len().saturating_sub(1);
         match messages.pop() {
             Some(message) if others == 0 => Ok((from, message)),
@@ -65,20 +79,25 @@ impl Codec {
     }
 
     /// Replaces `messages` by those that this datagram carries, or completes: none, if it is a part
-    /// of one of which others are missing. Tells who they come from. Decrypts it in place.
+    /// of one of which others are missing, or carries a cookie alone. Decrypts it in place. Without the address
+    /// that it came from, no client's is proven.
     ///
     /// # Errors
     /// When it is not a new datagram that a peer has sealed for this process, or something in it is
     /// not a message; then there are none.
     pub fn open_all<M: DeserializeOwned>(
         &mut self,
+        address: Option<SocketAddr>,
         datagram: &mut [u8],
         messages: &mut Vec<M>,
-    ) -> Result<Peer, WireError> {
+    ) -> Result<Opened, WireError> {
         messages.clear();
         let (from, boot, number, body_at) = self.decrypt(datagram)?;
         let body = &datagram[body_at..datagram.len() - TAG_BYTES];
+        let (is_proven, body) = self.take_cookie(from, address, body)?;
+        let is_bare = self.has_cookie(from) && body == [WHOLE];
         let read = match body {
+            [WHOLE] if is_bare => Ok(()),
             [] => Err(WireError::Body(postcard::Error::DeserializeUnexpectedEnd)),
             [WHOLE, encoded @ ..] => read_all(encoded, messages),
             [count, part @ ..] => {
@@ -95,7 +114,43 @@ impl Codec {
         if read.is_err() {
             messages.clear();
         }
-        read.map(|()| from)
+        read.map(|()| Opened { peer: from, is_proven, is_bare })
+    }
+
+    /// Do the datagrams of this peer carry a cookie?
+    fn has_cookie(&self, from: Peer) -> bool {
+        match (&self.own, from) {
+            (Own::Replica { .. }, Peer::Replica(_)) => false,
+            (Own::Client(_), _) | (_, Peer::Client(_)) => true,
+        }
+    }
+
+    /// Takes the cookie off a body: does it prove where it came from, and what is behind it?
+    fn take_cookie<'a>(
+        &mut self,
+        from: Peer,
+        address: Option<SocketAddr>,
+        body: &'a [u8],
+    ) -> Result<(bool, &'a [u8]), WireError> {
+        if !self.has_cookie(from) {
+            return Ok((true, body));
+        }
+        let (cookie, rest) = body
+            .split_first_chunk::<COOKIE_BYTES>()
+            .ok_or(WireError::Body(postcard::Error::DeserializeUnexpectedEnd))?;
+        let cookie = Cookie::of(*cookie);
+        match from {
+            Peer::Replica(id) => {
+                if let Some(last) = self.cookies.get_mut(usize::from(id)) {
+                    *last = cookie;
+                }
+                Ok((true, rest))
+            }
+            Peer::Client(client) => {
+                let fits = |address| self.bakery.cookie(client, address) == cookie;
+                Ok((address.is_some_and(fits), rest))
+            }
+        }
     }
 
     /// Decrypts a datagram in place: who it comes from, in which boot, its number, and where its

@@ -4,12 +4,14 @@
 //!
 //! **Absent**: which messages share a datagram (see [`crate::outbox`]).
 
+use super::cookie::COOKIE_BYTES;
 use super::fragment::{FRAGMENT_HEADER_BYTES, Fragment};
 use super::header::{self, Direction, Header, TAG_BYTES};
 use super::{
     Codec, DATAGRAM_BYTES_MAX, KIND_BYTES, MESSAGE_BYTES_MAX, Own, Peer, WHOLE, WireError,
 };
 use serde::Serialize;
+use std::net::SocketAddr;
 
 impl Codec {
     /// Replaces the contents of `datagram` by this message, sealed for that peer, however long the
@@ -24,7 +26,7 @@ impl Codec {
         datagram: &mut Vec<u8>,
     ) -> Result<(), WireError> {
         datagram.clear();
-        self.append(to, datagram, |body| {
+        self.append(to, None, datagram, |body| {
             body.push(WHOLE);
             *body = postcard::to_extend(message, std::mem::take(body)).map_err(WireError::Body)?;
             Ok(())
@@ -33,17 +35,20 @@ impl Codec {
 
     /// Bytes of messages that fit one of this process's datagrams.
     pub(crate) fn room(&self) -> usize {
-        self.packing.datagram_bytes_max - self.header_bytes() - KIND_BYTES - TAG_BYTES
+        let beside = self.header_bytes() + COOKIE_BYTES + KIND_BYTES + TAG_BYTES;
+        self.packing.datagram_bytes_max - beside
     }
 
-    /// Appends a datagram that carries these encoded messages, sealed for that peer.
+    /// Appends a datagram that carries these encoded messages, sealed for that peer at this address. Without
+    /// any, it carries a cookie alone.
     pub(crate) fn append_whole<'a>(
         &mut self,
         to: Peer,
+        address: Option<SocketAddr>,
         messages: impl Iterator<Item = &'a [u8]>,
         datagrams: &mut Vec<u8>,
     ) -> Result<(), WireError> {
-        self.append(to, datagrams, |body| {
+        self.append(to, address, datagrams, |body| {
             body.push(WHOLE);
             messages.for_each(|message| body.extend_from_slice(message));
             Ok(())
@@ -60,14 +65,15 @@ impl Codec {
         Fragment::split(message, self.room() - FRAGMENT_HEADER_BYTES).ok_or(too_long)
     }
 
-    /// Appends a datagram that carries a part of a message, sealed for that peer.
+    /// Appends a datagram that carries a part of a message, sealed for that peer at this address.
     pub(crate) fn append_part(
         &mut self,
         to: Peer,
+        address: Option<SocketAddr>,
         part: &Fragment<'_>,
         datagrams: &mut Vec<u8>,
     ) -> Result<(), WireError> {
-        self.append(to, datagrams, |body| {
+        self.append(to, address, datagrams, |body| {
             part.write(body);
             Ok(())
         })
@@ -81,10 +87,11 @@ impl Codec {
         header::NAME_AT + name_bytes
     }
 
-    /// Appends a datagram whose body `write` appends.
+    /// Appends a datagram whose body `write` appends behind the cookie.
     pub(super) fn append(
         &mut self,
         to: Peer,
+        address: Option<SocketAddr>,
         datagrams: &mut Vec<u8>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), WireError>,
     ) -> Result<(), WireError> {
@@ -103,6 +110,18 @@ impl Codec {
         let (start, boot) = (datagrams.len(), self.boot);
         Header { direction, boot, number, sender, name }.append(self.cluster, datagrams);
         let body_at = datagrams.len();
+        match to {
+            Peer::Client(client) => {
+                let baked = |address| self.bakery.cookie(client, address);
+                let cookie = address.map(baked).unwrap_or_default();
+                datagrams.extend_from_slice(&cookie.to_bytes());
+            }
+            Peer::Replica(id) if direction == Direction::ToReplica => {
+                let heard = self.cookies.get(usize::from(id)).copied().unwrap_or_default();
+                datagrams.extend_from_slice(&heard.to_bytes());
+            }
+            Peer::Replica(_) => {}
+        }
         write(datagrams)?;
         let length = datagrams.len() - start + TAG_BYTES;
         if length > DATAGRAM_BYTES_MAX {

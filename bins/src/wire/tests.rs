@@ -250,14 +250,14 @@ fn together(messages: &[Message]) -> Vec<u8> {
     let encoded: Vec<_> = messages.iter().map(|m| postcard::to_allocvec(m).unwrap()).collect();
     let mut datagram = Vec::new();
     let messages = encoded.iter().map(Vec::as_slice);
-    replica(0).append_whole(Peer::Replica(1), messages, &mut datagram).unwrap();
+    replica(0).append_whole(Peer::Replica(1), None, messages, &mut datagram).unwrap();
     datagram
 }
 
 fn opened(codec: &mut Codec, datagram: &[u8]) -> Result<Vec<Message>, WireError> {
     // What was there before must not be there after.
     let mut messages = vec![BUSY];
-    let opened = codec.open_all(&mut datagram.to_vec(), &mut messages);
+    let opened = codec.open_all(None, &mut datagram.to_vec(), &mut messages);
     if opened.is_err() {
         assert!(messages.is_empty(), "nothing is taken of what is refused");
     }
@@ -278,7 +278,7 @@ quickcheck! {
     /// At a replica of any kind of body, behind a good seal.
     fn any_kind_of_body_is_read_or_refused(body: Vec<u8>) -> bool {
         let (mut datagram, mut one) = (Vec::new(), replica(1));
-        let written = replica(0).append(Peer::Replica(1), &mut datagram, |to| {
+        let written = replica(0).append(Peer::Replica(1), None, &mut datagram, |to| {
             to.extend(&body);
             Ok(())
         });
@@ -295,7 +295,7 @@ fn a_malformed_message_voids_its_datagram_wherever_it_is() {
         let mut parts = [&good[..], &good, &good];
         parts[place] = &[0xff, 0xff];
         let mut datagram = Vec::new();
-        replica(0).append_whole(Peer::Replica(1), parts.into_iter(), &mut datagram).unwrap();
+        replica(0).append_whole(Peer::Replica(1), None, parts.into_iter(), &mut datagram).unwrap();
         assert!(matches!(opened(&mut replica(1), &datagram), Err(WireError::Body(_))), "{place}");
     }
 }
@@ -322,7 +322,7 @@ fn in_parts(from: &mut Codec, text_bytes: usize) -> (Message, Vec<Vec<u8>>) {
     let mut datagrams = Vec::new();
     for part in from.split(&encoded).unwrap() {
         let mut datagram = Vec::new();
-        from.append_part(Peer::Replica(1), &part, &mut datagram).unwrap();
+        from.append_part(Peer::Replica(1), None, &part, &mut datagram).unwrap();
         datagrams.push(datagram);
     }
     (message, datagrams)
@@ -408,7 +408,7 @@ fn parts_of_any_packing_are_understood_and_the_longest_message_fits_the_shortest
         assert_eq!(sender.room() >= longest.len(), bytes >= DATAGRAM_BYTES_MAX, "{bytes}");
         let parts = sender.split(&longest).unwrap();
         let mut datagram = Vec::new();
-        sender.append_part(Peer::Replica(1), &parts[0], &mut datagram).unwrap();
+        sender.append_part(Peer::Replica(1), None, &parts[0], &mut datagram).unwrap();
         assert!(datagram.len() <= sender.packing().datagram_bytes_max);
         assert!(matches!(
             sender.split(&vec![7; MESSAGE_BYTES_MAX + 1]),

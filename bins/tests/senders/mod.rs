@@ -14,7 +14,7 @@ use paxos_chat_runtime::keys::Secret;
 use paxos_chat_runtime::network::Network;
 use paxos_chat_runtime::nodes::NodeTable;
 use paxos_chat_runtime::outbox::Outbox;
-use paxos_chat_runtime::wire::{Codec, Peer};
+use paxos_chat_runtime::wire::{Codec, Opened, Peer};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,12 +90,26 @@ impl Sender {
 
     /// The datagrams of a message that travels in parts.
     pub(crate) fn in_parts(&mut self, id: u8, message: &Message) -> Vec<Vec<u8>> {
+        let sent = self.posted(|outbox| outbox.post(NodeId(id.into()), message).unwrap());
+        assert!(sent.len() > 1);
+        sent
+    }
+
+    /// What leaves if this is posted.
+    fn posted(&mut self, post: impl FnOnce(&mut Outbox)) -> Vec<Vec<u8>> {
         let (mut outbox, mut sent) = (Outbox::default(), Sent::default());
-        let nodes = NodeTable::new((0..3).map(|id| self.address(id)).collect(), 0);
-        outbox.post(NodeId(id.into()), message).unwrap();
-        outbox.dispatch(&mut self.codec, &nodes, &mut sent);
-        assert!(sent.0.len() > 1);
+        let mut nodes = NodeTable::new((0..3).map(|id| self.address(id)).collect(), 0);
+        post(&mut outbox);
+        outbox.dispatch(&mut self.codec, &mut nodes, &mut sent);
         sent.0
+    }
+
+    /// Shows that it hears at its address, if a replica wants to be shown.
+    fn proves(&mut self, opened: Opened) {
+        if let Opened { peer: Peer::Replica(id), is_bare: true, .. } = opened {
+            let sent = self.posted(|outbox| outbox.post_cookie(NodeId(id.into())));
+            sent.iter().for_each(|datagram| self.send_raw(id, datagram));
+        }
     }
 
     pub(crate) fn send_tuple(&mut self, id: u8, messages: &impl serde::Serialize) {
@@ -127,12 +141,18 @@ impl Sender {
         self.hears_all().pop()
     }
 
-    /// What the next datagram says that arrives within a moment, but for the ballot beside entries.
+    /// What the next datagram says that arrives within a moment, but for the ballot beside entries. If it is a
+    /// cookie alone, that is shown, and the next one counts.
     pub(crate) fn hears_all(&mut self) -> Vec<Message> {
         let mut messages: Vec<Message> = Vec::new();
-        if let Some(mut datagram) = self.hears_raw() {
-            self.codec.open_all(&mut datagram, &mut messages).unwrap();
+        while let Some(mut datagram) = self.hears_raw() {
+            let opened = self.codec.open_all(None, &mut datagram, &mut messages).unwrap();
+            if opened.is_bare {
+                self.proves(opened);
+                continue;
+            }
             messages.retain(|message| !matches!(message, Message::Promised { .. }));
+            break;
         }
         messages
     }
