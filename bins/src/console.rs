@@ -83,6 +83,8 @@ pub struct Status {
     pub log_hash: String,
     /// Chunks of the chat log that were read for replicas and clients that lag.
     pub log_reads: u64,
+    /// Chunks that could not be.
+    pub read_errors: u64,
     /// What its driver has seen.
     pub counters: Counters,
 }
@@ -104,6 +106,7 @@ impl Status {
             log_lines: driver.host().log_lines(),
             log_hash: driver.host().log_chain().to_hex(),
             log_reads: driver.host().log_reads(),
+            read_errors: driver.host().read_errors(),
             counters: driver.counters(),
         }
     }
@@ -117,15 +120,15 @@ impl Status {
 impl Display for Status {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Status { replica, role, ballot, round, leader, applied_upto, .. } = self;
-        let Status { log_lines, log_hash, log_reads, .. } = self;
+        let Status { log_lines, log_hash, log_reads, read_errors, .. } = self;
         let Counters { received, sent, malformed, forged, replayed, refused, unsent } =
             self.counters;
         write!(
             f,
             "status replica={replica} role={role} ballot={ballot} round={round} leader={leader} \
              applied_upto={applied_upto} log_lines={log_lines} log_hash={log_hash} \
-             log_reads={log_reads} received={received} sent={sent} malformed={malformed} \
-             forged={forged} replayed={replayed} refused={refused} unsent={unsent}"
+             log_reads={log_reads} read_errors={read_errors} received={received} sent={sent} \
+             malformed={malformed} forged={forged} replayed={replayed} refused={refused} unsent={unsent}"
         )
     }
 }
@@ -151,6 +154,7 @@ impl FromStr for Status {
             log_lines: number("log_lines")?,
             log_hash: text("log_hash")?,
             log_reads: number("log_reads")?,
+            read_errors: number("read_errors")?,
             counters: Counters {
                 received: number("received")?,
                 sent: number("sent")?,
@@ -190,6 +194,7 @@ mod tests {
             log_lines: 10,
             log_hash: "ab".into(),
             log_reads: 6,
+            read_errors: 1,
             counters: Counters {
                 received: 1,
                 sent: 2,

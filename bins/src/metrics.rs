@@ -165,6 +165,8 @@ fn protocol(page: &mut Page, shown: &Shown) {
     counter("paxos_chat_applied_slots_total", help, seen.applied_upto.0);
     counter("paxos_chat_log_lines_total", "Lines of the chat log.", seen.log_lines);
     counter("paxos_chat_log_reads_total", "Chunks read from the log for others.", seen.log_reads);
+    let help = "Chunks of the log that could not be read for others: it is damaged.";
+    counter("paxos_chat_log_read_errors_total", help, seen.read_errors);
     let help = "Entries that were missing and that others have sent.";
     counter("paxos_chat_fetched_entries_total", help, seen.fetched);
     let counters = &seen.counters;

@@ -2,12 +2,13 @@
 //! changed. It runs at the end of each turn, so where nothing has changed it only compares.
 //!
 //! **Invariants**
-//! - *An attacker can't fill a disk*: of datagrams that were dropped, and of catching up, there is at
+//! - *An attacker can't fill a disk*: of datagrams that were dropped, of catching up, and of what cannot be read, there is at
 //!   most one line in [`PAUSE`] each, with how many there were.
 //! - *Nothing of a message, and no key, is in a line.*
 
 use crate::vitals::{Observed, Role};
 use paxos_chat::types::Ballot;
+use std::io;
 use std::time::{Duration, Instant};
 
 /// The shortest time between two lines about the same thing.
@@ -23,6 +24,7 @@ pub struct Narrator {
     refused: Limited,
     replayed: Limited,
     fetched: Limited,
+    unread: Limited,
 }
 
 /// A count that is told now and then.
@@ -72,6 +74,13 @@ impl Narrator {
             && (role, ballot) != (now.role, now.ballot)
         {
             Narrator::leadership(role, ballot, now);
+        }
+    }
+
+    /// So many chunks of the log could not be read for others so far, the last one for this reason.
+    pub fn unread(&mut self, count: u64, error: &io::Error) {
+        if let Some(count) = self.unread.rise(count, Instant::now()) {
+            tracing::error!(count, %error, "did not answer: the chat log cannot be read");
         }
     }
 

@@ -7,6 +7,8 @@
 //! - *A request is stamped where it enters*, and only if it is within the limits of name and text.
 //! - *The chat log is written at the end of each turn*, so that it never lags behind an answer by
 //!   more than that turn.
+//! - *Damage of the log met while answering others* is told, counted and not answered: what it votes and applies
+//!   does not depend on it. Whoever asks has others to ask.
 //! - *Bounded*: a client's question about the log may wait, so the driver hands over one in a turn, and it is
 //!   answered with one chunk. A turn answers at most [`READS_MAX`] replicas beside it, with at most
 //!   [`CHUNKS_MAX`] chunks each. A question that is not answered is as good as lost, and asked again; so
@@ -37,6 +39,7 @@ pub struct ReplicaHost {
     /// What is asked of the log in this turn.
     reads: BTreeMap<Asker, LogRead>,
     reads_served: u64,
+    read_errors: u64,
     /// Entries that others have sent.
     fetched: u64,
     vitals: Vitals,
@@ -58,6 +61,7 @@ impl ReplicaHost {
             log,
             reads: BTreeMap::new(),
             reads_served: 0,
+            read_errors: 0,
             fetched: 0,
             vitals: Vitals::default(),
             narrator: Narrator::default(),
@@ -83,6 +87,11 @@ impl ReplicaHost {
     /// How many chunks were read from the log for others.
     pub fn log_reads(&self) -> u64 {
         self.reads_served
+    }
+
+    /// How many chunks of the log could not be read for others.
+    pub fn read_errors(&self) -> u64 {
+        self.read_errors
     }
 
     /// The hash of everything applied.
@@ -167,6 +176,7 @@ impl Host<Replica> for ReplicaHost {
         let observed = Observed {
             log_lines: self.log.lines(),
             log_reads: self.reads_served,
+            read_errors: self.read_errors,
             fetched: self.fetched,
             ..Observed::of(state, counters, self.log.chain())
         };
@@ -180,7 +190,7 @@ impl Host<Replica> for ReplicaHost {
         let reads = std::mem::take(&mut self.reads);
         let mut answers = Vec::new();
         for read in reads.into_values() {
-            answers.extend(self.answer(read)?);
+            answers.extend(self.answer(read));
         }
         Ok(answers)
     }
@@ -197,8 +207,8 @@ impl ReplicaHost {
 
     /// A replica gets several chunks for one question, in order, because it asks again only once its
     /// turn and this one's have ended, disks included; a client gets one. Only the last tells that
-    /// there is more, so that an answer is followed by one question.
-    fn answer(&mut self, read: LogRead) -> io::Result<Vec<(NodeId, Message)>> {
+    /// there is more, so that an answer is followed by one question. What cannot be read ends the answer.
+    fn answer(&mut self, read: LogRead) -> Vec<(NodeId, Message)> {
         let LogRead { asker, mut from, upto } = read;
         let chunks_max = match asker {
             Asker::Replica(_) => CHUNKS_MAX,
@@ -206,17 +216,22 @@ impl ReplicaHost {
         };
         let mut chunks: Vec<Entries> = Vec::new();
         while from < upto && chunks.len() < chunks_max {
-            let chunk = self.read(from, upto)?;
-            if chunk.values.is_empty() {
-                break;
-            }
+            let chunk = match self.read(from, upto) {
+                Ok(chunk) if chunk.values.is_empty() => break,
+                Ok(chunk) => chunk,
+                Err(error) => {
+                    self.read_errors += 1;
+                    self.narrator.unread(self.read_errors, &error);
+                    break;
+                }
+            };
             from = Slot(from.0 + chunk.values.len() as u64);
             chunks.push(Entries { applied_upto: from, ..chunk });
         }
         if let Some(last) = chunks.last_mut() {
             last.applied_upto = upto;
         }
-        Ok(chunks.into_iter().map(|chunk| (asker.node(), asker.answer(chunk))).collect())
+        chunks.into_iter().map(|chunk| (asker.node(), asker.answer(chunk))).collect()
     }
 
     fn read(&mut self, from: Slot, upto: Slot) -> io::Result<Entries> {

@@ -75,6 +75,8 @@ pub struct Observed {
     pub log_hash: Chain,
     /// Chunks of the chat log that were read for replicas and clients that lag.
     pub log_reads: u64,
+    /// Chunks of the chat log that could not be read for others.
+    pub read_errors: u64,
     /// Entries that other replicas have sent because they were missing here.
     pub fetched: u64,
     /// What the driver has seen.
@@ -108,6 +110,7 @@ impl Observed {
             log_lines: 0,
             log_hash,
             log_reads: 0,
+            read_errors: 0,
             fetched: 0,
             counters: *counters,
             at: Instant::now(),

@@ -87,6 +87,7 @@ impl Local {
             log_lines: seen.log_lines,
             log_hash: seen.log_hash.to_hex(),
             log_reads: seen.log_reads,
+            read_errors: seen.read_errors,
             fetched: seen.fetched,
             counters: seen.counters,
             turn_age_ms: millis(seen.at.elapsed()),

@@ -40,6 +40,8 @@ pub struct Report {
     pub log_hash: String,
     /// Chunks of the chat log that were read for others.
     pub log_reads: u64,
+    /// Chunks that could not be: the log is damaged.
+    pub read_errors: u64,
     /// Entries that were missing here and that others have sent.
     pub fetched: u64,
     /// Datagrams and messages.
