@@ -13,11 +13,12 @@
 pub(crate) mod fuzz;
 
 use crate::config::{Config, check_user};
+use crate::files::{Existing, write_whole};
 use crate::keys::{KEY_BYTES, Secret, UserKey};
 use crate::wire::{Codec, UserName};
 use std::fmt::{self, Debug, Formatter};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::fs::{File, Permissions};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -137,7 +138,7 @@ pub fn make_secret(path: &Path) -> Result<bool, CredentialError> {
     }
     let secret = Secret::draw().map_err(CredentialError::NoRandomness)?;
     let text = with_check(&[SECRET_KIND, &hex(secret.as_bytes())]);
-    write_private(path, &text, false)?;
+    write_private(path, &text, Existing::Stays)?;
     Ok(true)
 }
 
@@ -213,7 +214,7 @@ impl Token {
     /// # Errors
     /// When that fails.
     pub fn write(&self, path: &Path) -> Result<(), CredentialError> {
-        write_private(path, &self.to_text(), true)
+        write_private(path, &self.to_text(), Existing::Goes)
     }
 
     /// Where a client looks for the token of this user.
@@ -349,26 +350,9 @@ fn read_private(
 }
 
 /// Writes a whole file of mode 0600, or none.
-fn write_private(path: &Path, text: &str, may_replace: bool) -> Result<(), CredentialError> {
-    let write = || -> io::Result<()> {
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        let mut file = tempfile::Builder::new()
-            .permissions(std::fs::Permissions::from_mode(0o600))
-            .tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        if may_replace {
-            file.persist(path)?
-        } else {
-            file.persist_noclobber(path)?
-        };
-        // The name, too, must outlive a power cut.
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|error| CredentialError::Unwritten { path: path.to_owned(), error })
+fn write_private(path: &Path, text: &str, existing: Existing) -> Result<(), CredentialError> {
+    write_whole(path, text, Permissions::from_mode(0o600), existing)
+        .map_err(|error| CredentialError::Unwritten { path: path.to_owned(), error })
 }
 
 #[cfg(test)]

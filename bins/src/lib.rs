@@ -10,7 +10,7 @@
 //! | `questions` | questions of users, which take turns |
 //! | [`nodes`], `shares` | which address an actor's id stands for; what is remembered of users' processes |
 //! | [`keys`], [`wire`] | keys, and the datagrams that are sealed with them |
-//! | [`config`], [`credentials`] | `cluster.toml`; `cluster.secret` and users' tokens |
+//! | [`config`], [`credentials`], `files` | `cluster.toml`; `cluster.secret` and users' tokens; how they are written |
 //! | [`chatlog`] | the log file that a person can read |
 //! | [`replica_host`], [`console`], [`warm_up`] | what a replica's process adds to its actor |
 //! | [`client_host`], [`record`], [`client`] | what a client's process adds to its actor |
@@ -40,6 +40,7 @@ pub mod console;
 pub mod credentials;
 pub mod disk;
 pub mod driver;
+mod files;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 pub mod harness;

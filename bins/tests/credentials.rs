@@ -44,12 +44,38 @@ fn the_secret_is_in_a_file_of_its_own_and_is_never_printed() {
     let config = std::fs::read_to_string(&path).unwrap();
     assert!(!config.contains(&key) && !config.contains("secret"), "{config}");
     assert!(!made.stdout.contains(&key) && !made.stderr.contains(&key));
-    let again = run(CLUSTER, &["config", "-o", arg(&path)]);
+    let again = run(CLUSTER, &["config", "--force", "-o", arg(&path)]);
     assert_eq!(again.code, 0);
     assert!(again.stderr.contains("is kept") && !again.stderr.contains(&key), "{again:?}");
     assert_eq!(std::fs::read_to_string(&secret).unwrap(), text, "nor replaced");
     let shown = run(CLUSTER, &["config"]);
     assert!(shown.stdout.contains("[[replicas]]") && !shown.stdout.contains("paxos-chat-secret"));
+}
+
+#[test]
+fn the_configuration_of_a_cluster_is_not_replaced_by_another_one_unasked() {
+    let cluster = TestCluster::new(&["--user", "alice", "--user", "bob"]);
+    let _replicas = cluster.start();
+    let revoked = run(CLUSTER, &["revoke", "--config", arg(&cluster.config), "--user", "bob"]);
+    assert_eq!(revoked.code, 0, "{revoked:?}");
+    let list = || {
+        let names = std::fs::read_dir(cluster.folder.path()).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let (before, files) = (std::fs::read_to_string(&cluster.config).unwrap(), list());
+    let again = ["config", "-o", arg(&cluster.config)];
+    refused(CLUSTER, &again, &[arg(&cluster.config), "already", "revocations", "--force"]);
+    assert_eq!(std::fs::read_to_string(&cluster.config).unwrap(), before);
+    assert_eq!(list(), files, "nothing is left behind");
+    assert_eq!(cluster.client(&["send"], "still served").code, 0);
+    let forced = run(CLUSTER, &[&again[..], &["--force"]].concat());
+    assert_eq!(forced.code, 0, "{forced:?}");
+    let old = cluster.folder.path().join("cluster.toml.old");
+    assert!(forced.stderr.contains(arg(&old)), "{forced:?}");
+    assert_eq!(std::fs::read_to_string(&old).unwrap(), before);
+    assert_ne!(std::fs::read_to_string(&cluster.config).unwrap(), before);
 }
 
 #[test]

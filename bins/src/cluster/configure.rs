@@ -2,12 +2,15 @@
 
 use crate::config::{ClientConfig, Config, LinkConfig, Problem, Timeouts, check_f, check_user};
 use crate::credentials::{make_secret, secret_path};
+use crate::files::{Existing, keep_as_old, write_whole};
 use crate::loss::Loss;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use std::io::Write;
+use std::fs::Permissions;
+use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 /// What to configure.
 #[derive(Args)]
@@ -18,6 +21,9 @@ pub struct ConfigArgs {
     /// The file to write; standard output, and no secret is made, if it is not given.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write another cluster's configuration over the one that is there, which is kept as FILE.old.
+    #[arg(long, requires = "output")]
+    force: bool,
     /// Probability that a datagram is dropped, on sending and again on receiving; 0 if not given.
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     loss: Option<Loss>,
@@ -116,7 +122,8 @@ fn parse_pair<T: std::str::FromStr<Err: ToString>>(text: &str) -> Result<(u8, T)
     Ok((id, value.parse().map_err(|error: T::Err| error.to_string())?))
 }
 
-/// Writes a configuration, and makes its secret unless there is one.
+/// Writes a configuration, and makes its secret unless there is one. The configuration of a cluster that is there
+/// already is not replaced, unless that is asked for; then it is kept under another name.
 ///
 /// # Errors
 /// When it is no configuration, or cannot be written.
@@ -154,16 +161,41 @@ pub fn write_config(args: &ConfigArgs) -> Result<()> {
     let text = config.to_toml();
     match &args.output {
         None => Ok(std::io::stdout().write_all(text.as_bytes())?),
-        Some(path) => {
-            std::fs::write(path, text)
-                .with_context(|| format!("cannot write the configuration {}", path.display()))?;
-            let secret = secret_path(path);
-            if !make_secret(&secret)? {
-                eprintln!("cluster: {} was there and is kept", secret.display());
-            }
-            Ok(())
-        }
+        Some(path) => write_files(path, &text, args.force),
     }
+}
+
+/// Makes a secret, if there is none, and writes the configuration beside it.
+fn write_files(path: &Path, text: &str, force: bool) -> Result<()> {
+    let file = path.display();
+    let exists = path.try_exists().with_context(|| format!("cannot look for {file}"))?;
+    if exists && !force {
+        return Err(is_there(path));
+    }
+    let secret = secret_path(path);
+    let secret_is_new = make_secret(&secret)?;
+    if exists {
+        let old = keep_as_old(path).with_context(|| format!("cannot keep {file}"))?;
+        eprintln!("cluster: {file} was there and is kept as {}", old.display());
+    }
+    let existing = if force { Existing::Goes } else { Existing::Stays };
+    match write_whole(path, text, Permissions::from_mode(0o644), existing) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(is_there(path)),
+        written => written.with_context(|| format!("cannot write the configuration {file}"))?,
+    }
+    if !secret_is_new {
+        eprintln!("cluster: {} was there and is kept", secret.display());
+    }
+    Ok(())
+}
+
+fn is_there(path: &Path) -> anyhow::Error {
+    anyhow!(
+        "{}: there is a configuration already, and a new one would make another cluster, without its users and \
+         revocations. Give another file; change this one by hand; or give --force, which keeps it \
+         under another name",
+        path.display()
+    )
 }
 
 /// A problem with a flag of the same name as a key.

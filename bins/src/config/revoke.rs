@@ -6,7 +6,7 @@
 use super::check::problem;
 use super::place::{Key, line_of};
 use super::{Config, ConfigError, Problem};
-use std::io::{self, Write};
+use crate::files::{Existing, write_whole};
 use std::path::Path;
 
 const TABLE: &str = "[revoked]";
@@ -37,7 +37,9 @@ pub fn revoke(path: &Path, user: &str) -> Result<u32, ConfigError> {
         return problem(Key::from("revoked").then(user), "can't be set in this file", remedy)
             .map_err(valid);
     }
-    replace(path, &changed).map_err(|error| ConfigError::Unwritten { path: at(), error })?;
+    let replaced = std::fs::metadata(path)
+        .and_then(|metadata| write_whole(path, &changed, metadata.permissions(), Existing::Goes));
+    replaced.map_err(|error| ConfigError::Unwritten { path: at(), error })?;
     Ok(times)
 }
 
@@ -60,19 +62,6 @@ fn with_line(text: &str, user: &str, times: u32) -> String {
         None => lines.insert(table + 1, &line),
     }
     lines.join("\n") + "\n"
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let permissions = std::fs::metadata(path)?.permissions();
-    let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ impl Site {
     /// A file for its owner's eyes with these contents.
     fn holds(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
-        write_private(&path, text, true).unwrap();
+        write_private(&path, text, Existing::Goes).unwrap();
         path
     }
 }
