@@ -33,6 +33,13 @@ pub enum Event {
         /// The messages whose outcome is unknown; some between them may be acknowledged.
         unknown: Vec<Seq>,
     },
+    /// The client has ended before it was told to: nothing more is sent or saved.
+    Failed {
+        /// Why, and what to do.
+        why: String,
+        /// A durable client's file has the messages below this number; none, if it can't be read.
+        saved_below: Option<Seq>,
+    },
 }
 
 /// The host of a client.

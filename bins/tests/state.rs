@@ -141,8 +141,9 @@ fn what_is_pending_is_completed_before_anything_new_is_said() {
         &[&["--config", arg(&cluster.config)], &args[..]].concat(),
     );
     assert_eq!(ended.code, 1, "{ended:?}");
-    assert!(ended.stderr.contains("2 of 2 messages were not acknowledged"), "{ended:?}");
-    assert!(ended.stderr.contains("the next run with it completes them"), "{ended:?}");
+    assert!(ended.stderr.contains("3 of 3 messages were not acknowledged"), "{ended:?}");
+    let safe = "has 2 of them, which the next run with it completes; it does not have message 1 of this run";
+    assert!(ended.stderr.contains(safe), "{ended:?}");
     (0..3).for_each(|id| cluster.start(id, &[]));
     let resumed = send(&cluster, &["four"]);
     assert_eq!(resumed.code, 0, "{resumed:?}");
@@ -257,4 +258,88 @@ fn a_file_that_cannot_be_used_is_an_error_that_says_what_to_do() {
     let ended = cluster.client(&["--state", arg(&nowhere), "--name", "ann", "send", "a"], "");
     assert_eq!(ended.code, 2, "{ended:?}");
     assert!(ended.stderr.contains("such.state"), "{ended:?}");
+}
+
+/// No save of this file succeeds while this is there, for whatever reason a disk may have.
+struct Blocked(PathBuf);
+
+impl Blocked {
+    fn new(state: &Path) -> Blocked {
+        let mut temporary = state.as_os_str().to_owned();
+        temporary.push(".tmp");
+        std::fs::create_dir(&temporary).unwrap();
+        Blocked(temporary.into())
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        std::fs::remove_dir(&self.0).unwrap();
+    }
+}
+
+#[test]
+fn what_the_file_does_not_have_is_not_said_to_be_safe_and_whoever_obeys_loses_nothing() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let state = beside(&cluster, "ann.state");
+    let args = ["--name", "ann", "--state", arg(&state), "send"];
+    let lines: Vec<String> = (1..=1000).map(|number| format!("line {number}")).collect();
+    // Nothing of it is saved.
+    let blocked = Blocked::new(&state);
+    let ended = cluster.client(&args, &lines.join("\n"));
+    assert_eq!(ended.code, 1, "{ended:?}");
+    for part in
+        ["nothing more is sent", "ann.state", "of the input, and what is behind it, was not said"]
+    {
+        assert!(ended.stderr.contains(part), "{part}: {ended:?}");
+    }
+    let none =
+        "the file of --state has none of them: say message 1 of this run and what follows it again";
+    assert!(ended.stderr.contains(none), "{ended:?}");
+    let ended = cluster.client(&[&args[..], &["one", "two", "three"]].concat(), "");
+    assert!(ended.stderr.contains("3 of 3 messages were not acknowledged"), "{ended:?}");
+    assert!(ended.stderr.contains(none) && ended.code == 1, "{ended:?}");
+    drop(blocked);
+    let ended = cluster.client(&args, &lines.join("\n"));
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "as if for the first time");
+    assert_eq!(said_by(&cluster, "ann"), lines);
+}
+
+#[test]
+fn a_save_that_fails_in_the_middle_is_told_at_once_and_names_the_first_that_is_not_safe() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let state = beside(&cluster, "ann.state");
+    let mut client = spawn(&cluster, "ann", &state);
+    let mut input = client.stdin.take().unwrap();
+    writeln!(input, "one\ntwo").unwrap();
+    eventually("both are said", || said_by(&cluster, "ann").len() == 2);
+    // Acknowledgements are saved, too; then the file changes no more.
+    let kept = || std::fs::read(&state).unwrap();
+    let mut before = kept();
+    eventually("all is saved", || {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = kept();
+        std::mem::replace(&mut before, now.clone()) == now
+    });
+    let blocked = Blocked::new(&state);
+    writeln!(input, "three").unwrap();
+    // Its input goes on.
+    let mut stderr = std::io::BufReader::new(client.stderr.take().unwrap());
+    let mut said = String::new();
+    std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
+    assert!(said.contains("nothing more is sent") && said.contains("ann.state"), "{said}");
+    // Whether or not anybody reads what comes now.
+    let _ = writeln!(input, "four\nfive");
+    drop(input);
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(client.wait().unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("line 4 of the input, and what is behind it, was not said"), "{said}");
+    assert!(said.contains("1 of 3 messages were not acknowledged"), "{said}");
+    assert!(said.contains("none of them: say message 3 of this run"), "{said}");
+    drop(blocked);
+    let args = ["--name", "ann", "--state", arg(&state), "send", "three", "four", "five"];
+    assert_eq!(cluster.client(&args, "").code, 0);
+    assert_eq!(said_by(&cluster, "ann"), ["one", "two", "three", "four", "five"]);
 }

@@ -11,7 +11,10 @@ use paxos_chat_runtime::client::meter::Meter;
 use paxos_chat_runtime::client::selection::From;
 use paxos_chat_runtime::client::state::{Expired, Interrupted, Lock, Owner, State};
 use paxos_chat_runtime::client::tail::{self, Style, TailOptions};
-use paxos_chat_runtime::client::{Access, Speaker, Summary, chat, outcome_unknown, pipe, ui};
+use paxos_chat_runtime::client::{
+    Access, Speaker, Summary, Unsaid, chat, outcome_unknown, pipe, ui,
+};
+use paxos_chat_runtime::client_host::Event;
 use paxos_chat_runtime::config::{Config, check_user};
 use paxos_chat_runtime::credentials::Token;
 use paxos_chat_runtime::loss::Loss;
@@ -250,18 +253,19 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
         }
         Some(Command::Send { file: Some(file), .. }) => {
             let input = BufReader::new(File::open(file)?);
-            let said = speak(args, access, |speaker| pipe::run(speaker, &room, input));
+            let unsaid = Unsaid::FromLine(1);
+            let said = speak(args, access, unsaid, |speaker| Ok(pipe::run(speaker, &room, input)));
             conclude(access, &said.with_context(|| file.display().to_string())?)
         }
         Some(Command::Send { text, .. }) if !text.is_empty() => {
             let say = |speaker: &mut Speaker| {
                 pipe::run_texts(speaker, &room, text).map_err(io::Error::other)
             };
-            conclude(access, &speak(args, access, say)?)
+            conclude(access, &speak(args, access, Unsaid::Messages(text.len() as u64), say)?)
         }
         None | Some(Command::Send { .. } | Command::Manual(_)) => {
-            let say = |speaker: &mut Speaker| pipe::run(speaker, &room, stdin().lock());
-            conclude(access, &speak(args, access, say)?)
+            let say = |speaker: &mut Speaker| Ok(pipe::run(speaker, &room, stdin().lock()));
+            conclude(access, &speak(args, access, Unsaid::FromLine(1), say)?)
         }
         Some(Command::Tail { from, count, json, format, follow }) => {
             let style = match format {
@@ -309,10 +313,11 @@ fn is_dumb() -> bool {
 }
 
 /// Has a client complete what an earlier run has left, and then say something. It has ended when this
-/// returns.
+/// returns. If the former fails, the latter is `unsaid`.
 fn speak(
     args: &Args,
     access: &Access,
+    unsaid: Unsaid,
     say: impl FnOnce(&mut Speaker) -> io::Result<Summary>,
 ) -> Result<Summary> {
     let mut speaker = speaker(args, access)?;
@@ -320,7 +325,7 @@ fn speak(
         let interrupted = state.interrupted();
         let summary = speaker.wait_for_all();
         if !summary.is_complete() {
-            return Ok(summary);
+            return Ok(Summary { unsaid, ..summary });
         }
         tell_interrupted(&interrupted);
         state.conclude(true)?;
@@ -353,7 +358,12 @@ fn tell_expired(access: &Access) -> Result<()> {
 fn speaker(args: &Args, access: &Access) -> Result<Speaker> {
     let name = access.token.user();
     let record = |nonce| open_record(args.record.as_deref(), name, nonce);
-    let listener = Box::new(|_, _| {});
+    // The end of the input may be far.
+    let listener = Box::new(|event, _: Option<String>| {
+        if let Event::Failed { why, .. } = event {
+            eprintln!("client: nothing more is sent: {why}");
+        }
+    });
     Speaker::start(access, name, record, listener, &Meter::default())
         .context("cannot start the client")
 }
@@ -375,17 +385,17 @@ fn conclude(access: &Access, summary: &Summary) -> Result<bool> {
 }
 
 fn tell_failure(access: &Access, summary: &Summary) {
-    let Summary { submitted, acknowledged, failure, .. } = summary;
-    let missing = submitted - acknowledged;
-    eprintln!("client: {missing} of {submitted} messages were not acknowledged");
+    let failure = &summary.failure;
+    eprintln!("client: {}", summary.missing());
     if let Some(failure) = failure {
         eprintln!("client: {failure}");
     }
     let Some(state) = &access.state else { return };
     match state.expired() {
-        None => {
-            eprintln!("client: the file of --state has them; the next run with it completes them")
-        }
+        None => match state.saved() {
+            Ok(saved) => eprintln!("client: {}", summary.safe(saved)),
+            Err(error) => eprintln!("client: it is not known what is safe: {error}"),
+        },
         // The session may have expired after the failure.
         Some(Expired { unknown, unsent }) => {
             let told = outcome_unknown(&unknown, &unsent);

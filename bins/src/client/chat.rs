@@ -42,6 +42,14 @@ pub fn run(
             let unknown = numbers(&unknown);
             print_line(&format!("! the session has expired; outcome unknown: {unknown}"));
         }
+        Event::Failed { why, saved_below } => {
+            print_line(&format!("! nothing more is said: {why}"));
+            if let Some(below) = saved_below {
+                print_line(&format!(
+                    "! the file of --state has what was said before #{below}, and no more"
+                ));
+            }
+        }
     });
     let pending = access.state.as_ref().map(|state| state.interrupted().pending);
     let pending: Vec<Seq> = pending.into_iter().flatten().map(|(seq, _)| seq).collect();

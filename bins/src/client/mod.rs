@@ -30,7 +30,7 @@ pub mod ui;
 
 use self::envelope::{Room, Said, TooLong};
 use self::meter::{Meter, Metered};
-use self::state::State;
+use self::state::{Saved, State};
 
 use crate::client_host::{ClientHost, Event};
 use crate::clock::SystemClock;
@@ -137,8 +137,12 @@ pub enum SayError {
 /// What became of everything said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
+    /// The number of the first message that is not from an earlier run.
+    pub first: Seq,
     /// Messages submitted, those that were pending at the start included.
     pub submitted: u64,
+    /// What was to be said, and was not submitted.
+    pub unsaid: Unsaid,
     /// Messages acknowledged.
     pub acknowledged: u64,
     /// How often acknowledged messages were sent again.
@@ -147,10 +151,62 @@ pub struct Summary {
     pub failure: Option<String>,
 }
 
+/// What was to be said, and was not submitted, because the client was at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsaid {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// So many messages.
+    Messages(u64),
+    /// This line of the input, from 1 on, and whatever is behind it.
+    FromLine(u64),
+}
+
 impl Summary {
     /// Was everything acknowledged?
     pub fn is_complete(&self) -> bool {
-        self.submitted == self.acknowledged && self.failure.is_none()
+        let Summary { submitted, acknowledged, unsaid, failure, .. } = self;
+        submitted == acknowledged && *unsaid == Unsaid::Nothing && failure.is_none()
+    }
+
+    /// How much was not acknowledged of what was to be said, in words.
+    pub fn missing(&self) -> String {
+        let told = |asked: u64| {
+            let missing = asked - self.acknowledged;
+            format!("{missing} of {asked} messages were not acknowledged")
+        };
+        match self.unsaid {
+            Unsaid::Nothing => told(self.submitted),
+            Unsaid::Messages(count) => told(self.submitted + count),
+            Unsaid::FromLine(line) => format!(
+                "{}; line {line} of the input, and what is behind it, was not said",
+                told(self.submitted)
+            ),
+        }
+    }
+
+    /// Of what was not acknowledged, what a durable client's file has: only that is safe.
+    pub fn safe(&self, saved: Saved) -> String {
+        let Saved { below, pending } = saved;
+        let unsaid = match self.unsaid {
+            Unsaid::Messages(count) => count,
+            Unsaid::Nothing | Unsaid::FromLine(_) => 0,
+        };
+        let missing = self.submitted + unsaid - self.acknowledged;
+        // Messages of this run have numbers in the order in which they were to be said.
+        let lost = below.max(self.first).0 - self.first.0 + 1;
+        if pending >= missing {
+            return "the file of --state has them; the next run with it completes them".to_owned();
+        }
+        let which = format!("message {lost} of this run and what follows it");
+        if pending == 0 {
+            return format!("the file of --state has none of them: say {which} again");
+        }
+        format!(
+            "the file of --state has {pending} of them, which the next run with it completes; it does not \
+             have {which}: say that again"
+        )
     }
 }
 
@@ -191,6 +247,12 @@ impl Shared {
         ledger
     }
 
+    /// The client has ended.
+    fn fail(&self, why: &str) {
+        self.lock().summary.failure.get_or_insert_with(|| why.to_owned());
+        self.0.1.notify_all();
+    }
+
     /// Notes an event; gives the text of the message that it acknowledges.
     fn note(&self, event: &Event) -> io::Result<Option<String>> {
         let mut ledger = self.lock();
@@ -215,6 +277,8 @@ impl Shared {
                 ledger.summary.failure = Some(expired(unknown, &ledger));
                 None
             }
+            // Whoever tells it has noted it.
+            Event::Failed { .. } => None,
         };
         self.0.1.notify_all();
         Ok(text)
@@ -282,7 +346,7 @@ impl Speaker {
         access: &Access,
         user: &str,
         record: impl FnOnce(u64) -> io::Result<Option<RecordWriter>>,
-        mut listener: Listener,
+        listener: Listener,
         meter: &Meter,
     ) -> io::Result<Speaker> {
         let socket = access.socket()?;
@@ -296,7 +360,7 @@ impl Speaker {
         let submitted = unacknowledged.len() as u64;
         let shared = Shared(Arc::new((
             Mutex::new(Ledger {
-                summary: Summary { submitted, ..Summary::default() },
+                summary: Summary { first: next, submitted, ..Summary::default() },
                 session: None,
                 next,
                 unacknowledged,
@@ -305,10 +369,11 @@ impl Speaker {
             }),
             Condvar::new(),
         )));
-        let noted = shared.clone();
+        let listener = Arc::new(Mutex::new(listener));
+        let (noted, at_end) = (shared.clone(), Arc::clone(&listener));
         let sink: EventSink = Box::new(move |event| {
             let text = noted.note(&event)?;
-            listener(event, text);
+            (listener.lock().unwrap_or_else(PoisonError::into_inner))(event, text);
             Ok(())
         });
         let host = meter.over(ClientHost::new(sink));
@@ -322,8 +387,12 @@ impl Speaker {
                 Driver::start(client, id, nodes, access.codec(), host, world)?.run(&inbox)
             };
             if let Err(error) = run() {
-                ended.lock().summary.failure.get_or_insert(error.to_string());
-                ended.0.1.notify_all();
+                let why = error.to_string();
+                ended.fail(&why);
+                let saved = access.state.as_ref().and_then(|state| state.saved().ok());
+                let saved_below = saved.map(|saved| saved.below);
+                let failed = Event::Failed { why, saved_below };
+                (at_end.lock().unwrap_or_else(PoisonError::into_inner))(failed, None);
             }
         })?;
         Ok(Speaker { handle, thread: Some(thread), shared, patience })
@@ -346,8 +415,11 @@ impl Speaker {
         let seq = ledger.next;
         if let Some(record) = &mut ledger.record {
             let line = Line::Submitted { seq: seq.0, text: text.clone() };
-            let written = record.write(&line);
-            written.map_err(|error| SayError::Over(format!("cannot write the record: {error}")))?;
+            if let Err(error) = record.write(&line) {
+                let why = format!("cannot write the record: {error}");
+                ledger.summary.failure = Some(why.clone());
+                return Err(SayError::Over(why));
+            }
         }
         ledger.summary.submitted += 1;
         ledger.next = seq.next();
@@ -387,5 +459,28 @@ impl Speaker {
 impl Drop for Speaker {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_file_has_is_said_to_be_safe() {
+        // Two were pending; of four said in this run two are acknowledged, and two were not taken.
+        let summary = Summary {
+            first: Seq(11),
+            submitted: 6,
+            acknowledged: 4,
+            unsaid: Unsaid::Messages(2),
+            ..Summary::default()
+        };
+        assert_eq!(summary.missing(), "4 of 8 messages were not acknowledged");
+        let safe = |below, pending| summary.safe(Saved { below: Seq(below), pending });
+        assert!(safe(17, 4).contains("has them"));
+        assert!(safe(15, 2).contains("has 2 of them") && safe(15, 2).contains("message 5 of"));
+        assert!(safe(13, 0).contains("has none of them") && safe(13, 0).contains("message 3 of"));
+        assert!(safe(9, 0).contains("message 1 of"), "an earlier run has been told of the others");
     }
 }

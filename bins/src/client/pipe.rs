@@ -4,7 +4,7 @@
 //! as soon as it is longer than a message may be, however long it goes on.
 
 use super::envelope::{Room, Said, TooLong};
-use super::{SayError, Speaker, Summary};
+use super::{SayError, Speaker, Summary, Unsaid};
 use paxos_chat::tuning::TEXT_BYTES_MAX;
 use std::io::{self, BufRead, Read};
 
@@ -18,34 +18,37 @@ pub fn run_texts(speaker: &mut Speaker, room: &Room, texts: &[String]) -> Result
         said.encode()?;
     }
     // If the client is at its end, the summary says why.
-    let _ = said.iter().try_for_each(|said| speaker.say(said).map(drop));
-    Ok(speaker.wait_for_all())
+    let taken = said.iter().take_while(|said| speaker.say(said).is_ok()).count();
+    let mut summary = speaker.wait_for_all();
+    if taken < said.len() {
+        summary.unsaid = Unsaid::Messages((said.len() - taken) as u64);
+    }
+    Ok(summary)
 }
 
-/// Says each line of `input` in a room, then waits for all acknowledgements.
-///
-/// # Errors
-/// When a line cannot be said; everything before it was said and waited for.
-pub fn run(speaker: &mut Speaker, room: &Room, mut input: impl BufRead) -> io::Result<Summary> {
-    let mut number = 0;
-    let failed = loop {
-        number += 1;
-        match next_line(&mut input) {
-            Ok(None) => break None,
-            Ok(Some(text)) => match speaker.say(&Said::new(room, text)) {
-                Ok(_) => {}
-                // The summary says why.
-                Err(SayError::Over(_)) => break None,
-                Err(error) => break Some(io::Error::other(error)),
-            },
-            Err(error) => break Some(error),
+/// Says each line of `input` in a room, then waits for all acknowledgements. A line that cannot be said ends it;
+/// the summary says which.
+pub fn run(speaker: &mut Speaker, room: &Room, mut input: impl BufRead) -> Summary {
+    let mut line = 0;
+    let why = loop {
+        line += 1;
+        let said =
+            next_line(&mut input).map(|text| text.map(|text| speaker.say(&Said::new(room, text))));
+        match said {
+            Ok(None) => return speaker.wait_for_all(),
+            Ok(Some(Ok(_))) => {}
+            // The summary says why.
+            Ok(Some(Err(SayError::Over(_)))) => break None,
+            Ok(Some(Err(SayError::TooLong(error)))) => break Some(error.to_string()),
+            Err(error) => break Some(error.to_string()),
         }
     };
-    let summary = speaker.wait_for_all();
-    match failed {
-        None => Ok(summary),
-        Some(error) => Err(io::Error::other(format!("line {number} of the input: {error}"))),
+    let mut summary = speaker.wait_for_all();
+    summary.unsaid = Unsaid::FromLine(line);
+    if let Some(why) = why {
+        summary.failure.get_or_insert(format!("line {line} of the input: {why}"));
     }
+    summary
 }
 
 /// The next line without its end; `None` at the end of the input.

@@ -119,6 +119,15 @@ pub struct Expired {
     pub unsent: Vec<(Seq, String)>,
 }
 
+/// What a file has of a run whose client has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// It has, or had until it was acknowledged, every message below this number, and no other.
+    pub below: Seq,
+    /// So many are pending, and the next run with it completes them.
+    pub pending: u64,
+}
+
 /// The file, as long as a process has it.
 #[derive(Debug)]
 pub struct StateFile<D> {
@@ -347,6 +356,19 @@ impl State {
     /// What an earlier run has left; of a run that came to its end in good order, nothing.
     pub fn interrupted(&self) -> Interrupted {
         self.lock().interrupted()
+    }
+
+    /// What a next run will find, as it is on the disk: a save that has failed may have replaced it or not.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn saved(&self) -> Result<Saved, StateError> {
+        let mut file = self.lock();
+        if let Some(found) = read(&file.disk, &file.path)? {
+            file.body = found;
+        }
+        let below = file.resumed().map_or(Seq::FIRST, ClientStorage::next_submitted);
+        Ok(Saved { below, pending: file.interrupted().pending.len() as u64 })
     }
 
     /// What the session has left, if it has expired and [`State::conclude`] was not called since.

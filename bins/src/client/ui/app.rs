@@ -99,6 +99,8 @@ pub struct App {
     pub standing: Standing,
     /// The session is open.
     pub is_open: bool,
+    /// Why nothing is said any more.
+    pub failure: Option<String>,
     /// What went wrong with the last line; the next key takes it away.
     pub alert: Option<String>,
     pub(super) completion: Option<Completion>,
@@ -120,6 +122,7 @@ impl App {
             search: None,
             standing: Standing::default(),
             is_open: false,
+            failure: None,
             alert: None,
             completion: None,
             effects: Vec::new(),
@@ -191,6 +194,19 @@ impl App {
                 ));
                 self.effects.push(Effect::Reopen);
             }
+            client_host::Event::Failed { why, saved_below } => {
+                self.is_open = false;
+                self.conversation.on_failed(saved_below);
+                let safe = match saved_below {
+                    Some(below) => format!(
+                        " The file of --state has what you said before #{below}, and no more."
+                    ),
+                    None => String::new(),
+                };
+                self.tell(format!("! Nothing more is sent: {why}.{safe} Leave, and come back."));
+                self.alert = Some(format!("nothing more is sent: {why}"));
+                self.failure = Some(why);
+            }
         }
     }
 
@@ -201,6 +217,9 @@ impl App {
 
     /// Says something here, if that is possible; gives it back if not.
     pub(super) fn say(&mut self, said: Said) -> Result<(), String> {
+        if let Some(why) = &self.failure {
+            return Err(format!("nothing more is sent: {why}"));
+        }
         if self.conversation.unacknowledged() >= UNACKNOWLEDGED_MAX {
             return Err(format!(
                 "{UNACKNOWLEDGED_MAX} messages are not acknowledged yet; wait for some of them"

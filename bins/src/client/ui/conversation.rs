@@ -194,6 +194,18 @@ impl Conversation {
         self.next_seq = 0;
     }
 
+    /// Nothing more is sent. What a durable client's file has, below this number, stays pending.
+    pub fn on_failed(&mut self, saved_below: Option<Seq>) {
+        for draft in &mut self.outbox {
+            let is_saved = saved_below.is_some_and(|below| draft.seq < below);
+            match draft.progress {
+                Progress::Pending if !is_saved => draft.progress = Progress::NotSent,
+                Progress::Sent if !is_saved => draft.progress = Progress::Unknown,
+                _ => {}
+            }
+        }
+    }
+
     /// The log tells what was said at a slot. `current` is the room that is looked at.
     pub fn on_posts(&mut self, slot: Slot, posts: Vec<Post>, current: &Room) {
         self.read_upto = self.read_upto.max(slot.next());
@@ -304,5 +316,23 @@ mod tests {
         conversation.on_posts(Slot(7), vec![post(7, "s2.0", 1, "one")], &lobby);
         let left = [Progress::Unknown, Progress::NotSent, Progress::Pending];
         assert_eq!(progress(&conversation), left);
+    }
+
+    #[test]
+    fn where_nothing_more_is_sent_only_what_is_saved_stays_pending() {
+        for (saved_below, expected) in [
+            (Some(Seq(3)), [Progress::Sent, Progress::Pending, Progress::NotSent]),
+            (Some(Seq(1)), [Progress::Unknown, Progress::NotSent, Progress::NotSent]),
+            (None, [Progress::Unknown, Progress::NotSent, Progress::NotSent]),
+        ] {
+            let mut conversation = Conversation::default();
+            conversation.on_opened(SessionId { slot: Slot(3), index: 0 });
+            for text in ["one", "two", "three"] {
+                conversation.say(Said::new(&Room::default(), text));
+            }
+            conversation.on_sent(Seq(1));
+            conversation.on_failed(saved_below);
+            assert_eq!(progress(&conversation), expected, "{saved_below:?}");
+        }
     }
 }

@@ -258,6 +258,8 @@ impl Shell<'_> {
 
 fn sum(before: &Summary, last: Summary) -> Summary {
     Summary {
+        first: last.first,
+        unsaid: last.unsaid,
         submitted: before.submitted + last.submitted,
         acknowledged: before.acknowledged + last.acknowledged,
         retries: before.retries + last.retries,
