@@ -12,6 +12,7 @@ mod args;
 mod compare;
 mod coverage;
 mod custom;
+mod drawings;
 mod entry;
 mod explore;
 mod fair;
@@ -21,7 +22,6 @@ mod limits;
 mod links;
 mod list;
 mod mutants;
-mod output;
 mod plot;
 mod progress;
 mod refine;
@@ -29,8 +29,9 @@ mod table;
 
 pub use args::{Args, Command};
 
+use crate::output::CANNOT_WRITE;
+use crate::tell;
 use args::RunArgs;
-use output::{CANNOT_WRITE, tell};
 use paxos_chat_models::catalog::Grade;
 use paxos_chat_models::engine::Stopped;
 use paxos_chat_models::entries;

@@ -19,6 +19,7 @@
 //! | [`replica_process`] | a replica's process, put together |
 //! | [`shutdown`] | a replica's end in good order |
 //! | `fuzz` | functions of any bytes, for tests and fuzzers; no executable has it |
+//! | [`output`] | what programs print, and what dead output means |
 //! | [`manual`] | completions and man pages |
 //! | [`judge`] | logs on disk against what clients recorded |
 //! | [`cluster`] | the command line of that name |
@@ -56,6 +57,7 @@ pub mod network;
 pub mod nodes;
 pub mod operator;
 pub mod outbox;
+pub mod output;
 mod questions;
 pub mod record;
 pub mod replica_host;

@@ -1,8 +1,9 @@
 //! Completions and man pages, made from the command lines themselves, so that they can't lag behind.
 
+use crate::output::print;
 use clap::{Command, Subcommand};
 use clap_complete::Shell;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What a program tells of its command line.
@@ -45,10 +46,12 @@ impl ManualCommand {
     ///
     /// # Errors
     /// When the program is not known, or something cannot be written.
-    pub fn run(&self, programs: Vec<Command>, out: impl Write) -> Result<(), ManualError> {
+    pub fn run(&self, programs: Vec<Command>) -> Result<(), ManualError> {
         match self {
             ManualCommand::Completions { shell, program } => {
-                completions(programs, *shell, program.as_deref(), out)
+                let text = completions(programs, *shell, program.as_deref())?;
+                print(&String::from_utf8_lossy(&text));
+                Ok(())
             }
             ManualCommand::Man { folder } => {
                 std::fs::create_dir_all(folder).map_err(unwritten(folder))?;
@@ -67,8 +70,7 @@ fn completions(
     programs: Vec<Command>,
     shell: Shell,
     wanted: Option<&str>,
-    mut out: impl Write,
-) -> Result<(), ManualError> {
+) -> Result<Vec<u8>, ManualError> {
     let names: Vec<String> = programs.iter().map(|known| known.get_name().to_owned()).collect();
     let is_wanted = |known: &Command| wanted.is_none_or(|wanted| known.get_name() == wanted);
     let Some(mut program) = programs.into_iter().find(is_wanted) else {
@@ -77,9 +79,7 @@ fn completions(
     let name = program.get_name().to_owned();
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut program, name, &mut text);
-    // Whoever closed the output does not want to hear it.
-    let _ = out.write_all(&text);
-    Ok(())
+    Ok(text)
 }
 
 /// The page of a program, and of each of its commands.
@@ -117,7 +117,7 @@ mod tests {
     fn every_command_that_is_not_hidden_has_a_page() {
         let folder = tempfile::tempdir().unwrap();
         let manual = ManualCommand::Man { folder: folder.path().join("man") };
-        manual.run(vec![program()], io::sink()).unwrap();
+        manual.run(vec![program()]).unwrap();
         let mut names: Vec<_> = std::fs::read_dir(folder.path().join("man"))
             .unwrap()
             .map(|file| file.unwrap().file_name().into_string().unwrap())
@@ -131,10 +131,8 @@ mod tests {
     #[test]
     fn completions_are_of_the_program_that_is_asked_for() {
         let ask = |program: Option<&str>| {
-            let program = program.map(str::to_owned);
-            let mut out = Vec::new();
-            let command = ManualCommand::Completions { shell: Shell::Bash, program };
-            command.run(vec![self::program()], &mut out).map(|()| String::from_utf8(out).unwrap())
+            let told = completions(vec![self::program()], Shell::Bash, program);
+            told.map(|text| String::from_utf8(text).unwrap())
         };
         assert!(ask(None).unwrap().contains("complete -F _box"));
         assert!(ask(Some("box")).unwrap().contains("open"));

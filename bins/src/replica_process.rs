@@ -27,9 +27,11 @@ use crate::operator::codecs;
 use crate::operator::local::{Local, ReplicaDriver};
 use crate::operator::server::Server;
 use crate::operator::tap::OperatorTap;
+use crate::output::note;
 use crate::replica_host::ReplicaHost;
 use crate::shutdown::{self, Ending};
 use crate::storage::{MemoryStorage, Storage};
+use crate::tell;
 use crate::warm_up::{Gate, Reason, hold};
 use crate::wire::{CLIENTS_MAX, Codec};
 use anyhow::{Context, Result, anyhow, bail};
@@ -159,13 +161,13 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
     let metrics = serve_others(args, &secret, &config, &local)?;
     let codec = Codec::replica(&secret, config.cluster_id(), id, replicas, config.revoked.clone())
         .with_packing(config.packing());
-    println!(
+    note(&format!(
         "replica {id} of {replicas} listens on {}, log {}",
         args.listen.unwrap_or(own.address),
         place.chat_log().display()
-    );
+    ));
     if let Some(address) = metrics {
-        println!("metrics on http://{address}/metrics");
+        note(&format!("metrics on http://{address}/metrics"));
     }
     let network = LossyNetwork::dialled(tap, loss, seed);
     let waits = args.wait;
@@ -258,9 +260,8 @@ fn serve_others(
 ) -> Result<Option<SocketAddr>> {
     let (secret, of) = (secret.clone(), config.clone());
     let operator = move || Operator::new(&secret, &of, shutdown::PATIENCE);
-    if let Err(error) = shutdown::on_signals(local.clone(), operator, Ending::of(config)) {
-        eprintln!("replica: warning: SIGTERM ends this replica like a crash: {error}");
-    }
+    shutdown::on_signals(local.clone(), operator, Ending::of(config))
+        .context("cannot make what SIGTERM needs")?;
     let Some(address) = args.metrics else { return Ok(None) };
     let Local { id: replica, vitals, syncs, loss, dropped, .. } = local.clone();
     let shown = Shown { replica, vitals, syncs, loss, operators_dropped: dropped };
@@ -316,7 +317,7 @@ fn open_storage(args: &Args, place: &Place) -> Result<OpenStorage> {
     }
     let opened = journal::open(place)?;
     for warning in &opened.warnings {
-        eprintln!("replica: warning: {warning}");
+        tell!("replica: warning: {warning}");
     }
     Ok((Box::new(opened.storage), opened.log))
 }

@@ -7,6 +7,8 @@
 //!    A replica that warms up has no driver yet, and ends at once.
 //!
 //! **Invariants**
+//! - *Nothing is made then*: the threads that it takes wait from the start, because there may be none to be had
+//!   when a signal comes.
 //! - *Bounded*: after [`Ending::bound`] the process ends, whatever hangs.
 //! - *A second signal ends it at once.* So does SIGKILL, after which nothing is lost either.
 
@@ -14,9 +16,11 @@ use crate::config::Config;
 use crate::operator::ask::Operator;
 use crate::operator::handover::{HandoverError, Moved, Reach};
 use crate::operator::local::Local;
+use crate::tell;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 /// How long an operator's question may take, while a process ends.
@@ -48,33 +52,47 @@ impl Ending {
     }
 }
 
-/// Ends the process when it is told to, from a thread of its own. `operator` is made then, because
+/// Ends the process when it is told to, from threads of its own. `operator` is made then, because
 /// nothing should wait in its socket before.
 ///
 /// # Errors
-/// When the system lets no signal be handled.
+/// When the system lets no signal be handled, or gives no thread.
 pub fn on_signals(
     local: Local,
     operator: impl FnOnce() -> io::Result<Operator> + Send + 'static,
     ending: Ending,
 ) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let bounds = when_told("bound", move || {
+        std::thread::sleep(ending.bound());
+        tell!("replica: it did not end within {:?}: does its disk hang?", ending.bound());
+        std::process::exit(HANGS);
+    })?;
+    let ends = when_told("end", move || end(&local, operator, ending))?;
     let listen = move || {
         let mut arriving = signals.forever();
         if arriving.next().is_none() {
             return;
         }
-        std::thread::spawn(move || {
-            std::thread::sleep(ending.bound());
-            eprintln!("replica: it did not end within {:?}: does its disk hang?", ending.bound());
-            std::process::exit(HANGS);
-        });
-        std::thread::spawn(move || end(&local, operator, ending));
+        // Nobody is there only if it has ended already.
+        let _ = (bounds.send(()), ends.send(()));
         if let Some(signal) = arriving.next() {
             std::process::exit(128 + signal);
         }
     };
     std::thread::Builder::new().name("signals".into()).spawn(listen).map(drop)
+}
+
+/// A thread that waits until it is told to do this.
+fn when_told(name: &str, does: impl FnOnce() + Send + 'static) -> io::Result<Sender<()>> {
+    let (tells, told) = channel();
+    let thread = move || {
+        if told.recv().is_ok() {
+            does();
+        }
+    };
+    std::thread::Builder::new().name(name.into()).spawn(thread)?;
+    Ok(tells)
 }
 
 fn end(local: &Local, operator: impl FnOnce() -> io::Result<Operator>, ending: Ending) {

@@ -171,6 +171,7 @@ fn agree(cluster: &TestCluster, replicas: usize) {
     });
 }
 
+#[allow(clippy::print_stdout, reason = "figures, for whoever wants to see them")]
 fn moves_under_load(f: &str, count: u8) {
     let cluster = cluster(&["-f", f]);
     let _replicas = start(&cluster, count);

@@ -1,9 +1,9 @@
 //! Explores the protocol's actors exhaustively: see `check --help`.
 
-use clap::Parser;
 use paxos_chat_runtime::check::{Args, run};
+use paxos_chat_runtime::output;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    run(Args::parse())
+    run(output::arguments::<Args>())
 }

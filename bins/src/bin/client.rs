@@ -20,6 +20,7 @@ use paxos_chat_runtime::credentials::Token;
 use paxos_chat_runtime::loss::Loss;
 use paxos_chat_runtime::manual::ManualCommand;
 use paxos_chat_runtime::record::RecordWriter;
+use paxos_chat_runtime::{output, say, tell};
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -160,13 +161,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    output::end_on_panic();
+    let args: Args = output::arguments();
     if let Some(Command::Manual(manual)) = &args.command {
         // It needs no cluster.
-        return match manual.run(vec![Args::command()], stdout()) {
+        return match manual.run(vec![Args::command()]) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("client: {error}");
+                tell!("client: {error}");
                 ExitCode::from(2)
             }
         };
@@ -175,7 +177,7 @@ fn main() -> ExitCode {
     let (access, _lock) = match access(&args) {
         Ok(access) => access,
         Err(error) => {
-            eprintln!("client: {error:#}");
+            tell!("client: {error:#}");
             return ExitCode::from(2);
         }
     };
@@ -183,7 +185,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("client: {error:#}");
+            tell!("client: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -275,8 +277,14 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
             };
             let (from, count, follow) = (*from, *count, *follow);
             let options = TailOptions { from, count, room: args.room.clone(), style, follow };
-            let out = io::BufWriter::new(stdout().lock());
-            tail::run(access, options, out, || tail::is_closed(stdout()))?;
+            let out = io::BufWriter::new(output::Results);
+            tail::run(access, options, out, || {
+                // A quiet chat writes nothing, so a reader that left is not noticed by writing.
+                if tail::is_closed(stdout()) {
+                    std::process::exit(output::CLOSED_PIPE);
+                }
+                false
+            })?;
             Ok(true)
         }
         Some(Command::Load {
@@ -337,7 +345,7 @@ fn speak(
 fn tell_interrupted(Interrupted { taken, pending }: &Interrupted) {
     let completed = pending.len();
     if *taken > 0 || completed > 0 {
-        eprintln!(
+        tell!(
             "client: an earlier run was interrupted after {taken} messages; {completed} messages were \
              pending, and all are acknowledged now"
         );
@@ -349,7 +357,7 @@ fn tell_expired(access: &Access) -> Result<()> {
     if let Some(state) = &access.state
         && let Some(Expired { unknown, unsent }) = state.expired()
     {
-        eprintln!("client: in an earlier run, {}", outcome_unknown(&unknown, &unsent));
+        tell!("client: in an earlier run, {}", outcome_unknown(&unknown, &unsent));
         state.conclude(false)?;
     }
     Ok(())
@@ -361,7 +369,7 @@ fn speaker(args: &Args, access: &Access) -> Result<Speaker> {
     // The end of the input may be far.
     let listener = Box::new(|event, _: Option<String>| {
         if let Event::Failed { why, .. } = event {
-            eprintln!("client: nothing more is sent: {why}");
+            tell!("client: nothing more is sent: {why}");
         }
     });
     Speaker::start(access, name, record, listener, &Meter::default())
@@ -386,21 +394,21 @@ fn conclude(access: &Access, summary: &Summary) -> Result<bool> {
 
 fn tell_failure(access: &Access, summary: &Summary) {
     let failure = &summary.failure;
-    eprintln!("client: {}", summary.missing());
+    tell!("client: {}", summary.missing());
     if let Some(failure) = failure {
-        eprintln!("client: {failure}");
+        tell!("client: {failure}");
     }
     let Some(state) = &access.state else { return };
     match state.expired() {
         None => match state.saved() {
-            Ok(saved) => eprintln!("client: {}", summary.safe(saved)),
-            Err(error) => eprintln!("client: it is not known what is safe: {error}"),
+            Ok(saved) => tell!("client: {}", summary.safe(saved)),
+            Err(error) => tell!("client: it is not known what is safe: {error}"),
         },
         // The session may have expired after the failure.
         Some(Expired { unknown, unsent }) => {
             let told = outcome_unknown(&unknown, &unsent);
             if failure.as_ref() != Some(&told) {
-                eprintln!("client: {told}");
+                tell!("client: {told}");
             }
         }
     }
@@ -422,9 +430,9 @@ fn make_load(access: &Access, options: &LoadOptions, json: bool) -> Result<bool>
     let report = load::run(access, options, &ending, &|acknowledged| bar.inc(acknowledged));
     bar.finish_and_clear();
     if json {
-        println!("{}", serde_json::to_string(&report)?);
+        say!("{}", serde_json::to_string(&report)?);
     } else {
-        println!(
+        say!(
             "{} messages in {:.2} s: {:.0}/s with {} outstanding; p50 {} us, p99 {} us, p99.9 {} us; \
              {} errors",
             report.acknowledged,
@@ -438,7 +446,7 @@ fn make_load(access: &Access, options: &LoadOptions, json: bool) -> Result<bool>
         );
     }
     if let Some(error) = &report.first_error {
-        eprintln!("client: {error}");
+        tell!("client: {error}");
     }
     Ok(report.errors == 0 && report.first_error.is_none())
 }

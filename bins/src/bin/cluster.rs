@@ -13,7 +13,7 @@ use paxos_chat_runtime::harness::soak::{SoakOptions, SoakReport, soak};
 use paxos_chat_runtime::manual::ManualCommand;
 use paxos_chat_runtime::operator::command::OperatorCommand;
 use paxos_chat_runtime::{check, replica_process};
-use std::io::Write;
+use paxos_chat_runtime::{output, say, tell};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -120,24 +120,27 @@ struct SoakArgs {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    output::end_on_panic();
+    let result = match output::arguments::<Cli>().command {
         Command::Config(args) => write_config(&args).map(|()| ExitCode::SUCCESS),
         Command::Invite(args) => invite(&args).map(|()| ExitCode::SUCCESS),
         Command::Revoke(args) => void_tokens(&args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run_cluster(&args),
-        Command::Scenarios { names } => list_scenarios(names).map(|()| ExitCode::SUCCESS),
+        Command::Scenarios { names } => {
+            list_scenarios(names);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Soak(args) => run_soak(&args),
         Command::Operator(command) => command.run(),
         Command::Manual(command) => {
             let programs =
                 vec![Cli::command(), replica_process::Args::command(), check::Args::command()];
-            let told = command.run(programs, std::io::stdout());
-            told.map(|()| ExitCode::SUCCESS).map_err(Into::into)
+            command.run(programs).map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
         Command::Verify { folder, json } => verify(&folder, json),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("cluster: {error:#}");
+        tell!("cluster: {error:#}");
         let interrupted = matches!(error.downcast_ref(), Some(RunError::Interrupted));
         ExitCode::from(if interrupted { 130 } else { 2 })
     })
@@ -148,16 +151,17 @@ fn invite(args: &InviteArgs) -> Result<()> {
     let secret = args.secret.clone().unwrap_or_else(|| secret_path(&args.config));
     let token = Token::issue(&read_secret(&secret)?, &config, &args.user)?;
     match &args.output {
-        None => Ok(std::io::stdout().write_all(token.to_text().as_bytes())?),
-        Some(path) => Ok(token.write(path)?),
+        None => output::print(&token.to_text()),
+        Some(path) => token.write(path)?,
     }
+    Ok(())
 }
 
 fn void_tokens(args: &RevokeArgs) -> Result<()> {
     let user = &args.user;
     revoke(&args.config, user)?;
     let file = args.config.display();
-    println!(
+    say!(
         "{file} says that the tokens of {user} are void. Each replica obeys when it has read it: \
          give it this file, then SIGHUP or `reload` at its console. `cluster invite --user {user}` \
          makes a new token"
@@ -189,7 +193,7 @@ fn run_soak(args: &SoakArgs) -> Result<ExitCode> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let text = if args.json { serde_json::to_string(&report)? + "\n" } else { soak_table(&report) };
-    std::io::stdout().write_all(text.as_bytes())?;
+    output::print(&text);
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

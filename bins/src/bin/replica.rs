@@ -1,18 +1,20 @@
 //! One replica as a process: serves until it is told to end, or is killed; its console is on standard
 //! input.
 
-use clap::Parser;
+use anyhow::Context;
 use paxos_chat::replica::Replica;
 use paxos_chat_runtime::config::Config;
 use paxos_chat_runtime::console::{ConsoleCommand, HELP, Status};
 use paxos_chat_runtime::driver::{Driver, DriverError, Input};
 use paxos_chat_runtime::logging;
 use paxos_chat_runtime::operator::local::{Control, KILLED, Local};
+use paxos_chat_runtime::output::{self, note};
 use paxos_chat_runtime::replica_host::ReplicaHost;
 use paxos_chat_runtime::replica_process::{Args, format_only, prepare};
+use paxos_chat_runtime::tell;
 use signal_hook::consts::SIGHUP;
 use signal_hook::iterator::Signals;
-use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
+use std::io::{BufRead, IsTerminal, stdin};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,26 +22,27 @@ use std::sync::Arc;
 const DISK_FAILED: u8 = 74;
 
 fn main() -> ExitCode {
-    let args = Arc::new(Args::parse());
+    output::end_on_panic();
+    let args: Arc<Args> = Arc::new(output::arguments());
     let _log = logging::to_stderr(args.log_format, args.log_level);
     if args.init_only {
         return match format_only(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("replica: {error:#}");
+                tell!("replica: {error:#}");
                 ExitCode::from(2)
             }
         };
     }
     let id = args.id;
     let started = prepare(&args).and_then(|prepared| {
-        attend(&args, prepared.local());
-        prepared.start(say)
+        attend(&args, prepared.local())?;
+        prepared.start(note)
     });
     let (mut driver, inbox) = match started {
         Ok(started) => started,
         Err(error) => {
-            eprintln!("replica: {error:#}");
+            tell!("replica: {error:#}");
             return ExitCode::from(2);
         }
     };
@@ -52,7 +55,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             tracing::error!(replica = id, %error, "failed");
-            eprintln!("replica: {error}");
+            tell!("replica: {error}");
             match error {
                 DriverError::Storage(_) | DriverError::Host(_) => ExitCode::from(DISK_FAILED),
                 DriverError::Network(_) => ExitCode::FAILURE,
@@ -62,18 +65,19 @@ fn main() -> ExitCode {
 }
 
 /// Reads the console, and the configuration again on SIGHUP, from threads of their own.
-fn attend(args: &Arc<Args>, local: &Local) {
-    if let Err(error) = reload_on_hangup(Arc::clone(args), local.control.clone()) {
-        eprintln!("replica: warning: SIGHUP has no effect: {error}");
-    }
+fn attend(args: &Arc<Args>, local: &Local) -> anyhow::Result<()> {
+    reload_on_hangup(Arc::clone(args), local.control.clone())
+        .context("cannot make what SIGHUP needs")?;
     let (args, local) = (Arc::clone(args), local.clone());
-    std::thread::spawn(move || read_console(&args, &local));
+    let console = std::thread::Builder::new().name("console".into());
+    console.spawn(move || read_console(&args, &local)).context("cannot read the console")?;
+    Ok(())
 }
 
 fn read_console(args: &Args, local: &Local) {
     let is_terminal = stdin().is_terminal();
     if is_terminal {
-        println!("{HELP}");
+        note(HELP);
     }
     for line in stdin().lock().lines() {
         let Ok(line) = line else { break };
@@ -84,15 +88,15 @@ fn read_console(args: &Args, local: &Local) {
             Ok(command) => match (command, local.gate.status()) {
                 (ConsoleCommand::Start, waits) => {
                     local.gate.open();
-                    say(if waits.is_some() { "starts" } else { "serves already" });
+                    note(if waits.is_some() { "starts" } else { "serves already" });
                 }
                 (
                     ConsoleCommand::Status | ConsoleCommand::SkipSlot | ConsoleCommand::Reload,
                     Some(waits),
-                ) => say(&waits),
+                ) => note(&waits),
                 _ => obey(command, args, local),
             },
-            Err(error) => eprintln!("replica: {error}"),
+            Err(error) => tell!("replica: {error}"),
         }
     }
     if is_terminal || args.stop_at_end_of_input {
@@ -103,27 +107,27 @@ fn read_console(args: &Args, local: &Local) {
 /// Reads users and revoked tokens again whenever SIGHUP arrives.
 fn reload_on_hangup(args: Arc<Args>, control: Control) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGHUP])?;
-    std::thread::spawn(move || signals.forever().for_each(|_| reload(&args, &control)));
-    Ok(())
+    let reloads = move || signals.forever().for_each(|_| reload(&args, &control));
+    std::thread::Builder::new().name("reload".into()).spawn(reloads).map(drop)
 }
 
 /// Reads users and revoked tokens again; what can't be read leaves everything as it is.
 fn reload(args: &Args, control: &Control) {
     let config = match Config::read(&args.config) {
         Ok(config) => config,
-        Err(error) => return eprintln!("replica: nothing is changed: {error}"),
+        Err(error) => return tell!("replica: nothing is changed: {error}"),
     };
     let (cluster, file) = (config.cluster_id(), args.config.display().to_string());
     let (users, revoked) = (config.users.len(), config.revoked.len());
     let changed = Input::Change(Box::new(move |driver: &mut Driver<Replica, ReplicaHost>| {
         if driver.codec_mut().cluster() != cluster {
-            eprintln!("replica: nothing is changed: {file} is of another cluster by now");
+            tell!("replica: nothing is changed: {file} is of another cluster by now");
             return;
         }
         driver.codec_mut().set_generations(config.revoked);
         driver.host_mut().serve_only(config.users);
         let listed = if users == 0 { "any user".to_owned() } else { format!("{users} users") };
-        say(&format!("reloaded: {listed}, tokens of {revoked} revoked"));
+        note(&format!("reloaded: {listed}, tokens of {revoked} revoked"));
     }));
     control.give(changed);
 }
@@ -132,11 +136,11 @@ fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
     let Local { id, control, stall, .. } = local;
     let id = *id;
     match command {
-        ConsoleCommand::Help => say(HELP),
-        ConsoleCommand::Start => say("serves already"),
+        ConsoleCommand::Help => note(HELP),
+        ConsoleCommand::Start => note("serves already"),
         ConsoleCommand::StallDisk(millis) => {
             stall.next_sync(millis);
-            say(&format!("the next sync takes {millis} ms"));
+            note(&format!("the next sync takes {millis} ms"));
         }
         ConsoleCommand::Reload => reload(args, control),
         ConsoleCommand::KillMe => std::process::exit(KILLED),
@@ -144,27 +148,22 @@ fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
             let leads = control.ask(move |driver| Status::of(id, driver).leads());
             if leads == Some(true) {
                 control.give(Input::Deliver(paxos_chat::message::Message::SkipSlot));
-                say("skips the next slot");
+                note("skips the next slot");
             } else {
-                say("does not lead, so it hands out no slots; `status` says who leads");
+                note("does not lead, so it hands out no slots; `status` says who leads");
             }
         }
         ConsoleCommand::Status => {
             if let Some(status) = control.ask(move |driver| Status::of(id, driver)) {
-                say(&status.to_string());
+                note(&status.to_string());
             }
         }
         ConsoleCommand::Log => {
             let path = args.log_dir.join(format!("replica-{id}.log"));
             match std::fs::read_to_string(&path) {
-                Ok(log) => say(log.trim_end()),
-                Err(error) => eprintln!("replica: cannot read {}: {error}", path.display()),
+                Ok(log) => note(log.trim_end()),
+                Err(error) => tell!("replica: cannot read {}: {error}", path.display()),
             }
         }
     }
-}
-
-/// Prints; whoever closed the output does not want to hear it.
-fn say(text: &str) {
-    let _ = writeln!(stdout(), "{text}");
 }

@@ -15,10 +15,10 @@ mod small;
 
 pub(super) use child::{MeasureArgs, measure};
 
-use super::output::{say, tell};
 use super::plot::thousands;
 use super::progress::Bar;
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED};
+use crate::{say, tell};
 use anyhow::ensure;
 use child::{Measured, Run};
 use paxos_chat_models::catalog::{Entry, Grade};

@@ -3,7 +3,7 @@
 //! **Absent**: running anything. What is completed is what the catalog has a count of.
 
 use super::VIOLATED;
-use super::output::say;
+use crate::say;
 use anyhow::Context;
 use paxos_chat_models::entries;
 use paxos_chat_models::features::{Feature, Pair, pairs};

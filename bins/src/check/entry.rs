@@ -1,9 +1,10 @@
 //! Runs of entries: `check`, `check full` and `check run`.
 
 use super::args::RunArgs;
+use super::drawings::{claim, file_of, write_file};
 use super::limits::{Limits, Watch};
-use super::output::{claim, file_of, say, tell, write_file};
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, plot, progress, table, worse};
+use crate::{say, tell};
 use anyhow::ensure;
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::compact::Reductions;

@@ -1,7 +1,7 @@
 //! Serves stateright's Explorer.
 
 use super::custom::named;
-use super::output::say;
+use crate::say;
 use anyhow::{Context, bail};
 use paxos_chat_models::compact::Reductions;
 use paxos_chat_models::explore::Explorable;

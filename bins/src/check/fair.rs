@@ -1,9 +1,10 @@
 //! The `check progress` command: fair schedules from every state of an entry.
 
 use super::custom::named;
+use super::drawings::{claim, write_file};
 use super::limits::{Limits, Watch};
-use super::output::{claim, say, tell, write_file};
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse};
+use crate::{say, tell};
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::compact::Reductions;
 use paxos_chat_models::engine::{Options, Progress, Stopped};

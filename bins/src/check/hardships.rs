@@ -1,8 +1,8 @@
 //! The `check hardships` command: the deployed actors under virtual time, where disks, links and clients'
 //! luck are worse than their time-outs take for granted.
 
-use super::output::{say, tell};
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED};
+use crate::{say, tell};
 use anyhow::bail;
 use paxos_chat_models::deployed::Deployed;
 use paxos_chat_models::hardships::{Hardship, hardships};

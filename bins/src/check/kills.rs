@@ -2,7 +2,7 @@
 //!
 //! **Invariant**: a property that no mutant needs says why it is kept, or the command fails.
 
-use super::output::say;
+use crate::say;
 use paxos_chat_models::mutants::Mutant;
 use paxos_chat_models::properties::SAFETY;
 use serde_json::json;

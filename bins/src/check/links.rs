@@ -1,7 +1,8 @@
 //! The `check links` command: the deployed actors over every set of links that a quorum survives.
 
-use super::output::{claim, say, tell, write_file};
+use super::drawings::{claim, write_file};
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, args};
+use crate::{say, tell};
 use anyhow::bail;
 use paxos_chat_models::deployed::Deployed;
 use paxos_chat_models::links::{

@@ -1,7 +1,7 @@
 //! The `check list` command: the catalog, with its bounds in words.
 
-use super::output::say;
 use super::plot::thousands;
+use crate::say;
 use paxos_chat::tuning::Tuning;
 use paxos_chat_models::catalog::{Config, Entry, Grade};
 use serde_json::json;

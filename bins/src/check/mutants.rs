@@ -2,12 +2,13 @@
 //! that entry is run on, to see which properties the bug violates and which it does not.
 
 use super::args::{self, MutantArgs};
+use super::drawings::{claim, write_file};
 use super::fair;
 use super::kills::{Kills, Violation};
 use super::limits::{Limits, Watch};
-use super::output::{claim, say, tell, write_file};
 use super::progress::Bar;
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse};
+use crate::{say, tell};
 use anyhow::{Context, ensure};
 use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::compact::Reductions;

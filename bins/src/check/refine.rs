@@ -3,10 +3,11 @@
 
 use super::args::threads;
 use super::custom::named;
+use super::drawings::{claim, write_file};
 use super::limits::{Limits, Watch};
-use super::output::{claim, say, tell, write_file};
 use super::progress::Bar;
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, entry::reductions, worse};
+use crate::{say, tell};
 use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::engine::{Options, Progress};
 use paxos_chat_models::run::PropertyOutcome;

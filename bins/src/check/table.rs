@@ -3,8 +3,9 @@
 use super::args::{EngineArg, RunArgs};
 use super::limits::Watch;
 use super::list::bounds;
-use super::output::{CANNOT_WRITE, say};
 use super::{INCOMPLETE, VIOLATED};
+use crate::output::CANNOT_WRITE;
+use crate::say;
 use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::compact::Reductions;
 use paxos_chat_models::coverage::Coverage;

@@ -4,10 +4,12 @@ use crate::config::{ClientConfig, Config, LinkConfig, Problem, Timeouts, check_f
 use crate::credentials::{make_secret, secret_path};
 use crate::files::{Existing, keep_as_old, write_whole};
 use crate::loss::Loss;
+use crate::output::print;
+use crate::tell;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::fs::Permissions;
-use std::io::{self, Write};
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -160,7 +162,10 @@ pub fn write_config(args: &ConfigArgs) -> Result<()> {
     config.check()?;
     let text = config.to_toml();
     match &args.output {
-        None => Ok(std::io::stdout().write_all(text.as_bytes())?),
+        None => {
+            print(&text);
+            Ok(())
+        }
         Some(path) => write_files(path, &text, args.force),
     }
 }
@@ -176,7 +181,7 @@ fn write_files(path: &Path, text: &str, force: bool) -> Result<()> {
     let secret_is_new = make_secret(&secret)?;
     if exists {
         let old = keep_as_old(path).with_context(|| format!("cannot keep {file}"))?;
-        eprintln!("cluster: {file} was there and is kept as {}", old.display());
+        tell!("cluster: {file} was there and is kept as {}", old.display());
     }
     let existing = if force { Existing::Goes } else { Existing::Stays };
     match write_whole(path, text, Permissions::from_mode(0o644), existing) {
@@ -184,7 +189,7 @@ fn write_files(path: &Path, text: &str, force: bool) -> Result<()> {
         written => written.with_context(|| format!("cannot write the configuration {file}"))?,
     }
     if !secret_is_new {
-        eprintln!("cluster: {} was there and is kept", secret.display());
+        tell!("cluster: {} was there and is kept", secret.display());
     }
     Ok(())
 }

@@ -12,9 +12,10 @@ use crate::harness::run::{Fault, RunOptions, run};
 use crate::harness::scenario::{self, SCENARIOS, Scenario};
 use crate::judge::{Evidence, Verdict, judge};
 use crate::loss::Loss;
+use crate::output::print;
+use crate::{say, tell};
 use anyhow::Result;
 use clap::Args;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -136,26 +137,21 @@ pub fn run_cluster(args: &RunArgs) -> Result<ExitCode> {
     if let Some(temporary) = temporary
         && !verdict.ok
     {
-        eprintln!("cluster: logs and records are kept in {}", temporary.keep().display());
-        eprintln!("cluster: the seed was {}", options.seed);
+        tell!("cluster: logs and records are kept in {}", temporary.keep().display());
+        tell!("cluster: the seed was {}", options.seed);
     }
     Ok(exit_code(&verdict))
 }
 
 /// Prints the scenarios.
-///
-/// # Errors
-/// When nobody reads them.
-pub fn list_scenarios(names_only: bool) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+pub fn list_scenarios(names_only: bool) {
     for Scenario { name, about, .. } in &SCENARIOS {
         if names_only {
-            writeln!(out, "{name}")?;
+            say!("{name}");
         } else {
-            writeln!(out, "{name:<36}{about}")?;
+            say!("{name:<36}{about}");
         }
     }
-    Ok(())
 }
 
 /// Judges the logs of a folder, and prints the verdict.
@@ -176,7 +172,8 @@ fn print_verdict(verdict: &Verdict, json: bool, started: Instant) -> Result<()> 
     } else {
         format!("{}{seconds:.1} s\n", report::table(verdict))
     };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    print(&text);
+    Ok(())
 }
 
 fn exit_code(verdict: &Verdict) -> ExitCode {

@@ -9,9 +9,11 @@ use crate::config::Config;
 use crate::credentials::{read_secret, secret_path};
 use crate::disk::stall::STALL_MS_MAX;
 use crate::loss::Loss;
+use crate::output::{Results, print};
+use crate::{say, tell};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -145,7 +147,7 @@ impl OperatorCommand {
                 if stdout().is_terminal() {
                     on_terminal(&mut operator, options)?;
                 } else {
-                    in_lines(&mut operator, options, stdout())?;
+                    in_lines(&mut operator, options, Results)?;
                 }
                 Ok(ExitCode::SUCCESS)
             }
@@ -156,7 +158,7 @@ impl OperatorCommand {
                 match operator.act(replica, Action::Fault(fault.into()))? {
                     Ok(()) => Ok(ExitCode::SUCCESS),
                     Err(error) => {
-                        eprintln!("cluster: {error}");
+                        tell!("cluster: {error}");
                         Ok(ExitCode::FAILURE)
                     }
                 }
@@ -169,7 +171,7 @@ fn status(access: &OperatorArgs, as_json: bool) -> Result<ExitCode> {
     let (_, mut operator) = access.open()?;
     let reports = operator.reports()?;
     let text = if as_json { format!("{}\n", json(&reports)) } else { table(&reports) };
-    stdout().write_all(text.as_bytes())?;
+    print(&text);
     Ok(ExitCode::from(Health::of(&reports).exit_code()))
 }
 
@@ -181,16 +183,16 @@ fn move_leader(access: &OperatorArgs, target: Option<u8>) -> Result<ExitCode> {
     let limit = Duration::from_millis(config.timeouts.election_ms) * ELECTIONS;
     match (Reach { operator: &mut operator, own: None }).hand_over(target, limit) {
         Ok(moved) if moved.from == moved.to => {
-            println!("replica {} leads already", moved.to);
+            say!("replica {} leads already", moved.to);
             Ok(ExitCode::SUCCESS)
         }
         Ok(moved) => {
             let millis = moved.took.as_secs_f64() * 1000.0;
-            println!("replica {} leads after replica {}, in {millis:.1} ms", moved.to, moved.from);
+            say!("replica {} leads after replica {}, in {millis:.1} ms", moved.to, moved.from);
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            eprintln!("cluster: {error}");
+            tell!("cluster: {error}");
             Ok(ExitCode::FAILURE)
         }
     }

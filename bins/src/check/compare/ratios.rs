@@ -1,7 +1,7 @@
 //! How much sooner, in how much less memory, at how many more states a second.
 
 use super::{CompareArgs, Compared};
-use crate::check::output::say;
+use crate::say;
 use serde::Serialize;
 use serde_json::json;
 

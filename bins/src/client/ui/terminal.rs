@@ -15,6 +15,7 @@ use crate::client::follow::Follower;
 use crate::client::meter::Meter;
 use crate::client::{Access, Speaker, Summary};
 use crate::record::RecordWriter;
+use crate::tell;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste};
 use ratatui::crossterm::execute;
@@ -98,7 +99,7 @@ pub fn run(
     let shell = result?;
     let unacknowledged = shell.app.conversation.unacknowledged();
     if unacknowledged > 0 {
-        eprintln!("waiting for {unacknowledged} acknowledgements; Ctrl-C does not wait");
+        tell!("waiting for {unacknowledged} acknowledgements; Ctrl-C does not wait");
     }
     Ok(sum(&shell.before, shell.speaker.wait_for_all()))
 }

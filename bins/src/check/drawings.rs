@@ -1,48 +1,11 @@
-//! Where results go: standard output, and the files that were asked for.
+//! The files that were asked for.
 //!
-//! **Invariants**
-//! - *Whoever stops reading ends the command quietly*: `check | head -1` ends with
-//!   [`CLOSED_PIPE`], as a shell shows for any tool that a closed pipe ends.
-//! - *A file that cannot be written is refused before the run*, not after an hour of it.
+//! **Invariant**: a file that cannot be written is refused before the run, not after an hour of it.
 
+use crate::output::CANNOT_WRITE;
+use crate::tell;
 use anyhow::Context;
-use std::fmt::Arguments;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-
-/// The exit status when nobody reads the results any more: 128 and the number of SIGPIPE.
-pub(super) const CLOSED_PIPE: i32 = 141;
-/// The exit status when results cannot be written: `EX_IOERR` of sysexits.
-pub(super) const CANNOT_WRITE: u8 = 74;
-
-/// Prints a line of results; as `println!`, but a closed pipe is no panic.
-macro_rules! say {
-    ($($arg:tt)*) => { $crate::check::output::line(format_args!($($arg)*)) };
-}
-/// Prints a line to standard error; as `eprintln!`, but nobody need read it.
-macro_rules! tell {
-    ($($arg:tt)*) => { $crate::check::output::remark(format_args!($($arg)*)) };
-}
-pub(super) use {say, tell};
-
-pub(super) fn line(text: Arguments<'_>) {
-    let mut out = std::io::stdout().lock();
-    if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
-        if error.kind() == ErrorKind::BrokenPipe {
-            std::process::exit(CLOSED_PIPE);
-        }
-        tell!(
-            "check: the results cannot be written to standard output: {error}; free some space, \
-             or send them elsewhere"
-        );
-        std::process::exit(CANNOT_WRITE.into());
-    }
-}
-
-pub(super) fn remark(text: Arguments<'_>) {
-    // Nothing is left to complain to.
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
 
 /// Makes sure, before a long run, that this file can be written after it. Leaves nothing behind.
 ///
