@@ -101,14 +101,14 @@ impl Outbox {
         // A stable sort, which keeps the order of what is for one node.
         posted.sort_by_key(|posted| posted.turn);
         for group in posted.chunk_by(|one, next| one.to == next.to) {
-            let Some((peer, address)) = nodes.find(group[0].to.0) else {
+            let Some(to) = Receiver::find(nodes, group[0].to) else {
                 done.unsent += group.len() as u64;
                 continue;
             };
             let mut rest = group;
             while !rest.is_empty() {
                 let (now, later) = rest.split_at(fitting(codec, rest));
-                match seal(codec, nodes, peer, address, encoded, now, sealed) {
+                match seal(codec, nodes, to, encoded, now, sealed) {
                     Ok(()) => done.sent += now.len() as u64,
                     Err(error) => {
                         done.unsent += now.len() as u64;
@@ -125,10 +125,10 @@ impl Outbox {
             }
         }
         for node in std::mem::take(cookies) {
-            if let Some((peer, address)) = nodes.find(node.0) {
+            if let Some(to) = Receiver::find(nodes, node) {
                 // What has no credit even for that is asked for again.
-                let _ = append(nodes, peer, address, sealed, |bytes| {
-                    codec.append_whole(peer, Some(address), std::iter::empty(), bytes)
+                let _ = append(nodes, to, sealed, |bytes| {
+                    codec.append_whole(to.peer, Some(to.address), std::iter::empty(), bytes)
                 });
             }
         }
@@ -155,12 +155,27 @@ fn fitting(codec: &Codec, messages: &[Posted]) -> usize {
     count.max(1)
 }
 
+/// To whom something is sealed.
+#[derive(Clone, Copy)]
+struct Receiver {
+    peer: Peer,
+    address: SocketAddr,
+    is_proven: bool,
+}
+
+impl Receiver {
+    fn find(nodes: &NodeTable, node: NodeId) -> Option<Receiver> {
+        let (peer, address) = nodes.find(node.0)?;
+        let is_proven = matches!(peer, Peer::Replica(_)) || nodes.is_proven(node.0);
+        Some(Receiver { peer, address, is_proven })
+    }
+}
+
 /// Seals messages for one datagram; a single one that does not fit is sealed in parts.
 fn seal(
     codec: &mut Codec,
     nodes: &mut NodeTable,
-    peer: Peer,
-    address: SocketAddr,
+    to: Receiver,
     encoded: &[u8],
     messages: &[Posted],
     sealed: &mut Departures,
@@ -169,30 +184,30 @@ fn seal(
         && posted.message.len() > codec.room()
     {
         for part in codec.split(&encoded[posted.message.clone()])? {
-            append(nodes, peer, address, sealed, |datagrams| {
-                codec.append_part(peer, Some(address), &part, datagrams)
+            append(nodes, to, sealed, |datagrams| {
+                codec.append_part(to.peer, Some(to.address), &part, datagrams)
             })?;
         }
         return Ok(());
     }
     let messages = messages.iter().map(|posted| &encoded[posted.message.clone()]);
-    append(nodes, peer, address, sealed, |datagrams| {
-        codec.append_whole(peer, Some(address), messages, datagrams)
+    append(nodes, to, sealed, |datagrams| {
+        codec.append_whole(to.peer, Some(to.address), messages, datagrams)
     })
 }
 
-/// Appends the datagram that `write` appends, if so much may be sent to this peer.
+/// Appends the datagram that `write` appends, if so much may be sent to its receiver.
 fn append(
     nodes: &mut NodeTable,
-    peer: Peer,
-    address: SocketAddr,
+    to: Receiver,
     sealed: &mut Departures,
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), WireError>,
 ) -> Result<(), WireError> {
-    sealed.append(address, |datagrams| {
+    sealed.append(to.address, |datagrams| {
         let start = datagrams.len();
         write(datagrams)?;
-        nodes.spend(peer, datagrams.len() - start).then_some(()).ok_or(WireError::Unproven)
+        let may_leave = to.is_proven || nodes.spend(to.peer, datagrams.len() - start);
+        may_leave.then_some(()).ok_or(WireError::Unproven)
     })
 }
 

@@ -62,6 +62,7 @@ use paxos_chat::tuning::USER_BYTES_MAX;
 use recent::Recent;
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
+use std::net::SocketAddr;
 
 pub(crate) use cipher::Cipher;
 pub use error::WireError;
@@ -90,6 +91,8 @@ const REPLICA_BOOTS_MAX: usize = 1024;
 struct ClientLink {
     inbound: Inbound,
     outbound: Cipher,
+    /// Its cookie at the address that it was heard at last: to compute it takes as long as half a seal.
+    cookie: Option<(SocketAddr, Cookie)>,
 }
 
 /// Which generation of each user's key is valid: see [`crate::config::Config::revoked`].

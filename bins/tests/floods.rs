@@ -23,7 +23,7 @@ use senders::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use support::eventually;
+use support::{eventually, run};
 
 /// The least part of its throughput that an honest user keeps.
 const RATIO_MIN: f64 = 0.5;
@@ -424,9 +424,17 @@ struct Measured {
     moments: Vec<(u64, u64)>,
     load: LoadReport,
     sent: u64,
+    /// How long a replica that lags takes to catch up, while the attack goes on.
+    catches_up: Duration,
 }
 
-fn measure(cluster: &TestCluster, rate: u64, shot: Shot, rounds: usize) -> Measured {
+fn measure(
+    cluster: &TestCluster,
+    rate: u64,
+    shot: Shot,
+    rounds: usize,
+    catch_up: impl FnOnce() -> Duration,
+) -> Measured {
     let config = config(cluster);
     let token = Token::issue(&secret(cluster), &config, "alice").unwrap();
     let patience = Duration::from_secs(20);
@@ -460,10 +468,30 @@ fn measure(cluster: &TestCluster, rate: u64, shot: Shot, rounds: usize) -> Measu
             if at.is_multiple_of(2) { (first, second) } else { (second, first) }
         };
         let moments = (0..rounds).map(round).collect();
+        is_on.store(true, Ordering::Relaxed);
+        let catches_up = catch_up();
         drop(end);
-        Measured { moments, load: load.join().unwrap(), sent: attacker.join().unwrap() }
+        Measured { moments, load: load.join().unwrap(), sent: attacker.join().unwrap(), catches_up }
     })
 }
+
+/// A follower is stopped for a while, in which it misses thousands of messages; then it goes on. How long it takes
+/// until it has applied what the leader had applied by then.
+fn lag(replicas: &mut [Replica], leader: usize) -> Duration {
+    let follower = (leader + 1) % replicas.len();
+    let pid = replicas[follower].child.id().to_string();
+    assert_eq!(run("kill", &["-STOP", &pid]).code, 0);
+    std::thread::sleep(MISSES_FOR);
+    assert_eq!(run("kill", &["-CONT", &pid]).code, 0);
+    let began = Instant::now();
+    let mut applied = |id: usize| number(&replicas[id].status(), "applied_upto");
+    let missed = applied(leader);
+    eventually("it catches up", || applied(follower) >= missed);
+    began.elapsed()
+}
+
+/// How long a follower that is stopped misses everything.
+const MISSES_FOR: Duration = Duration::from_millis(300);
 
 fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
@@ -485,11 +513,12 @@ fn an_honest_user_keeps_half_of_the_throughput_under_each_flood_and_memory_stays
     let cluster = TestCluster::new(&[]);
     let mut replicas = cluster.start();
     // The machine may do something else in any moment, so the best one counts.
-    let alone = measure(&cluster, 0, Box::new(|| 0), 2);
+    let alone = measure(&cluster, 0, Box::new(|| 0), 2, || Duration::ZERO);
     let honest = alone.moments.iter().map(|(first, second)| *first.max(second)).max().unwrap();
     println!("an honest user alone is served {honest} a second");
     println!(
-        "| flood | a second | sent | served a second without | with | ratio | p99 us | MiB | heard for a byte |"
+        "| flood | a second | sent | served a second without | with | ratio | p99 us | MiB | \
+         heard for a byte | who lags catches up, ms |"
     );
     for attack in &ATTACKS {
         let leader = leader_of(&mut replicas) as u8;
@@ -498,7 +527,10 @@ fn an_honest_user_keeps_half_of_the_throughput_under_each_flood_and_memory_stays
         let counted_before = counted(&mut replicas, attack.counters);
         let memory: Vec<u64> = replicas.iter().map(rss_kib).collect();
         let rate = (attack.rate * honest.min(HONEST_MIN) / HONEST_MIN).max(1);
-        let Measured { moments, load, sent } = measure(&cluster, rate, shot, rounds);
+        let lags = || lag(&mut replicas, leader.into());
+        let Measured { moments, load, sent, catches_up } =
+            measure(&cluster, rate, shot, rounds, lags);
+        let caught_up_ms = catches_up.as_millis();
         let grown = replicas.iter().zip(&memory).map(|(r, was)| rss_kib(r).saturating_sub(*was));
         let grown = grown.max().unwrap();
         // Where nothing was served without the attack, the machine did something else.
@@ -509,7 +541,8 @@ fn an_honest_user_keeps_half_of_the_throughput_under_each_flood_and_memory_stays
         let (name, p99) = (attack.name, load.p99_us);
         let (grown_mib, heard) = (grown / 1024, seen.amplification());
         println!(
-            "| {name} | {rate} | {sent} | {without:.0} | {with:.0} | {ratio:.2} | {p99} | +{grown_mib} | {heard:.2} |"
+            "| {name} | {rate} | {sent} | {without:.0} | {with:.0} | {ratio:.2} | {p99} | +{grown_mib} | \
+             {heard:.2} | {caught_up_ms} |"
         );
         let effect = if attack.counters.is_empty() {
             seen.effects.load(Ordering::Relaxed)

@@ -147,8 +147,17 @@ impl Codec {
                 Ok((true, rest))
             }
             Peer::Client(client) => {
-                let fits = |address| self.bakery.cookie(client, address) == cookie;
-                Ok((address.is_some_and(fits), rest))
+                let Some(address) = address else { return Ok((false, rest)) };
+                let expected = match self.clients.get(&client) {
+                    Some(ClientLink { cookie: Some((at, known)), .. }) if *at == address => *known,
+                    Some(link) => {
+                        let baked = self.bakery.cookie(client, address);
+                        link.cookie = Some((address, baked));
+                        baked
+                    }
+                    None => return Ok((false, rest)),
+                };
+                Ok((expected == cookie, rest))
             }
         }
     }
@@ -209,7 +218,7 @@ impl Codec {
         let mut inbound = Inbound::new(&key.to_replica(id), client.boot);
         inbound.open(number, datagram, body_at)?;
         let outbound = self.to_client(client)?;
-        self.clients.insert(client, ClientLink { inbound, outbound });
+        self.clients.insert(client, ClientLink { inbound, outbound, cookie: None });
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! **Absent**: which messages share a datagram (see [`crate::outbox`]).
 
-use super::cookie::COOKIE_BYTES;
+use super::cookie::{COOKIE_BYTES, Cookie};
 use super::fragment::{FRAGMENT_HEADER_BYTES, Fragment};
 use super::header::{self, Direction, Header, TAG_BYTES};
 use super::{
@@ -112,8 +112,12 @@ impl Codec {
         let body_at = datagrams.len();
         match to {
             Peer::Client(client) => {
-                let baked = |address| self.bakery.cookie(client, address);
-                let cookie = address.map(baked).unwrap_or_default();
+                let known = self.clients.peek(&client).and_then(|link| link.cookie);
+                let cookie = match (address, known) {
+                    (None, _) => Cookie::default(),
+                    (Some(address), Some((at, cookie))) if at == address => cookie,
+                    (Some(address), _) => self.bakery.cookie(client, address),
+                };
                 datagrams.extend_from_slice(&cookie.to_bytes());
             }
             Peer::Replica(id) if direction == Direction::ToReplica => {
