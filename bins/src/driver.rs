@@ -416,7 +416,7 @@ where
         if let Peer::Client(client) = peer
             && self.host.may_wait(&message)
         {
-            let is_taken = if self.nodes.is_proven(id) {
+            let is_taken = if self.is_proven(id) {
                 self.questions.put(client.user, id, message)
             } else {
                 self.outbox.post_cookie(NodeId(id));
@@ -437,7 +437,7 @@ where
             Peer::Client(client) => {
                 let id = id.or_else(|| self.nodes.heard_again(client, heard));
                 if let Some(id) = id
-                    && self.nodes.is_proven(id)
+                    && self.is_proven(id)
                 {
                     self.questions.release(client.user, id);
                 }
@@ -445,6 +445,10 @@ where
             Peer::Replica(id) if is_bare => self.outbox.post_cookie(NodeId(id.into())),
             Peer::Replica(_) => {}
         }
+    }
+
+    fn is_proven(&self, id: u64) -> bool {
+        self.nodes.find(id).is_some_and(|to| to.is_proven)
     }
 
     /// Takes turns until the user stops the driver.

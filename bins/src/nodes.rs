@@ -36,6 +36,17 @@ struct Client {
     credit: Option<usize>,
 }
 
+/// Whom an id stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receiver {
+    /// Who it is.
+    pub peer: Peer,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// It has shown that it hears what is sent there; replicas need not.
+    pub is_proven: bool,
+}
+
 /// Where a datagram came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
@@ -99,19 +110,15 @@ impl NodeTable {
     }
 
     /// To whom, and where, to send what is meant for this id.
-    pub fn find(&self, id: u64) -> Option<(Peer, SocketAddr)> {
+    pub fn find(&self, id: u64) -> Option<Receiver> {
         let index = usize::try_from(id).ok()?;
         if let Some(address) = self.replicas.get(index) {
-            return Some((Peer::Replica(u8::try_from(id).ok()?), *address));
+            let peer = Peer::Replica(u8::try_from(id).ok()?);
+            return Some(Receiver { peer, address: *address, is_proven: true });
         }
         let client = self.by_id.get(&id)?;
-        Some((Peer::Client(*client), self.clients.peek(client)?.address))
-    }
-
-    /// Has whoever this id stands for shown that they hear what is sent to them? Replicas need not.
-    pub fn is_proven(&self, id: u64) -> bool {
-        let client = self.by_id.get(&id).and_then(|client| self.clients.peek(client));
-        client.is_none_or(|client| client.credit.is_none())
+        let Client { address, credit, .. } = *self.clients.peek(client)?;
+        Some(Receiver { peer: Peer::Client(*client), address, is_proven: credit.is_none() })
     }
 
     /// May so many bytes be sent to this peer? If so, they count as sent.
@@ -159,10 +166,11 @@ mod tests {
         assert_eq!(nodes.heard(one, from(3)), 2);
         assert_eq!(nodes.heard(other, from(3)), 3);
         assert_eq!(nodes.heard(one, from(4)), 2);
-        assert_eq!(nodes.find(0), Some((Peer::Replica(0), address(1))));
-        assert_eq!(nodes.find(1), Some((Peer::Replica(1), address(2))), "as configured");
-        assert_eq!(nodes.find(2), Some((one, address(4))), "where it was heard last");
-        assert_eq!(nodes.find(3), Some((other, address(3))));
+        let found = |id| nodes.find(id).map(|to| (to.peer, to.address));
+        assert_eq!(found(0), Some((Peer::Replica(0), address(1))));
+        assert_eq!(found(1), Some((Peer::Replica(1), address(2))), "as configured");
+        assert_eq!(found(2), Some((one, address(4))), "where it was heard last");
+        assert_eq!(found(3), Some((other, address(3))));
         assert_eq!(nodes.find(4), None);
     }
 

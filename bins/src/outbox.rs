@@ -15,12 +15,11 @@
 
 use crate::burst::Departures;
 use crate::network::Network;
-use crate::nodes::NodeTable;
-use crate::wire::{Codec, MESSAGE_BYTES_MAX, Peer, WireError};
+use crate::nodes::{NodeTable, Receiver};
+use crate::wire::{Codec, MESSAGE_BYTES_MAX, WireError};
 use paxos_chat::types::NodeId;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::ops::Range;
 
 /// Bytes of messages that should not wait for more.
@@ -101,7 +100,7 @@ impl Outbox {
         // A stable sort, which keeps the order of what is for one node.
         posted.sort_by_key(|posted| posted.turn);
         for group in posted.chunk_by(|one, next| one.to == next.to) {
-            let Some(to) = Receiver::find(nodes, group[0].to) else {
+            let Some(to) = nodes.find(group[0].to.0) else {
                 done.unsent += group.len() as u64;
                 continue;
             };
@@ -125,7 +124,7 @@ impl Outbox {
             }
         }
         for node in std::mem::take(cookies) {
-            if let Some(to) = Receiver::find(nodes, node) {
+            if let Some(to) = nodes.find(node.0) {
                 // What has no credit even for that is asked for again.
                 let _ = append(nodes, to, sealed, |bytes| {
                     codec.append_whole(to.peer, Some(to.address), std::iter::empty(), bytes)
@@ -153,22 +152,6 @@ fn fitting(codec: &Codec, messages: &[Posted]) -> usize {
         (room, count) = (left, count + 1);
     }
     count.max(1)
-}
-
-/// To whom something is sealed.
-#[derive(Clone, Copy)]
-struct Receiver {
-    peer: Peer,
-    address: SocketAddr,
-    is_proven: bool,
-}
-
-impl Receiver {
-    fn find(nodes: &NodeTable, node: NodeId) -> Option<Receiver> {
-        let (peer, address) = nodes.find(node.0)?;
-        let is_proven = matches!(peer, Peer::Replica(_)) || nodes.is_proven(node.0);
-        Some(Receiver { peer, address, is_proven })
-    }
 }
 
 /// Seals messages for one datagram; a single one that does not fit is sealed in parts.
@@ -216,9 +199,11 @@ mod tests {
     use super::*;
     use crate::burst::Arrivals;
     use crate::keys::Secret;
+    use crate::wire::Peer;
     use crate::wire::{ClusterId, Generations, Packing};
     use quickcheck::quickcheck;
     use std::io;
+    use std::net::SocketAddr;
     use std::time::Duration;
 
     /// Keeps what is sent, and loses what is too long.

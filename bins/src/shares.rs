@@ -9,7 +9,7 @@
 
 use crate::keys::Boot;
 use crate::wire::{ClientId, UserName};
-use lru::LruCache;
+use lru::{DefaultHasher, LruCache};
 use std::collections::{BTreeSet, HashMap};
 
 /// A map from processes of users.
@@ -17,7 +17,7 @@ use std::collections::{BTreeSet, HashMap};
 pub(crate) struct Shares<V> {
     limit: usize,
     count: usize,
-    users: HashMap<UserName, LruCache<Boot, Box<V>>>,
+    users: HashMap<UserName, LruCache<Boot, Box<V>>, DefaultHasher>,
     /// How many each user has.
     sizes: BTreeSet<(usize, UserName)>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Shares<V> {
 impl<V> Shares<V> {
     /// Remembers at most so many, and at least one.
     pub(crate) fn new(limit: usize) -> Shares<V> {
-        let (users, sizes) = (HashMap::new(), BTreeSet::new());
+        let (users, sizes) = (HashMap::default(), BTreeSet::new());
         Shares { limit: limit.max(1), count: 0, users, sizes }
     }
 

@@ -107,13 +107,16 @@ impl Codec {
             (Own::Replica { id, .. }, Peer::Client(_)) => (Direction::ToClient, *id, ""),
             (Own::Client(_), Peer::Client(_)) => return Err(WireError::Nobody),
         };
+        let link = match to {
+            Peer::Client(client) => self.clients.peek(&client),
+            Peer::Replica(_) => None,
+        };
         let (start, boot) = (datagrams.len(), self.boot);
         Header { direction, boot, number, sender, name }.append(self.cluster, datagrams);
         let body_at = datagrams.len();
         match to {
             Peer::Client(client) => {
-                let known = self.clients.peek(&client).and_then(|link| link.cookie);
-                let cookie = match (address, known) {
+                let cookie = match (address, link.and_then(|link| link.cookie)) {
                     (None, _) => Cookie::default(),
                     (Some(address), Some((at, cookie))) if at == address => cookie,
                     (Some(address), _) => self.bakery.cookie(client, address),
@@ -135,7 +138,7 @@ impl Codec {
         let drawn;
         let cipher = match to {
             Peer::Replica(id) => self.outbound.get(usize::from(id)).ok_or(WireError::Nobody)?,
-            Peer::Client(client) => match self.clients.peek(&client) {
+            Peer::Client(client) => match link {
                 Some(link) => &link.outbound,
                 None => {
                     drawn = self.to_client(client)?;
