@@ -13,9 +13,9 @@
 #[cfg(target_os = "linux")]
 use rustix::fs::Advice;
 use std::any::Any;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 pub mod fake;
@@ -115,6 +115,11 @@ pub fn replace_by(
 /// The extension of files that have not got their name yet.
 pub const TEMPORARY: &str = "tmp";
 
+/// The mode of files: what was said is for those who have it.
+pub const OWNER_S_FILE: u32 = 0o600;
+/// The mode of folders that are made.
+pub const OWNER_S_FOLDER: u32 = 0o700;
+
 /// The machine's disk.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemDisk;
@@ -137,9 +142,15 @@ impl Disk for SystemDisk {
         std::fs::read(path)
     }
 
+    /// For its owner only. What has the name goes, and a link there is not followed: in a folder that others may
+    /// write to it could be theirs.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true);
+        options.read(true).write(true).create_new(true).mode(OWNER_S_FILE);
         Ok(Box::new(options.open(path)?))
     }
 
@@ -156,7 +167,7 @@ impl Disk for SystemDisk {
     }
 
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(folder)
+        DirBuilder::new().recursive(true).mode(OWNER_S_FOLDER).create(folder)
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {

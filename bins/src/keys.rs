@@ -29,6 +29,17 @@ use zeroize::Zeroizing;
 /// Bytes of every key and of every boot.
 pub const KEY_BYTES: usize = 32;
 
+/// From now on no core dump of this process is written, and no other process of its user may look into it: there are
+/// keys in its memory. Where the system can't do that, its limits have to.
+pub fn stay_out_of_core_dumps() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // It needs no right, and a system that refuses it has other ways to say so.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
 type KeyBytes = Zeroizing<[u8; KEY_BYTES]>;
 
 /// What is drawn when a process starts, and tells its datagrams from all others'.

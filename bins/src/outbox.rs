@@ -199,7 +199,6 @@ mod tests {
     use super::*;
     use crate::burst::Arrivals;
     use crate::keys::Secret;
-    use crate::wire::Peer;
     use crate::wire::{ClusterId, Generations, Packing};
     use quickcheck::quickcheck;
     use std::io;

@@ -4,9 +4,11 @@
 //! **Invariant**: a message is in the record before it is on the network, so whatever replicas log
 //! of this client is in the record, even if the client is killed.
 
+use crate::disk::OWNER_S_FILE;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The ending of the names of record files.
@@ -55,7 +57,9 @@ impl RecordWriter {
     /// # Errors
     /// When the file exists already, or cannot be written.
     pub fn create(path: &Path, user: &str, nonce: u64) -> io::Result<RecordWriter> {
-        let mut record = RecordWriter(File::create_new(path)?);
+        let mut record = RecordWriter(
+            File::options().write(true).create_new(true).mode(OWNER_S_FILE).open(path)?,
+        );
         record.write(&Line::Started { user: user.to_owned(), nonce })?;
         Ok(record)
     }

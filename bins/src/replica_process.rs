@@ -301,7 +301,9 @@ fn bind(args: &Args, own: &ReplicaConfig) -> Result<UdpNetwork> {
 type OpenStorage = (Box<dyn Storage<paxos_chat::acceptor::Storage>>, Store);
 
 fn make_folder(place: &Place) -> Result<()> {
-    std::fs::create_dir_all(&place.folder)
+    place
+        .disk
+        .create_folder(&place.folder)
         .with_context(|| format!("cannot make the folder {}", place.folder.display()))
 }
 

@@ -5,8 +5,10 @@ mod replicas;
 mod support;
 
 use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster, refused};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use support::{Ended, all_have, arg, run};
 
 fn mode(path: &Path) -> u32 {
@@ -76,6 +78,43 @@ fn the_configuration_of_a_cluster_is_not_replaced_by_another_one_unasked() {
     assert!(forced.stderr.contains(arg(&old)), "{forced:?}");
     assert_eq!(std::fs::read_to_string(&old).unwrap(), before);
     assert_ne!(std::fs::read_to_string(&cluster.config).unwrap(), before);
+}
+
+/// Logs, journals, states and records hold what was said.
+#[test]
+fn what_is_kept_is_for_its_owner_only() {
+    let cluster = TestCluster::new(&[]);
+    let folder = cluster.folder.path().join("made/here");
+    let start = |id: u8| {
+        let mut command = Command::new(REPLICA);
+        command.args(["--config", arg(&cluster.config), "--id", &id.to_string(), "--init"]);
+        command.args(["--log-dir", arg(&folder), "--stop-at-end-of-input"]);
+        Replica::spawn(&mut command)
+    };
+    let _replicas: Vec<_> = (0..3).map(start).collect();
+    let [state, record] = ["ann.state", "ann.record"].map(|name| folder.join(name));
+    // A link that somebody has put where a file is to be made is not followed.
+    let elsewhere = cluster.folder.path().join("elsewhere");
+    std::fs::write(&elsewhere, "untouched").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, folder.join("ann.state.tmp")).unwrap();
+    for keeps in [["--state", arg(&state)], ["--record", arg(&record)]] {
+        let ended = cluster.client(&[&keeps[..], &["send", "between us"]].concat(), "");
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "untouched");
+    assert_eq!(mode(&folder), 0o700);
+    let mut kinds = BTreeSet::new();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        kinds.insert(path.extension().unwrap().to_string_lossy().into_owned());
+        if path.is_file() {
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+        } else {
+            assert_eq!(mode(&path), 0o700, "{}", path.display());
+        }
+    }
+    let expected = ["index", "journal", "lock", "log", "record", "state"];
+    assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
 
 #[test]

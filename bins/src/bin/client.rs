@@ -17,6 +17,7 @@ use paxos_chat_runtime::client::{
 use paxos_chat_runtime::client_host::Event;
 use paxos_chat_runtime::config::{Config, check_user};
 use paxos_chat_runtime::credentials::Token;
+use paxos_chat_runtime::keys::stay_out_of_core_dumps;
 use paxos_chat_runtime::loss::Loss;
 use paxos_chat_runtime::manual::ManualCommand;
 use paxos_chat_runtime::record::RecordWriter;
@@ -162,6 +163,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn main() -> ExitCode {
     output::end_on_panic();
+    stay_out_of_core_dumps();
     let args: Args = output::arguments();
     if let Some(Command::Manual(manual)) = &args.command {
         // It needs no cluster.

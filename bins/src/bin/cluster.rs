@@ -10,6 +10,7 @@ use paxos_chat_runtime::credentials::{Token, read_secret, secret_path};
 use paxos_chat_runtime::harness::plot;
 use paxos_chat_runtime::harness::run::RunError;
 use paxos_chat_runtime::harness::soak::{SoakOptions, SoakReport, soak};
+use paxos_chat_runtime::keys::stay_out_of_core_dumps;
 use paxos_chat_runtime::manual::ManualCommand;
 use paxos_chat_runtime::operator::command::OperatorCommand;
 use paxos_chat_runtime::{check, replica_process};
@@ -121,6 +122,7 @@ struct SoakArgs {
 
 fn main() -> ExitCode {
     output::end_on_panic();
+    stay_out_of_core_dumps();
     let result = match output::arguments::<Cli>().command {
         Command::Config(args) => write_config(&args).map(|()| ExitCode::SUCCESS),
         Command::Invite(args) => invite(&args).map(|()| ExitCode::SUCCESS),

@@ -6,6 +6,7 @@ use paxos_chat::replica::Replica;
 use paxos_chat_runtime::config::Config;
 use paxos_chat_runtime::console::{ConsoleCommand, HELP, Status};
 use paxos_chat_runtime::driver::{Driver, DriverError, Input};
+use paxos_chat_runtime::keys::stay_out_of_core_dumps;
 use paxos_chat_runtime::logging;
 use paxos_chat_runtime::operator::local::{Control, KILLED, Local};
 use paxos_chat_runtime::output::{self, note};
@@ -23,6 +24,7 @@ const DISK_FAILED: u8 = 74;
 
 fn main() -> ExitCode {
     output::end_on_panic();
+    stay_out_of_core_dumps();
     let args: Arc<Args> = Arc::new(output::arguments());
     let _log = logging::to_stderr(args.log_format, args.log_level);
     if args.init_only {
