@@ -11,6 +11,7 @@
 //! | [`nodes`], `shares` | which address an actor's id stands for; what is remembered of users' processes |
 //! | [`keys`], [`wire`] | keys, and the datagrams that are sealed with them |
 //! | [`config`], [`credentials`], `files` | `cluster.toml`; `cluster.secret` and users' tokens; how they are written |
+//! | [`obeyed`] | the revocations that a replica has obeyed |
 //! | [`chatlog`] | the log file that a person can read |
 //! | [`replica_host`], [`console`], [`warm_up`] | what a replica's process adds to its actor |
 //! | [`client_host`], [`record`], [`client`] | what a client's process adds to its actor |
@@ -55,6 +56,7 @@ pub mod metrics;
 pub mod narrator;
 pub mod network;
 pub mod nodes;
+pub mod obeyed;
 pub mod operator;
 pub mod outbox;
 pub mod output;

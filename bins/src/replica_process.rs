@@ -21,6 +21,7 @@ use crate::loss::{Loss, LossDial, Losses, LossyNetwork};
 use crate::metrics::{self, Shown};
 use crate::network::UdpNetwork;
 use crate::nodes::NodeTable;
+use crate::obeyed::Obeyed;
 use crate::operator::ask::Operator;
 use crate::operator::challenge::Challenges;
 use crate::operator::codecs;
@@ -45,6 +46,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
 
 /// Runs one replica of a Multi-Paxos chat cluster.
 #[derive(Parser)]
@@ -137,6 +139,9 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
     let disk = HookedDisk::new(HookedDisk::new(SystemDisk, stall.clone()), syncs.clone());
     let place = place(args, &config, &own, Rc::new(disk));
     let (storage, log) = open_storage(args, &place)?;
+    let remembers = (!args.volatile).then(|| place.chat_log().with_extension("revoked"));
+    let mut obeyed = Obeyed::read(config.cluster_id(), remembers)?;
+    obeyed.obey(&config).with_context(|| args.config.display().to_string())?;
     let seed = args.seed.unwrap_or_else(rand::random);
     let losses = args.loss.map_or_else(|| config.losses_of(&own), Losses::from);
     let loss = LossDial::new(losses);
@@ -153,6 +158,7 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
         loss: loss.clone(),
         faults_enabled: args.enable_faults,
         dropped,
+        obeyed: Arc::new(Mutex::new(obeyed)),
     };
     let codec = codecs::of_replica(&secret, &config, id);
     let challenges = Challenges::default();

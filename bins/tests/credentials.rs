@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{Ended, all_have, arg, run};
+use support::{Ended, all_have, arg, eventually, run};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -187,4 +187,42 @@ fn only_listed_users_are_invited_and_revoking_keeps_the_file() {
     assert_eq!(after, before.clone() + "\n[revoked]\n\"alice\" = 1\n");
     let new = invite(&cluster, &["--user", "alice"]).stdout;
     assert_ne!(key(&new), key(&old));
+}
+
+/// An older copy of the configuration, in which a revocation is missing.
+#[test]
+fn an_older_configuration_revives_no_token() {
+    let cluster = TestCluster::new(&["--user", "alice", "--user", "eve"]);
+    let start = |id: u8, storage| Replica::start(&cluster, id, storage);
+    let mut replicas: Vec<_> = (0..3).map(|id| start(id, "--init")).collect();
+    let older = std::fs::read_to_string(&cluster.config).unwrap();
+    let token = cluster.folder.path().join("eve.token");
+    assert_eq!(invite(&cluster, &["--user", "eve", "-o", arg(&token)]).code, 0);
+    let eve = ["--config", arg(&cluster.config), "--token", arg(&token), "--patience", "1"];
+    let says = || run(CLIENT, &[&eve[..], &["send", "hello"]].concat()).code;
+    eventually("eve is served", || says() == 0);
+    let revokes = ["revoke", "--config", arg(&cluster.config), "--user", "eve"];
+    assert_eq!(run(CLUSTER, &revokes).code, 0);
+    for replica in &mut replicas {
+        replica.type_line("reload");
+        assert!(replica.line().starts_with("reloaded: 2 users, tokens of 1 revoked"));
+    }
+    let newest = std::fs::read_to_string(&cluster.config).unwrap();
+    std::fs::write(&cluster.config, &older).unwrap();
+    for replica in &mut replicas {
+        replica.type_line("reload");
+        assert!(
+            replica.status().starts_with("status"),
+            "it says on standard error that nothing changes"
+        );
+    }
+    assert_eq!(says(), 1, "her token is void");
+    // Nor does another life obey it.
+    drop(replicas.remove(0));
+    let args =
+        ["--config", arg(&cluster.config), "--id", "0", "--log-dir", arg(cluster.folder.path())];
+    refused(REPLICA, &args, &["cluster.toml", "eve", "0 times", "1 times", "older copy"]);
+    std::fs::write(&cluster.config, &newest).unwrap();
+    let mut command = Command::new(REPLICA);
+    Replica::spawn(command.args(args).arg("--stop-at-end-of-input"));
 }

@@ -8,7 +8,7 @@ use paxos_chat_runtime::console::{ConsoleCommand, HELP, Status};
 use paxos_chat_runtime::driver::{Driver, DriverError, Input};
 use paxos_chat_runtime::keys::stay_out_of_core_dumps;
 use paxos_chat_runtime::logging;
-use paxos_chat_runtime::operator::local::{Control, KILLED, Local};
+use paxos_chat_runtime::operator::local::{KILLED, Local};
 use paxos_chat_runtime::output::{self, note};
 use paxos_chat_runtime::replica_host::ReplicaHost;
 use paxos_chat_runtime::replica_process::{Args, format_only, prepare};
@@ -17,7 +17,7 @@ use signal_hook::consts::SIGHUP;
 use signal_hook::iterator::Signals;
 use std::io::{BufRead, IsTerminal, stdin};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// The status of a replica whose disk failed: it must not vote any more. `EX_IOERR` of sysexits.
 const DISK_FAILED: u8 = 74;
@@ -68,8 +68,7 @@ fn main() -> ExitCode {
 
 /// Reads the console, and the configuration again on SIGHUP, from threads of their own.
 fn attend(args: &Arc<Args>, local: &Local) -> anyhow::Result<()> {
-    reload_on_hangup(Arc::clone(args), local.control.clone())
-        .context("cannot make what SIGHUP needs")?;
+    reload_on_hangup(Arc::clone(args), local.clone()).context("cannot make what SIGHUP needs")?;
     let (args, local) = (Arc::clone(args), local.clone());
     let console = std::thread::Builder::new().name("console".into());
     console.spawn(move || read_console(&args, &local)).context("cannot read the console")?;
@@ -107,31 +106,31 @@ fn read_console(args: &Args, local: &Local) {
 }
 
 /// Reads users and revoked tokens again whenever SIGHUP arrives.
-fn reload_on_hangup(args: Arc<Args>, control: Control) -> std::io::Result<()> {
+fn reload_on_hangup(args: Arc<Args>, local: Local) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGHUP])?;
-    let reloads = move || signals.forever().for_each(|_| reload(&args, &control));
+    let reloads = move || signals.forever().for_each(|_| reload(&args, &local));
     std::thread::Builder::new().name("reload".into()).spawn(reloads).map(drop)
 }
 
-/// Reads users and revoked tokens again; what can't be read leaves everything as it is.
-fn reload(args: &Args, control: &Control) {
+/// Reads users and revoked tokens again; what can't be read, or would revive a token, leaves everything as it is.
+fn reload(args: &Args, local: &Local) {
     let config = match Config::read(&args.config) {
         Ok(config) => config,
         Err(error) => return tell!("replica: nothing is changed: {error}"),
     };
-    let (cluster, file) = (config.cluster_id(), args.config.display().to_string());
+    // Until it is given to the driver: of two at a time the later one has to come later there, too.
+    let mut obeyed = local.obeyed.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(error) = obeyed.obey(&config) {
+        return tell!("replica: nothing is changed: {}: {error}", args.config.display());
+    }
     let (users, revoked) = (config.users.len(), config.revoked.len());
     let changed = Input::Change(Box::new(move |driver: &mut Driver<Replica, ReplicaHost>| {
-        if driver.codec_mut().cluster() != cluster {
-            tell!("replica: nothing is changed: {file} is of another cluster by now");
-            return;
-        }
         driver.codec_mut().set_generations(config.revoked);
         driver.host_mut().serve_only(config.users);
         let listed = if users == 0 { "any user".to_owned() } else { format!("{users} users") };
         note(&format!("reloaded: {listed}, tokens of {revoked} revoked"));
     }));
-    control.give(changed);
+    local.control.give(changed);
 }
 
 fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
@@ -144,7 +143,7 @@ fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
             stall.next_sync(millis);
             note(&format!("the next sync takes {millis} ms"));
         }
-        ConsoleCommand::Reload => reload(args, control),
+        ConsoleCommand::Reload => reload(args, local),
         ConsoleCommand::KillMe => std::process::exit(KILLED),
         ConsoleCommand::SkipSlot => {
             let leads = control.ask(move |driver| Status::of(id, driver).leads());

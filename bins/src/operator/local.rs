@@ -13,6 +13,7 @@ use crate::disk::meter::SyncMeter;
 use crate::disk::stall::Stall;
 use crate::driver::{Driver, Handle, Input, Sends};
 use crate::loss::{Loss, LossDial};
+use crate::obeyed::Obeyed;
 use crate::replica_host::ReplicaHost;
 use crate::vitals::{Role, Vitals, rss_bytes};
 use crate::warm_up::Gate;
@@ -20,9 +21,9 @@ use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::proposer::Phase;
 use paxos_chat::replica::Replica;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The status of a process that a signal would have killed.
@@ -56,6 +57,8 @@ pub struct Local {
     pub faults_enabled: bool,
     /// Datagrams in the name of operators that were dropped.
     pub dropped: Arc<AtomicU64>,
+    /// The revocations that it has obeyed.
+    pub obeyed: Arc<Mutex<Obeyed>>,
 }
 
 impl Local {
