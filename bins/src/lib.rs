@@ -20,6 +20,7 @@
 //! | [`replica_process`] | a replica's process, put together |
 //! | [`shutdown`] | a replica's end in good order |
 //! | `fuzz` | functions of any bytes, for tests and fuzzers; no executable has it |
+//! | `hidden` | characters that cannot be seen, or that move others |
 //! | [`output`] | what programs print, and what dead output means |
 //! | [`manual`] | completions and man pages |
 //! | [`judge`] | logs on disk against what clients recorded |
@@ -46,6 +47,7 @@ mod files;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 pub mod harness;
+mod hidden;
 pub mod journal;
 pub mod judge;
 pub mod keys;

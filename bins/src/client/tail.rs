@@ -10,6 +10,7 @@ use super::{Access, SILENCE};
 use crate::chatlog;
 use crate::client_host::ReaderHost;
 use crate::driver::{Driver, DriverError, Host};
+use crate::hidden::escaped_json;
 use crate::storage::MemoryStorage;
 use paxos_chat::message::Outcome;
 use paxos_chat::reader::Reader;
@@ -255,7 +256,7 @@ fn show_all(
             Style::Line => writeln!(out, "{}", post.to_line()),
             Style::Json => serde_json::to_string(&post)
                 .map_err(io::Error::from)
-                .and_then(|json| writeln!(out, "{json}")),
+                .and_then(|json| writeln!(out, "{}", escaped_json(&json))),
             Style::Format(format) => writeln!(out, "{}", format.apply(&post)),
         }
         .map_err(TailError::Output)?;

@@ -4,6 +4,7 @@
 
 use super::place::Key;
 use super::{Config, End, F_MAX};
+use crate::hidden::is_hidden;
 use crate::loss::Loss;
 use crate::wire::{DATAGRAM_BYTES_INTERNET, DATAGRAM_BYTES_LEAST, DATAGRAM_BYTES_MAX};
 use paxos_chat::quorum::REPLICAS_MAX;
@@ -217,8 +218,12 @@ pub fn check_user(name: &str) -> Result<(), String> {
         let length = name.len();
         return Err(format!("the name has {length} bytes; at most {USER_BYTES_MAX} are allowed"));
     }
-    if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(format!("the name {name:?} has white space or control characters"));
+    if let Some(c) = name.chars().find(|c| is_hidden(*c) || c.is_whitespace()) {
+        let code = u32::from(c);
+        return Err(format!(
+            "the name {name:?} has white space, or a character that cannot be seen (U+{code:04X}): it could be \
+             taken for another"
+        ));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! - *A row is never wider than it may be*, in columns of the terminal, as long as that is at least
 //!   as wide as its widest character.
 
+use crate::hidden::{is_hidden, is_modifier};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -23,20 +24,12 @@ pub fn neutralise(text: &str) -> String {
             '\u{7f}' => shown.push('\u{2421}'),
             // Terminals disagree about the width of what these join or change; without them,
             // characters stand beside one another, and each has the width that it always has.
-            '\u{200d}' | '\u{fe00}'..='\u{fe0f}' => {}
+            c if is_modifier(c) => {}
             c if is_hidden(c) => shown.push_str(&format!("<U+{:04X}>", u32::from(c))),
             c => shown.push(c),
         }
     }
     shown
-}
-
-/// C1 controls, separators of lines, marks of direction and characters without width.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The columns that a text takes.
