@@ -11,7 +11,7 @@
 //! **Source**: Rebello et al., *Can Applications Recover from fsync Failures?* (ATC 2020).
 
 #[cfg(target_os = "linux")]
-use rustix::fs::Advice;
+use rustix::fs::{Advice, OFlags};
 use std::any::Any;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -34,6 +34,13 @@ pub trait Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// An empty file of this name, whatever was there.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+    /// Makes an empty file, unless there is one, which stays the file that it is.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn make(&self, path: &Path) -> io::Result<()> {
+        if self.exists(path)? { Ok(()) } else { self.create(path).map(drop) }
+    }
     /// A file that is there.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Gives a file or folder another name, and replaces the file that has it.
@@ -152,6 +159,13 @@ impl Disk for SystemDisk {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(OWNER_S_FILE);
         Ok(Box::new(options.open(path)?))
+    }
+
+    /// Of two processes that make it at once, neither takes the other's away: it may be what they lock.
+    fn make(&self, path: &Path) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(OWNER_S_FILE);
+        options.custom_flags(OFlags::NOFOLLOW.bits() as i32).open(path).map(drop)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {

@@ -45,12 +45,17 @@ impl<M> Default for Questions<M> {
 impl<M> Questions<M> {
     /// Takes the question of a process of this user, by its id; false if there is no room.
     pub(crate) fn put(&mut self, user: UserName, asker: u64, question: M) -> bool {
+        // An earlier one, from before it had shown that it hears, is not asked any more.
+        self.held.take(user, asker);
         self.waiting.put(user, asker, question)
     }
 
     /// The same of a process that has not shown that it hears.
     pub(crate) fn hold(&mut self, user: UserName, asker: u64, question: M) -> bool {
-        if self.held.users.get(&user).is_some_and(|held| held.len() >= PER_USER_MAX) {
+        let is_full = |held: &VecDeque<(u64, M)>| {
+            held.len() >= PER_USER_MAX && held.iter().all(|(id, _)| *id != asker)
+        };
+        if self.held.users.get(&user).is_some_and(is_full) {
             self.held.pop(user);
         }
         self.held.put(user, asker, question)
@@ -172,5 +177,9 @@ mod tests {
             std::iter::from_fn(|| questions.next()).map(|(_, question)| question).collect();
         assert_eq!(answered, [5, PER_USER_MAX as u64], "the oldest had given way");
         assert_eq!(questions.held.count, PER_USER_MAX - 2);
+        questions.put(user("mallory"), 7, 700);
+        questions.release(user("mallory"), 7);
+        assert_eq!(questions.next(), Some((7, 700)), "the later one");
+        assert_eq!(questions.next(), None);
     }
 }

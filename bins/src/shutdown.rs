@@ -63,9 +63,14 @@ pub fn on_signals(
     ending: Ending,
 ) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let says = when_told("says", move || {
+        tell!("replica: it did not end within {:?}: does its disk hang?", ending.bound());
+    })?;
     let bounds = when_told("bound", move || {
         std::thread::sleep(ending.bound());
-        tell!("replica: it did not end within {:?}: does its disk hang?", ending.bound());
+        // Whoever reads it may be slow; nobody is waited for.
+        let _ = says.send(());
+        std::thread::sleep(PATIENCE);
         std::process::exit(HANGS);
     })?;
     let ends = when_told("end", move || end(&local, operator, ending))?;

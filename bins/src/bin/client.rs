@@ -403,7 +403,11 @@ fn tell_failure(access: &Access, summary: &Summary) {
     let Some(state) = &access.state else { return };
     match state.expired() {
         None => match state.saved() {
-            Ok(saved) => tell!("client: {}", summary.safe(saved)),
+            Ok(saved) => {
+                if let Some(told) = summary.safe(saved) {
+                    tell!("client: {told}");
+                }
+            }
             Err(error) => tell!("client: it is not known what is safe: {error}"),
         },
         // The session may have expired after the failure.

@@ -17,7 +17,9 @@ use signal_hook::consts::SIGHUP;
 use signal_hook::iterator::Signals;
 use std::io::{BufRead, IsTerminal, stdin};
 use std::process::ExitCode;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// The status of a replica whose disk failed: it must not vote any more. `EX_IOERR` of sysexits.
 const DISK_FAILED: u8 = 74;
@@ -65,6 +67,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// How long the driver may take to obey, before that is told.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads the console, and the configuration again on SIGHUP, from threads of their own.
 fn attend(args: &Arc<Args>, local: &Local) -> anyhow::Result<()> {
@@ -114,23 +119,30 @@ fn reload_on_hangup(args: Arc<Args>, local: Local) -> std::io::Result<()> {
 
 /// Reads users and revoked tokens again; what can't be read, or would revive a token, leaves everything as it is.
 fn reload(args: &Args, local: &Local) {
+    // Until it is given to the driver: of two at a time, what was read later comes later there, too.
+    let mut obeyed = local.obeyed.lock().unwrap_or_else(PoisonError::into_inner);
     let config = match Config::read(&args.config) {
         Ok(config) => config,
         Err(error) => return tell!("replica: nothing is changed: {error}"),
     };
-    // Until it is given to the driver: of two at a time the later one has to come later there, too.
-    let mut obeyed = local.obeyed.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(error) = obeyed.obey(&config) {
         return tell!("replica: nothing is changed: {}: {error}", args.config.display());
     }
     let (users, revoked) = (config.users.len(), config.revoked.len());
+    let (done, obeys) = channel();
     let changed = Input::Change(Box::new(move |driver: &mut Driver<Replica, ReplicaHost>| {
         driver.codec_mut().set_generations(config.revoked);
         driver.host_mut().serve_only(config.users);
-        let listed = if users == 0 { "any user".to_owned() } else { format!("{users} users") };
-        note(&format!("reloaded: {listed}, tokens of {revoked} revoked"));
+        let _ = done.send(());
     }));
     local.control.give(changed);
+    drop(obeyed);
+    // Who prints may wait for whoever reads; the driver never does.
+    let listed = if users == 0 { "any user".to_owned() } else { format!("{users} users") };
+    match obeys.recv_timeout(PATIENCE) {
+        Ok(()) => note(&format!("reloaded: {listed}, tokens of {revoked} revoked")),
+        Err(_) => note("read again; it is obeyed when the disk answers"),
+    }
 }
 
 fn obey(command: ConsoleCommand, args: &Args, local: &Local) {

@@ -137,8 +137,10 @@ pub enum SayError {
 /// What became of everything said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// The number of the first message that is not from an earlier run.
+    /// The number of the first message that is not from an earlier run, or an earlier session.
     pub first: Seq,
+    /// The number of the message that would have been submitted next.
+    pub end: Seq,
     /// Messages submitted, those that were pending at the start included.
     pub submitted: u64,
     /// What was to be said, and was not submitted.
@@ -186,27 +188,37 @@ impl Summary {
         }
     }
 
-    /// Of what was not acknowledged, what a durable client's file has: only that is safe.
-    pub fn safe(&self, saved: Saved) -> String {
+    /// What a durable client's file has of what was not acknowledged, and what is to be said again: only what a
+    /// save has written is safe. Nothing, if there is nothing of either.
+    pub fn safe(&self, saved: Saved) -> Option<String> {
         let Saved { below, pending } = saved;
-        let unsaid = match self.unsaid {
-            Unsaid::Messages(count) => count,
-            Unsaid::Nothing | Unsaid::FromLine(_) => 0,
+        let (unsaid, line) = match self.unsaid {
+            Unsaid::Nothing => (0, None),
+            Unsaid::Messages(count) => (count, None),
+            Unsaid::FromLine(line) => (0, Some(line)),
         };
-        let missing = self.submitted + unsaid - self.acknowledged;
         // Messages of this run have numbers in the order in which they were to be said.
-        let lost = below.max(self.first).0 - self.first.0 + 1;
-        if pending >= missing {
-            return "the file of --state has them; the next run with it completes them".to_owned();
+        let end = self.end.0 + unsaid;
+        let first_lost = (below.0 < end).then(|| below.max(self.first).0 - self.first.0 + 1);
+        let lost = match (first_lost, line) {
+            (Some(lost), None) => Some(format!("message {lost} of this run and what follows it")),
+            (lost, Some(line)) => {
+                let line = lost.unwrap_or(line);
+                Some(format!("line {line} of the input and what follows it"))
+            }
+            (None, None) => None,
+        };
+        let has = match pending {
+            0 => "the file of --state has none of them".to_owned(),
+            _ => format!(
+                "the file of --state has {pending} of them, which the next run with it completes"
+            ),
+        };
+        match lost {
+            None if pending == 0 => None,
+            None => Some(has),
+            Some(lost) => Some(format!("{has}; it does not have {lost}: say that again")),
         }
-        let which = format!("message {lost} of this run and what follows it");
-        if pending == 0 {
-            return format!("the file of --state has none of them: say {which} again");
-        }
-        format!(
-            "the file of --state has {pending} of them, which the next run with it completes; it does not \
-             have {which}: say that again"
-        )
     }
 }
 
@@ -360,7 +372,7 @@ impl Speaker {
         let submitted = unacknowledged.len() as u64;
         let shared = Shared(Arc::new((
             Mutex::new(Ledger {
-                summary: Summary { first: next, submitted, ..Summary::default() },
+                summary: Summary { first: next, end: next, submitted, ..Summary::default() },
                 session: None,
                 next,
                 unacknowledged,
@@ -423,6 +435,7 @@ impl Speaker {
         }
         ledger.summary.submitted += 1;
         ledger.next = seq.next();
+        ledger.summary.end = ledger.next;
         ledger.unacknowledged.insert(seq, text.clone());
         drop(ledger);
         // One speaker is one thread (`&mut self`), so messages reach the driver in this order. An
@@ -471,16 +484,29 @@ mod tests {
         // Two were pending; of four said in this run two are acknowledged, and two were not taken.
         let summary = Summary {
             first: Seq(11),
+            end: Seq(15),
             submitted: 6,
             acknowledged: 4,
             unsaid: Unsaid::Messages(2),
             ..Summary::default()
         };
         assert_eq!(summary.missing(), "4 of 8 messages were not acknowledged");
-        let safe = |below, pending| summary.safe(Saved { below: Seq(below), pending });
-        assert!(safe(17, 4).contains("has them"));
-        assert!(safe(15, 2).contains("has 2 of them") && safe(15, 2).contains("message 5 of"));
-        assert!(safe(13, 0).contains("has none of them") && safe(13, 0).contains("message 3 of"));
-        assert!(safe(9, 0).contains("message 1 of"), "an earlier run has been told of the others");
+        let safe = |summary: &Summary, below, pending| {
+            summary.safe(Saved { below: Seq(below), pending }).unwrap_or_default()
+        };
+        let all = safe(&summary, 17, 4);
+        assert!(all.contains("has 4 of them") && !all.contains("again"), "{all}");
+        let some = safe(&summary, 15, 2);
+        assert!(some.contains("has 2 of them") && some.contains("message 5 of this run"), "{some}");
+        let none = safe(&summary, 13, 0);
+        assert!(none.contains("has none of them") && none.contains("message 3 of"), "{none}");
+        assert!(safe(&summary, 9, 0).contains("message 1 of"), "an earlier run has been told");
+        // Some were acknowledged, and saved to be, after it was looked whether they were.
+        assert_eq!(safe(&Summary { unsaid: Unsaid::Nothing, ..summary.clone() }, 15, 0), "");
+        // Whatever is safe, a line that was not said is not.
+        let lines = Summary { unsaid: Unsaid::FromLine(5), acknowledged: 6, ..summary };
+        let unsaid = safe(&lines, 15, 0);
+        assert!(unsaid.contains("does not have line 5 of the input"), "{unsaid}");
+        assert!(safe(&lines, 13, 0).contains("does not have line 3 of the input"));
     }
 }

@@ -235,9 +235,7 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateE
 
 fn lock(disk: &dyn Disk, path: &Path) -> Result<Lock, StateError> {
     let file = beside(path, ".lock");
-    if !disk.exists(&file).map_err(failed("look for", &file))? {
-        disk.create(&file).map_err(failed("create", &file))?;
-    }
+    disk.make(&file).map_err(failed("create", &file))?;
     match disk.lock(&file).map_err(failed("lock", &file))? {
         Some(lock) => Ok(Lock(lock)),
         None => Err(StateError::Locked(path.to_owned())),

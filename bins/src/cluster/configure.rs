@@ -183,7 +183,7 @@ fn write_files(path: &Path, text: &str, force: bool) -> Result<()> {
         let old = keep_as_old(path).with_context(|| format!("cannot keep {file}"))?;
         tell!("cluster: {file} was there and is kept as {}", old.display());
     }
-    let existing = if force { Existing::Goes } else { Existing::Stays };
+    let existing = if exists { Existing::Goes } else { Existing::Stays };
     match write_whole(path, text, Permissions::from_mode(0o644), existing) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(is_there(path)),
         written => written.with_context(|| format!("cannot write the configuration {file}"))?,

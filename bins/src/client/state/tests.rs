@@ -190,3 +190,17 @@ fn an_expired_session_is_told_of_until_it_was_concluded_and_then_forgotten() {
     assert_eq!((file.expired(), file.load().unwrap()), (None, None));
     assert_eq!(file.interrupted(), Interrupted::default());
 }
+
+#[test]
+fn the_file_that_is_locked_is_never_made_anew() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ann.state.lock");
+    let made = || {
+        SystemDisk.make(&file).unwrap();
+        std::fs::metadata(&file).unwrap().ino()
+    };
+    let first = made();
+    std::fs::write(&file, "kept").unwrap();
+    assert_eq!((made(), std::fs::read_to_string(&file).unwrap().as_str()), (first, "kept"));
+}

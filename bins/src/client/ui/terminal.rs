@@ -260,6 +260,7 @@ impl Shell<'_> {
 fn sum(before: &Summary, last: Summary) -> Summary {
     Summary {
         first: last.first,
+        end: last.end,
         unsaid: last.unsaid,
         submitted: before.submitted + last.submitted,
         acknowledged: before.acknowledged + last.acknowledged,
