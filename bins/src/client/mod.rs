@@ -11,6 +11,7 @@
 //! | [`tail`] | the log as it is read by a reader |
 //! | [`selection`], [`mod@format`] | which messages `tail` shows, and how |
 //! | [`load`] | many clients, measured |
+//! | [`Summary`] | what became of everything said, and what of it is safe |
 //! | [`state`] | what a durable client keeps, in a file |
 //!
 //! **Invariant — bounded**: at most [`UNACKNOWLEDGED_MAX`] messages are submitted and not
@@ -25,12 +26,14 @@ pub mod meter;
 pub mod pipe;
 pub mod selection;
 pub mod state;
+mod summary;
 pub mod tail;
 pub mod ui;
 
 use self::envelope::{Room, Said, TooLong};
 use self::meter::{Meter, Metered};
-use self::state::{Saved, State};
+use self::state::State;
+pub use self::summary::{Summary, Unsaid};
 
 use crate::client_host::{ClientHost, Event};
 use crate::clock::SystemClock;
@@ -132,94 +135,6 @@ pub enum SayError {
     /// The client is at its end.
     #[error("{0}")]
     Over(String),
-}
-
-/// What became of everything said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// The number of the first message that is not from an earlier run, or an earlier session.
-    pub first: Seq,
-    /// The number of the message that would have been submitted next.
-    pub end: Seq,
-    /// Messages submitted, those that were pending at the start included.
-    pub submitted: u64,
-    /// What was to be said, and was not submitted.
-    pub unsaid: Unsaid,
-    /// Messages acknowledged.
-    pub acknowledged: u64,
-    /// How often acknowledged messages were sent again.
-    pub retries: u64,
-    /// Why the rest will not be acknowledged, as far as it is known.
-    pub failure: Option<String>,
-}
-
-/// What was to be said, and was not submitted, because the client was at its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unsaid {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// So many messages.
-    Messages(u64),
-    /// This line of the input, from 1 on, and whatever is behind it.
-    FromLine(u64),
-}
-
-impl Summary {
-    /// Was everything acknowledged?
-    pub fn is_complete(&self) -> bool {
-        let Summary { submitted, acknowledged, unsaid, failure, .. } = self;
-        submitted == acknowledged && *unsaid == Unsaid::Nothing && failure.is_none()
-    }
-
-    /// How much was not acknowledged of what was to be said, in words.
-    pub fn missing(&self) -> String {
-        let told = |asked: u64| {
-            let missing = asked - self.acknowledged;
-            format!("{missing} of {asked} messages were not acknowledged")
-        };
-        match self.unsaid {
-            Unsaid::Nothing => told(self.submitted),
-            Unsaid::Messages(count) => told(self.submitted + count),
-            Unsaid::FromLine(line) => format!(
-                "{}; line {line} of the input, and what is behind it, was not said",
-                told(self.submitted)
-            ),
-        }
-    }
-
-    /// What a durable client's file has of what was not acknowledged, and what is to be said again: only what a
-    /// save has written is safe. Nothing, if there is nothing of either.
-    pub fn safe(&self, saved: Saved) -> Option<String> {
-        let Saved { below, pending } = saved;
-        let (unsaid, line) = match self.unsaid {
-            Unsaid::Nothing => (0, None),
-            Unsaid::Messages(count) => (count, None),
-            Unsaid::FromLine(line) => (0, Some(line)),
-        };
-        // Messages of this run have numbers in the order in which they were to be said.
-        let end = self.end.0 + unsaid;
-        let first_lost = (below.0 < end).then(|| below.max(self.first).0 - self.first.0 + 1);
-        let lost = match (first_lost, line) {
-            (Some(lost), None) => Some(format!("message {lost} of this run and what follows it")),
-            (lost, Some(line)) => {
-                let line = lost.unwrap_or(line);
-                Some(format!("line {line} of the input and what follows it"))
-            }
-            (None, None) => None,
-        };
-        let has = match pending {
-            0 => "the file of --state has none of them".to_owned(),
-            _ => format!(
-                "the file of --state has {pending} of them, which the next run with it completes"
-            ),
-        };
-        match lost {
-            None if pending == 0 => None,
-            None => Some(has),
-            Some(lost) => Some(format!("{has}; it does not have {lost}: say that again")),
-        }
-    }
 }
 
 /// What the speaker and its driver both know.
@@ -472,41 +387,5 @@ impl Speaker {
 impl Drop for Speaker {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_the_file_has_is_said_to_be_safe() {
-        // Two were pending; of four said in this run two are acknowledged, and two were not taken.
-        let summary = Summary {
-            first: Seq(11),
-            end: Seq(15),
-            submitted: 6,
-            acknowledged: 4,
-            unsaid: Unsaid::Messages(2),
-            ..Summary::default()
-        };
-        assert_eq!(summary.missing(), "4 of 8 messages were not acknowledged");
-        let safe = |summary: &Summary, below, pending| {
-            summary.safe(Saved { below: Seq(below), pending }).unwrap_or_default()
-        };
-        let all = safe(&summary, 17, 4);
-        assert!(all.contains("has 4 of them") && !all.contains("again"), "{all}");
-        let some = safe(&summary, 15, 2);
-        assert!(some.contains("has 2 of them") && some.contains("message 5 of this run"), "{some}");
-        let none = safe(&summary, 13, 0);
-        assert!(none.contains("has none of them") && none.contains("message 3 of"), "{none}");
-        assert!(safe(&summary, 9, 0).contains("message 1 of"), "an earlier run has been told");
-        // Some were acknowledged, and saved to be, after it was looked whether they were.
-        assert_eq!(safe(&Summary { unsaid: Unsaid::Nothing, ..summary.clone() }, 15, 0), "");
-        // Whatever is safe, a line that was not said is not.
-        let lines = Summary { unsaid: Unsaid::FromLine(5), acknowledged: 6, ..summary };
-        let unsaid = safe(&lines, 15, 0);
-        assert!(unsaid.contains("does not have line 5 of the input"), "{unsaid}");
-        assert!(safe(&lines, 13, 0).contains("does not have line 3 of the input"));
     }
 }

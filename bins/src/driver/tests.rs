@@ -3,7 +3,7 @@
 use super::*;
 use crate::burst::Departures;
 use crate::keys::Secret;
-use crate::wire::{ClusterId, Generations, Packing, UserName};
+use crate::wire::{ClusterId, Generations, Packing, Peer, UserName};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::Deserialize;
