@@ -46,9 +46,14 @@ impl Ending {
         }
     }
 
+    /// The longest time from the signal to an end in good order.
+    fn in_good_order(&self) -> Duration {
+        self.handover + self.linger + 8 * PATIENCE
+    }
+
     /// The longest time from the signal to the end.
     pub fn bound(&self) -> Duration {
-        self.handover + self.linger + 8 * PATIENCE
+        self.in_good_order() + PATIENCE
     }
 }
 
@@ -64,10 +69,11 @@ pub fn on_signals(
 ) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let says = when_told("says", move || {
-        tell!("replica: it did not end within {:?}: does its disk hang?", ending.bound());
+        let waited = ending.in_good_order();
+        tell!("replica: it did not end within {waited:?}: does its disk hang?");
     })?;
     let bounds = when_told("bound", move || {
-        std::thread::sleep(ending.bound());
+        std::thread::sleep(ending.in_good_order());
         // Whoever reads it may be slow; nobody is waited for.
         let _ = says.send(());
         std::thread::sleep(PATIENCE);

@@ -17,7 +17,7 @@ use signal_hook::consts::SIGHUP;
 use signal_hook::iterator::Signals;
 use std::io::{BufRead, IsTerminal, stdin};
 use std::process::ExitCode;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -123,9 +123,13 @@ fn reload(args: &Args, local: &Local) {
     let mut obeyed = local.obeyed.lock().unwrap_or_else(PoisonError::into_inner);
     let config = match Config::read(&args.config) {
         Ok(config) => config,
-        Err(error) => return tell!("replica: nothing is changed: {error}"),
+        Err(error) => {
+            drop(obeyed);
+            return tell!("replica: nothing is changed: {error}");
+        }
     };
     if let Err(error) = obeyed.obey(&config) {
+        drop(obeyed);
         return tell!("replica: nothing is changed: {}: {error}", args.config.display());
     }
     let (users, revoked) = (config.users.len(), config.revoked.len());
@@ -141,7 +145,11 @@ fn reload(args: &Args, local: &Local) {
     let listed = if users == 0 { "any user".to_owned() } else { format!("{users} users") };
     match obeys.recv_timeout(PATIENCE) {
         Ok(()) => note(&format!("reloaded: {listed}, tokens of {revoked} revoked")),
-        Err(_) => note("read again; it is obeyed when the disk answers"),
+        Err(RecvTimeoutError::Timeout) => {
+            note("read, and not obeyed yet: this replica hangs in its disk, or waits for others");
+        }
+        // It has ended.
+        Err(RecvTimeoutError::Disconnected) => {}
     }
 }
 

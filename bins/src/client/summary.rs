@@ -60,24 +60,13 @@ impl Summary {
     }
 
     /// What a durable client's file has of what was not acknowledged, and what is to be said again: only what a
-    /// save has written is safe. Nothing, if there is nothing of either.
+    /// save has written is safe. Nothing, if there is nothing of either; what was not said is
+    /// [`Summary::missing`]'s to tell.
     pub fn safe(&self, saved: Saved) -> Option<String> {
         let Saved { below, pending } = saved;
-        let (unsaid, line) = match self.unsaid {
-            Unsaid::Nothing => (0, None),
-            Unsaid::Messages(count) => (count, None),
-            Unsaid::FromLine(line) => (0, Some(line)),
-        };
-        // Messages of this run have numbers in the order in which they were to be said.
-        let end = self.end.0 + unsaid;
-        let first_lost = (below.0 < end).then(|| below.max(self.first).0 - self.first.0 + 1);
-        let lost = match (first_lost, line) {
-            (Some(lost), None) => Some(format!("message {lost} of this run and what follows it")),
-            (lost, Some(line)) => {
-                let line = lost.unwrap_or(line);
-                Some(format!("line {line} of the input and what follows it"))
-            }
-            (None, None) => None,
+        let unsaid = match self.unsaid {
+            Unsaid::Messages(count) => count,
+            Unsaid::Nothing | Unsaid::FromLine(_) => 0,
         };
         let has = match pending {
             0 => "the file of --state has none of them".to_owned(),
@@ -85,11 +74,16 @@ impl Summary {
                 "the file of --state has {pending} of them, which the next run with it completes"
             ),
         };
-        match lost {
-            None if pending == 0 => None,
-            None => Some(has),
-            Some(lost) => Some(format!("{has}; it does not have {lost}: say that again")),
+        if below.0 >= self.end.0 + unsaid {
+            return (pending > 0).then_some(has);
         }
+        // Messages of this run have numbers in the order in which they were to be said.
+        let lost = below.max(self.first).0 - self.first.0 + 1;
+        let which = match self.unsaid {
+            Unsaid::FromLine(_) => format!("line {lost} of the input"),
+            Unsaid::Nothing | Unsaid::Messages(_) => format!("message {lost} of this run"),
+        };
+        Some(format!("{has}; it does not have {which} and what follows it: say that again"))
     }
 }
 
@@ -121,10 +115,10 @@ mod tests {
         assert!(safe(&summary, 9, 0).contains("message 1 of"), "an earlier run has been told");
         // Some were acknowledged, and saved to be, after it was looked whether they were.
         assert_eq!(safe(&Summary { unsaid: Unsaid::Nothing, ..summary.clone() }, 15, 0), "");
-        // Whatever is safe, a line that was not said is not.
+        // Of a line that was not said it is told that it was not, and nothing of the file.
         let lines = Summary { unsaid: Unsaid::FromLine(5), acknowledged: 6, ..summary };
-        let unsaid = safe(&lines, 15, 0);
-        assert!(unsaid.contains("does not have line 5 of the input"), "{unsaid}");
+        assert!(lines.missing().contains("line 5 of the input, and what is behind it, was not"));
+        assert_eq!(safe(&lines, 15, 0), "");
         assert!(safe(&lines, 13, 0).contains("does not have line 3 of the input"));
     }
 }
