@@ -6,32 +6,24 @@
 //!
 //! **Invariants**
 //! - *For its owner's eyes*: files are made with mode 0600, and one that others may read is refused.
-//! - *A secret is never replaced*: with another one, a cluster's replicas would not hear one another.
 //! - *Nothing is printed but a token that is asked for*: errors name files, and quote nothing of them.
 
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
+mod secret;
+mod token;
 
-use crate::config::{Config, check_user};
 use crate::files::{Existing, write_whole};
-use crate::keys::{KEY_BYTES, Secret, UserKey};
-use crate::wire::{Codec, UserName};
-use std::fmt::{self, Debug, Formatter};
+use crate::keys::KEY_BYTES;
 use std::fs::{File, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The name of the file that holds a cluster's secret, beside its configuration.
-pub const SECRET_FILE: &str = "cluster.secret";
-/// The extension of tokens.
-const TOKEN_EXTENSION: &str = "token";
-/// What errors call the files.
-const SECRET: &str = "cluster secret";
-const TOKEN: &str = "token";
-const SECRET_KIND: &str = "paxos-chat-secret-1";
-const TOKEN_KIND: &str = "paxos-chat-token-1";
+pub use secret::{SECRET_FILE, make_secret, read_secret, secret_path};
+pub use token::Token;
+
 /// No secret file is longer.
 const FILE_BYTES_MAX: u64 = 1024;
 /// Mode bits that let others than the owner at a file.
@@ -116,172 +108,6 @@ pub enum CredentialError {
     /// No key can be drawn.
     #[error("the system gives no random bytes: {0}")]
     NoRandomness(getrandom::Error),
-}
-
-const SECRET_REMEDY: &str = "copy `cluster.secret` from another replica's machine, or make a cluster with \
-                             `cluster config -o cluster.toml`";
-const TOKEN_REMEDY: &str =
-    "ask whoever runs the cluster for a new one: `cluster invite --user NAME -o FILE`";
-
-/// Where the secret of the cluster with this configuration is.
-pub fn secret_path(config: &Path) -> PathBuf {
-    config.with_file_name(SECRET_FILE)
-}
-
-/// Makes a secret, unless there is one; tells whether it did.
-///
-/// # Errors
-/// When it cannot be written, or what is there can't be used.
-pub fn make_secret(path: &Path) -> Result<bool, CredentialError> {
-    if path.exists() {
-        return read_secret(path).map(|_| false);
-    }
-    let secret = Secret::draw().map_err(CredentialError::NoRandomness)?;
-    let text = with_check(&[SECRET_KIND, &hex(secret.as_bytes())]);
-    write_private(path, &text, Existing::Stays)?;
-    Ok(true)
-}
-
-/// Reads a secret.
-///
-/// # Errors
-/// When it is not there, others may read it, or it is damaged.
-pub fn read_secret(path: &Path) -> Result<Secret, CredentialError> {
-    parse_secret(&read_private(path, SECRET, SECRET_REMEDY)?, path)
-}
-
-/// The secret in the text of a file of this name.
-fn parse_secret(text: &str, path: &Path) -> Result<Secret, CredentialError> {
-    let damaged = |wrong: String| {
-        let (kind, path, remedy) = (SECRET, path.to_owned(), SECRET_REMEDY);
-        CredentialError::Damaged { kind, path, wrong, remedy }
-    };
-    let fields = checked(text, SECRET_KIND, 1).map_err(damaged)?;
-    Ok(Secret::of(key(fields[0]).map_err(damaged)?))
-}
-
-/// What lets a user's client talk to the cluster.
-#[derive(Clone)]
-pub struct Token {
-    user: UserName,
-    key: UserKey,
-    config: Config,
-}
-
-impl Debug for Token {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "Token(of {})", self.user())
-    }
-}
-
-impl Token {
-    /// A token of this user, of the generation that is valid now.
-    ///
-    /// # Errors
-    /// When there can be no such user.
-    pub fn issue(secret: &Secret, config: &Config, user: &str) -> Result<Token, CredentialError> {
-        let refused = |wrong| CredentialError::User { user: user.to_owned(), wrong };
-        check_user(user).map_err(refused)?;
-        if !config.users.is_empty() && !config.users.iter().any(|known| known == user) {
-            let users = config.users.join(", ");
-            return Err(refused(format!("the configuration's `users` are {users}; add this one")));
-        }
-        let name = UserName::new(user).ok_or_else(|| refused("no name".into()))?;
-        let generation = config.revoked.get(user).copied().unwrap_or_default();
-        let key = secret.user(config.cluster_id(), user, generation);
-        Ok(Token { user: name, key, config: config.clone() })
-    }
-
-    /// Whose it is.
-    pub fn user(&self) -> &str {
-        self.user.as_str()
-    }
-
-    /// The codec of a process of this user.
-    pub fn codec(&self) -> Codec {
-        Codec::client(&self.key, self.config.cluster_id(), self.user, self.config.replicas.len())
-            .with_packing(self.config.packing())
-    }
-
-    /// The token as text, which is a secret.
-    pub fn to_text(&self) -> Zeroizing<String> {
-        let cluster = self.config.cluster_id().to_string();
-        with_check(&[TOKEN_KIND, &cluster, self.user(), &hex(self.key.as_bytes())])
-    }
-
-    /// Writes it to a file for its owner's eyes.
-    ///
-    /// # Errors
-    /// When that fails.
-    pub fn write(&self, path: &Path) -> Result<(), CredentialError> {
-        write_private(path, &self.to_text(), Existing::Goes)
-    }
-
-    /// Where a client looks for the token of this user.
-    pub fn path(config: &Path, user: &str) -> PathBuf {
-        // A name may hold what would lead elsewhere.
-        let file = user.replace(['/', '\0'], "_");
-        config.with_file_name(format!("{file}.{TOKEN_EXTENSION}"))
-    }
-
-    /// Reads a token for this cluster.
-    ///
-    /// # Errors
-    /// When it is not there, others may read it, it is damaged, or it is for another cluster.
-    pub fn read(path: &Path, config: &Config) -> Result<Token, CredentialError> {
-        Token::parse(&read_private(path, TOKEN, TOKEN_REMEDY)?, path, config)
-    }
-
-    /// The token in the text of a file of this name.
-    fn parse(text: &str, path: &Path, config: &Config) -> Result<Token, CredentialError> {
-        let damaged = |wrong: String| {
-            let (kind, path, remedy) = (TOKEN, path.to_owned(), TOKEN_REMEDY);
-            CredentialError::Damaged { kind, path, wrong, remedy }
-        };
-        let fields = checked(text, TOKEN_KIND, 3).map_err(damaged)?;
-        let (found, own) = (fields[0], config.cluster_id().to_string());
-        if found != own {
-            let wrong = format!("it is for cluster {found}, and the configuration is of {own}");
-            return Err(damaged(wrong));
-        }
-        check_user(fields[1]).map_err(damaged)?;
-        let user = UserName::new(fields[1]).ok_or_else(|| damaged("it has no name".into()))?;
-        let key = UserKey::of(key(fields[2]).map_err(damaged)?);
-        Ok(Token { user, key, config: config.clone() })
-    }
-
-    /// The token that a client shall use: the one given; or that of `name` beside the configuration;
-    /// or, where the cluster's secret lies there, a new one, of `name` or any user.
-    ///
-    /// # Errors
-    /// When there is none, or the one that there is can't be used.
-    pub fn find(
-        config: &Config,
-        config_path: &Path,
-        given: Option<&Path>,
-        name: Option<&str>,
-    ) -> Result<Token, CredentialError> {
-        let any = config.users.first().map_or("guest", String::as_str);
-        let user = name.unwrap_or(any);
-        let beside = Token::path(config_path, user);
-        let path = given.unwrap_or(&beside);
-        if given.is_none() && !path.exists() {
-            let secret = secret_path(config_path);
-            if secret.exists() {
-                return Token::issue(&read_secret(&secret)?, config, user);
-            }
-            return Err(CredentialError::NoToken { path: beside, user: user.to_owned() });
-        }
-        let token = Token::read(path, config)?;
-        match name {
-            Some(name) if name != token.user() => Err(CredentialError::Name {
-                path: path.to_owned(),
-                found: token.user().to_owned(),
-                wanted: name.to_owned(),
-            }),
-            _ => Ok(token),
-        }
-    }
 }
 
 fn hex(bytes: &[u8; KEY_BYTES]) -> Zeroizing<String> {

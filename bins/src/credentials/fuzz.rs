@@ -1,6 +1,8 @@
 //! Secrets and tokens as functions of any bytes.
 
-use super::{SECRET_KIND, TOKEN_KIND, Token, parse_secret, with_check};
+use super::secret::{SECRET_KIND, parse_secret};
+use super::token::{TOKEN_KIND, Token};
+use super::with_check;
 use crate::config::Config;
 use crate::keys::{KEY_BYTES, Secret};
 use std::path::Path;

@@ -1,4 +1,7 @@
+use super::secret::SECRET_KIND;
 use super::*;
+use crate::config::Config;
+use crate::keys::Secret;
 use std::fs;
 
 fn config() -> Config {
@@ -110,7 +113,7 @@ fn a_token_reads_back_and_is_of_one_user_of_one_cluster() {
     let path = site.path("t.token");
     token.write(&path).unwrap();
     let back = Token::read(&path, &config()).unwrap();
-    assert_eq!((back.user(), back.key.as_bytes()), ("größer", token.key.as_bytes()));
+    assert_eq!((back.user(), back.to_text()), ("größer", token.to_text()));
     let mut other = config();
     other.cluster = "other".into();
     let error = Token::read(&path, &other).unwrap_err().to_string();
