@@ -1,8 +1,8 @@
 //! Secret files: `cluster.secret`, which replicas and whoever runs them read, and the tokens of
 //! users.
 //!
-//! Each is one line of text: what it is, what it is for, the key in hexadecimal digits, and a check
-//! against damage.
+//! Each line has one key: what it is, what it is for, the key in hexadecimal digits, and a check against damage. A
+//! token is one line, a secret one or two.
 //!
 //! **Invariants**
 //! - *For its owner's eyes*: files are made with mode 0600, and one that others may read is refused.
@@ -21,7 +21,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-pub use secret::{SECRET_FILE, make_secret, read_secret, secret_path};
+pub use secret::{SECRET_FILE, draw_secret, make_secret, read_keyring, secret_path, write_keyring};
 pub use token::Token;
 
 /// No secret file is longer.

@@ -18,13 +18,18 @@
 //! - *Nothing prints a key*: `Debug` says which kind it is, and its memory is wiped when it goes, that
 //!   of what seals ([`Cipher`]) too.
 //!
-//! **Absent**: files ([`crate::credentials`]) and datagrams ([`crate::wire`]).
+//! **Absent**: files ([`crate::credentials`]), datagrams ([`crate::wire`]), and how one secret replaces another
+//! ([`Keyring`]).
 //!
 //! **Source**: BLAKE3 (2020), section 6.2 for key derivation; RFC 8439 for why a nonce must not repeat.
+
+mod ring;
 
 use crate::wire::{Cipher, ClusterId};
 use std::fmt::{self, Debug, Formatter};
 use zeroize::Zeroizing;
+
+pub use ring::{Beside, Fingerprint, Keyring, RotationError};
 
 /// Bytes of every key and of every boot.
 pub const KEY_BYTES: usize = 32;

@@ -8,14 +8,14 @@
 use crate::chatlog::Store;
 use crate::clock::SystemClock;
 use crate::config::{Config, ReplicaConfig};
-use crate::credentials::{read_secret, secret_path};
+use crate::credentials::{read_keyring, secret_path};
 use crate::disk::hook::HookedDisk;
 use crate::disk::meter::SyncMeter;
 use crate::disk::stall::Stall;
 use crate::disk::{Disk, SystemDisk};
 use crate::driver::{Driver, Handle, Input, World};
 use crate::journal::{self, Identity, Place, SEGMENT_BYTES};
-use crate::keys::Secret;
+use crate::keys::Keyring;
 use crate::logging::{LogFormat, LogLevel};
 use crate::loss::{Loss, LossDial, Losses, LossyNetwork};
 use crate::metrics::{self, Shown};
@@ -24,7 +24,7 @@ use crate::nodes::NodeTable;
 use crate::obeyed::Obeyed;
 use crate::operator::ask::Operator;
 use crate::operator::challenge::Challenges;
-use crate::operator::codecs;
+use crate::operator::keys::OperatorKeys;
 use crate::operator::local::{Local, ReplicaDriver};
 use crate::operator::server::Server;
 use crate::operator::tap::OperatorTap;
@@ -106,6 +106,24 @@ pub struct Args {
     pub log_level: LogLevel,
 }
 
+impl Args {
+    /// Where the cluster's secret is.
+    pub fn secret_path(&self) -> PathBuf {
+        self.secret.clone().unwrap_or_else(|| secret_path(&self.config))
+    }
+
+    /// Has what these files say obeyed from now on.
+    ///
+    /// # Errors
+    /// Says in which of them is what must not be obeyed, or can't be remembered.
+    pub fn obey(&self, obeyed: &mut Obeyed, config: &Config, keyring: &Keyring) -> Result<()> {
+        obeyed.obey(config, keyring).map_err(|error| {
+            let file = error.file(&self.config, &self.secret_path()).display().to_string();
+            anyhow::Error::from(error).context(file)
+        })
+    }
+}
+
 /// A replica that is ready to run, but for its driver.
 pub struct Prepared {
     config: Config,
@@ -130,8 +148,7 @@ pub type Inbox = Receiver<Input<Replica, ReplicaHost>>;
 /// Says what is wrong, where, and what to do.
 pub fn prepare(args: &Args) -> Result<Prepared> {
     let (config, own) = own_config(args)?;
-    let secret = args.secret.clone().unwrap_or_else(|| secret_path(&args.config));
-    let secret = read_secret(&secret)?;
+    let keyring = read_keyring(&args.secret_path())?;
     let socket = bind(args, &own)?;
     let (sender, waker) = (socket.sender()?, socket.waker());
     let (tap, diverted, dropped) = OperatorTap::new(socket);
@@ -141,7 +158,7 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
     let (storage, log) = open_storage(args, &place)?;
     let remembers = (!args.volatile).then(|| place.chat_log().with_extension("revoked"));
     let mut obeyed = Obeyed::read(config.cluster_id(), remembers)?;
-    obeyed.obey(&config).with_context(|| args.config.display().to_string())?;
+    args.obey(&mut obeyed, &config, &keyring)?;
     let seed = args.seed.unwrap_or_else(rand::random);
     let losses = args.loss.map_or_else(|| config.losses_of(&own), Losses::from);
     let loss = LossDial::new(losses);
@@ -158,14 +175,13 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
         loss: loss.clone(),
         faults_enabled: args.enable_faults,
         dropped,
+        keys: OperatorKeys::new(keyring.clone(), &config, id),
         obeyed: Arc::new(Mutex::new(obeyed)),
     };
-    let codec = codecs::of_replica(&secret, &config, id);
-    let challenges = Challenges::default();
-    let server = Server { codec, sender, local: local.clone(), challenges };
+    let server = Server { sender, local: local.clone(), challenges: Challenges::default() };
     std::thread::Builder::new().name("operators".into()).spawn(move || server.run(&diverted))?;
-    let metrics = serve_others(args, &secret, &config, &local)?;
-    let codec = Codec::replica(&secret, config.cluster_id(), id, replicas, config.revoked.clone())
+    let metrics = serve_others(args, &config, &local)?;
+    let codec = Codec::replica(keyring, config.cluster_id(), id, replicas, config.revoked.clone())
         .with_packing(config.packing());
     note(&format!(
         "replica {id} of {replicas} listens on {}, log {}",
@@ -258,14 +274,9 @@ fn place(args: &Args, config: &Config, own: &ReplicaConfig, disk: Rc<dyn Disk>) 
 }
 
 /// Scrapers, if they are asked for, and signals. Tells where scrapers are served.
-fn serve_others(
-    args: &Args,
-    secret: &Secret,
-    config: &Config,
-    local: &Local,
-) -> Result<Option<SocketAddr>> {
-    let (secret, of) = (secret.clone(), config.clone());
-    let operator = move || Operator::new(&secret, &of, shutdown::PATIENCE);
+fn serve_others(args: &Args, config: &Config, local: &Local) -> Result<Option<SocketAddr>> {
+    let (keys, of) = (local.keys.clone(), config.clone());
+    let operator = move || Operator::new(keys.keyring().seals(), &of, shutdown::PATIENCE);
     shutdown::on_signals(local.clone(), operator, Ending::of(config))
         .context("cannot make what SIGTERM needs")?;
     let Some(address) = args.metrics else { return Ok(None) };

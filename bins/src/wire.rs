@@ -25,7 +25,8 @@
 //!   after a restart, one may be; the protocol survives that, because every model lets any message
 //!   arrive again at any time.
 //! - *Nothing is allocated for a stranger*: a datagram is looked at in the buffer that it arrived in,
-//!   and a key is remembered once it has opened a datagram, and not before.
+//!   and a key is remembered once it has opened a datagram, and not before. (While one secret replaces another,
+//!   there are two keys to try, and so one copy, which is given back at once.)
 //! - *Decoding is total and bounded*: any bytes give messages or an error, and never more memory
 //!   than a small multiple of the datagram, or than incomplete messages may take (`fragment.rs`).
 //! - *All or nothing*: if one message of a datagram can't be read, none of it is taken. Whoever has
@@ -52,7 +53,7 @@ mod recent;
 mod replay;
 mod seal;
 
-use crate::keys::{Boot, LinkKey, Secret, UserKey};
+use crate::keys::{Boot, Keyring, LinkKey, Secret, UserKey};
 use crate::shares::Shares;
 use cookie::{Bakery, COOKIE_BYTES, Cookie};
 use fragment::{OF_CLIENTS, OF_REPLICAS, Partials};
@@ -100,7 +101,7 @@ pub type Generations = BTreeMap<String, u32>;
 
 /// Whose datagrams a codec seals.
 enum Own {
-    Replica { id: u8, secret: Secret, generations: Generations },
+    Replica { id: u8, keyring: Keyring, generations: Generations },
     Client(UserName),
 }
 
@@ -113,8 +114,8 @@ pub struct Codec {
     own: Own,
     /// To each replica.
     outbound: Vec<Cipher>,
-    /// From each replica.
-    inbound: Vec<LinkKey>,
+    /// From each replica, the key of each secret that may have sealed.
+    inbound: Vec<Vec<LinkKey>>,
     /// The last cookie of each replica.
     cookies: Vec<Cookie>,
     bakery: Bakery,
@@ -139,17 +140,19 @@ impl Debug for Codec {
 impl Codec {
     /// The codec of replica `id`, one of so many, in a new boot.
     pub fn replica(
-        secret: &Secret,
+        keyring: impl Into<Keyring>,
         cluster: ClusterId,
         id: u8,
         replicas: usize,
         generations: Generations,
     ) -> Codec {
+        let keyring = keyring.into();
         let ids = 0..u8::try_from(replicas).unwrap_or(u8::MAX);
-        let outbound = ids.clone().map(|to| secret.replicas(cluster, id, to));
+        let outbound = ids.clone().map(|to| keyring.seals().replicas(cluster, id, to));
         let outbound = outbound.collect();
-        let inbound = ids.map(|from| secret.replicas(cluster, from, id)).collect();
-        let own = Own::Replica { id, secret: secret.clone(), generations };
+        let keys = |from| keyring.all().map(|secret| secret.replicas(cluster, from, id)).collect();
+        let inbound = ids.map(keys).collect();
+        let own = Own::Replica { id, keyring, generations };
         Codec::new(cluster, Boot::fresh(), own, outbound, inbound)
     }
 
@@ -158,7 +161,7 @@ impl Codec {
         let boot = Boot::fresh();
         let ids = 0..u8::try_from(replicas).unwrap_or(u8::MAX);
         let outbound = ids.clone().map(|to| key.to_replica(to)).collect();
-        let inbound = ids.map(|from| key.of_replica(from, boot)).collect();
+        let inbound = ids.map(|from| vec![key.of_replica(from, boot)]).collect();
         Codec::new(cluster, boot, Own::Client(user), outbound, inbound)
     }
 
@@ -167,7 +170,7 @@ impl Codec {
         boot: Boot,
         own: Own,
         outbound: Vec<LinkKey>,
-        inbound: Vec<LinkKey>,
+        inbound: Vec<Vec<LinkKey>>,
     ) -> Codec {
         let outbound: Vec<_> = outbound.into_iter().map(|key| key.boot(boot)).collect();
         let cookies = vec![Cookie::default(); outbound.len()];
@@ -220,18 +223,32 @@ impl Codec {
         *generations = new;
     }
 
-    /// The own id of a replica, and the key of this user.
-    fn key_of(&self, user: UserName) -> Result<(u8, UserKey), WireError> {
-        let Own::Replica { id, secret, generations } = &self.own else {
-            return Err(WireError::Nobody);
-        };
-        let user = user.as_str();
-        let generation = generations.get(user).copied().unwrap_or_default();
-        Ok((*id, secret.user(self.cluster, user, generation)))
+    /// From now on, this replica seals and opens under these secrets, in a new boot. It remembers nobody, as after
+    /// a restart. Has no effect at a client.
+    pub fn set_keyring(&mut self, keyring: Keyring) {
+        let Own::Replica { id, generations, .. } = &mut self.own else { return };
+        let (id, generations) = (*id, std::mem::take(generations));
+        *self = Codec::replica(keyring, self.cluster, id, self.outbound.len(), generations)
+            .with_packing(self.packing);
     }
 
+    /// The own id of a replica, and the key of this user under each of its secrets.
+    fn keys_of(
+        &self,
+        user: UserName,
+    ) -> Result<(u8, impl Iterator<Item = UserKey> + use<'_>), WireError> {
+        let Own::Replica { id, keyring, generations } = &self.own else {
+            return Err(WireError::Nobody);
+        };
+        let generation = generations.get(user.as_str()).copied().unwrap_or_default();
+        let key = move |secret: &Secret| secret.user(self.cluster, user.as_str(), generation);
+        Ok((*id, keyring.all().map(key)))
+    }
+
+    /// What seals for a process that is not remembered.
     fn to_client(&self, client: ClientId) -> Result<Cipher, WireError> {
-        let (id, key) = self.key_of(client.user)?;
+        let (id, mut keys) = self.keys_of(client.user)?;
+        let key = keys.next().ok_or(WireError::Nobody)?;
         Ok(key.of_replica(id, client.boot).boot(self.boot))
     }
 

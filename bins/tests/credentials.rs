@@ -113,7 +113,7 @@ fn what_is_kept_is_for_its_owner_only() {
             assert_eq!(mode(&path), 0o700, "{}", path.display());
         }
     }
-    let expected = ["index", "journal", "lock", "log", "record", "state"];
+    let expected = ["index", "journal", "lock", "log", "record", "revoked", "state"];
     assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
 

@@ -9,7 +9,7 @@ use paxos_chat_runtime::client::meter::Meter;
 use paxos_chat_runtime::client::{Access, Speaker};
 use paxos_chat_runtime::client_host::Event;
 use paxos_chat_runtime::config::Config;
-use paxos_chat_runtime::credentials::{Token, read_secret, secret_path};
+use paxos_chat_runtime::credentials::{Token, read_keyring, secret_path};
 use paxos_chat_runtime::loss::Loss;
 use paxos_chat_runtime::operator::ask::Operator;
 use paxos_chat_runtime::operator::message::Action;
@@ -42,7 +42,7 @@ fn cluster(args: &[&str]) -> TestCluster {
 fn start(cluster: &TestCluster, count: u8) -> Vec<Replica> {
     let replicas = (0..count).map(|id| Replica::start(cluster, id, "--init")).collect();
     let config = Config::read(&cluster.config).unwrap();
-    let secret = read_secret(&secret_path(&cluster.config)).unwrap();
+    let secret = read_keyring(&secret_path(&cluster.config)).unwrap().seals().clone();
     let mut operator = Operator::new(&secret, &config, Duration::from_secs(20)).unwrap();
     // Refused, if there has been an election already.
     let _ = operator.act(0, Action::Stand).unwrap();
@@ -73,7 +73,7 @@ impl Load {
     fn start(cluster: &TestCluster) -> Load {
         let (stop, acknowledged) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Vec<_>>>::default());
         let config = Config::read(&cluster.config).unwrap();
-        let secret = read_secret(&secret_path(&cluster.config)).unwrap();
+        let secret = read_keyring(&secret_path(&cluster.config)).unwrap().seals().clone();
         let client = |index: usize| {
             let user = format!("user{index}");
             let token = Token::issue(&secret, &config, &user).unwrap();

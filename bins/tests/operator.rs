@@ -4,7 +4,7 @@ mod replicas;
 mod support;
 
 use paxos_chat_runtime::config::Config;
-use paxos_chat_runtime::credentials::{Token, read_secret, secret_path};
+use paxos_chat_runtime::credentials::{Token, read_keyring, secret_path};
 use paxos_chat_runtime::keys::Secret;
 use paxos_chat_runtime::operator::ask::Operator;
 use paxos_chat_runtime::operator::challenge::VALID;
@@ -65,7 +65,7 @@ fn start(cluster: &TestCluster, args: &[&str]) -> Vec<Replica> {
 
 fn open(cluster: &TestCluster) -> (Secret, Config) {
     let config = Config::read(&cluster.config).unwrap();
-    (read_secret(&secret_path(&cluster.config)).unwrap(), config)
+    (read_keyring(&secret_path(&cluster.config)).unwrap().seals().clone(), config)
 }
 
 #[test]

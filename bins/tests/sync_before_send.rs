@@ -40,7 +40,7 @@ struct Scene {
 static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::draw().unwrap());
 
 fn codec(id: u8) -> Codec {
-    Codec::replica(&SECRET, ClusterId::of("test"), id, 3, Generations::new())
+    Codec::replica(&*SECRET, ClusterId::of("test"), id, 3, Generations::new())
 }
 
 fn address(id: u16) -> SocketAddr {

@@ -6,10 +6,11 @@ use paxos_chat_runtime::cluster::bar::Bar;
 use paxos_chat_runtime::cluster::configure::{ConfigArgs, write_config};
 use paxos_chat_runtime::cluster::run::{RunArgs, list_scenarios, run_cluster, verify};
 use paxos_chat_runtime::config::{Config, revoke};
-use paxos_chat_runtime::credentials::{Token, read_secret, secret_path};
+use paxos_chat_runtime::credentials::{Token, read_keyring, secret_path};
 use paxos_chat_runtime::harness::plot;
 use paxos_chat_runtime::harness::run::RunError;
 use paxos_chat_runtime::harness::soak::{SoakOptions, SoakReport, soak};
+use paxos_chat_runtime::keys::Beside;
 use paxos_chat_runtime::keys::stay_out_of_core_dumps;
 use paxos_chat_runtime::manual::ManualCommand;
 use paxos_chat_runtime::operator::command::OperatorCommand;
@@ -151,7 +152,14 @@ fn main() -> ExitCode {
 fn invite(args: &InviteArgs) -> Result<()> {
     let config = Config::read(&args.config)?;
     let secret = args.secret.clone().unwrap_or_else(|| secret_path(&args.config));
-    let token = Token::issue(&read_secret(&secret)?, &config, &args.user)?;
+    let keyring = read_keyring(&secret)?;
+    let token = Token::issue(keyring.seals(), &config, &args.user)?;
+    if let Some(Beside::Next(_)) = keyring.beside() {
+        tell!(
+            "cluster: this token is made with a secret that is about to be replaced, and void when that ends: \
+             make one after `cluster rotate switch`"
+        );
+    }
     match &args.output {
         None => output::print(&token.to_text()),
         Some(path) => token.write(path)?,

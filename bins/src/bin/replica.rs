@@ -5,10 +5,13 @@ use anyhow::Context;
 use paxos_chat::replica::Replica;
 use paxos_chat_runtime::config::Config;
 use paxos_chat_runtime::console::{ConsoleCommand, HELP, Status};
+use paxos_chat_runtime::credentials::read_keyring;
 use paxos_chat_runtime::driver::{Driver, DriverError, Input};
-use paxos_chat_runtime::keys::stay_out_of_core_dumps;
+use paxos_chat_runtime::keys::{Keyring, stay_out_of_core_dumps};
 use paxos_chat_runtime::logging;
+use paxos_chat_runtime::obeyed::Obeyed;
 use paxos_chat_runtime::operator::local::{KILLED, Local};
+use paxos_chat_runtime::operator::rotate::what;
 use paxos_chat_runtime::output::{self, note};
 use paxos_chat_runtime::replica_host::ReplicaHost;
 use paxos_chat_runtime::replica_process::{Args, format_only, prepare};
@@ -110,31 +113,37 @@ fn read_console(args: &Args, local: &Local) {
     }
 }
 
-/// Reads users and revoked tokens again whenever SIGHUP arrives.
+/// Reads users, revoked tokens and the secret again whenever SIGHUP arrives.
 fn reload_on_hangup(args: Arc<Args>, local: Local) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGHUP])?;
     let reloads = move || signals.forever().for_each(|_| reload(&args, &local));
     std::thread::Builder::new().name("reload".into()).spawn(reloads).map(drop)
 }
 
-/// Reads users and revoked tokens again; what can't be read, or would revive a token, leaves everything as it is.
+/// Reads users, revoked tokens and the secret again; what can't be read, or would revive a token or a secret, leaves
+/// everything as it is.
 fn reload(args: &Args, local: &Local) {
     // Until it is given to the driver: of two at a time, what was read later comes later there, too.
     let mut obeyed = local.obeyed.lock().unwrap_or_else(PoisonError::into_inner);
-    let config = match Config::read(&args.config) {
-        Ok(config) => config,
+    let (config, keyring) = match read_again(args, &mut obeyed) {
+        Ok(read) => read,
         Err(error) => {
             drop(obeyed);
-            return tell!("replica: nothing is changed: {error}");
+            return tell!("replica: nothing is changed: {error:#}");
         }
     };
-    if let Err(error) = obeyed.obey(&config) {
-        drop(obeyed);
-        return tell!("replica: nothing is changed: {}: {error}", args.config.display());
-    }
     let (users, revoked) = (config.users.len(), config.revoked.len());
+    let is_rotated = keyring.fingerprints() != local.keys.keyring().fingerprints();
+    let secrets = what(&keyring.fingerprints());
+    let rotated = is_rotated.then_some(keyring);
+    if let Some(keyring) = &rotated {
+        local.keys.replace(keyring.clone());
+    }
     let (done, obeys) = channel();
     let changed = Input::Change(Box::new(move |driver: &mut Driver<Replica, ReplicaHost>| {
+        if let Some(keyring) = rotated {
+            driver.codec_mut().set_keyring(keyring);
+        }
         driver.codec_mut().set_generations(config.revoked);
         driver.host_mut().serve_only(config.users);
         let _ = done.send(());
@@ -144,6 +153,9 @@ fn reload(args: &Args, local: &Local) {
     // Who prints may wait for whoever reads; the driver never does.
     let listed = if users == 0 { "any user".to_owned() } else { format!("{users} users") };
     match obeys.recv_timeout(PATIENCE) {
+        Ok(()) if is_rotated => {
+            note(&format!("reloaded: {listed}, tokens of {revoked} revoked; {secrets}"));
+        }
         Ok(()) => note(&format!("reloaded: {listed}, tokens of {revoked} revoked")),
         Err(RecvTimeoutError::Timeout) => {
             note("read, and not obeyed yet: this replica hangs in its disk, or waits for others");
@@ -151,6 +163,13 @@ fn reload(args: &Args, local: &Local) {
         // It has ended.
         Err(RecvTimeoutError::Disconnected) => {}
     }
+}
+
+/// What is to be obeyed from now on, and is remembered.
+fn read_again(args: &Args, obeyed: &mut Obeyed) -> anyhow::Result<(Config, Keyring)> {
+    let (config, keyring) = (Config::read(&args.config)?, read_keyring(&args.secret_path())?);
+    args.obey(obeyed, &config, &keyring)?;
+    Ok((config, keyring))
 }
 
 fn obey(command: ConsoleCommand, args: &Args, local: &Local) {

@@ -1,10 +1,10 @@
 //! Secrets and tokens as functions of any bytes.
 
-use super::secret::{SECRET_KIND, parse_secret};
+use super::secret::{SECRET_KIND, parse, to_text};
 use super::token::{TOKEN_KIND, Token};
 use super::with_check;
 use crate::config::Config;
-use crate::keys::{KEY_BYTES, Secret};
+use crate::keys::{KEY_BYTES, Keyring, Secret};
 use std::path::Path;
 
 fn config() -> Config {
@@ -18,9 +18,13 @@ fn secret() -> Secret {
 
 /// A secret and tokens, with their checks and without.
 pub(crate) fn text_seeds() -> Vec<Vec<u8>> {
-    let secret_text = with_check(&[SECRET_KIND, &super::hex(secret().as_bytes())]);
+    let keyring = Keyring::from(&secret());
+    let begun = keyring.begin(Secret::of([8; KEY_BYTES].into())).expect("none is under way");
+    let switched = begun.switch().expect("one has begun");
+    let [secret_text, begun, switched] =
+        [keyring, begun, switched].map(|keyring| to_text(&keyring));
     let issue = |user| Token::issue(&secret(), &config(), user).expect("a valid user").to_text();
-    let texts = [secret_text, issue("alice"), issue("bü.b")];
+    let texts = [secret_text, begun, switched, issue("alice"), issue("bü.b")];
     let unchecked = |text: &str| Some(text.trim_end().rsplit_once(' ')?.0.as_bytes().to_vec());
     let bare = texts.iter().filter_map(|text| unchecked(text));
     bare.chain(texts.iter().map(|text| text.as_bytes().to_vec())).collect()
@@ -31,10 +35,11 @@ pub(crate) fn text(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (path, config) = (Path::new("a.file"), config());
     for text in [text, &with_check(&[text])] {
-        if let Ok(secret) = parse_secret(text, path) {
-            let written = with_check(&[SECRET_KIND, &super::hex(secret.as_bytes())]);
-            let again = parse_secret(&written, path).expect("what was written is read");
-            assert_eq!(again.as_bytes(), secret.as_bytes());
+        if let Ok(keyring) = parse(text, path) {
+            let written = to_text(&keyring);
+            let again = parse(&written, path).expect("what was written is read");
+            assert_eq!(*to_text(&again), *written);
+            assert_eq!(again.fingerprints(), keyring.fingerprints());
             assert!(text.starts_with(SECRET_KIND));
         }
         match Token::parse(text, path, &config) {

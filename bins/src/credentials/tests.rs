@@ -23,7 +23,7 @@ impl Site {
     fn secret(&self) -> (PathBuf, Secret) {
         let path = self.path(SECRET_FILE);
         make_secret(&path).unwrap();
-        let secret = read_secret(&path).unwrap();
+        let secret = read_keyring(&path).unwrap().seals().clone();
         (path, secret)
     }
 
@@ -45,7 +45,7 @@ fn a_secret_is_made_once_for_its_owner_alone() {
     let (path, secret) = site.secret();
     assert_eq!(mode(&path), 0o600);
     assert!(!make_secret(&path).unwrap(), "the old one stays");
-    assert_eq!(read_secret(&path).unwrap().as_bytes(), secret.as_bytes());
+    assert_eq!(read_keyring(&path).unwrap().seals().as_bytes(), secret.as_bytes());
     let other = Site::new().secret().1;
     assert_ne!(other.as_bytes(), secret.as_bytes());
 }
@@ -62,7 +62,7 @@ fn files_that_others_may_read_are_refused_and_the_remedy_is_named() {
             fs::set_permissions(path, fs::Permissions::from_mode(exposed)).unwrap();
         }
         let errors = [
-            read_secret(&path).unwrap_err().to_string(),
+            read_keyring(&path).unwrap_err().to_string(),
             Token::read(&token, &config()).unwrap_err().to_string(),
         ];
         for (error, path) in errors.iter().zip([&path, &token]) {
@@ -74,13 +74,13 @@ fn files_that_others_may_read_are_refused_and_the_remedy_is_named() {
         }
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
-    assert!(read_secret(&path).is_ok());
+    assert!(read_keyring(&path).is_ok());
 }
 
 #[test]
 fn missing_short_and_damaged_secrets_say_what_where_and_what_to_do() {
     let site = Site::new();
-    let missing = read_secret(&site.path(SECRET_FILE)).unwrap_err().to_string();
+    let missing = read_keyring(&site.path(SECRET_FILE)).unwrap_err().to_string();
     assert!(missing.contains("cluster.secret") && missing.contains("cluster config"), "{missing}");
     let (path, _) = site.secret();
     let text = fs::read_to_string(&path).unwrap();
@@ -95,14 +95,40 @@ fn missing_short_and_damaged_secrets_say_what_where_and_what_to_do() {
         (flipped.as_str(), "check does not fit"),
     ];
     for (text, wrong) in cases {
-        let error = read_secret(&site.holds("damaged", text)).unwrap_err().to_string();
+        let error = read_keyring(&site.holds("damaged", text)).unwrap_err().to_string();
         assert!(error.contains(wrong) && error.contains("damaged is no cluster secret"), "{error}");
         assert!(error.contains("copy `cluster.secret`"), "{error}");
         assert!(!error.contains(&key[..8]), "quotes nothing: {error}");
     }
     let short = with_check(&[SECRET_KIND, &key[..62]]);
-    let error = read_secret(&site.holds("short", &short)).unwrap_err().to_string();
+    let error = read_keyring(&site.holds("short", &short)).unwrap_err().to_string();
     assert!(error.contains("64 digits"), "{error}");
+}
+
+#[test]
+fn a_secret_and_the_one_beside_it_read_back() {
+    let site = Site::new();
+    let (path, _) = site.secret();
+    let before = read_keyring(&path).unwrap();
+    let begun = before.begin(draw_secret().unwrap()).unwrap();
+    let switched = begun.switch().unwrap();
+    let steps = [begun, switched.clone(), switched.end().unwrap()];
+    for step in steps {
+        write_keyring(&path, &step).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        let back = read_keyring(&path).unwrap();
+        assert_eq!(back.fingerprints(), step.fingerprints());
+        assert_eq!(back.switch().is_ok(), step.switch().is_ok(), "which of the two seals next");
+        assert_eq!(back.end().is_ok(), step.end().is_ok());
+        let text = fs::read_to_string(&path).unwrap();
+        if let Some((_, second)) = text.trim_end().split_once('\n') {
+            for cut in [&text[..text.len() - 3], &text.replace(&second[..20], "")] {
+                let error = read_keyring(&site.holds("cut", cut)).unwrap_err().to_string();
+                assert!(error.contains("cut is no cluster secret"), "{error}");
+                assert!(!error.contains(second.split(' ').nth(1).unwrap()), "quotes nothing");
+            }
+        }
+    }
 }
 
 #[test]

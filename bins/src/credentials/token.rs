@@ -1,6 +1,6 @@
 //! Tokens: with one, a client speaks as a user.
 
-use super::secret::{read_secret, secret_path};
+use super::secret::{read_keyring, secret_path};
 use super::{CredentialError, checked, hex, key, read_private, with_check, write_private};
 use crate::config::{Config, check_user};
 use crate::files::Existing;
@@ -92,7 +92,11 @@ impl Token {
     }
 
     /// The token in the text of a file of this name.
-    pub(super) fn parse(text: &str, path: &Path, config: &Config) -> Result<Token, CredentialError> {
+    pub(super) fn parse(
+        text: &str,
+        path: &Path,
+        config: &Config,
+    ) -> Result<Token, CredentialError> {
         let damaged = |wrong: String| {
             let (kind, path, remedy) = (TOKEN, path.to_owned(), TOKEN_REMEDY);
             CredentialError::Damaged { kind, path, wrong, remedy }
@@ -127,7 +131,7 @@ impl Token {
         if given.is_none() && !path.exists() {
             let secret = secret_path(config_path);
             if secret.exists() {
-                return Token::issue(&read_secret(&secret)?, config, user);
+                return Token::issue(read_keyring(&secret)?.seals(), config, user);
             }
             return Err(CredentialError::NoToken { path: beside, user: user.to_owned() });
         }

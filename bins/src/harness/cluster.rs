@@ -7,7 +7,7 @@ use super::process::{
 };
 use super::run::{Fault, PATIENCE, RunError, RunOptions};
 use crate::config::{Config, Timeouts, check_f};
-use crate::credentials::{Token, make_secret, read_secret, secret_path};
+use crate::credentials::{Token, make_secret, read_keyring, secret_path};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -212,9 +212,9 @@ impl Cluster {
 
     /// Makes a token of this user; gives its file.
     pub(super) fn invite(&self, user: &str) -> Result<PathBuf, RunError> {
-        let secret = read_secret(&secret_path(&self.config_path))?;
+        let keyring = read_keyring(&secret_path(&self.config_path))?;
         let path = Token::path(&self.config_path, user);
-        Token::issue(&secret, &self.config, user)?.write(&path)?;
+        Token::issue(keyring.seals(), &self.config, user)?.write(&path)?;
         Ok(path)
     }
 

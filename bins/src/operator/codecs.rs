@@ -5,7 +5,7 @@
 //! ever a message of a user or of a replica.
 
 use crate::config::Config;
-use crate::keys::Secret;
+use crate::keys::{Keyring, Secret};
 use crate::wire::{Codec, Generations, UserName};
 
 /// The name in the datagrams of operators. [`crate::config::check_user`] refuses it.
@@ -23,9 +23,9 @@ pub fn of_operator(secret: &Secret, config: &Config) -> Codec {
 }
 
 /// What replica `id` seals and opens operators' datagrams with.
-pub fn of_replica(secret: &Secret, config: &Config, id: u8) -> Codec {
+pub fn of_replica(keyring: &Keyring, config: &Config, id: u8) -> Codec {
     let (cluster, count) = (config.cluster_id(), config.replicas.len());
-    Codec::replica(&secret.of_operators(), cluster, id, count, Generations::new())
+    Codec::replica(keyring.of_operators(), cluster, id, count, Generations::new())
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     fn operators_and_replicas_understand_each_other() {
         let (secret, config) = (Secret::draw().unwrap(), config());
         let (mut operator, mut replica) =
-            (of_operator(&secret, &config), of_replica(&secret, &config, 1));
+            (of_operator(&secret, &config), of_replica(&Keyring::from(&secret), &config, 1));
         let mut datagram = Vec::new();
         operator.seal(Peer::Replica(1), &7u8, &mut datagram).unwrap();
         let (from, heard) = replica.open::<u8>(&mut datagram).unwrap();
@@ -62,13 +62,15 @@ mod tests {
         let mut datagram = Vec::new();
         for mut stranger in [user, of_operator(&Secret::draw().unwrap(), &config)] {
             stranger.seal(Peer::Replica(1), &7u8, &mut datagram).unwrap();
-            let opened = of_replica(&secret, &config, 1).open::<u8>(&mut datagram);
+            let opened = of_replica(&Keyring::from(&secret), &config, 1).open::<u8>(&mut datagram);
             assert_eq!(opened, Err(WireError::Forged));
         }
         of_operator(&secret, &config).seal(Peer::Replica(1), &7u8, &mut datagram).unwrap();
         let mut own = Codec::replica(&secret, cluster, 1, 3, Generations::new());
         assert_eq!(own.open::<u8>(&mut datagram), Err(WireError::Forged));
-        of_replica(&secret, &config, 0).seal(Peer::Replica(1), &7u8, &mut datagram).unwrap();
+        of_replica(&Keyring::from(&secret), &config, 0)
+            .seal(Peer::Replica(1), &7u8, &mut datagram)
+            .unwrap();
         assert_eq!(own.open::<u8>(&mut datagram), Err(WireError::Forged));
     }
 }

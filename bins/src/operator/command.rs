@@ -1,12 +1,13 @@
-//! The operator's commands: `cluster status`, `watch`, `move-leader`, `fault`.
+//! The operator's commands: `cluster status`, `watch`, `move-leader`, `rotate`, `fault`.
 
 use super::ask::Operator;
 use super::handover::Reach;
 use super::message::{Action, Fault};
+use super::rotate::RotateArgs;
 use super::table::{Health, json, table};
 use super::watch::{WatchOptions, in_lines, on_terminal};
 use crate::config::Config;
-use crate::credentials::{read_secret, secret_path};
+use crate::credentials::{read_keyring, secret_path};
 use crate::disk::stall::STALL_MS_MAX;
 use crate::loss::Loss;
 use crate::output::{Results, print};
@@ -55,6 +56,9 @@ pub enum OperatorCommand {
         #[command(flatten)]
         access: OperatorArgs,
     },
+    /// Replaces the cluster's secret while it serves, in three steps. Exit status: 0 the file has taken the step, 1
+    /// some replica has not taken the one before.
+    Rotate(RotateArgs),
     /// Injects a fault into a replica that was started with --enable-faults. Exit status: 0 it is
     /// injected, 1 it is not.
     Fault {
@@ -116,11 +120,16 @@ impl From<FaultCommand> for Fault {
 }
 
 impl OperatorArgs {
-    fn open(&self) -> Result<(Config, Operator)> {
+    /// The file of the cluster's secret.
+    pub(super) fn secret_path(&self) -> PathBuf {
+        self.secret.clone().unwrap_or_else(|| secret_path(&self.config))
+    }
+
+    pub(super) fn open(&self) -> Result<(Config, Operator)> {
         let config = Config::read(&self.config)?;
-        let secret = self.secret.clone().unwrap_or_else(|| secret_path(&self.config));
-        let secret = read_secret(&secret)?;
-        let operator = Operator::new(&secret, &config, Duration::from_millis(self.patience))?;
+        let keyring = read_keyring(&self.secret_path())?;
+        let patience = Duration::from_millis(self.patience);
+        let operator = Operator::new(keyring.seals(), &config, patience)?;
         Ok((config, operator))
     }
 
@@ -152,6 +161,7 @@ impl OperatorCommand {
                 Ok(ExitCode::SUCCESS)
             }
             OperatorCommand::MoveLeader { replica, access } => move_leader(&access, replica),
+            OperatorCommand::Rotate(args) => args.run(),
             OperatorCommand::Fault { replica, fault, access } => {
                 let (config, mut operator) = access.open()?;
                 access.check_id(&config, replica)?;

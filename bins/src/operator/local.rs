@@ -7,6 +7,7 @@
 //! - *Only what models explore*: of the driver it asks that a timer goes off, that messages are lost, or
 //!   that a slot is skipped, and nothing else.
 
+use super::keys::OperatorKeys;
 use super::message::{Action, Fault};
 use super::report::Report;
 use crate::disk::meter::SyncMeter;
@@ -57,7 +58,9 @@ pub struct Local {
     pub faults_enabled: bool,
     /// Datagrams in the name of operators that were dropped.
     pub dropped: Arc<AtomicU64>,
-    /// The revocations that it has obeyed.
+    /// The secrets that it seals and opens under.
+    pub keys: OperatorKeys,
+    /// The revocations and rotations that it has obeyed.
     pub obeyed: Arc<Mutex<Obeyed>>,
 }
 
@@ -74,6 +77,7 @@ impl Local {
             uptime_ms: millis(self.vitals.uptime()),
             rss_bytes: rss_bytes(),
             operator_dropped: self.dropped.load(Ordering::Relaxed),
+            secrets: self.keys.keyring().fingerprints(),
             ..Report::default()
         };
         let Some(seen) = self.vitals.last() else { return common };

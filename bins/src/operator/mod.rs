@@ -3,7 +3,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`codecs`] | the keys between operators and replicas |
+//! | [`codecs`], [`keys`] | the keys between operators and replicas; those that a process has now |
 //! | [`message`] | what is asked, and what is answered |
 //! | [`report`] | how a replica is |
 //! | [`tap`] | takes operators' datagrams out of a replica's network, before its driver sees them |
@@ -11,7 +11,7 @@
 //! | [`local`] | what an operator may ask of a process, whoever passes it on |
 //! | [`ask`] | asks, from another process |
 //! | [`handover`] | moves the leadership, with nothing but time-outs and lost messages |
-//! | [`table`], [`watch`], [`command`] | `cluster status`, `watch`, `move-leader`, `fault` |
+//! | [`table`], [`watch`], [`rotate`], [`command`] | `cluster status`, `watch`, `rotate`, `move-leader`, `fault` |
 //!
 //! **Invariants**
 //! - *For operators' eyes*: their datagrams are sealed under keys that are derived from the cluster's
@@ -32,9 +32,11 @@ pub mod challenge;
 pub mod codecs;
 pub mod command;
 pub mod handover;
+pub mod keys;
 pub mod local;
 pub mod message;
 pub mod report;
+pub mod rotate;
 pub mod server;
 pub mod table;
 pub mod tap;

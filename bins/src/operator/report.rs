@@ -5,6 +5,7 @@
 
 use crate::disk::meter::SyncTimes;
 use crate::driver::Counters;
+use crate::keys::Fingerprint;
 use crate::vitals::Role;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,8 @@ pub struct Report {
     pub rss_bytes: Option<u64>,
     /// Datagrams in the name of operators that were dropped.
     pub operator_dropped: u64,
+    /// Fingerprints of the secrets that it opens under; it seals under the first.
+    pub secrets: Vec<Fingerprint>,
 }
 
 impl Report {

@@ -10,15 +10,13 @@ use super::message::{Action, Answer, Fault, Question, Reply, Request};
 use super::tap::Diverted;
 use crate::narrator::Limited;
 use crate::network::UdpSender;
-use crate::wire::{ClientId, Codec, Peer};
+use crate::wire::{ClientId, Peer};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 /// Answers operators until the network that they are taken from is gone.
 pub struct Server {
-    /// What seals and opens.
-    pub codec: Codec,
     /// Where answers leave.
     pub sender: UdpSender,
     /// Whom they are about.
@@ -33,7 +31,7 @@ impl Server {
         let (mut datagram, mut told) = (Vec::new(), Limited::default());
         for mut arrived in diverted {
             let Ok((Peer::Client(operator), question)) =
-                self.codec.open::<Question>(arrived.bytes_mut())
+                self.local.keys.with_codec(|codec| codec.open::<Question>(arrived.bytes_mut()))
             else {
                 let dropped = self.local.dropped.fetch_add(1, Ordering::Relaxed) + 1;
                 if let Some(count) = told.rise(dropped, Instant::now()) {
@@ -46,7 +44,9 @@ impl Server {
             let reply = self.reply(operator, request);
             let is_done = reply == Reply::Done;
             let answer = Answer { id, reply };
-            if self.codec.seal(Peer::Client(operator), &answer, &mut datagram).is_ok() {
+            let to = Peer::Client(operator);
+            let sealed = self.local.keys.with_codec(|codec| codec.seal(to, &answer, &mut datagram));
+            if sealed.is_ok() {
                 // Whoever gets no answer asks again.
                 let _ = self.sender.send(arrived.from, &datagram);
             }

@@ -3,6 +3,7 @@
 
 use super::handover::leader_of;
 use super::report::Report;
+use super::rotate::what;
 use paxos_chat::quorum::{Cluster, REPLICAS_MAX};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -102,6 +103,9 @@ pub fn rows(reports: &[Option<Report>], rates: &[Option<f64>]) -> Vec<String> {
 /// The whole table, and a line about logs that differ where they must not.
 pub fn table(reports: &[Option<Report>]) -> String {
     let mut text = format!("{HEADER}\n{}\n", rows(reports, &[]).join("\n"));
+    for line in secrets(reports) {
+        let _ = writeln!(text, "{line}");
+    }
     if let Some((a, b)) = disagreement(reports) {
         let _ = writeln!(text, "replicas {a} and {b} have applied as much and have different logs");
     }
@@ -127,6 +131,19 @@ pub fn json(reports: &[Option<Report>]) -> Value {
         "logs_agree": disagreement(reports).is_none(),
         "replicas": replicas.collect::<Vec<_>>(),
     })
+}
+
+/// Under which secrets each replica seals and opens, while one replaces another, or they differ.
+fn secrets(reports: &[Option<Report>]) -> Vec<String> {
+    let mut all = reports.iter().flatten().filter(|report| !report.secrets.is_empty()).peekable();
+    let first = all.peek().map(|report| report.secrets.clone()).unwrap_or_default();
+    let all: Vec<_> = all.collect();
+    if first.len() < 2 && all.iter().all(|report| report.secrets == first) {
+        return Vec::new();
+    }
+    all.iter()
+        .map(|report| format!("replica {} {}", report.replica, what(&report.secrets)))
+        .collect()
 }
 
 /// Two replicas that have applied the same slots and have different logs: that is a bug, or damage.

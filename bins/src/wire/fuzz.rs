@@ -27,8 +27,9 @@ fn alice() -> UserName {
 fn replica(id: u8) -> Codec {
     let (secret, boot) = (secret(), Boot::of([id; KEY_BYTES]));
     let outbound = (0..3).map(|to| secret.replicas(cluster(), id, to)).collect();
-    let inbound = (0..3).map(|from| secret.replicas(cluster(), from, id)).collect();
-    let own = Own::Replica { id, secret, generations: Generations::new() };
+    let inbound = (0..3).map(|from| vec![secret.replicas(cluster(), from, id)]).collect();
+    let keyring = Keyring::from(&secret);
+    let own = Own::Replica { id, keyring, generations: Generations::new() };
     Codec::new(cluster(), boot, own, outbound, inbound)
 }
 
@@ -36,7 +37,7 @@ fn replica(id: u8) -> Codec {
 fn client() -> Codec {
     let (key, boot) = (secret().user(cluster(), "alice", 0), Boot::of([9; KEY_BYTES]));
     let outbound = (0..3).map(|to| key.to_replica(to)).collect();
-    let inbound = (0..3).map(|from| key.of_replica(from, boot)).collect();
+    let inbound = (0..3).map(|from| vec![key.of_replica(from, boot)]).collect();
     Codec::new(cluster(), boot, Own::Client(alice()), outbound, inbound)
 }
 

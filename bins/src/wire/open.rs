@@ -197,9 +197,9 @@ impl Codec {
         if let Some(inbound) = self.replicas.get(&(id, boot)) {
             return inbound.open(number, datagram, body_at);
         }
-        let key = self.inbound.get(usize::from(id)).ok_or(WireError::Forged)?;
-        let mut inbound = Inbound::new(key, boot);
-        inbound.open(number, datagram, body_at)?;
+        let keys = self.inbound.get(usize::from(id)).ok_or(WireError::Forged)?;
+        let each = keys.iter().map(|key| (Inbound::new(key, boot), ()));
+        let (inbound, ()) = open_with_any(each, number, datagram, body_at)?;
         self.replicas.insert((id, boot), inbound);
         Ok(())
     }
@@ -214,15 +214,34 @@ impl Codec {
         if let Some(link) = self.clients.get(&client) {
             return link.inbound.open(number, datagram, body_at);
         }
-        let (id, key) = self.key_of(client.user)?;
-        let mut inbound = Inbound::new(&key.to_replica(id), client.boot);
-        inbound.open(number, datagram, body_at)?;
-        let outbound = self.to_client(client)?;
+        let (id, keys) = self.keys_of(client.user)?;
+        let each = keys.map(|key| (Inbound::new(&key.to_replica(id), client.boot), key));
+        let (inbound, key) = open_with_any(each, number, datagram, body_at)?;
+        let outbound = key.of_replica(id, client.boot).boot(self.boot);
         self.clients.insert(client, ClientLink { inbound, outbound, cookie: None });
         Ok(())
     }
 }
 
+/// Decrypts the body in place with the first of these that can.
+fn open_with_any<K>(
+    each: impl Iterator<Item = (Inbound, K)>,
+    number: u64,
+    datagram: &mut [u8],
+    body_at: usize,
+) -> Result<(Inbound, K), WireError> {
+    let mut each = each.peekable();
+    while let Some((mut inbound, key)) = each.next() {
+        // What cannot open a body leaves it void.
+        let copy = each.peek().is_some().then(|| datagram[body_at..].to_vec());
+        match (inbound.open(number, datagram, body_at), copy) {
+            (Ok(()), _) => return Ok((inbound, key)),
+            (Err(_), Some(copy)) => datagram[body_at..].copy_from_slice(&copy),
+            (Err(error), None) => return Err(error),
+        }
+    }
+    Err(WireError::Forged)
+}
 /// Appends all messages that are encoded here, one after the other.
 fn read_all<M: DeserializeOwned>(
     mut encoded: &[u8],

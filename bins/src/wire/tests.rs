@@ -560,6 +560,45 @@ fn revoked_tokens_are_void_at_once_and_new_ones_are_not() {
     assert!(open(&mut one, &sealed(&mut invited, Peer::Replica(1), &tail)).is_ok());
 }
 
+/// A replica of these secrets.
+fn rotating(id: u8, keyring: &Keyring) -> Codec {
+    Codec::replica(keyring.clone(), cluster(), id, 3, Generations::new())
+}
+
+#[test]
+fn whoever_is_one_step_apart_in_a_rotation_understands_the_other_and_nobody_else_does() {
+    let before = Keyring::from(&secret());
+    let begun = before.begin(Secret::of([8; KEY_BYTES].into())).unwrap();
+    let switched = begun.switch().unwrap();
+    let steps = [before, begun.clone(), switched.clone(), switched.end().unwrap()];
+    let hears = |listener: &Keyring, speaker: &Keyring| {
+        let said = sealed(&mut rotating(1, speaker), Peer::Replica(0), &BUSY);
+        open(&mut rotating(0, listener), &said).is_ok()
+    };
+    for (at, a) in steps.iter().enumerate() {
+        for (other, b) in steps.iter().enumerate() {
+            let both = hears(a, b) && hears(b, a);
+            assert_eq!(both, at.abs_diff(other) < 2, "{at} and {other}");
+        }
+    }
+    // A token of the old secret is good until the end, and its owner understands what comes back.
+    let tail = Message::Tail { from: Slot(0) };
+    let mut alice = client("alice");
+    let mut zero = rotating(0, &steps[0]);
+    for (at, step) in steps.iter().enumerate() {
+        zero.set_keyring(step.clone());
+        let asked = open(&mut zero, &sealed(&mut alice, Peer::Replica(0), &tail));
+        if at == 3 {
+            assert_eq!(asked, Err(WireError::Forged));
+        } else {
+            let (from, _) = asked.unwrap();
+            let (from, _) = open(&mut alice, &sealed(&mut zero, from, &BUSY)).unwrap();
+            assert_eq!(from, Peer::Replica(0));
+        }
+    }
+    assert_eq!(zero.packing(), rotating(0, &steps[0]).packing());
+}
+
 #[test]
 fn what_is_remembered_is_bounded_and_strangers_are_not_remembered() {
     let mut one = replica(1);

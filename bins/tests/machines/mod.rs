@@ -202,7 +202,7 @@ impl Machine {
         let host = ReplicaHost::new(opened.log, [], tuning);
         let (actor, id) = (Replica::new(Cluster::new(3), tuning.clone()), NodeId(self.id.into()));
         let (cluster, generations) = (ClusterId::of("test"), Generations::new());
-        let codec = Codec::replica(&SECRET, cluster, self.id as u8, 3, generations);
+        let codec = Codec::replica(&*SECRET, cluster, self.id as u8, 3, generations);
         self.driver = Some(Driver::start(actor, id, nodes(9), codec, host, world).unwrap());
     }
 

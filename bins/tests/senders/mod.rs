@@ -9,7 +9,7 @@ use paxos_chat::types::{
 };
 use paxos_chat_runtime::burst::{Arrivals, Departures};
 use paxos_chat_runtime::config::Config;
-use paxos_chat_runtime::credentials::{Token, read_secret, secret_path};
+use paxos_chat_runtime::credentials::{Token, read_keyring, secret_path};
 use paxos_chat_runtime::keys::Secret;
 use paxos_chat_runtime::network::Network;
 use paxos_chat_runtime::nodes::NodeTable;
@@ -27,7 +27,7 @@ pub(crate) fn config(cluster: &TestCluster) -> Config {
 }
 
 pub(crate) fn secret(cluster: &TestCluster) -> Secret {
-    read_secret(&secret_path(&cluster.config)).unwrap()
+    read_keyring(&secret_path(&cluster.config)).unwrap().seals().clone()
 }
 
 /// Keeps what is sent.
