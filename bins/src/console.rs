@@ -16,7 +16,7 @@ start          serve at once, if this replica was started with --wait and waits 
 skip slot      jump over the next slot, if this replica leads (an injected fault)
 stall disk MS  make the next sync of the disk take so many milliseconds (an injected fault)
 kill me        end this process at once, as a crash would
-reload         read the users and the revoked tokens from the configuration again, as SIGHUP does
+reload         read users, revoked tokens and the secret again, as SIGHUP does
 log            print the chat log
 help           this text";
 

@@ -211,3 +211,34 @@ fn an_endless_input_is_held_up_and_not_held_in_memory() {
     assert!(late < early + 4096, "its memory grows: {early} KiB, then {late} KiB");
     assert!(late < 64 * 1024, "{late} KiB");
 }
+
+/// What cannot be seen, or moves others, does not leave as it is; what joins or varies what is seen does.
+#[test]
+fn characters_that_cannot_be_seen_are_shown_for_what_they_are_wherever_a_text_leaves() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let joined = "👨\u{200d}👩 می\u{200c}خواهم 1\u{fe0f}\u{20e3} 葛\u{e0100}";
+    let hidden = ['\u{3164}', '\u{e0101}', '\u{e01ef}', '\u{9b}', '\u{7f}', '\u{202e}', '\u{200d}'];
+    let odd: String = hidden.iter().flat_map(|c| ['a', *c]).collect();
+    for text in [joined, &odd] {
+        assert_eq!(cluster.client(&["--name", "ann", "send", "--", text], "").code, 0);
+    }
+    all_have(cluster.config.parent().unwrap(), 2);
+    let log = cluster.config.with_file_name("replica-0.log");
+    let log = std::fs::read_to_string(log).unwrap();
+    let [tail, json] = [&["tail"][..], &["tail", "--json"]].map(|args| cluster.client(args, ""));
+    for (place, shown) in [("log", &log), ("tail", &tail.stdout)] {
+        assert!(shown.contains(joined), "{place}: {shown}");
+    }
+    let texts: Vec<_> = posts(&json.stdout).iter().map(|post| post["text"].clone()).collect();
+    assert_eq!(texts, [joined, &odd]);
+    for (place, shown) in [("log", &log), ("tail", &tail.stdout), ("json", &json.stdout)] {
+        let rest = shown.replace(joined, "");
+        let raw: Vec<char> = rest.chars().filter(|c| hidden.contains(c)).collect();
+        assert_eq!(raw, [], "{place}: {shown}");
+    }
+    assert!(
+        log.contains("a\\u{3164}a\\u{e0101}a\\u{e01ef}a\\u{9b}a\\u{7f}a\\u{202e}a\\u{200d}"),
+        "{log}"
+    );
+}

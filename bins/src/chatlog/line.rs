@@ -3,6 +3,7 @@
 //! **Invariant — canonical**: a line that parses prints exactly as it was written; whatever prints
 //! differently is refused.
 
+use super::form::Form;
 use super::{Entry, date, digits, escape};
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{Body, Command, Nonce, Operation, Seq, SessionId, Slot, User, Value};
@@ -48,7 +49,7 @@ impl<'a> Line<'a> {
     }
 
     /// Reads a line back.
-    pub(super) fn parse(text: &str) -> Result<Line<'static>, String> {
+    pub(super) fn parse(text: &str, form: Form) -> Result<Line<'static>, String> {
         let fields: Vec<&str> = text.split('\t').collect();
         let count = fields.len();
         let Ok(fields) = <[&str; FIELDS]>::try_from(fields) else {
@@ -56,7 +57,7 @@ impl<'a> Line<'a> {
         };
         let line = parse_fields(&fields)?;
         let mut written = String::with_capacity(text.len());
-        line.write_to(&mut written);
+        line.write_to(form, &mut written);
         if written == text {
             Ok(line)
         } else {
@@ -65,7 +66,7 @@ impl<'a> Line<'a> {
     }
 
     /// Appends the line.
-    pub(super) fn write_to(&self, to: &mut String) {
+    pub(super) fn write_to(&self, form: Form, to: &mut String) {
         let (slot, index, count, command, outcome) = match self {
             Line::Noop(slot) => return write_bare(*slot, "noop", to),
             Line::Empty(slot) => return write_bare(*slot, "empty", to),
@@ -81,9 +82,9 @@ impl<'a> Line<'a> {
         to.push('\t');
         date::push(command.stamp, to);
         to.push('\t');
-        escape::escape(&command.user.0, to);
+        escape::escape(&command.user.0, form, to);
         to.push('\t');
-        write_operation(&command.operation, outcome, to);
+        write_operation(&command.operation, outcome, form, to);
     }
 }
 
@@ -94,7 +95,7 @@ fn write_bare(slot: Slot, asked: &str, to: &mut String) {
     to.push_str("\t-\t-");
 }
 
-fn write_operation(operation: &Operation, outcome: Outcome, to: &mut String) {
+fn write_operation(operation: &Operation, outcome: Outcome, form: Form, to: &mut String) {
     match operation {
         Operation::OpenSession { nonce } => {
             to.push_str(&format!("-\t-\t-\topen:{:x}\t", nonce.0));
@@ -117,7 +118,7 @@ fn write_operation(operation: &Operation, outcome: Outcome, to: &mut String) {
                     to.push_str("\tpost\t");
                     write_outcome(outcome, to);
                     to.push_str("\t\"");
-                    escape::escape(text, to);
+                    escape::escape(text, form, to);
                     to.push('"');
                 }
             }

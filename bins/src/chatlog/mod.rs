@@ -14,7 +14,7 @@
 //! | what the client has acknowledgements below | `<5` |
 //! | what was asked | `post`, `sync`, `open:1f`, `noop` |
 //! | what it came to | `applied`, `duplicate 9`, `gap`, `opened s3.0` |
-//! | text, quoted and escaped | `"hello\nworld"` |
+//! | text, quoted, with nothing in it that cannot be seen | `"hello\nworld"` |
 //! | running hash: 16 digits of it, on the last line of a slot | `9f86d081884c7d65`, `-` |
 //!
 //! **Invariants**
@@ -28,6 +28,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `line`, `date`, `digits`, `escape` | one line |
+//! | `form` | the versions of a log |
 //! | `scan`, `reader` | reading, from any position on; a whole log |
 //! | `writer` | appending |
 //! | `index` | a second file, to find slots without reading everything before them |
@@ -38,6 +39,7 @@
 mod date;
 mod digits;
 mod escape;
+mod form;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod fuzz;
 mod index;
@@ -53,6 +55,7 @@ pub use store::{OpenError, Opened, Store, Synced, index_path};
 pub use writer::{LogFile, LogWriter, Written};
 
 use crate::wire::ClusterId;
+use form::{Form, NO_HEADER};
 use line::Line;
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{SessionId, Slot, Timestamp, Value};
@@ -66,7 +69,7 @@ pub fn quoted(text: &str) -> String {
 /// A text within one line, with nothing in it that a terminal would act on.
 pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    escape::escape(text, &mut escaped);
+    escape::escape(text, Form::NEWEST, &mut escaped);
     escaped
 }
 
@@ -141,16 +144,6 @@ impl Chain {
     }
 }
 
-/// How the first line of a log begins.
-const HEADER: &str = "# paxos-chat log 2, ";
-/// What is wrong with a first line that does not.
-const NO_HEADER: &str = "not the header of a chat log of version 2";
-
-/// The first line of a log.
-fn header(cluster: ClusterId) -> String {
-    format!("{HEADER}cluster {cluster}")
-}
-
 /// How far a log goes, and its hash there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -206,12 +199,12 @@ impl ChatLog {
     pub fn parse(bytes: &[u8]) -> Result<ChatLog, ParseError> {
         let header = bytes.iter().position(|byte| *byte == b'\n').map(|end| &bytes[..end]);
         let header = header.and_then(|line| std::str::from_utf8(line).ok());
-        let Some(header) = header.filter(|line| line.starts_with(HEADER)) else {
+        let Some((header, form)) = header.and_then(|line| Some((line, Form::of(line)?))) else {
             let wrong = NO_HEADER.into();
             return Err(ParseError { line: 1, offset: 0, wrong });
         };
         let start = Position::start(header);
-        let mut scanner = Scanner::new(&bytes[start.bytes as usize..], start);
+        let mut scanner = Scanner::new(&bytes[start.bytes as usize..], form, start);
         let mut entries = Vec::new();
         let torn_at = loop {
             match scanner.next() {
@@ -227,14 +220,14 @@ impl ChatLog {
         Ok(ChatLog { header: header.to_owned(), entries, chain, lines, torn_at })
     }
 
-    /// The first line of a log, with its end.
+    /// The first line of a new log, with its end.
     pub fn head(cluster: ClusterId) -> String {
-        header(cluster) + "\n"
+        Form::NEWEST.header(cluster) + "\n"
     }
 
-    /// The position behind the first line.
+    /// The position behind the first line of a new log.
     pub fn begin(cluster: ClusterId) -> Position {
-        Position::start(&header(cluster))
+        Form::NEWEST.begin(cluster)
     }
 }
 

@@ -4,8 +4,9 @@
 //! - *Checked from the first line on*: an entry is given only if everything before it is a log.
 //! - *Bounded*: one slot is held at a time, however long the log is.
 
+use super::form::{Form, NO_HEADER};
 use super::scan::{Next, Scanner};
-use super::{Entry, HEADER, NO_HEADER, ParseError, Position};
+use super::{Entry, ParseError, Position};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -50,11 +51,11 @@ impl<R: BufRead> Reader<R> {
         let mut header = Vec::new();
         (&mut source).take(HEADER_BYTES_MAX).read_until(b'\n', &mut header)?;
         let header = header.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
-        let Some(header) = header.filter(|line| line.starts_with(HEADER)) else {
+        let Some((header, form)) = header.and_then(|line| Some((line, Form::of(line)?))) else {
             let wrong = NO_HEADER.into();
             return Err(ParseError { line: 1, offset: 0, wrong }.into());
         };
-        let scanner = Scanner::new(source, Position::start(header));
+        let scanner = Scanner::new(source, form, Position::start(header));
         Ok(Reader { header: header.to_owned(), scanner, torn_at: None })
     }
 

@@ -5,6 +5,7 @@
 //!   hash that follows from the position where the reading began.
 //! - *Bounded*: one slot is held at a time.
 
+use super::form::Form;
 use super::line::{Line, NO_HASH};
 use super::{Entry, ParseError, Position, wrong};
 use paxos_chat::message::Outcome;
@@ -31,13 +32,14 @@ pub(super) enum Next {
 /// Reads a log from a position on.
 pub(super) struct Scanner<R> {
     source: R,
+    form: Form,
     at: Position,
 }
 
 impl<R: BufRead> Scanner<R> {
-    /// Reads the bytes behind this position.
-    pub(super) fn new(source: R, at: Position) -> Scanner<R> {
-        Scanner { source, at }
+    /// Reads the bytes behind this position of a log in this form.
+    pub(super) fn new(source: R, form: Form, at: Position) -> Scanner<R> {
+        Scanner { source, form, at }
     }
 
     /// The position behind the last entry that was read.
@@ -51,7 +53,8 @@ impl<R: BufRead> Scanner<R> {
     /// When the source cannot be read.
     pub(super) fn next(&mut self) -> io::Result<Next> {
         let mut behind = self.at;
-        let mut batch = Batch { text: String::new(), commands: Vec::new(), count: 0 };
+        let mut batch =
+            Batch { form: self.form, text: String::new(), commands: Vec::new(), count: 0 };
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -77,6 +80,7 @@ impl<R: BufRead> Scanner<R> {
 
 /// The lines of a slot that is not complete yet.
 struct Batch {
+    form: Form,
     text: String,
     commands: Vec<(Command, Outcome)>,
     count: u32,
@@ -93,7 +97,7 @@ impl Batch {
         let Some((content, hash)) = fields else {
             return wrong("it has no fields separated by tabs".into());
         };
-        let line = match Line::parse(content) {
+        let line = match Line::parse(content, self.form) {
             Ok(line) => line,
             Err(error) => return wrong(error),
         };

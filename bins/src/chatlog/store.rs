@@ -11,12 +11,11 @@
 //! - *Bounded*: positions are remembered for a few readers, so that whoever reads on costs only what
 //!   it reads; the others cost at most the way from the index's record before.
 
+use super::form::{Form, NO_HEADER};
 use super::index::Index;
 use super::scan::{Next, Scanner};
 use super::writer::{LogBytes, Marker};
-use super::{
-    Chain, ChatLog, Entry, HEADER, LogFile, LogWriter, NO_HEADER, ParseError, Position, Written,
-};
+use super::{Chain, ChatLog, Entry, LogFile, LogWriter, ParseError, Position, Written};
 use crate::disk::{Disk, replace};
 use crate::wire::ClusterId;
 use paxos_chat::types::Slot;
@@ -104,20 +103,21 @@ impl Store {
             if synced.slots > 0 {
                 return damaged(None, "the chat log is missing");
             }
-            drop(replace(disk, path, ChatLog::head(cluster).as_bytes())?);
+            let header = Form::of_empty(cluster, synced.chain).header(cluster);
+            drop(replace(disk, path, (header + "\n").as_bytes())?);
         }
         let file = LogFile::new(disk.open(path)?, 0);
-        check_header(&file, cluster)?;
+        let form = read_header(&file, cluster)?;
         let mut warnings = Vec::new();
         let (mut index, damage) = Index::open(disk, &index_path(path), cluster)?;
-        let begin = ChatLog::begin(cluster);
+        let begin = form.begin(cluster);
         let bound = applied.0.min(synced.slots);
         let (base, kept) = index.find(bound)?.unwrap_or((begin, 0));
-        let mut tail = Tail::read(&file, base, applied, synced)?;
+        let mut tail = Tail::read(&file, form, base, applied, synced)?;
         let mut kept = kept;
         if base != begin && tail.wrong(synced).is_some() {
             // The log or its index is wrong; reading everything tells which.
-            (tail, kept) = (Tail::read(&file, begin, applied, synced)?, 0);
+            (tail, kept) = (Tail::read(&file, form, begin, applied, synced)?, 0);
         }
         if let Some(error) = tail.wrong(synced) {
             return Err(error);
@@ -137,7 +137,8 @@ impl Store {
         }
         raw.sync()?;
         let file = LogFile::new(raw, tail.end.bytes);
-        let writer = LogWriter::resume(buffered(&file), begin, tail.end, tail.known, tail.marker);
+        let Tail { end, known, marker, .. } = tail;
+        let writer = LogWriter::resume(buffered(&file), form, begin, end, known, marker);
         let (path, cursors) = (path.to_owned(), VecDeque::new());
         Ok(Opened { store: Store { path, file, writer, index, cursors }, warnings })
     }
@@ -177,7 +178,7 @@ impl Store {
             return Ok(entries);
         }
         let start = self.position_before(from)?;
-        let mut scanner = scanner(&self.file, start);
+        let mut scanner = scanner(&self.file, self.writer.form(), start);
         let mut end = start;
         while end.slots < upto {
             match scanner.next().map_err(|error| self.named(&error))? {
@@ -274,19 +275,21 @@ fn buffered(file: &LogFile) -> BufWriter<LogFile> {
     BufWriter::with_capacity(WRITE_BYTES, file.clone())
 }
 
-fn scanner(file: &LogFile, at: Position) -> Scanner<BufReader<LogBytes>> {
-    Scanner::new(BufReader::with_capacity(READ_BYTES, file.reader(at.bytes)), at)
+fn scanner(file: &LogFile, form: Form, at: Position) -> Scanner<BufReader<LogBytes>> {
+    Scanner::new(BufReader::with_capacity(READ_BYTES, file.reader(at.bytes)), form, at)
 }
 
-fn check_header(file: &LogFile, cluster: ClusterId) -> Result<(), OpenError> {
+/// The form of the log, which is this cluster's.
+fn read_header(file: &LogFile, cluster: ClusterId) -> Result<Form, OpenError> {
     let expected = ChatLog::head(cluster);
     let mut found = Vec::new();
     io::Read::read_to_end(&mut io::Read::take(file.reader(0), expected.len() as u64), &mut found)?;
-    if found == expected.as_bytes() {
-        return Ok(());
-    }
     let found = String::from_utf8_lossy(&found);
-    if found.starts_with(HEADER) && found.ends_with('\n') {
+    let form = Form::of(&found).filter(|_| found.ends_with('\n'));
+    if let Some(form) = form {
+        if found.trim_end() == form.header(cluster) {
+            return Ok(form);
+        }
         let wrong = format!("it is the log of another cluster: {}", found.trim_end());
         return Err(OpenError::Foreign(wrong));
     }
@@ -309,11 +312,12 @@ impl Tail {
     /// Reads what follows a position.
     fn read(
         file: &LogFile,
+        form: Form,
         base: Position,
         applied: Slot,
         synced: &Synced,
     ) -> Result<Tail, OpenError> {
-        let mut scanner = scanner(file, base);
+        let mut scanner = scanner(file, form, base);
         let mut tail = Tail {
             known: VecDeque::new(),
             end: base,

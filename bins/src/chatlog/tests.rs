@@ -70,8 +70,7 @@ quickcheck! {
     }
 
     fn any_bytes_are_read_or_refused(bytes: Vec<u8>) -> bool {
-        let mut with_header = header(ClusterId::of("test")).into_bytes();
-        with_header.push(b'\n');
+        let mut with_header = ChatLog::head(ClusterId::of("test")).into_bytes();
         with_header.extend(&bytes);
         // Random lines follow from nothing, so at most a torn one can be passed over.
         let behind = ChatLog::parse(&with_header).map_or(0, |log| log.entries.len());
@@ -118,8 +117,9 @@ fn a_person_can_read_it() {
     let text = String::from_utf8(bytes).unwrap();
     let lines: Vec<&str> =
         text.lines().map(|line| line.rsplit_once('\t').map_or(line, |l| l.0)).collect();
+    let head = ChatLog::head(ClusterId::of("test"));
     let expected = [
-        &header(ClusterId::of("test")),
+        head.trim_end(),
         "0\t0/1\t2026-11-20T21:47:12.345Z\talice\t-\t-\t-\topen:1f\topened s0.0\t-",
         "1\t-\t-\t-\t-\t-\t-\tnoop\t-\t-",
         "2\t0/1\t2026-11-20T21:47:12.345Z\talice\ts0.0\t1\t<1\tpost\tapplied\t\"hi\\n\\\"you\\\"\"",

@@ -6,6 +6,7 @@
 //! - *Slots are appended in order, without a gap.*
 //! - *Marks depend on the log alone*: where an index has a record is the same on all replicas.
 
+use super::form::Form;
 use super::line::NO_HASH;
 use super::{Chain, ChatLog, Entry, Position};
 use crate::disk::{DiskFile, write_all_at};
@@ -31,6 +32,7 @@ impl Written {
 #[derive(Debug)]
 pub struct LogWriter<W> {
     out: W,
+    form: Form,
     /// The lines of the slot that is being written.
     slot: String,
     begin: Position,
@@ -50,20 +52,28 @@ impl<W: Write> LogWriter<W> {
         out.write_all(ChatLog::head(cluster).as_bytes())?;
         out.flush()?;
         let start = ChatLog::begin(cluster);
-        Ok(LogWriter::resume(out, start, start, VecDeque::new(), Marker::behind(start)))
+        Ok(LogWriter::resume(
+            out,
+            Form::NEWEST,
+            start,
+            start,
+            VecDeque::new(),
+            Marker::behind(start),
+        ))
     }
 
-    /// Goes on behind this position in a log that begins there; the known entries, which end at the
+    /// Goes on behind this position in a log of this form that begins there; the known entries, which end at the
     /// position, are going to be applied again.
     pub(super) fn resume(
         out: W,
+        form: Form,
         begin: Position,
         position: Position,
         known: VecDeque<Entry>,
         marker: Marker,
     ) -> LogWriter<W> {
         let written = Written(Rc::new(Cell::new(position)));
-        LogWriter { out, slot: String::new(), begin, position, known, written, marker }
+        LogWriter { out, form, slot: String::new(), begin, position, known, written, marker }
     }
 
     /// Appends a slot, or compares it with the one that is there.
@@ -91,7 +101,7 @@ impl<W: Write> LogWriter<W> {
             if index > 0 {
                 self.slot.extend(["\t", NO_HASH, "\n"]);
             }
-            line.write_to(&mut self.slot);
+            line.write_to(self.form, &mut self.slot);
             self.position.lines += 1;
         }
         self.position.chain.step(&self.slot);
@@ -117,6 +127,11 @@ impl<W: Write> LogWriter<W> {
     /// The positions that an index has to record and that were passed since this was asked last.
     pub(super) fn take_marks(&mut self) -> Vec<Position> {
         self.marker.take()
+    }
+
+    /// How it is written.
+    pub(super) fn form(&self) -> Form {
+        self.form
     }
 
     /// The position behind the header.

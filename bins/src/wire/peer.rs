@@ -19,6 +19,12 @@ impl ClusterId {
         ClusterId(id)
     }
 
+    /// The id that was stored so.
+    #[cfg(test)]
+    pub(crate) fn from_bytes(bytes: [u8; 8]) -> ClusterId {
+        ClusterId(bytes)
+    }
+
     /// The id as it is stored.
     pub fn to_bytes(self) -> [u8; 8] {
         self.0

@@ -211,3 +211,47 @@ fn entries_above_the_snapshot_are_compared_when_they_are_applied_again() {
     let error = open().append(&other).unwrap_err().to_string();
     assert!(error.contains(LOG) && error.contains("another value"), "{error}");
 }
+
+/// As a replica wrote it before there was version 3.
+const OF_VERSION_2: &str = concat!(
+    "# paxos-chat log 2, cluster df6c25102713eaf1\n",
+    "0\t0/1\t2026-11-29T05:55:10.835Z\tann\t-\t-\t-\topen:c5f9978b9ea2ad2c\topened s0.0\t-\taaf809abd08f539c\n",
+    "1\t0/1\t2026-11-29T05:55:10.836Z\tann\ts0.0\t1\t<1\tpost\tapplied\t",
+    "\"a\u{3164}b 👨\\u{200d}👩 1\u{fe0f} \\u{202e}\"\t5e989174f012034a\n",
+);
+
+#[test]
+fn a_log_of_the_version_before_is_read_and_goes_on_as_it_began() {
+    let cluster = ClusterId::from_bytes([0xdf, 0x6c, 0x25, 0x10, 0x27, 0x13, 0xea, 0xf1]);
+    let log = ChatLog::parse(OF_VERSION_2.as_bytes()).unwrap();
+    assert_eq!(log.entries.len(), 2);
+    let disk = FakeDisk::default();
+    let mut file = disk.create(Path::new(LOG)).unwrap();
+    crate::disk::write_all_at(&mut *file, 0, OF_VERSION_2.as_bytes()).unwrap();
+    let synced = Synced { slots: 2, chain: log.chain };
+    let open = || Store::open(&disk, Path::new(LOG), cluster, Slot(2), &synced).unwrap().store;
+    let mut store = open();
+    assert_eq!(read(&mut store, 0, 9).unwrap(), log.entries);
+    let mut more = log.entries[1].clone();
+    more.slot = Slot(2);
+    store.append(&more).unwrap();
+    store.flush().unwrap();
+    let text = String::from_utf8(bytes_of(&disk, Path::new(LOG))).unwrap();
+    assert!(text.starts_with(OF_VERSION_2) && text.matches('\u{3164}').count() == 2, "{text}");
+    assert_eq!(read(&mut open(), 2, 1).unwrap(), [more]);
+}
+
+/// It was formatted before there was version 3, and killed before it made its log.
+#[test]
+fn a_log_that_is_to_be_made_has_the_form_that_its_journal_knows() {
+    for form in [Form::V2, Form::V3] {
+        let disk = FakeDisk::default();
+        let synced = Synced { slots: 0, chain: form.begin(cluster()).chain };
+        let mut store = reopened(&disk, &synced).unwrap().store;
+        let odd = entry_of("a\u{3164}", 0);
+        store.append(&odd).unwrap();
+        store.flush().unwrap();
+        let log = ChatLog::parse(&bytes_of(&disk, Path::new(LOG))).unwrap();
+        assert_eq!((log.header, log.entries), (form.header(cluster()), vec![odd]));
+    }
+}

@@ -6,7 +6,7 @@
 //! - *A row is never wider than it may be*, in columns of the terminal, as long as that is at least
 //!   as wide as its widest character.
 
-use crate::hidden::{is_hidden, is_modifier};
+use crate::hidden::{characters, is_pictograph};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -16,16 +16,17 @@ const TAB: &str = "    ";
 /// A text that shows every character that would act on a terminal. Lines stay lines.
 pub fn neutralise(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
+    for (c, is_hidden) in characters(text) {
         match c {
             '\n' => shown.push(c),
             '\t' => shown.push_str(TAB),
             '\u{0}'..='\u{1f}' => shown.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('?')),
             '\u{7f}' => shown.push('\u{2421}'),
+            c if is_hidden => shown.push_str(&format!("<U+{:04X}>", u32::from(c))),
             // Terminals disagree about the width of what these join or change; without them,
             // characters stand beside one another, and each has the width that it always has.
-            c if is_modifier(c) => {}
-            c if is_hidden(c) => shown.push_str(&format!("<U+{:04X}>", u32::from(c))),
+            '\u{200d}' if shown.ends_with(is_pictograph) => {}
+            '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => {}
             c => shown.push(c),
         }
     }
@@ -116,7 +117,7 @@ mod tests {
         }
 
         fn nothing_acts_on_a_terminal(text: String) -> bool {
-            !neutralise(&text).chars().any(|c| c != '\n' && is_hidden(c))
+            !characters(&neutralise(&text)).any(|(c, is_hidden)| c != '\n' && is_hidden)
         }
     }
 
@@ -125,6 +126,11 @@ mod tests {
         assert_eq!(neutralise("a\u{1b}[2J\u{7}\u{9b}31m"), "a␛[2J␇<U+009B>31m");
         assert_eq!(neutralise("\u{202e}evil"), "<U+202E>evil");
         assert_eq!(neutralise("👨\u{200d}👩"), "👨👩");
+        assert_eq!(neutralise("❤\u{fe0f}\u{200d}🔥"), "❤🔥");
+        for joined in ["می\u{200c}خواهم", "क्\u{200d}ष"] {
+            assert_eq!(neutralise(joined), joined);
+        }
+        assert_eq!(neutralise("a\u{200d}\u{fe0f}b"), "a<U+200D><U+FE0F>b");
     }
 
     #[test]
