@@ -13,9 +13,8 @@
 //!   decides which messages may come from, or leave for, a network.
 //! - *Strangers are nobody*: a datagram that no known peer has sealed for this process is counted
 //!   and dropped, and nothing is answered.
-//! - *Bounded*: a turn handles no more than [`BURST_MAX`] datagrams, and no other one once it has handled
-//!   [`MESSAGES_MAX`] messages; what else has arrived with them waits for the next turn. What a turn sends
-//!   leaves as it grows.
+//! - *Bounded*: a turn handles no more than [`BURST_MAX`] datagrams and [`MESSAGES_MAX`] messages; what else has
+//!   arrived with them waits for the next turn. What a turn sends leaves as it grows.
 //! - *Questions wait for their turn*, those that the host names (see `questions.rs`): a turn hands the actor one of
 //!   them at most, after everything else; and if there is anything else to do, they take a part of the time, one
 //!   of [`QUESTIONS_PART`].
@@ -30,6 +29,7 @@ mod handle;
 mod intake;
 
 pub use handle::{Handle, Input};
+use intake::Opening;
 
 use crate::burst::Arrivals;
 use crate::clock::Clock;
@@ -52,7 +52,7 @@ use std::time::Duration;
 
 /// Datagrams handled in one turn, and so covered by one save.
 pub const BURST_MAX: usize = 256;
-/// Messages after which a turn handles no other datagram.
+/// Messages handled in one turn.
 pub const MESSAGES_MAX: usize = 4096;
 /// Of how many parts of a busy driver's time one is for questions.
 pub const QUESTIONS_PART: u32 = 4;
@@ -180,8 +180,8 @@ pub struct Driver<A: Actor<State: 'static>, H> {
     arrivals: Arrivals,
     /// How many of the datagrams that have arrived were handled.
     handled: usize,
-    /// The messages of one datagram.
-    opened: Vec<A::Msg>,
+    /// What is left of the datagram that was opened last.
+    opened: Opening<A::Msg>,
     questions: Questions<A::Msg>,
     /// When the next question may be answered, if there is anything else to do.
     questions_at: Duration,
@@ -228,7 +228,7 @@ where
             counters: Counters::default(),
             arrivals: Arrivals::new(),
             handled: 0,
-            opened: Vec::new(),
+            opened: Opening::default(),
             questions: Questions::default(),
             questions_at: Duration::ZERO,
             is_busy: false,
@@ -268,7 +268,8 @@ where
     /// question's turn. On the driver's clock, and not after now if there is something now.
     pub fn deadline(&self) -> Option<Duration> {
         let timer = self.timers.iter().map(|(_, deadline)| *deadline).min();
-        let arrived = (self.handled < self.arrivals.len()).then_some(Duration::ZERO);
+        let waits = self.handled < self.arrivals.len() || !self.opened.is_empty();
+        let arrived = waits.then_some(Duration::ZERO);
         let question = match (self.questions.is_empty(), self.is_busy) {
             (true, _) => None,
             (false, true) => Some(self.questions_at),

@@ -9,6 +9,49 @@ use serde::de::DeserializeOwned;
 use stateright::actor::{Actor, Id};
 use std::net::SocketAddr;
 
+/// The datagram that was opened last.
+#[derive(Debug)]
+pub(super) struct Opening<M> {
+    of: Option<Origin>,
+    /// Those of its messages that were not handed over, the next one last.
+    messages: Vec<M>,
+}
+
+/// Where a datagram came from.
+#[derive(Debug)]
+struct Origin {
+    peer: Peer,
+    heard: Heard,
+    /// Its sender's, once it has sent something that is admitted.
+    id: Option<u64>,
+    is_bare: bool,
+}
+
+/// How much a turn may still handle.
+struct Left {
+    datagrams: usize,
+    messages: usize,
+}
+
+impl Left {
+    fn is_some(&self) -> bool {
+        self.datagrams > 0 && self.messages > 0
+    }
+}
+
+impl<M> Default for Opening<M> {
+    fn default() -> Opening<M> {
+        Opening { of: None, messages: Vec::new() }
+    }
+}
+
+impl<M> Opening<M> {
+    /// Is nothing left of it?
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+}
+
 impl<A, H> Driver<A, H>
 where
     A: Actor<Random = (), State: 'static>,
@@ -17,9 +60,10 @@ where
 {
     /// Hands over what has arrived, until there is no more or it was much.
     pub(super) fn receive(&mut self) -> Result<(), DriverError> {
-        let (mut datagrams, mut taken) = (0, 0);
+        let mut left = Left { datagrams: BURST_MAX, messages: MESSAGES_MAX };
+        self.take_messages(&mut left);
         let mut may_be_more = true;
-        loop {
+        while left.is_some() {
             if self.handled == self.arrivals.len() {
                 if !may_be_more {
                     return Ok(());
@@ -30,47 +74,52 @@ where
             }
             let mut arrivals = std::mem::take(&mut self.arrivals);
             for (from, datagram) in arrivals.iter_mut().skip(self.handled) {
-                if datagrams >= BURST_MAX || taken >= MESSAGES_MAX {
+                if !left.is_some() {
                     break;
                 }
                 self.handled += 1;
-                datagrams += 1;
-                taken += self.take_datagram(from, datagram);
+                left.datagrams -= 1;
+                self.open(from, datagram);
+                self.take_messages(&mut left);
             }
             self.arrivals = arrivals;
-            if datagrams >= BURST_MAX || taken >= MESSAGES_MAX {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
-    /// Hands over the messages of a datagram, each if its sender may send it; how many it holds.
-    fn take_datagram(&mut self, address: SocketAddr, datagram: &mut [u8]) -> usize {
-        let (mut messages, bytes) = (std::mem::take(&mut self.opened), datagram.len());
-        let opened = self.codec.open_all(Some(address), datagram, &mut messages);
-        let count = messages.len();
-        match opened {
+    /// Opens a datagram, whose messages are to be handed over.
+    fn open(&mut self, address: SocketAddr, datagram: &mut [u8]) {
+        let (mut messages, bytes) = (std::mem::take(&mut self.opened.messages), datagram.len());
+        match self.codec.open_all(Some(address), datagram, &mut messages) {
             Ok(Opened { peer, is_proven, is_bare }) => {
                 let heard = Heard { address, is_proven, bytes };
-                let mut id = None;
-                for message in messages.drain(..) {
-                    self.take_message(peer, heard, &mut id, message);
-                }
-                self.take_proof(peer, heard, id, is_bare);
+                self.opened.of = Some(Origin { peer, heard, id: None, is_bare });
             }
             Err(error) => self.count_dropped(&error),
         }
-        self.opened = messages;
-        count
+        messages.reverse();
+        self.opened.messages = messages;
     }
 
-    fn take_message(
-        &mut self,
-        peer: Peer,
-        heard: Heard,
-        id: &mut Option<u64>,
-        mut message: A::Msg,
-    ) {
+    /// Hands over the messages of the datagram that was opened last, each if its sender may send it, as long as there
+    /// may be more.
+    fn take_messages(&mut self, left: &mut Left) {
+        let Some(mut of) = self.opened.of.take() else { return };
+        while left.messages > 0
+            && let Some(message) = self.opened.messages.pop()
+        {
+            left.messages -= 1;
+            self.take_message(&mut of, message);
+        }
+        if self.opened.is_empty() {
+            self.take_proof(of);
+        } else {
+            self.opened.of = Some(of);
+        }
+    }
+
+    fn take_message(&mut self, of: &mut Origin, mut message: A::Msg) {
+        let Origin { peer, heard, id, .. } = of;
         let sender = match &peer {
             Peer::Replica(_) => Sender::Replica,
             Peer::Client(client) => Sender::Client(client.user.as_str()),
@@ -80,8 +129,8 @@ where
             return;
         }
         // Whoever sends nothing that is admitted is not remembered.
-        let id = *id.get_or_insert_with(|| self.nodes.heard(peer, heard));
-        if let Peer::Client(client) = peer
+        let id = *id.get_or_insert_with(|| self.nodes.heard(*peer, *heard));
+        if let Peer::Client(client) = *peer
             && self.host.may_wait(&message)
         {
             let is_taken = if self.is_proven(id) {
@@ -100,7 +149,8 @@ where
 
     /// A client that has shown that it hears at its address gets what is held for it. A replica that sends a
     /// cookie alone wants to be shown.
-    fn take_proof(&mut self, peer: Peer, heard: Heard, id: Option<u64>, is_bare: bool) {
+    fn take_proof(&mut self, of: Origin) {
+        let Origin { peer, heard, id, is_bare } = of;
         match peer {
             Peer::Client(client) => {
                 let id = id.or_else(|| self.nodes.heard_again(client, heard));

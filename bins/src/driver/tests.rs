@@ -417,12 +417,13 @@ fn a_burst_is_bounded() {
 fn what_arrives_with_too_many_others_waits_for_the_next_turn() {
     let test = TestWorld::default();
     let mut driver = start(&test);
-    // As many as fill slots, and more than a turn takes.
-    let (many, datagrams) = ([[&Say::Kept(0); 32]; 32], 2 * MESSAGES_MAX / 1024);
+    // A turn ends within a datagram.
+    let (many, datagrams) = ([[&Say::Kept(0); 31]; 32], 8);
+    assert!(MESSAGES_MAX / (31 * 32) < datagrams && MESSAGES_MAX % (31 * 32) > 0);
     (0..datagrams).for_each(|_| test.arrives(address(5), &many));
-    for turn in 1..=2 {
+    for (turn, received) in [(1, MESSAGES_MAX), (2, datagrams * 31 * 32)] {
         driver.turn().unwrap();
-        assert_eq!(driver.counters().received, (turn * MESSAGES_MAX) as u64);
+        assert_eq!(driver.counters().received, received as u64);
         driver.wait(None).unwrap();
         assert_eq!(test.waited.get(), (turn == 1).then_some(Duration::ZERO));
     }
