@@ -7,10 +7,15 @@
 //!   for any tool that a closed pipe ends.
 //! - *Results that cannot be written are told, and are a failure*: [`CANNOT_WRITE`].
 //! - *Errors are written if that is possible*: nothing is left to complain to, and no status depends on it.
-//! - *A replica serves on*, whoever reads what it prints: it only [`note`]s.
+//! - *A replica serves on*, whoever reads what it prints: it only [`note`]s, and waits for nobody
+//!   ([`wait_for_nobody`]).
 
+mod printer;
+
+use printer::Printer;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
+use std::sync::OnceLock;
 
 /// The exit status when nobody reads the results any more: 128 and the number of SIGPIPE.
 pub const CLOSED_PIPE: i32 = 141;
@@ -59,14 +64,39 @@ impl Write for Results {
     }
 }
 
+/// The printers of a process that waits for nobody.
+static PRINTERS: OnceLock<Printers> = OnceLock::new();
+
+struct Printers {
+    out: Printer,
+    err: Printer,
+}
+
+/// From now on [`note`] and [`tell!`](crate::tell) do not wait for whoever reads, for longer than a moment.
+///
+/// # Errors
+/// When there are no threads for that.
+pub fn wait_for_nobody() -> std::io::Result<()> {
+    let out = Printer::start("stdout", std::io::stdout)?;
+    let err = Printer::start("stderr", std::io::stderr)?;
+    let _ = PRINTERS.set(Printers { out, err });
+    Ok(())
+}
+
 /// Prints a line that nobody need read.
 pub fn note(text: &str) {
+    if let Some(printers) = PRINTERS.get() {
+        return printers.out.print(format!("{text}\n"));
+    }
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// Prints a line to standard error.
 pub fn remark(text: Arguments<'_>) {
+    if let Some(printers) = PRINTERS.get() {
+        return printers.err.print(format!("{text}\n"));
+    }
     // In one piece, as far as the system allows: other processes may write there, too.
     let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
@@ -100,7 +130,11 @@ pub fn arguments<P: clap::Parser>() -> P {
 pub fn end_on_panic() {
     let tells = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        tells(panic);
+        if PRINTERS.get().is_some() {
+            remark(format_args!("{panic}"));
+        } else {
+            tells(panic);
+        }
         std::process::exit(PANICKED);
     }));
 }

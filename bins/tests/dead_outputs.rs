@@ -6,7 +6,7 @@ mod senders;
 mod support;
 
 use paxos_chat_runtime::credentials::Token;
-use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster};
+use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster, leader_of};
 use senders::*;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -191,18 +191,120 @@ fn a_replica_serves_and_ends_in_good_order_with_every_output_dead() {
 /// Where no thread can be made any more, a signal still does what it says.
 #[cfg(target_os = "linux")]
 #[test]
-fn the_threads_that_signals_need_are_there_from_the_start() {
+fn a_leader_that_can_make_no_thread_any_more_hands_over_and_ends() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+
     let cluster = TestCluster::new(&[]);
-    let replica = Replica::start(&cluster, 0, "--volatile");
-    let mut names = Vec::new();
-    eventually("they are there", || {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", replica.child.id())).unwrap();
-        let name = |task: std::io::Result<std::fs::DirEntry>| {
-            std::fs::read_to_string(task.unwrap().path().join("comm"))
-        };
-        names =
-            tasks.filter_map(|task| name(task).ok()).map(|name| name.trim().to_owned()).collect();
-        let needed = ["signals", "bound", "end", "reload", "console"];
-        needed.iter().all(|needed| names.iter().any(|name| name == needed))
+    let folder = cluster.folder.path();
+    let program = folder.join("replica");
+    std::fs::copy(REPLICA, &program).unwrap();
+    // The system counts nobody's threads for root.
+    let other = rustix::process::getuid().is_root().then_some(65_534);
+    if other.is_some() {
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        files.chain([folder.to_owned()]).for_each(|path| chown(path, other, other).unwrap());
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let as_other = |mut command: Command| {
+        if let Some(other) = other {
+            command.uid(other).gid(other);
+        }
+        command
+    };
+    let start = |id: u8| {
+        let mut command = Command::new(&program);
+        command.args(["--config", arg(&cluster.config), "--id", &id.to_string(), "--volatile"]);
+        command.args(["--log-dir", arg(folder), "--log-level", "info", "--stop-at-end-of-input"]);
+        Replica::spawn(&mut as_other(command))
+    };
+    let mut replicas: Vec<_> = (0..3).map(start).collect();
+    assert_eq!(cluster.client(&["send"], "before").code, 0);
+    let leader = leader_of(&mut replicas);
+    let mut leader = replicas.remove(leader);
+    // Of util-linux, which is wherever there is a shell.
+    let mut no_threads = Command::new("prlimit");
+    no_threads.args(["--nproc=0", "--pid", &leader.child.id().to_string()]);
+    assert!(as_other(no_threads).status().unwrap().success());
+    assert_eq!(run("kill", &["-TERM", &leader.child.id().to_string()]).code, 0);
+    let mut status = None;
+    eventually("it ends", || {
+        status = leader.child.try_wait().unwrap();
+        status.is_some()
     });
+    let said = leader.said();
+    assert_eq!(status.unwrap().code(), Some(0), "{said}");
+    assert!(said.contains("has handed over"), "{said}");
+    assert_eq!(cluster.client(&["send"], "after").code, 0);
+}
+
+/// An output whose reader has stopped, and not gone: a pipe that is full.
+fn stuck() -> (std::io::PipeReader, std::io::PipeWriter) {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let flags = fcntl_getfl(&writer).unwrap();
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+    for bytes in [&[b'x'; 4096][..], b"x"] {
+        while std::io::Write::write(&mut writer, bytes).is_ok() {}
+    }
+    fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_replica_starts_obeys_and_ends_though_whoever_reads_its_outputs_has_stopped() {
+    let cluster = TestCluster::new(&[]);
+    let (config_path, folder) = (arg(&cluster.config), arg(cluster.folder.path()));
+    let mut readers = Vec::new();
+    let mut replicas: Vec<_> = (0..3)
+        .map(|id: u8| {
+            let [(out_reader, out), (err_reader, err)] = [stuck(), stuck()];
+            readers.extend([out_reader, err_reader]);
+            let mut command = Command::new(REPLICA);
+            command.args(["--config", config_path, "--id", &id.to_string(), "--volatile"]);
+            command.args(["--log-dir", folder, "--log-level", "debug", "--stop-at-end-of-input"]);
+            Child(command.stdin(Stdio::piped()).stdout(out).stderr(err).spawn().unwrap())
+        })
+        .collect();
+    let token = cluster.folder.path().join("eve");
+    Token::issue(&secret(&cluster), &config(&cluster), "eve").unwrap().write(&token).unwrap();
+    let mut eve = Sender::user(&cluster, "eve");
+    eventually("eve is served", || eve.is_answered(0));
+    let hang_up = || {
+        for replica in &replicas {
+            assert_eq!(run("kill", &["-HUP", &replica.0.id().to_string()]).code, 0);
+        }
+        // Two that come at once are one.
+        std::thread::sleep(Duration::from_millis(300));
+    };
+    let text = std::fs::read_to_string(&cluster.config).unwrap();
+    std::fs::write(&cluster.config, format!("{text}\nnonsense")).unwrap();
+    hang_up();
+    std::fs::write(&cluster.config, text).unwrap();
+    let revoked = run(CLUSTER, &["revoke", "--config", config_path, "--user", "eve"]);
+    assert_eq!(revoked.code, 0, "{revoked:?}");
+    hang_up();
+    for id in 0..3 {
+        eventually("eve is refused", || !eve.is_answered(id));
+    }
+    for replica in &mut replicas {
+        // A signal that is one too many ends it at once, with another status.
+        assert_eq!(run("kill", &["-TERM", &replica.0.id().to_string()]).code, 0);
+        let mut status = None;
+        eventually("it ends", || {
+            status = replica.0.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.unwrap().code(), Some(0));
+    }
+}
+
+/// A process that is killed at the end.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -31,6 +31,10 @@ fn main() -> ExitCode {
     output::end_on_panic();
     stay_out_of_core_dumps();
     let args: Arc<Args> = Arc::new(output::arguments());
+    if let Err(error) = output::wait_for_nobody() {
+        tell!("replica: there are no threads to print with: {error}");
+        return ExitCode::from(2);
+    }
     let _log = logging::to_stderr(args.log_format, args.log_level);
     if args.init_only {
         return match format_only(&args) {
