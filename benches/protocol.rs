@@ -8,8 +8,8 @@ use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{
     Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User, Value,
 };
-use paxos_chat_runtime::keys::Secret;
-use paxos_chat_runtime::wire::{ClusterId, Codec, Generations, Peer};
+use paxos_chat_runtime::keys::{Keyring, Secret};
+use paxos_chat_runtime::wire::{ClusterId, Codec, Generations, Peer, UserName};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -76,16 +76,35 @@ fn codec(c: &mut Criterion) {
             opened
         });
     });
-    zero.seal(Peer::Replica(1), &message, &mut datagram).expect("it fits a datagram");
-    c.bench_function("wire/refuse what a stranger forged", |b| {
-        let mut boot: u64 = 0;
-        b.iter(|| {
-            // Always of a boot that was never heard, so that keys are derived.
-            boot += 1;
-            datagram[14..22].copy_from_slice(&boot.to_le_bytes());
-            one.open::<Message>(black_box(&mut datagram)).expect_err("it is forged")
+    refuse(c, &secret, &message);
+}
+
+/// What a stranger's datagram costs, of a boot that was never heard, so that keys are derived: in a replica's name, in a
+/// user's, and in a user's while one secret replaces another.
+fn refuse(c: &mut Criterion, secret: &Secret, message: &Message) {
+    let (cluster, to) = (ClusterId::of("bench"), Peer::Replica(1));
+    let replica = |id, keyring| Codec::replica(keyring, cluster, id, 3, Generations::new());
+    let once = Keyring::from(secret);
+    let twice = once.begin(Secret::draw().expect("the system has randomness"));
+    let twice = twice.expect("no rotation is under way");
+    let alice = UserName::new("alice").expect("it is a name");
+    let client = || Codec::client(&secret.user(cluster, "alice", 0), cluster, alice, 3);
+    for (name, mut stranger, keyring) in [
+        ("replica", replica(0, once.clone()), &once),
+        ("user", client(), &once),
+        ("user, with two secrets", client(), &twice),
+    ] {
+        let (mut one, mut datagram) = (replica(1, keyring.clone()), Vec::new());
+        stranger.seal(to, message, &mut datagram).expect("it fits a datagram");
+        c.bench_function(&format!("wire/refuse what a stranger forged: {name}"), |b| {
+            let mut boot: u64 = 0;
+            b.iter(|| {
+                boot += 1;
+                datagram[14..22].copy_from_slice(&boot.to_le_bytes());
+                one.open::<Message>(black_box(&mut datagram)).expect_err("it is forged")
+            });
         });
-    });
+    }
 }
 
 criterion_group!(benches, step, codec);
