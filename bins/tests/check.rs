@@ -67,6 +67,10 @@ fn a_run_that_stops_early_is_incomplete() {
         assert!(text(&run.stdout).contains("incomplete"), "{}", text(&run.stdout));
         assert!(!text(&run.stdout).contains("  holds\n"), "{}", text(&run.stdout));
     }
+    // What a catalog that stops early has not covered, the rest of it may.
+    let run = check(&["all", "--max-states", "1"]);
+    assert_eq!(run.status.code(), Some(3), "{}", text(&run.stdout));
+    assert!(text(&run.stdout).contains("INCOMPLETE: nothing was found"), "{}", text(&run.stdout));
 }
 
 #[test]

@@ -51,32 +51,51 @@ impl Dead {
 }
 
 /// What each program is asked for: something of each command that ends by itself.
-fn commands<'a>(cluster: &'a TestCluster, gone: &'a str) -> Vec<(&'static str, Vec<&'a str>)> {
+fn commands<'a>(
+    cluster: &'a TestCluster,
+    gone: &'a str,
+    man: &'a str,
+) -> Vec<(&'static str, Vec<&'a str>)> {
     let (config, folder) = (arg(&cluster.config), arg(cluster.folder.path()));
     let at = ["--config", config];
     let with = |program, first: &[&'a str], rest: &[&'a str]| (program, [first, rest].concat());
     let client = ["--config", config, "--name", "alice"];
     let mut all = vec![
+        with(CHECK, &["all", "--max-states", "1"], &[]),
+        with(CHECK, &["full", "--max-states", "1"], &[]),
         with(CHECK, &["list"], &[]),
+        with(CHECK, &["coverage"], &[]),
         with(CHECK, &["run", "sessions"], &[]),
-        with(CHECK, &["refine", "sessions", "--json"], &[]),
         with(CHECK, &["run", "nonsense"], &[]),
+        with(CHECK, &["mutants", "M06"], &[]),
+        with(CHECK, &["progress", "sessions"], &[]),
+        with(CHECK, &["links", "named"], &[]),
+        with(CHECK, &["hardships", "nonsense"], &[]),
+        with(CHECK, &["refine", "sessions", "--json"], &[]),
+        with(CHECK, &["compare", "sessions", "--max-states", "10"], &[]),
+        with(CHECK, &["explore", "nonsense"], &[]),
         with(CLUSTER, &["config"], &[]),
         with(CLUSTER, &["config", "-o"], &[config]),
         with(CLUSTER, &["invite", "--user", "bob"], &at),
         with(CLUSTER, &["revoke", "--user", "eve"], &at),
+        with(CLUSTER, &["run", "--messages", "1", "--clients", "1"], &[]),
         with(CLUSTER, &["scenarios"], &[]),
+        with(CLUSTER, &["soak", "--messages", "10", "--clients", "1"], &[]),
         with(CLUSTER, &["verify"], &[folder]),
         with(CLUSTER, &["verify"], &[gone]),
         with(CLUSTER, &["status"], &at),
         with(CLUSTER, &["watch", "--count", "1"], &at),
         with(CLUSTER, &["move-leader"], &at),
-        with(CLUSTER, &["manual", "completions", "bash"], &[]),
+        with(CLUSTER, &["rotate", "end"], &at),
+        with(CLUSTER, &["fault", "0", "skip-slot"], &at),
+        with(CLUSTER, &["completions", "bash"], &[]),
+        with(CLUSTER, &["man"], &[man]),
         with(CLIENT, &client, &["send", "hello"]),
         with(CLIENT, &client, &["tail"]),
         with(CLIENT, &client, &["load", "--messages", "1"]),
         with(CLIENT, &client, &["--token", gone, "send", "hello"]),
-        with(CLIENT, &["manual", "completions", "bash"], &[]),
+        with(CLIENT, &["completions", "bash"], &[]),
+        with(CLIENT, &["man"], &[man]),
         with(REPLICA, &["--id", "9", "--volatile"], &at),
     ];
     for program in [CHECK, CLUSTER, CLIENT, REPLICA] {
@@ -91,8 +110,21 @@ fn every_command_ends_with_a_documented_status_whatever_has_become_of_its_output
     let cluster = TestCluster::new(&[]);
     let _replicas = cluster.start();
     assert_eq!(cluster.client(&["send"], "first").code, 0);
-    let gone = cluster.folder.path().join("gone");
-    for (program, args) in commands(&cluster, arg(&gone)) {
+    let [gone, man] = ["gone", "man"].map(|name| cluster.folder.path().join(name));
+    let commands = commands(&cluster, arg(&gone), arg(&man));
+    for program in [CHECK, CLUSTER, CLIENT] {
+        let help = run(program, &["--help"]).stdout;
+        let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+        let names = list.take_while(|line| !line.is_empty()).filter_map(|line| {
+            let name = line.strip_prefix("  ")?.split(' ').next()?;
+            (!name.is_empty() && name != "help").then(|| name.to_owned())
+        });
+        for name in names {
+            let is_it = |(of, args): &(&str, Vec<&str>)| *of == program && args.contains(&&*name);
+            assert!(commands.iter().any(is_it), "{program} {name} is not tried");
+        }
+    }
+    for (program, args) in commands {
         let alive = run(program, &args);
         let shown = format!("{program} {args:?}: {alive:?}");
         assert!((0..=3).contains(&alive.code), "{shown}");

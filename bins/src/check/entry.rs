@@ -51,7 +51,10 @@ pub(super) fn run_all(grade: Grade, options: &RunArgs) -> anyhow::Result<u8> {
     }
     if options.is_judged() && grade == Grade::Quick {
         let uncovered = table::coverage(&coverage, options.json);
-        worst = worse(worst, if uncovered > 0 { VIOLATED } else { 0 });
+        // What an incomplete run has not covered, the rest of it may.
+        if uncovered > 0 && worst != INCOMPLETE {
+            worst = worse(worst, VIOLATED);
+        }
     }
     table::verdict(worst, started.elapsed(), options);
     Ok(worst)
