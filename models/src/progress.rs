@@ -1,196 +1,206 @@
-//! Progress: from every reachable state, once faults stop and a majority is up, a fair schedule
-//! delivers every pending request.
-//!
-//! **What is claimed.** From each state that an entry of the catalog reaches, each of the
-//! schedules below meets the goal within finitely many rounds. The claim is *under these
-//! schedules*, and about no others: with fixed delays no protocol makes progress under all (FLP),
-//! and what is wanted of it is that it does once messages arrive in time.
-//!
-//! **The goal** is the chat's ([`chat`]): every client has its acknowledgements or was told that
-//! its session has expired, every reader has read everything, and all live replicas have applied
-//! the same log, up to and including the highest slot that was chosen, with no gap.
-//!
-//! **Time** counts in hops. What is in flight arrives one hop (5 ms) later; timers fire after the
-//! delays that the actors ask for, drawn from their ranges, so that heartbeats, resending, retries
-//! and election time-outs keep the proportions of the deployed tuning, and a timer set again is
-//! postponed. Every timer found set in the explored state was set just now. Nothing is lost and
-//! nobody crashes any more. Where several timers are due at once, heartbeats and resending
-//! come before elections.
-//!
-//! **The schedules**
-//! - *Each replica in turn first to time out*: it draws the shortest delay of every range, the
-//!   next one a longer one, and so on, in every election and for ever.
-//! - *Lockstep*: all draw the shortest delay for ever, so all candidates time out together. There
-//!   is no randomness to break the tie; ballots have to: the highest candidate's wins.
-//! - *Newest first*: messages take no time, and the newest is delivered first, until all is
-//!   quiet; what was found in flight comes in the reverse of the order that the others use.
-//!
-//! **The starts.** Each schedule runs from each state with everything in flight dropped, and again
-//! with it present (each message that was ever sent, once, in order of content: a network that
-//! only grows does not tell what was sent first). Replicas that are down stay down if a majority
-//! is up; else the state is skipped, and counted. Where the entry has recovery, there are runs in
-//! which all that are down come back first, too. Bounds of the exploration do not apply: any
-//! replica may time out, ballots rise, and a client or reader that was bound to some replicas turns
-//! to the others after them. Injected skips stay as they are. Replicas ask for support before they use
-//! a ballot if those of the entry do; [`chat::check_with_pre_votes`] makes them, as the deployed
-//! ones do, from states that were explored without.
-//!
-//! **A violation** is a moment that repeats itself, or more than [`ROUNDS_MAX`] rounds without a
-//! moment from which progress is known. Quiet moments that are known to be good are remembered,
-//! together with the schedule and the time that is left of every timer, so the cost is linear in
-//! the distinct moments. They are known by 64-bit hashes, as explored states are.
-//!
-//! **Reductions.** A step that only sends is taken at once in the explored states, and some stale
-//! messages are missing from them. Of the states that are left out, each differs from one that is
-//! there in envelopes only. The runs that drop everything do not see envelopes, so they cover those
-//! too. The runs with everything present start from the largest of these sets of envelopes, less
-//! what is stale; a test runs small entries without reductions, with the same verdicts.
-//!
-//! **Absent**: schedules that lose messages for some time (that is what the starts are for), and
-//! requests that come later.
-//!
-//! **Source**: Fischer, Lynch and Paterson (JACM 1985); Dwork, Lynch and Stockmeyer (JACM 1988) for
-//! progress after a time of unknown length; Chandra and Toueg (JACM 1996); TigerBeetle's blog of
-//! 2023-07-06 for a checker that heals the faults and then wants progress; Ongaro's thesis (2014),
-//! section 9.3, for delays that break ties.
+//! Progress of the chat: what has to come to pass, and the actors freed of what only bounds the
+//! exploration.
 
-mod cast;
-pub mod chat;
-mod run;
-mod search;
-mod story;
-
-pub use run::ROUNDS_MAX;
-pub use search::check;
-
-use crate::engine::Report;
-use crate::trace::TraceStep;
-use stateright::actor::Actor;
+use super::{Goal, Outcome, check};
+use crate::catalog::{ChatModel, Config};
+use crate::compact::Reductions;
+use crate::engine::Options;
+use crate::node::{Node, NodeState, NodeTimer, Stored};
+use paxos_chat::client::{ClientPhase, ClientTuning};
+use paxos_chat::effects::Timer;
+use paxos_chat::quorum::Cluster;
+use paxos_chat::tuning::Tuning;
+use paxos_chat::types::{Ballot, NodeId, Slot, Value};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-/// The name of the property.
-pub const PROPERTY: &str = "progress";
+/// The reductions under which progress is checked. Renaming replicas is not among them: the
+/// schedules tell replicas apart.
+pub const REDUCTIONS: Reductions =
+    Reductions { dead_variables: false, symmetry: false, ..Reductions::ALL };
 
-/// What a fair run has to come to, and what it may assume of time.
-pub trait Goal<A: Actor>: Send + Sync {
-    /// The part of an actor that the goal needs.
-    type View: Send + Sync;
-
-    /// The part of an actor that the goal needs; it is down if it has no state.
-    fn view(
-        &self,
-        actor: usize,
-        state: Option<&A::State>,
-        storage: Option<&A::Storage>,
-    ) -> Self::View;
-
-    /// Is there nothing left to do? Once met, it stays met.
-    fn is_met(&self, views: &[&Self::View]) -> bool;
-
-    /// May progress be asked for, with these actors up?
-    fn is_possible(&self, up: &[bool]) -> bool;
-
-    /// All timers that there are. Of those due at once, the first fires first.
-    fn timers(&self) -> Vec<A::Timer>;
-
-    /// The range of the delay of a timer that is found set.
-    fn delay(&self, timer: &A::Timer) -> Range<Duration>;
-
-    /// How long a message takes; all delays are rounded up to a multiple of it.
-    fn hop(&self) -> Duration;
-
-    /// The actors from 0 on that take turns in timing out first.
-    fn rivals(&self) -> usize;
+/// Everything is delivered, and all live replicas know it.
+pub struct Delivered {
+    cluster: Cluster,
+    tuning: Tuning,
+    client: ClientTuning,
 }
 
-/// An order of everything that happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Schedule {
-    /// This actor draws the shortest delays, those after it longer and longer ones.
-    First(usize),
-    /// All draw the shortest delays.
-    Lockstep,
-    /// Messages take no time, and the newest arrives first.
-    NewestFirst,
+/// The part of a node that the goal needs.
+pub enum Standing {
+    /// Of a replica.
+    Replica {
+        /// Its applied bound, if it is up.
+        applied_upto: Option<Slot>,
+        /// Every value known to be decided, in memory or in the log.
+        decided: BTreeMap<Slot, Value>,
+        /// The ballot of each vote that is saved.
+        votes: BTreeMap<Slot, Ballot>,
+    },
+    /// Of a client: nothing is left to say or to wait for.
+    Client(bool),
+    /// Of a reader: the next slot to read.
+    Reader(Slot),
 }
 
-impl Schedule {
-    /// Where an actor's delays lie in their ranges: `rank / of` of the way.
-    fn rank(self, actor: usize, rivals: usize) -> (u32, u32) {
-        let rank = match self {
-            _ if actor >= rivals => 0,
-            Schedule::First(first) => (actor + rivals - first) % rivals,
-            Schedule::Lockstep => 0,
-            Schedule::NewestFirst => rivals - 1 - actor,
-        };
-        (rank as u32, rivals.max(1) as u32)
-    }
-}
-
-/// Why a run never meets its goal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// A moment repeats itself, and so does everything after it.
-    Repeats,
-    /// More than [`ROUNDS_MAX`] rounds.
-    Endless,
-    /// Nothing is in flight and no timer is set.
-    Silent,
-}
-
-impl Why {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Why::Repeats => "this moment was there before: everything repeats itself for ever",
-            Why::Endless => "and so on, for more rounds than a run may take",
-            Why::Silent => "nothing is in flight and no timer is set: nothing will ever happen",
+impl Delivered {
+    /// The goal for a configuration.
+    pub fn of(config: &Config) -> Delivered {
+        Delivered {
+            cluster: Cluster::new(config.replicas),
+            tuning: config.tuning.clone(),
+            client: ClientTuning::default(),
         }
     }
-}
 
-/// What a check of progress came to.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Counts and times of the exploration that the runs start from.
-    pub report: Report,
-    /// How many schedules were run from each start.
-    pub schedules: usize,
-    /// Distinct starts: the states, with everything in flight dropped and present.
-    pub starts: u64,
-    /// Runs, over all schedules.
-    pub runs: u64,
-    /// Distinct quiet moments from which progress was shown.
-    pub moments: u64,
-    /// States without a majority and without recovery: no progress is asked of them.
-    pub skipped: u64,
-    /// The longest that a run took until the goal was met.
-    pub longest: Duration,
-    /// How many claims of staleness the exploration relied on, all of them checked.
-    pub stale_claims: usize,
-    /// Why the exploration is void, if a claim did not hold.
-    pub void: Option<String>,
-    /// A nearest state from which a schedule makes no progress.
-    pub violation: Option<Violation>,
-}
+    fn replica(state: Option<&NodeState>, stored: Option<&Stored>) -> Standing {
+        let disk = stored.and_then(Stored::disk);
+        let machine = state.and_then(NodeState::machine);
+        let on_disk = disk.map(|disk| &disk.log).into_iter().flatten();
+        let known = machine.map(|machine| (&machine.log, &machine.replica.learner.decided));
+        let known = known.into_iter().flat_map(|(log, decided)| log.iter().chain(decided));
+        let decided = on_disk.chain(known).map(|(slot, value)| (*slot, value.clone())).collect();
+        let votes = disk.map(|disk| &disk.storage.votes).into_iter().flatten();
+        Standing::Replica {
+            applied_upto: machine.map(|machine| machine.replica.learner.applied_upto),
+            decided,
+            votes: votes.map(|(slot, vote)| (*slot, vote.ballot)).collect(),
+        }
+    }
 
-impl Outcome {
-    /// Was every state explored and run, and does each schedule make progress?
-    pub fn holds(&self) -> bool {
-        self.report.complete && self.void.is_none() && self.violation.is_none()
+    /// Is a slot at or above this bound chosen, by the votes that are saved?
+    fn is_chosen_above(&self, views: &[&Standing], bound: Slot) -> bool {
+        let mut counts: BTreeMap<(Slot, Ballot), u32> = BTreeMap::new();
+        for view in views {
+            if let Standing::Replica { votes, .. } = view {
+                for (slot, ballot) in votes.range(bound..) {
+                    *counts.entry((*slot, *ballot)).or_default() += 1;
+                }
+            }
+        }
+        counts.values().any(|voters| *voters >= self.cluster.majority())
     }
 }
 
-/// A state from which a schedule makes no progress.
-#[derive(Clone, Debug)]
-pub struct Violation {
-    /// The schedule, and how it started.
-    pub schedule: String,
-    /// How it is known that it never makes progress.
-    pub why: Why,
-    /// The first of the steps that is the schedule's; those before it lead to the state.
-    pub begins: usize,
-    /// The path to the state, then the schedule's steps without those that do nothing.
-    pub steps: Vec<TraceStep>,
+impl Goal<Node> for Delivered {
+    type View = Standing;
+
+    fn view(&self, _actor: usize, state: Option<&NodeState>, stored: Option<&Stored>) -> Standing {
+        match state {
+            Some(NodeState::Client(client)) => Standing::Client(match client.durable.phase {
+                ClientPhase::Opening => false,
+                ClientPhase::Open(_) => client.is_idle(),
+                ClientPhase::Expired => true,
+            }),
+            Some(NodeState::Reader(reader)) => Standing::Reader(reader.next),
+            Some(NodeState::Replica(_)) | None => Delivered::replica(state, stored),
+        }
+    }
+
+    fn is_met(&self, views: &[&Standing]) -> bool {
+        if views.iter().any(|view| matches!(view, Standing::Client(false))) {
+            return false;
+        }
+        let live = views.iter().filter_map(|view| match view {
+            Standing::Replica { applied_upto: Some(upto), decided, .. } => Some((*upto, decided)),
+            _ => None,
+        });
+        let mut live = live.peekable();
+        let Some(&(bound, log)) = live.peek() else { return false };
+        if live.any(|(upto, _)| upto != bound) {
+            return false;
+        }
+        let in_step = views.iter().all(|view| match view {
+            Standing::Client(_) => true,
+            Standing::Reader(next) => *next == bound,
+            Standing::Replica { applied_upto, decided, .. } => {
+                let known = decided.keys().next_back();
+                let same = applied_upto.is_none() || decided == log;
+                same && known.is_none_or(|slot| *slot < bound)
+            }
+        });
+        in_step && !self.is_chosen_above(views, bound)
+    }
+
+    fn is_possible(&self, up: &[bool]) -> bool {
+        let replicas = up.iter().take(usize::from(self.cluster.len()));
+        replicas.filter(|up| **up).count() >= self.cluster.majority() as usize
+    }
+
+    fn timers(&self) -> Vec<NodeTimer> {
+        let timers = [Timer::Heartbeat, Timer::Resend, Timer::Retry, Timer::Election];
+        std::iter::once(NodeTimer::Synced).chain(timers.map(NodeTimer::Actor)).collect()
+    }
+
+    fn delay(&self, timer: &NodeTimer) -> Range<Duration> {
+        let NodeTimer::Actor(timer) = timer else { return Duration::ZERO..self.hop() };
+        match timer {
+            Timer::Heartbeat => self.tuning.heartbeat_delay(),
+            Timer::Resend => self.tuning.resend_delay(),
+            Timer::Election => self.tuning.election_delay(0),
+            Timer::Retry => self.client.retry_interval..self.client.retry_interval * 2,
+        }
+    }
+
+    fn hop(&self) -> Duration {
+        Duration::from_millis(5)
+    }
+
+    fn rivals(&self) -> usize {
+        usize::from(self.cluster.len())
+    }
+}
+
+/// The actors of a configuration, with every replica known to every client and reader: those that
+/// the bounds leave out come after those that it asks.
+pub fn unbound(config: &Config) -> Vec<Node> {
+    let replicas = |asks: &mut Vec<NodeId>| {
+        let all = Cluster::new(config.replicas).replicas().map(NodeId::from);
+        let missing: Vec<NodeId> = all.filter(|replica| !asks.contains(replica)).collect();
+        asks.extend(missing);
+    };
+    let nodes = config.nodes(config.genesis()).into_iter().map(|(mut node, _)| {
+        match &mut node {
+            Node::Client(client) => replicas(&mut client.replicas),
+            Node::MutatedClient(mutated) => replicas(&mut mutated.client.replicas),
+            Node::Reader(reader) => replicas(&mut reader.replicas),
+            Node::MutatedReader(mutated) => replicas(&mut mutated.reader.replicas),
+            Node::Replica { .. } | Node::Mutated { .. } => {}
+        }
+        node
+    });
+    nodes.collect()
+}
+
+/// Checks the progress of a configuration, and returns the model too.
+pub fn check_config(
+    config: &Config,
+    reductions: Reductions,
+    options: &Options<'_>,
+) -> (Outcome, ChatModel) {
+    check_runs(config, config, reductions, options)
+}
+
+/// As [`check_config`], with runs of replicas that ask for support before they use a ballot, as
+/// the deployed ones do, from the states of an exploration that may do without.
+pub fn check_with_pre_votes(
+    config: &Config,
+    reductions: Reductions,
+    options: &Options<'_>,
+) -> (Outcome, ChatModel) {
+    let deployed = config.clone().tuned(|tuning| tuning.pre_vote = true);
+    check_runs(config, &deployed, reductions, options)
+}
+
+fn check_runs(
+    explored: &Config,
+    run: &Config,
+    reductions: Reductions,
+    options: &Options<'_>,
+) -> (Outcome, ChatModel) {
+    let model = explored.model(&[], reductions);
+    let recovery = explored.faults.recovery;
+    let outcome = check(&model, unbound(run), Delivered::of(run), recovery, options);
+    (outcome, model)
 }

@@ -419,7 +419,7 @@ fn what_arrives_with_too_many_others_waits_for_the_next_turn() {
     let mut driver = start(&test);
     // A turn ends within a datagram.
     let (many, datagrams) = ([[&Say::Kept(0); 31]; 32], 8);
-    assert!(MESSAGES_MAX / (31 * 32) < datagrams && MESSAGES_MAX % (31 * 32) > 0);
+    assert!(MESSAGES_MAX / (31 * 32) < datagrams && !MESSAGES_MAX.is_multiple_of(31 * 32));
     (0..datagrams).for_each(|_| test.arrives(address(5), &many));
     for (turn, received) in [(1, MESSAGES_MAX), (2, datagrams * 31 * 32)] {
         driver.turn().unwrap();

@@ -73,7 +73,9 @@ mod tests {
     fn what_is_read_is_read_in_order_and_who_stops_reading_is_not_waited_for_twice() {
         let (mut reader, writer) = io::pipe().unwrap();
         let printer = Printer::start("test", move || writer.try_clone().unwrap()).unwrap();
-        ["one\n", "two\n"].map(|line| printer.print(line.into()));
+        for line in ["one\n", "two\n"] {
+            printer.print(line.into());
+        }
         let mut read = [0; 8];
         io::Read::read_exact(&mut reader, &mut read).unwrap();
         assert_eq!(&read, b"one\ntwo\n");
