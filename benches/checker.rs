@@ -3,9 +3,9 @@
 //! All of them explore the same bounds with nothing remembered and nothing judged, as stateright's
 //! `ActorModel` does. Without reductions they explore the same states.
 
+use actor_checker::compact::Reductions;
+use actor_checker::engine::Options;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use paxos_chat_models::compact::Reductions;
-use paxos_chat_models::engine::Options;
 use paxos_chat_models::entries;
 use paxos_chat_models::run::{Engine, run_bare};
 use std::alloc::{GlobalAlloc, Layout, System};

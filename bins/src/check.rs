@@ -31,9 +31,9 @@ pub use args::{Args, Command};
 
 use crate::output::CANNOT_WRITE;
 use crate::tell;
+use actor_checker::engine::Stopped;
 use args::RunArgs;
 use paxos_chat_models::catalog::Grade;
-use paxos_chat_models::engine::Stopped;
 use paxos_chat_models::entries;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -6,9 +6,9 @@
 
 use crate::catalog::Config;
 use crate::chat::ChatSpec;
-use crate::compact::{CompactModel, Reductions};
 use crate::node::{Node, NodeState, NodeTimer};
-use crate::spec::{Local, PropertyName, Spec, Step};
+use actor_checker::compact::{CompactModel, Reductions};
+use actor_checker::spec::{Local, PropertyName, Spec, Step};
 use paxos_chat::message::Message;
 
 /// The bounds of a [`ChatSpec`], and nothing else of it.

@@ -7,12 +7,12 @@
 //! - *Everything an entry must reach is named*, so that no entry holds vacuously.
 
 use crate::chat::ChatSpec;
-use crate::compact::{CompactModel, Faults, Reductions};
 use crate::machine::Disk;
 use crate::mutants::clients::MutatedClient;
 use crate::mutants::readers::MutatedReader;
 use crate::mutants::{Mutant, Mutated};
 use crate::node::{Node, Stored};
+use actor_checker::compact::{CompactModel, Faults, Reductions};
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::message::Message;
 use paxos_chat::quorum::Cluster;

@@ -7,7 +7,7 @@
 use crate::catalog::ChatModel;
 use crate::node::Node;
 use crate::properties::{self, EVENTS};
-use crate::spec::Event;
+use actor_checker::spec::Event;
 use paxos_chat::message::{Class, Taker};
 use std::collections::BTreeMap;
 

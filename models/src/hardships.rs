@@ -14,7 +14,7 @@ mod strangers;
 mod world;
 
 use crate::deployed::Deployed;
-use crate::simulation::Rate;
+use actor_checker::simulation::Rate;
 use paxos_chat::proposer::Phase;
 use paxos_chat::types::Ballot;
 use std::time::Duration;

@@ -28,8 +28,8 @@ pub use graph::{Graph, directed, partial_partitions, undirected};
 
 use crate::deployed::Deployed;
 use crate::node::{Node, NodeTimer, Stored};
-use crate::simulation::{Simulation, Wire};
-use crate::trace::TraceStep;
+use actor_checker::simulation::{Simulation, Wire};
+use actor_checker::trace::TraceStep;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Promise, Relay};
 use paxos_chat::quorum::Cluster;

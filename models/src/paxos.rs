@@ -323,7 +323,7 @@ impl<B: Token, V: Token> Model for Paxos<B, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Options, Report, bfs};
+    use actor_checker::engine::{Options, Report, bfs};
     use stateright::Checker;
 
     /// Explores all states, and asserts that the properties hold and are reached.

@@ -1,11 +1,18 @@
 //! Progress of the chat: what has to come to pass, and the actors freed of what only bounds the
 //! exploration.
+//!
+//! **The goal**: every client has its acknowledgements or was told that its session has expired, every reader has read
+//! everything, and all live replicas have applied the same log, up to and including the highest slot that was chosen, with
+//! no gap. Injected skips stay as they are. Replicas ask for support before they use a ballot if those of the entry do;
+//! [`check_with_pre_votes`] makes them, as the deployed ones do, from states that were explored without.
+//!
+//! **Absent**: the schedules ([`actor_checker::progress`]).
 
-use super::{Goal, Outcome, check};
 use crate::catalog::{ChatModel, Config};
-use crate::compact::Reductions;
-use crate::engine::Options;
 use crate::node::{Node, NodeState, NodeTimer, Stored};
+use actor_checker::compact::Reductions;
+use actor_checker::engine::Options;
+use actor_checker::progress::{Goal, Outcome, check};
 use paxos_chat::client::{ClientPhase, ClientTuning};
 use paxos_chat::effects::Timer;
 use paxos_chat::quorum::Cluster;

@@ -22,7 +22,7 @@ use crate::chat::{
 use crate::execution::Execution;
 use crate::machine::{Disk, Machine};
 use crate::node::{Node, NodeState, Stored};
-use crate::spec::{Event, Local, Step, Verdict};
+use actor_checker::spec::{Event, Local, Step, Verdict};
 use paxos_chat::client::{ClientPhase, ClientStorage};
 use paxos_chat::message::{Message, Outcome, Route, Taker};
 use paxos_chat::proposer::Phase;

@@ -7,18 +7,18 @@
 //!   staleness, or while a path is rebuilt.
 
 use crate::catalog::{ChatModel, Config};
-use crate::compact::{CompactModel, Reductions};
 use crate::coverage::Coverage;
-use crate::dead_variables::NotDead;
-use crate::engine::{Options, Report, Stopped};
-use crate::equivariance::NotAlike;
-use crate::foreign::{self, panic_message};
 use crate::node::Node;
-use crate::permanence::NotStale;
 use crate::refinement::{self, Refinement};
-use crate::spec::{Kind, Spec};
-use crate::trace::{TraceStep, trace};
 use crate::{bare, silent};
+use actor_checker::compact::{CompactModel, Reductions};
+use actor_checker::dead_variables::NotDead;
+use actor_checker::engine::{Options, Report, Stopped};
+use actor_checker::equivariance::NotAlike;
+use actor_checker::foreign;
+use actor_checker::permanence::NotStale;
+use actor_checker::spec::{Kind, Spec};
+use actor_checker::trace::{TraceStep, trace};
 use stateright::actor::Actor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -305,7 +305,7 @@ where
 fn panics_caught(search: impl FnOnce() -> Report) -> Report {
     let started = Instant::now();
     catch_unwind(AssertUnwindSafe(search)).unwrap_or_else(|cause| {
-        foreign::report(Some(Stopped::Panic(panic_message(&*cause))), (0, 0, 0), started, 0)
+        Report::of_counts(Some(Stopped::panicked(&*cause)), (0, 0, 0), started, 0)
     })
 }
 
@@ -315,7 +315,7 @@ fn guarded<R>(report: &mut Report, part: impl FnOnce() -> R) -> Option<R> {
         Ok(result) => Some(result),
         Err(cause) => {
             report.complete = false;
-            report.stopped = Some(Stopped::Panic(panic_message(&*cause)));
+            report.stopped = Some(Stopped::panicked(&*cause));
             None
         }
     }

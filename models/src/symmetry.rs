@@ -14,7 +14,7 @@
 //!   same in every state, and are not renamed; the sessions that they opened are.
 //!
 //! That the actors treat alike nodes alike is a claim: a run that relies on it checks it (see
-//! [`crate::equivariance`]).
+//! [`actor_checker::equivariance`]).
 //!
 //! **Source**: symmetry reduction as in Ip and Dill, *Better verification through symmetry* (1996).
 
@@ -22,7 +22,7 @@ use crate::catalog::{ClientPlan, Config};
 use crate::chat::{ClientGhost, Delivery, Ghost, ReaderGhost, RealTime, ReplicaGhost};
 use crate::machine::{Disk, Machine, PendingSave};
 use crate::node::{Node, NodeState, Stored};
-use crate::spec::Local;
+use actor_checker::spec::Local;
 use imbl::OrdMap;
 use paxos_chat::acceptor::{Snapshot, Storage};
 use paxos_chat::askers::{Askers, Waiting};

@@ -1,8 +1,8 @@
 //! The catalog's small entries, with their exact counts; the mutants that die early.
 
+use actor_checker::compact::Reductions;
+use actor_checker::engine::{Options, Stopped};
 use paxos_chat_models::catalog::Grade;
-use paxos_chat_models::compact::Reductions;
-use paxos_chat_models::engine::{Options, Stopped};
 use paxos_chat_models::entries::{catalog, find};
 use paxos_chat_models::mutants;
 use paxos_chat_models::run::{Engine, run};
@@ -116,7 +116,7 @@ impl stateright::Model for Panics {
 
 #[test]
 fn a_panic_in_a_model_ends_the_run_with_its_message() {
-    let report = paxos_chat_models::engine::bfs(&Panics, &Options::default());
+    let report = actor_checker::engine::bfs(&Panics, &Options::default());
     assert!(!report.complete);
     assert_eq!(report.stopped, Some(Stopped::Panic("state 2 is too much".into())));
 }

@@ -3,14 +3,14 @@
 //! actor, or a run that does not deliver what is demanded; a changed count, an event that is not reached
 //! or a void reduction is a hint, and only told.
 
+use actor_checker::compact::Reductions;
+use actor_checker::engine::{Options, Stopped};
 use paxos_chat_models::catalog::{Entry, Grade};
-use paxos_chat_models::compact::Reductions;
 use paxos_chat_models::deployed::Deployed;
-use paxos_chat_models::engine::{Options, Stopped};
 use paxos_chat_models::entries::catalog;
 use paxos_chat_models::hardships::hardships;
 use paxos_chat_models::links;
-use paxos_chat_models::progress::chat;
+use paxos_chat_models::progress;
 use paxos_chat_models::run::{Engine, run};
 
 /// Entries up to this size are explored first, and fair schedules are run from their states.
@@ -81,7 +81,7 @@ fn explore(entry: &Entry, hints: &mut Vec<String>) {
 fn schedule(entry: &Entry, hints: &mut Vec<String>) {
     let name = entry.name;
     let options = bounded(entry);
-    let (outcome, _) = chat::check_config(&entry.config, chat::REDUCTIONS, &options);
+    let (outcome, _) = progress::check_config(&entry.config, progress::REDUCTIONS, &options);
     if let Some(Stopped::Panic(message)) = &outcome.report.stopped {
         panic!("KILLED by an assertion in schedules of {name}: {message}");
     }

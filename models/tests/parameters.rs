@@ -1,13 +1,13 @@
 //! Every parameter bites: with another value the catalog's actors go elsewhere, or the deployed ones do not
 //! bear a hardship. A parameter that is added does not compile here until it says where.
 
+use actor_checker::compact::Reductions;
+use actor_checker::engine::Options;
 use paxos_chat::client::ClientTuning;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::Slot;
 use paxos_chat_models::catalog::Config;
-use paxos_chat_models::compact::Reductions;
 use paxos_chat_models::deployed::Deployed;
-use paxos_chat_models::engine::Options;
 use paxos_chat_models::entries::find;
 use paxos_chat_models::hardships::hardships;
 use paxos_chat_models::run::{Engine, run};

@@ -1,14 +1,14 @@
 //! Progress: the actors make it, mutants of liveness do not, and the checker can tell.
 
+use actor_checker::compact::{CompactModel, Reductions};
+use actor_checker::engine::{Options, Stopped};
+use actor_checker::progress::{self, Goal, Outcome, Why};
+use actor_checker::spec::{Local, PropertyName, Spec, Step};
 use paxos_chat::types::Slot;
 use paxos_chat_models::catalog::Config;
-use paxos_chat_models::compact::{CompactModel, Reductions};
-use paxos_chat_models::engine::{Options, Stopped};
 use paxos_chat_models::entries::find;
 use paxos_chat_models::mutants::{Mutant, liveness};
-use paxos_chat_models::progress::chat::{REDUCTIONS, check_config, check_with_pre_votes};
-use paxos_chat_models::progress::{self, Goal, Outcome, Why};
-use paxos_chat_models::spec::{Local, PropertyName, Spec, Step};
+use paxos_chat_models::progress::{REDUCTIONS, check_config, check_with_pre_votes};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -127,7 +127,7 @@ fn a_violation_is_a_path_to_a_state_and_then_a_schedule() {
     let violation = check(&config, REDUCTIONS).violation.expect("a lost Prepare is not sent again");
     let (path, rest) = violation.steps.split_at(violation.begins);
     let said = |steps: &[_], what: &str| {
-        let says = |step: &paxos_chat_models::trace::TraceStep| step.text.contains(what);
+        let says = |step: &actor_checker::trace::TraceStep| step.text.contains(what);
         steps.iter().any(says)
     };
     assert!(said(path, "Election time-out"), "{path:?}");

@@ -6,7 +6,7 @@
 //! neither orders nor duplicates); the former after Gray and Lamport, *Consensus on Transaction
 //! Commit* (2004).
 
-use paxos_chat_models::engine::{Options, bfs};
+use actor_checker::engine::{Options, bfs};
 use stateright::actor::register::{RegisterActor, RegisterMsg};
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, majority, model_peers};
 use stateright::semantics::LinearizabilityTester;

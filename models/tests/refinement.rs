@@ -1,16 +1,16 @@
 //! The actors refine Paxos at every slot, on bounds with leader changes, crashes, compaction and
 //! skipped slots; and actors that do it wrong are refuted.
 
+use actor_checker::compact::{CompactModel, Reductions};
+use actor_checker::engine::Options;
+use actor_checker::spec::Kind;
 use paxos_chat::effects::Effects;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId, Slot};
 use paxos_chat_models::catalog::Config;
-use paxos_chat_models::compact::{CompactModel, Reductions};
-use paxos_chat_models::engine::Options;
 use paxos_chat_models::node::{Node, NodeState, NodeTimer, Stored};
 use paxos_chat_models::paxos::Action;
 use paxos_chat_models::refinement::{self, PROPERTIES, Refinement, Refuted};
-use paxos_chat_models::spec::Kind;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 

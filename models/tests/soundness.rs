@@ -3,16 +3,16 @@
 
 mod naive;
 
+use actor_checker::compact::{CompactModel, Reductions, SystemState};
+use actor_checker::engine::{Options, bfs};
+use actor_checker::intern::content_hash;
+use actor_checker::spec::{Kind, Local, PropertyName, Spec, Step};
 use naive::{Naive, Steps};
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId};
 use paxos_chat_models::catalog::{ChatModel, Config};
 use paxos_chat_models::chat::Ghost;
-use paxos_chat_models::compact::{CompactModel, Reductions, SystemState};
-use paxos_chat_models::engine::{Options, bfs};
-use paxos_chat_models::intern::content_hash;
 use paxos_chat_models::node::{Node, NodeState, NodeTimer};
-use paxos_chat_models::spec::{Kind, Local, PropertyName, Spec, Step};
 use paxos_chat_models::symmetry::Renaming;
 use stateright::actor::{Actor, Id, Out};
 use stateright::{Checker, Model};

@@ -1,10 +1,10 @@
 //! The entry that `check run` is asked for: one of the catalog, or bounds given by hand.
 
 use super::args::{CustomArgs, PlantArg};
+use actor_checker::compact::Faults;
 use anyhow::{Context, ensure};
 use paxos_chat::types::Slot;
 use paxos_chat_models::catalog::{Config, Entry, Grade};
-use paxos_chat_models::compact::Faults;
 use paxos_chat_models::entries;
 use paxos_chat_models::mutants::Mutant;
 

@@ -2,9 +2,9 @@
 
 use super::custom::named;
 use crate::say;
+use actor_checker::compact::Reductions;
+use actor_checker::explore::Explorable;
 use anyhow::{Context, bail};
-use paxos_chat_models::compact::Reductions;
-use paxos_chat_models::explore::Explorable;
 use stateright::Model;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::Arc;

@@ -7,8 +7,8 @@
 //! incomplete result is worth more than being killed.
 
 use super::INTERRUPTED;
-use paxos_chat_models::engine::Stopped;
-use paxos_chat_models::memory;
+use actor_checker::engine::Stopped;
+use actor_checker::memory;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;

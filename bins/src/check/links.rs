@@ -3,12 +3,12 @@
 use super::drawings::{claim, write_file};
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, args};
 use crate::{say, tell};
+use actor_checker::{chart, trace};
 use anyhow::bail;
 use paxos_chat_models::deployed::Deployed;
 use paxos_chat_models::links::{
     CHANGES_MAX, Case, Group, Outcome, SEED, SETTLE, SILENCE_MAX, groups, run_all,
 };
-use paxos_chat_models::{chart, trace};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Mutex;

@@ -4,8 +4,8 @@
 //! has counted them. Elsewhere nobody knows, and the line says how deep the run is and whether its
 //! levels still grow.
 
+use actor_checker::engine::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use paxos_chat_models::engine::Progress;
 use std::sync::Mutex;
 
 /// A line that says where a run stands.

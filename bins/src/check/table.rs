@@ -6,13 +6,13 @@ use super::list::bounds;
 use super::{INCOMPLETE, VIOLATED};
 use crate::output::CANNOT_WRITE;
 use crate::say;
+use actor_checker::compact::Reductions;
+use actor_checker::engine::Stopped;
+use actor_checker::memory::peak_resident_bytes;
+use actor_checker::spec::Kind;
 use paxos_chat_models::catalog::Entry;
-use paxos_chat_models::compact::Reductions;
 use paxos_chat_models::coverage::Coverage;
-use paxos_chat_models::engine::Stopped;
-use paxos_chat_models::memory::peak_resident_bytes;
 use paxos_chat_models::run::Outcome;
-use paxos_chat_models::spec::Kind;
 use serde_json::json;
 use std::time::Duration;
 

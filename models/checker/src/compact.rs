@@ -94,9 +94,9 @@ impl Reductions {
 /// An actor that counts the messages it is sent, up to two, beside one that sends:
 ///
 /// ```
-/// use paxos_chat_models::compact::{CompactModel, Reductions};
-/// use paxos_chat_models::engine::Options;
-/// use paxos_chat_models::spec::{Kind, Local, PropertyName, Spec, Step, Verdict};
+/// use actor_checker::compact::{CompactModel, Reductions};
+/// use actor_checker::engine::Options;
+/// use actor_checker::spec::{Kind, Local, PropertyName, Spec, Step, Verdict};
 /// use stateright::actor::{Actor, Id, Out};
 /// use std::borrow::Cow;
 ///

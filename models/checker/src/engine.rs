@@ -25,9 +25,10 @@ pub use space::{Space, fingerprint};
 
 use space::Plain;
 use stateright::{Expectation, Model};
+use std::any::Any;
 use std::hash::Hash;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How a run is limited and watched.
 pub struct Options<'a> {
@@ -125,7 +126,36 @@ pub enum Stopped {
     Panic(String),
 }
 
+impl Stopped {
+    /// By a panic, of which this was caught.
+    pub fn panicked(cause: &(dyn Any + Send)) -> Stopped {
+        let text = cause.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| cause.downcast_ref::<&str>().copied());
+        Stopped::Panic(text.unwrap_or("no message").to_owned())
+    }
+}
+
 impl Report {
+    /// A report of counts alone: of unique and generated states, and the depth.
+    pub fn of_counts(
+        stopped: Option<Stopped>,
+        (unique_states, generated_states, depth): (u64, u64, u64),
+        started: Instant,
+        memory_bytes: u64,
+    ) -> Report {
+        Report {
+            complete: stopped.is_none(),
+            stopped,
+            unique_states,
+            generated_states,
+            depth,
+            by_depth: Vec::new(),
+            elapsed: started.elapsed(),
+            memory_bytes,
+            discoveries: Vec::new(),
+        }
+    }
+
     /// The probability that a state was taken for another with the same fingerprint, estimated as
     /// n^2 / 2^65 for n unique states.
     pub fn collision_probability(&self) -> f64 {
@@ -143,7 +173,7 @@ impl Report {
 /// A clock that counts to three, which is an actor of nobody's but this example's:
 ///
 /// ```
-/// use paxos_chat_models::engine::{Options, bfs};
+/// use actor_checker::engine::{Options, bfs};
 /// use stateright::{Model, Property};
 ///
 /// struct Clock;

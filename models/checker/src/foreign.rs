@@ -10,7 +10,6 @@
 use crate::engine::{Options, Progress, Report, Stopped};
 use crate::memory;
 use stateright::{Checker, Model, Property};
-use std::any::Any;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -67,8 +66,8 @@ where
     let started = Instant::now();
     let searched = catch_unwind(AssertUnwindSafe(|| search(model, options, started)));
     searched.unwrap_or_else(|cause| {
-        let stopped = Some(Stopped::Panic(panic_message(&*cause)));
-        report(stopped, (0, 0, 0), started, 0)
+        let stopped = Some(Stopped::panicked(&*cause));
+        Report::of_counts(stopped, (0, 0, 0), started, 0)
     })
 }
 
@@ -116,37 +115,11 @@ where
     }
     for thread in threads {
         if let Err(cause) = thread.join() {
-            stopped = Some(Stopped::Panic(panic_message(&*cause)));
+            stopped = Some(Stopped::panicked(&*cause));
         }
     }
     // stateright counts states on the path, not steps.
     let depth = (checker.max_depth() as u64).saturating_sub(1);
     let counts = (checker.unique_state_count() as u64, checker.state_count() as u64, depth);
-    report(stopped, counts, started, memory_max)
-}
-
-/// A report of these counts: unique and generated states, and the depth.
-pub(crate) fn report(
-    stopped: Option<Stopped>,
-    (unique_states, generated_states, depth): (u64, u64, u64),
-    started: Instant,
-    memory_bytes: u64,
-) -> Report {
-    Report {
-        complete: stopped.is_none(),
-        stopped,
-        unique_states,
-        generated_states,
-        depth,
-        by_depth: Vec::new(),
-        elapsed: started.elapsed(),
-        memory_bytes,
-        discoveries: Vec::new(),
-    }
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(cause: &(dyn Any + Send)) -> String {
-    let text = cause.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("no message").to_string()
+    Report::of_counts(stopped, counts, started, memory_max)
 }

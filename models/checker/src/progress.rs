@@ -6,9 +6,7 @@
 //! schedules*, and about no others: with fixed delays no protocol makes progress under all (FLP),
 //! and what is wanted of it is that it does once messages arrive in time.
 //!
-//! **The goal** is the chat's ([`chat`]): every client has its acknowledgements or was told that
-//! its session has expired, every reader has read everything, and all live replicas have applied
-//! the same log, up to and including the highest slot that was chosen, with no gap.
+//! **The goal** is the model's ([`Goal`]).
 //!
 //! **Time** counts in hops. What is in flight arrives one hop (5 ms) later; timers fire after the
 //! delays that the actors ask for, drawn from their ranges, so that heartbeats, resending, retries
@@ -31,9 +29,7 @@
 //! is up; else the state is skipped, and counted. Where the entry has recovery, there are runs in
 //! which all that are down come back first, too. Bounds of the exploration do not apply: any
 //! replica may time out, ballots rise, and a client or reader that was bound to some replicas turns
-//! to the others after them. Injected skips stay as they are. Replicas ask for support before they use
-//! a ballot if those of the entry do; [`chat::check_with_pre_votes`] makes them, as the deployed
-//! ones do, from states that were explored without.
+//! to the others after them, as [`Goal`] says.
 //!
 //! **A violation** is a moment that repeats itself, or more than [`ROUNDS_MAX`] rounds without a
 //! moment from which progress is known. Quiet moments that are known to be good are remembered,
@@ -55,7 +51,6 @@
 //! section 9.3, for delays that break ties.
 
 mod cast;
-pub mod chat;
 mod run;
 mod search;
 mod story;

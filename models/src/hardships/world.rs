@@ -5,7 +5,7 @@ use crate::links::WIRE;
 use crate::machine::Machine;
 use crate::node::{Node, NodeState};
 use crate::properties::bounds;
-use crate::simulation::Simulation;
+use actor_checker::simulation::Simulation;
 use paxos_chat::client::{ClientPhase, ClientState, ClientStorage};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;

@@ -2,7 +2,7 @@
 
 use super::{CHANGES_MAX, Change, Graph, Outcome, READERS, SETTLE, SILENCE_MAX, STAY, clients};
 use crate::node::{Node, NodeState};
-use crate::simulation::Simulation;
+use actor_checker::simulation::Simulation;
 use paxos_chat::message::Message;
 use paxos_chat::proposer::Phase;
 use paxos_chat::types::{Ballot, Body, Seq, Slot};

@@ -5,7 +5,7 @@
 
 use crate::chat::Ghost;
 use crate::node::{Node, NodeState};
-use crate::spec::{Event, Step};
+use actor_checker::spec::{Event, Step};
 use paxos_chat::client::ClientState;
 use paxos_chat::message::Message;
 use paxos_chat::proposer::{Leading, Phase};

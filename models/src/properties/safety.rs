@@ -1,6 +1,6 @@
 //! The table of the safety properties: what each claims, and which bug it would miss.
 //!
-//! **Invariant**: a property's place is its bit in a [`crate::spec::Verdict`], and that of its constant here.
+//! **Invariant**: a property's place is its bit in a [`actor_checker::spec::Verdict`], and that of its constant here.
 
 /// A safety property.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@
 use super::{Action, ChatActor};
 use crate::chat::{Ghost, ReplicaGhost};
 use crate::node::NodeState;
-use crate::spec::Step;
+use actor_checker::spec::Step;
 use paxos_chat::message::{Message, Promise};
 use paxos_chat::types::{Ballot, Slot, Value};
 use std::collections::{BTreeMap, BTreeSet};

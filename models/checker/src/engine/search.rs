@@ -1,7 +1,6 @@
 //! The search itself: blocks of states, taken by workers, level by level.
 
 use super::{Discovery, Options, Progress, Report, Space, Stopped};
-use crate::foreign::panic_message;
 use crate::seen::Seen;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -229,7 +228,7 @@ impl<S: Space> Search<'_, S> {
         match catch_unwind(AssertUnwindSafe(part)) {
             Ok(result) => Some(result),
             Err(cause) => {
-                self.stop(Stopped::Panic(panic_message(&*cause)));
+                self.stop(Stopped::panicked(&*cause));
                 None
             }
         }

@@ -1,0 +1,34 @@
+//! A checker of systems of stateright actors: it explores every state that is within bounds, and knows no actor by name.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`spec`] | what a model adds to its actors: faults, ghosts, properties |
+//! | [`compact`] | the model: states are rows of small numbers, what they stand for is interned |
+//! | [`intern`] | values and content hashes that stand for them |
+//! | [`engine`], [`seen`] | breadth-first search with exact counts on many threads |
+//! | [`foreign`] | stateright's own engines on the same model |
+//! | [`memory`] | how much the process has resident |
+//! | [`permanence`], [`equivariance`], [`dead_variables`] | the claims of the reductions, checked |
+//! | [`progress`] | fair schedules from every explored state |
+//! | [`simulation`] | the same actors under virtual time, on links with delays, loss and bandwidth |
+//! | [`trace`], [`chart`], [`explore`] | a run in words, as a chart, and in stateright's Explorer |
+//!
+//! **Invariant**: a run that is incomplete, or relies on a claim that does not hold, never says that a property holds.
+
+#![forbid(unsafe_code)]
+
+pub mod chart;
+pub mod compact;
+pub mod dead_variables;
+pub mod engine;
+pub mod equivariance;
+pub mod explore;
+pub mod foreign;
+pub mod intern;
+pub mod memory;
+pub mod permanence;
+pub mod progress;
+pub mod seen;
+pub mod simulation;
+pub mod spec;
+pub mod trace;
