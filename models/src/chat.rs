@@ -8,12 +8,11 @@
 //! **Absent**: the properties themselves (see [`crate::properties`]).
 
 use crate::execution::Execution;
-use crate::irrelevant;
 use crate::machine::Disk;
 use crate::node::{Node, NodeState, NodeTimer, Stored};
 use crate::properties::{self, EVENTS, SAFETY};
-use crate::staleness;
-use crate::symmetry::Renaming;
+use crate::reductions::symmetry::Renaming;
+use crate::reductions::{dead, stale};
 use actor_checker::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
 use paxos_chat::acceptor::Storage;
 use paxos_chat::client::ClientPhase;
@@ -430,19 +429,19 @@ impl Spec<Node> for ChatSpec {
                     matches!(msg, Message::Request(_)) && self.mortal_clients.contains(&true);
                 !forgets
                     && !is_late
-                    && staleness::at_replica(&machine.replica, src, msg, mortal, highest)
+                    && stale::at_replica(&machine.replica, src, msg, mortal, highest)
             }
-            NodeState::Client(state) => staleness::at_client(state, msg),
+            NodeState::Client(state) => stale::at_client(state, msg),
             NodeState::Reader(_) => false,
         }
     }
 
     fn canonical(&self, _actor: usize, state: NodeState) -> NodeState {
-        irrelevant::without_heard(state)
+        dead::without_heard(state)
     }
 
     fn variants(&self, actor: usize, state: &NodeState) -> Vec<NodeState> {
-        irrelevant::with_anyone_heard(self.cluster, actor, state)
+        dead::with_anyone_heard(self.cluster, actor, state)
     }
 
     fn renamings(&self) -> usize {

@@ -1,4 +1,21 @@
 //! The chat in the checker: how its actors are composed and bounded, and what must hold of them.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`node`], [`machine`] | replicas, clients and readers as one type; a replica beside what its driver keeps on disk |
+//! | [`chat`] | the chat as a specification: its bounds, and what is remembered of it |
+//! | [`properties`], [`execution`] | what must hold, and be reached; what a log comes to |
+//! | [`reductions`] | what is claimed so that less has to be explored |
+//! | [`catalog`], [`entries`], [`features`] | named bounds with exact counts; what stands together in them |
+//! | [`coverage`] | which messages, timers and events the runs have reached |
+//! | [`mutants`] | bugs that have to be found |
+//! | [`paxos`], [`refinement`] | Lamport's specification, and that the actors refine it |
+//! | [`progress`] | what fair schedules have to come to |
+//! | [`deployed`], [`links`], [`hardships`] | the actors as they are deployed, under virtual time |
+//! | [`run`] | one run of an entry, by any engine |
+//! | [`bare`], [`silent`] | the same without judgement, and as stateright's `ActorModel`, to compare with |
+//!
+//! **Absent**: how states are explored, which is [`actor_checker`]'s.
 
 #![forbid(unsafe_code)]
 
@@ -11,7 +28,6 @@ pub mod entries;
 pub mod execution;
 pub mod features;
 pub mod hardships;
-mod irrelevant;
 pub mod links;
 pub mod machine;
 pub mod mutants;
@@ -19,8 +35,7 @@ pub mod node;
 pub mod paxos;
 pub mod progress;
 pub mod properties;
+pub mod reductions;
 pub mod refinement;
 pub mod run;
 pub mod silent;
-pub mod staleness;
-pub mod symmetry;

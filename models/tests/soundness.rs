@@ -13,7 +13,7 @@ use paxos_chat::types::{Ballot, ReplicaId};
 use paxos_chat_models::catalog::{ChatModel, Config};
 use paxos_chat_models::chat::Ghost;
 use paxos_chat_models::node::{Node, NodeState, NodeTimer};
-use paxos_chat_models::symmetry::Renaming;
+use paxos_chat_models::reductions::symmetry::Renaming;
 use stateright::actor::{Actor, Id, Out};
 use stateright::{Checker, Model};
 use std::borrow::Cow;

@@ -8,7 +8,7 @@
 //! | [`engine`], [`seen`] | breadth-first search with exact counts on many threads |
 //! | [`foreign`] | stateright's own engines on the same model |
 //! | [`memory`] | how much the process has resident |
-//! | [`permanence`], [`equivariance`], [`dead_variables`] | the claims of the reductions, checked |
+//! | [`reductions`] | their claims, checked after each run |
 //! | [`progress`] | fair schedules from every explored state |
 //! | [`simulation`] | the same actors under virtual time, on links with delays, loss and bandwidth |
 //! | [`trace`], [`chart`], [`explore`] | a run in words, as a chart, and in stateright's Explorer |
@@ -19,15 +19,13 @@
 
 pub mod chart;
 pub mod compact;
-pub mod dead_variables;
 pub mod engine;
-pub mod equivariance;
 pub mod explore;
 pub mod foreign;
 pub mod intern;
 pub mod memory;
-pub mod permanence;
 pub mod progress;
+pub mod reductions;
 pub mod seen;
 pub mod simulation;
 pub mod spec;

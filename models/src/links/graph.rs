@@ -86,7 +86,7 @@ impl Graph {
             let row = |src: usize| (0..n).map(|dst| self.links[name(src)][name(dst)]).collect();
             Graph { links: (0..n).map(row).collect() }
         };
-        let all = crate::symmetry::arrangements(&others).into_iter().map(renamed);
+        let all = crate::reductions::symmetry::arrangements(&others).into_iter().map(renamed);
         all.max().expect("there is at least one order")
     }
 }

@@ -14,7 +14,7 @@
 //!   same in every state, and are not renamed; the sessions that they opened are.
 //!
 //! That the actors treat alike nodes alike is a claim: a run that relies on it checks it (see
-//! [`actor_checker::equivariance`]).
+//! [`actor_checker::reductions::symmetry`]).
 //!
 //! **Source**: symmetry reduction as in Ip and Dill, *Better verification through symmetry* (1996).
 

@@ -1,5 +1,5 @@
 //! What does not matter in the models of the chat, now or later: claims that a run which relies on them
-//! checks (see [`actor_checker::dead_variables`]).
+//! checks (see [`actor_checker::reductions::dead`]).
 
 use crate::node::NodeState;
 use paxos_chat::proposer::Phase;

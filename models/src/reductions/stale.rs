@@ -1,7 +1,7 @@
 //! Which messages of the protocol are stale: they change nothing, and their receiver will never
 //! answer them with anything but what it has answered already.
 //!
-//! These are claims. A run that relies on them checks each (see [`actor_checker::permanence`]).
+//! These are claims. A run that relies on them checks each (see [`actor_checker::reductions::stale`]).
 
 use paxos_chat::client::{ClientPhase, ClientState};
 use paxos_chat::message::Message;

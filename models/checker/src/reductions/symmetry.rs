@@ -12,7 +12,7 @@
 //! Properties speak of all replicas and all clients alike, so that alike states have one verdict.
 //!
 //! The check also takes every renamed step, so that the graph of local steps becomes that of the full
-//! system: claims of staleness are checked on it (see [`crate::permanence`]).
+//! system: claims of staleness are checked on it (see [`crate::reductions::stale`]).
 
 use crate::compact::{CompactModel, Envelope, FIRST_STEP, STALE};
 use crate::spec::Spec;
