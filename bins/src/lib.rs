@@ -21,8 +21,6 @@
 //! | [`shutdown`] | a replica's end in good order |
 //! | `fuzz` | functions of any bytes, for tests and fuzzers; no executable has it |
 //! | `hidden` | characters that cannot be seen, or that move others |
-//! | [`output`] | what programs print, and what dead output means |
-//! | [`manual`] | completions and man pages |
 //! | [`judge`] | logs on disk against what clients recorded |
 //! | [`cluster`] | the command line of that name |
 //! | [`harness`] | clusters of real processes, and the faults injected into them |
@@ -33,7 +31,6 @@
 
 pub mod burst;
 pub mod chatlog;
-pub mod check;
 pub mod client;
 pub mod client_host;
 pub mod clock;
@@ -53,7 +50,6 @@ pub mod judge;
 pub mod keys;
 pub mod logging;
 pub mod loss;
-pub mod manual;
 pub mod metrics;
 pub mod narrator;
 pub mod network;
@@ -61,7 +57,6 @@ pub mod nodes;
 pub mod obeyed;
 pub mod operator;
 pub mod outbox;
-pub mod output;
 mod questions;
 pub mod record;
 pub mod replica_host;

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::operator::ask::Operator;
 use crate::operator::handover::{HandoverError, Moved, Reach};
 use crate::operator::local::Local;
-use crate::tell;
+use paxos_chat_shell::tell;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;

@@ -1,54 +1,18 @@
 //! Standard output and standard error that nobody reads, that are full, or closed: what each program's status is
 //! then, and that a replica serves on and obeys.
 
+mod dead;
 mod replicas;
 mod senders;
 mod support;
 
+use dead::{are_all, ends_as_documented};
 use paxos_chat_runtime::credentials::Token;
 use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster, leader_of};
 use senders::*;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::{arg, eventually, run};
-
-const CHECK: &str = env!("CARGO_BIN_EXE_check");
-
-/// How an output is dead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dead {
-    /// It is a pipe without a reader.
-    Pipe,
-    /// It is a disk without space.
-    Full,
-    /// There is none.
-    Closed,
-}
-
-impl Dead {
-    /// How a shell redirects a descriptor so. Of a pipe, its other end has gone when the program starts.
-    fn redirection(self, descriptor: u8) -> String {
-        match self {
-            Dead::Pipe => format!("{descriptor}>&9"),
-            Dead::Full => format!("{descriptor}>/dev/full"),
-            Dead::Closed => format!("{descriptor}>&-"),
-        }
-    }
-
-    /// The status, with these descriptors dead.
-    fn status(self, program: &str, args: &[&str], descriptors: &[u8]) -> Option<i32> {
-        let redirections: Vec<_> = descriptors.iter().map(|d| self.redirection(*d)).collect();
-        let script = format!("exec \"$@\" {} 9>&-", redirections.join(" "));
-        // The shell has the pipe as its own standard output, and as descriptor 9.
-        let script = format!("exec 9>&1; exec >/dev/null; {script}");
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let mut command = Command::new("sh");
-        command.args(["-c", &script, "sh", program]).args(args);
-        command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::null());
-        command.status().unwrap().code()
-    }
-}
 
 /// What each program is asked for: something of each command that ends by itself.
 fn commands<'a>(
@@ -61,19 +25,6 @@ fn commands<'a>(
     let with = |program, first: &[&'a str], rest: &[&'a str]| (program, [first, rest].concat());
     let client = ["--config", config, "--name", "alice"];
     let mut all = vec![
-        with(CHECK, &["all", "--max-states", "1"], &[]),
-        with(CHECK, &["full", "--max-states", "1"], &[]),
-        with(CHECK, &["list"], &[]),
-        with(CHECK, &["coverage"], &[]),
-        with(CHECK, &["run", "sessions"], &[]),
-        with(CHECK, &["run", "nonsense"], &[]),
-        with(CHECK, &["mutants", "M06"], &[]),
-        with(CHECK, &["progress", "sessions"], &[]),
-        with(CHECK, &["links", "named"], &[]),
-        with(CHECK, &["hardships", "nonsense"], &[]),
-        with(CHECK, &["refine", "sessions", "--json"], &[]),
-        with(CHECK, &["compare", "sessions", "--max-states", "10"], &[]),
-        with(CHECK, &["explore", "nonsense"], &[]),
         with(CLUSTER, &["config"], &[]),
         with(CLUSTER, &["config", "-o"], &[config]),
         with(CLUSTER, &["invite", "--user", "bob"], &at),
@@ -98,7 +49,7 @@ fn commands<'a>(
         with(CLIENT, &["man"], &[man]),
         with(REPLICA, &["--id", "9", "--volatile"], &at),
     ];
-    for program in [CHECK, CLUSTER, CLIENT, REPLICA] {
+    for program in [CLUSTER, CLIENT, REPLICA] {
         all.push(with(program, &["--help"], &[]));
         all.push(with(program, &["--nonsense"], &[]));
     }
@@ -112,36 +63,11 @@ fn every_command_ends_with_a_documented_status_whatever_has_become_of_its_output
     assert_eq!(cluster.client(&["send"], "first").code, 0);
     let [gone, man] = ["gone", "man"].map(|name| cluster.folder.path().join(name));
     let commands = commands(&cluster, arg(&gone), arg(&man));
-    for program in [CHECK, CLUSTER, CLIENT] {
-        let help = run(program, &["--help"]).stdout;
-        let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-        let names = list.take_while(|line| !line.is_empty()).filter_map(|line| {
-            let name = line.strip_prefix("  ")?.split(' ').next()?;
-            (!name.is_empty() && name != "help").then(|| name.to_owned())
-        });
-        for name in names {
-            let is_it = |(of, args): &(&str, Vec<&str>)| *of == program && args.contains(&&*name);
-            assert!(commands.iter().any(is_it), "{program} {name} is not tried");
-        }
+    for program in [CLUSTER, CLIENT] {
+        are_all(program, &commands);
     }
     for (program, args) in commands {
-        let alive = run(program, &args);
-        let shown = format!("{program} {args:?}: {alive:?}");
-        assert!((0..=3).contains(&alive.code), "{shown}");
-        for dead in [Dead::Pipe, Dead::Full, Dead::Closed] {
-            // Nobody need read the errors.
-            assert_eq!(dead.status(program, &args, &[2]), Some(alive.code), "{dead:?} {shown}");
-            let expected = match dead {
-                _ if alive.stdout.is_empty() => alive.code,
-                Dead::Pipe => 141,
-                Dead::Full => 74,
-                Dead::Closed => alive.code,
-            };
-            for descriptors in [&[1][..], &[1, 2]] {
-                let found = dead.status(program, &args, descriptors);
-                assert_eq!(found, Some(expected), "{dead:?} {descriptors:?} {shown}");
-            }
-        }
+        ends_as_documented(program, &args);
     }
 }
 

@@ -5,8 +5,7 @@
 
 mod support;
 
-use std::path::Path;
-use support::{arg, run};
+use support::{arg, check_beside, run};
 
 const README: &str = include_str!("../../README.md");
 const PROGRAMS: [&str; 4] = ["check", "cluster", "replica", "client"];
@@ -35,7 +34,8 @@ fn without_cargo(command: &str) -> String {
 
 #[test]
 fn every_command_is_understood() {
-    let programs = Path::new(env!("CARGO_BIN_EXE_check")).parent().unwrap();
+    let check = check_beside(env!("CARGO_BIN_EXE_replica"));
+    let programs = check.parent().unwrap();
     let mut understood = 0;
     for command in commands() {
         let command = without_cargo(command);

@@ -17,7 +17,7 @@ use screens::Screen;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::process::Command;
-use support::{Ended, arg, eventually, free_ports, run};
+use support::{Ended, arg, check_beside, eventually, free_ports, run};
 
 const TUTORIAL: &str = include_str!("../../docs/tutorial.md");
 /// Where the part about the model begins.
@@ -145,7 +145,8 @@ impl Workplace {
 
     /// The variable that puts the executables on the path.
     fn path() -> String {
-        let programs = Path::new(REPLICA).parent().unwrap();
+        let check = check_beside(REPLICA);
+        let programs = check.parent().unwrap();
         format!("PATH={}:{}", arg(programs), std::env::var("PATH").unwrap())
     }
 
@@ -331,7 +332,8 @@ fn the_clicks_of_the_tutorial_lead_where_it_says() {
 
 /// Makes these clicks, and gives the chart that Explorer draws of them.
 fn follow(command: &str, clicks: &[Click]) -> String {
-    let explorer = Explorer::start(command.strip_prefix("check explore ").unwrap());
+    let explorer =
+        Explorer::start(check_beside(REPLICA), command.strip_prefix("check explore ").unwrap());
     // The page calls the first state `Init 0`; the clicks come after that.
     let states = explorer.choices(&[]);
     assert!(states.len() == 1 && states[0]["actionIndex"] == 0, "{states:?}");

@@ -12,10 +12,10 @@ use paxos_chat_runtime::harness::run::RunError;
 use paxos_chat_runtime::harness::soak::{SoakOptions, SoakReport, soak};
 use paxos_chat_runtime::keys::Beside;
 use paxos_chat_runtime::keys::stay_out_of_core_dumps;
-use paxos_chat_runtime::manual::ManualCommand;
 use paxos_chat_runtime::operator::command::OperatorCommand;
-use paxos_chat_runtime::{check, replica_process};
-use paxos_chat_runtime::{output, say, tell};
+use paxos_chat_runtime::replica_process;
+use paxos_chat_shell::manual::ManualCommand;
+use paxos_chat_shell::{output, say, tell};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -136,8 +136,11 @@ fn main() -> ExitCode {
         Command::Soak(args) => run_soak(&args),
         Command::Operator(command) => command.run(),
         Command::Manual(command) => {
-            let programs =
-                vec![Cli::command(), replica_process::Args::command(), check::Args::command()];
+            let programs = vec![
+                Cli::command(),
+                replica_process::Args::command(),
+                paxos_chat_check::Args::command(),
+            ];
             command.run(programs).map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
         Command::Verify { folder, json } => verify(&folder, json),

@@ -4,10 +4,10 @@ use crate::config::{ClientConfig, Config, LinkConfig, Problem, Timeouts, check_f
 use crate::credentials::{make_secret, secret_path};
 use crate::files::{Existing, keep_as_old, write_whole};
 use crate::loss::Loss;
-use crate::output::print;
-use crate::tell;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use paxos_chat_shell::output::print;
+use paxos_chat_shell::tell;
 use std::fs::Permissions;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};

@@ -9,9 +9,9 @@ use super::command::OperatorArgs;
 use super::report::Report;
 use crate::credentials::{draw_secret, read_keyring, write_keyring};
 use crate::keys::{Fingerprint, Keyring};
-use crate::{say, tell};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use paxos_chat_shell::{say, tell};
 use std::process::ExitCode;
 
 /// How a secret is replaced.

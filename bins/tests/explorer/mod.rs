@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
 
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -25,9 +26,9 @@ impl Drop for Explorer {
 }
 
 impl Explorer {
-    /// Serves this entry of the catalog on a free port.
-    pub(crate) fn start(entry: &str) -> Explorer {
-        let child = Command::new(env!("CARGO_BIN_EXE_check"))
+    /// Has this program of ours serve this entry of the catalog on a free port.
+    pub(crate) fn start(check: impl AsRef<OsStr>, entry: &str) -> Explorer {
+        let child = Command::new(check)
             .args(["explore", entry, "--address", "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .spawn()

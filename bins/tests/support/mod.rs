@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
 
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -79,6 +79,17 @@ pub(crate) fn all_have(folder: &Path, posts: usize) {
         log.matches("\tpost\tapplied\t").count() >= posts
     };
     eventually("all replicas have all posts", || (0..3).all(has_all));
+}
+
+/// The program `check`, which another crate makes, beside this one.
+pub(crate) fn check_beside(program: &str) -> PathBuf {
+    let check = Path::new(program).with_file_name("check");
+    assert!(
+        check.exists(),
+        "{} is not there: `cargo build --release --bin check`",
+        check.display()
+    );
+    check
 }
 
 /// A path as an argument.

@@ -15,7 +15,7 @@ use crate::client::follow::Follower;
 use crate::client::meter::Meter;
 use crate::client::{Access, Speaker, Summary};
 use crate::record::RecordWriter;
-use crate::tell;
+use paxos_chat_shell::tell;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste};
 use ratatui::crossterm::execute;

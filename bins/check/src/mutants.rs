@@ -2,13 +2,12 @@
 //! that entry is run on, to see which properties the bug violates and which it does not.
 
 use super::args::{self, MutantArgs};
+use super::bar::Bar;
 use super::drawings::{claim, write_file};
-use super::fair;
 use super::kills::{Kills, Violation};
 use super::limits::{Limits, Watch};
-use super::progress::Bar;
+use super::progress;
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse};
-use crate::{say, tell};
 use actor_checker::compact::Reductions;
 use actor_checker::engine::{Discovery, Options, Progress, Stopped};
 use actor_checker::progress::PROPERTY;
@@ -20,6 +19,7 @@ use paxos_chat_models::mutants::{self, Description, Mutant};
 use paxos_chat_models::progress as chat;
 use paxos_chat_models::properties::{SAFETY, Safety};
 use paxos_chat_models::run::{self, Engine};
+use paxos_chat_shell::{say, tell};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -125,7 +125,7 @@ impl Fate {
     }
 
     /// Adds a check of progress; true if that has killed the mutant.
-    fn add_progress(&mut self, entry: &'static str, found: fair::Found) -> bool {
+    fn add_progress(&mut self, entry: &'static str, found: progress::Found) -> bool {
         let report = &found.outcome.report;
         self.unique_states += report.unique_states;
         self.seconds += report.elapsed.as_secs_f64();
@@ -162,8 +162,9 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
             .with_context(|| format!("mutant {:?} names entry {name:?}", mutant.mutant))?;
         entry.config.mutant = Some(mutant.mutant);
         if mutant.mutant.is_of_liveness() {
-            let limits = fair::ProgressArgs { max_states: args.max_states, ..Default::default() };
-            let found = fair::check(&entry, chat::REDUCTIONS, &limits);
+            let limits =
+                progress::ProgressArgs { max_states: args.max_states, ..Default::default() };
+            let found = progress::check(&entry, chat::REDUCTIONS, &limits);
             if fate.add_progress(entry.name, found) {
                 return Ok(fate);
             }

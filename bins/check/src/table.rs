@@ -4,8 +4,6 @@ use super::args::{EngineArg, RunArgs};
 use super::limits::Watch;
 use super::list::bounds;
 use super::{INCOMPLETE, VIOLATED};
-use crate::output::CANNOT_WRITE;
-use crate::say;
 use actor_checker::compact::Reductions;
 use actor_checker::engine::Stopped;
 use actor_checker::memory::peak_resident_bytes;
@@ -13,6 +11,8 @@ use actor_checker::spec::Kind;
 use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::coverage::Coverage;
 use paxos_chat_models::run::Outcome;
+use paxos_chat_shell::output::CANNOT_WRITE;
+use paxos_chat_shell::say;
 use serde_json::json;
 use std::time::Duration;
 

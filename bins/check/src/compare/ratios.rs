@@ -1,7 +1,7 @@
 //! How much sooner, in how much less memory, at how many more states a second.
 
 use super::{CompareArgs, Compared};
-use crate::say;
+use paxos_chat_shell::say;
 use serde::Serialize;
 use serde_json::json;
 

@@ -1,10 +1,10 @@
 //! Serves stateright's Explorer.
 
 use super::custom::named;
-use crate::say;
 use actor_checker::compact::Reductions;
 use actor_checker::explore::Explorable;
 use anyhow::{Context, bail};
+use paxos_chat_shell::say;
 use stateright::Model;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::Arc;

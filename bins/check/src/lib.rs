@@ -9,13 +9,13 @@
 //!   or the model has changed.
 
 mod args;
+mod bar;
 mod compare;
 mod coverage;
 mod custom;
 mod drawings;
 mod entry;
 mod explore;
-mod fair;
 mod hardships;
 mod kills;
 mod limits;
@@ -29,12 +29,12 @@ mod table;
 
 pub use args::{Args, Command};
 
-use crate::output::CANNOT_WRITE;
-use crate::tell;
 use actor_checker::engine::Stopped;
 use args::RunArgs;
 use paxos_chat_models::catalog::Grade;
 use paxos_chat_models::entries;
+use paxos_chat_shell::output::CANNOT_WRITE;
+use paxos_chat_shell::tell;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -66,7 +66,7 @@ pub fn run(args: Args) -> ExitCode {
             custom::entry(&args).and_then(|entry| entry::run_alone(&entry, &args.options))
         }
         Command::Mutants(args) => mutants::run(&args),
-        Command::Progress(args) => fair::run(&args),
+        Command::Progress(args) => progress::run(&args),
         Command::Links(args) => links::run(&args),
         Command::Hardships(args) => hardships::run(&args),
         Command::Refine(args) => refine::run(&args),

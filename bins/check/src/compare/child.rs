@@ -4,17 +4,17 @@
 //! none is left behind, however its parent ends.
 
 use super::{CompareArgs, small};
-use crate::check::args::EngineArg;
-use crate::check::entry::reductions;
-use crate::check::limits::{Limits, Watch};
-use crate::check::progress::Bar;
-use crate::check::{INTERRUPTED, args};
-use crate::say;
+use crate::args::EngineArg;
+use crate::bar::Bar;
+use crate::entry::reductions;
+use crate::limits::{Limits, Watch};
+use crate::{INTERRUPTED, args};
 use actor_checker::engine::Options;
 use actor_checker::memory::{kib_after, peak_resident_bytes};
 use anyhow::Context;
 use paxos_chat_models::catalog::Config;
 use paxos_chat_models::run;
+use paxos_chat_shell::say;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -103,7 +103,7 @@ impl Measured {
 }
 
 /// In the child: one run, one line.
-pub(in crate::check) fn measure(args: &MeasureArgs) -> anyhow::Result<u8> {
+pub(crate) fn measure(args: &MeasureArgs) -> anyhow::Result<u8> {
     end_with_parent();
     let config = match args.name.as_str() {
         ONE_STATE => Config::new(1).ballots(&[]),

@@ -3,8 +3,7 @@
 use super::args::RunArgs;
 use super::drawings::{claim, file_of, write_file};
 use super::limits::{Limits, Watch};
-use super::{INCOMPLETE, INTERRUPTED, VIOLATED, plot, progress, table, worse};
-use crate::{say, tell};
+use super::{INCOMPLETE, INTERRUPTED, VIOLATED, bar, plot, table, worse};
 use actor_checker::compact::Reductions;
 use actor_checker::engine::{Options, Progress, Stopped};
 use actor_checker::spec::Kind;
@@ -14,6 +13,7 @@ use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::coverage::Coverage;
 use paxos_chat_models::run::{self, Engine, Outcome};
 use paxos_chat_models::{entries, silent};
+use paxos_chat_shell::{say, tell};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -83,7 +83,7 @@ fn run_one(entry: &Entry, options: &RunArgs, coverage: &mut Coverage, verbose: b
     let engine = options.engine();
     let reductions = reductions(options.no_reductions);
     let is_known = options.is_counted() && entry.config.mutant.is_none();
-    let bar = progress::Bar::new(entry.name, entry.unique_states.filter(|_| is_known));
+    let bar = bar::Bar::new(entry.name, entry.unique_states.filter(|_| is_known));
     let show = |progress: &Progress| bar.show(progress);
     let memory_bytes = options.max_memory_mib.map(|mib| mib << 20);
     let watch = Watch::new(Limits { memory_bytes, seconds: options.max_seconds });

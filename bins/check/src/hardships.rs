@@ -2,10 +2,10 @@
 //! luck are worse than their time-outs take for granted.
 
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED};
-use crate::{say, tell};
 use anyhow::bail;
 use paxos_chat_models::deployed::Deployed;
 use paxos_chat_models::hardships::{Hardship, hardships};
+use paxos_chat_shell::{say, tell};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &HardshipArgs) -> anyhow::Result<u8> {
             return Ok(if status == 0 { INCOMPLETE } else { status });
         }
         let begun = Instant::now();
-        let bar = super::progress::Bar::new(hardship.name, None);
+        let bar = super::bar::Bar::new(hardship.name, None);
         let result = hardship.run(&Deployed::default());
         bar.finish();
         if result.is_err() {

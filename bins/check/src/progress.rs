@@ -4,7 +4,6 @@ use super::custom::named;
 use super::drawings::{claim, write_file};
 use super::limits::{Limits, Watch};
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse};
-use crate::{say, tell};
 use actor_checker::compact::Reductions;
 use actor_checker::engine::{Options, Progress, Stopped};
 use actor_checker::progress::{Outcome, PROPERTY, ROUNDS_MAX, Violation};
@@ -12,6 +11,7 @@ use actor_checker::{chart, trace};
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::entries;
 use paxos_chat_models::progress as chat;
+use paxos_chat_shell::{say, tell};
 use serde_json::json;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -112,7 +112,7 @@ pub(super) struct Found {
 
 /// Checks the progress of an entry, which may have a mutant.
 pub(super) fn check(entry: &Entry, reductions: Reductions, args: &ProgressArgs) -> Found {
-    let bar = super::progress::Bar::new(entry.name, None);
+    let bar = super::bar::Bar::new(entry.name, None);
     let watch = Watch::new(Limits::default());
     let show = |progress: &Progress| bar.show(progress);
     let mut options = Options {

@@ -1,9 +1,9 @@
 //! The `check list` command: the catalog, with its bounds in words.
 
 use super::plot::thousands;
-use crate::say;
 use paxos_chat::tuning::Tuning;
 use paxos_chat_models::catalog::{Config, Entry, Grade};
+use paxos_chat_shell::say;
 use serde_json::json;
 use std::fmt::Write;
 

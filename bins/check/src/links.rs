@@ -2,13 +2,13 @@
 
 use super::drawings::{claim, write_file};
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, args};
-use crate::{say, tell};
 use actor_checker::{chart, trace};
 use anyhow::bail;
 use paxos_chat_models::deployed::Deployed;
 use paxos_chat_models::links::{
     CHANGES_MAX, Case, Group, Outcome, SEED, SETTLE, SILENCE_MAX, groups, run_all,
 };
+use paxos_chat_shell::{say, tell};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -135,7 +135,7 @@ struct Ran {
 fn run_group(group: &Group, cases: Vec<Case>, args: &LinksArgs, deployed: &Deployed) -> Ran {
     let begun = Instant::now();
     let outcomes: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; cases.len()]);
-    let bar = super::progress::Bar::new(group.name, None);
+    let bar = super::bar::Bar::new(group.name, None);
     let done = |index: usize, outcome: Outcome| {
         let mut outcomes = outcomes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         outcomes[index] = Some(outcome);

@@ -2,9 +2,9 @@
 //!
 //! **Invariant**: a file that cannot be written is refused before the run, not after an hour of it.
 
-use crate::output::CANNOT_WRITE;
-use crate::tell;
 use anyhow::Context;
+use paxos_chat_shell::output::CANNOT_WRITE;
+use paxos_chat_shell::tell;
 use std::path::{Path, PathBuf};
 
 /// Makes sure, before a long run, that this file can be written after it. Leaves nothing behind.

@@ -46,7 +46,7 @@ pub enum Command {
     /// Run every known bug against the catalog, schedules or virtual time: each must be killed.
     Mutants(MutantArgs),
     /// From every state of entries, run fair schedules: each must deliver all that is pending.
-    Progress(super::fair::ProgressArgs),
+    Progress(super::progress::ProgressArgs),
     /// Run the deployed actors, under virtual time, over every set of links that a quorum survives.
     Links(super::links::LinksArgs),
     /// Run the deployed actors, under virtual time, on slow disks, far, narrow and lossy links, and worse.

@@ -1,5 +1,6 @@
 //! The `check` command as a person runs it: results, exit status, errors, the Explorer.
 
+#[path = "../../tests/explorer/mod.rs"]
 mod explorer;
 
 use explorer::Explorer;
@@ -115,7 +116,7 @@ fn a_mutant_is_killed_by_a_path_that_can_be_read_and_drawn() {
 
 #[test]
 fn the_explorer_shows_readable_steps_and_refuses_a_port_in_use() {
-    let explorer = Explorer::start("rivals");
+    let explorer = Explorer::start(env!("CARGO_BIN_EXE_check"), "rivals");
     let body = explorer.get("/.states/0");
     for expected in ["replica 0: Election time-out", "client ann: Retry time-out", "<svg"] {
         assert!(body.contains(expected), "{expected}: {}", &body[..body.len().min(2000)]);

@@ -15,14 +15,14 @@ mod small;
 
 pub(super) use child::{MeasureArgs, measure};
 
+use super::bar::Bar;
 use super::plot::thousands;
-use super::progress::Bar;
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED};
-use crate::{say, tell};
 use anyhow::ensure;
 use child::{Measured, Run};
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::{entries, silent};
+use paxos_chat_shell::{say, tell};
 use ratios::Smallest;
 use serde_json::json;
 use std::sync::atomic::Ordering;

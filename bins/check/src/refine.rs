@@ -2,18 +2,18 @@
 //! Lamport's specification of Paxos.
 
 use super::args::threads;
+use super::bar::Bar;
 use super::custom::named;
 use super::drawings::{claim, write_file};
 use super::limits::{Limits, Watch};
-use super::progress::Bar;
 use super::{INCOMPLETE, INTERRUPTED, VIOLATED, entry::reductions, worse};
-use crate::{say, tell};
 use actor_checker::engine::{Options, Progress};
 use actor_checker::spec::Kind;
 use actor_checker::{chart, trace};
 use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::run::PropertyOutcome;
 use paxos_chat_models::run::{self, Refined};
+use paxos_chat_shell::{say, tell};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;

@@ -2,9 +2,9 @@
 //!
 //! **Invariant**: a property that no mutant needs says why it is kept, or the command fails.
 
-use crate::say;
 use paxos_chat_models::mutants::Mutant;
 use paxos_chat_models::properties::SAFETY;
+use paxos_chat_shell::say;
 use serde_json::json;
 use std::collections::BTreeMap;
 

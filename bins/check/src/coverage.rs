@@ -3,10 +3,10 @@
 //! **Absent**: running anything. What is completed is what the catalog has a count of.
 
 use super::VIOLATED;
-use crate::say;
 use anyhow::Context;
 use paxos_chat_models::entries;
 use paxos_chat_models::features::{Feature, Pair, pairs};
+use paxos_chat_shell::say;
 use serde_json::json;
 
 /// How wide a feature's name is.
