@@ -3,6 +3,14 @@
 
 mod disks;
 
+use actor_runtime::clock::SystemClock;
+use actor_runtime::disk::SystemDisk;
+use actor_runtime::driver::{Driver, World};
+use actor_runtime::keys::Secret;
+use actor_runtime::network::UdpNetwork;
+use actor_runtime::nodes::NodeTable;
+use actor_runtime::storage::{MemoryStorage, Storage};
+use actor_runtime::wire::{CLIENTS_MAX, ClusterId, Codec, Generations, UserName};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use disks::Unsynced;
 use paxos_chat::acceptor;
@@ -12,18 +20,10 @@ use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, NodeId, Nonce, User};
-use paxos_chat_runtime::chatlog::Store;
-use paxos_chat_runtime::client_host::{ClientHost, Event};
-use paxos_chat_runtime::clock::SystemClock;
-use paxos_chat_runtime::disk::SystemDisk;
-use paxos_chat_runtime::driver::{Driver, World};
-use paxos_chat_runtime::journal::{self, Identity, Place, SEGMENT_BYTES};
-use paxos_chat_runtime::keys::Secret;
-use paxos_chat_runtime::network::UdpNetwork;
-use paxos_chat_runtime::nodes::NodeTable;
-use paxos_chat_runtime::replica_host::ReplicaHost;
-use paxos_chat_runtime::storage::{MemoryStorage, Storage};
-use paxos_chat_runtime::wire::{CLIENTS_MAX, ClusterId, Codec, Generations, UserName};
+use paxos_chat_bins::chatlog::Store;
+use paxos_chat_bins::client_host::{ClientHost, Event};
+use paxos_chat_bins::journal::{self, Identity, Place, SEGMENT_BYTES};
+use paxos_chat_bins::replica_host::ReplicaHost;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::cell::Cell;
@@ -49,7 +49,7 @@ impl Kept {
         folder: &Path,
         tuning: &Tuning,
     ) -> (Box<dyn Storage<acceptor::Storage>>, Store) {
-        let disk: Rc<dyn paxos_chat_runtime::disk::Disk> = match self {
+        let disk: Rc<dyn actor_runtime::disk::Disk> = match self {
             Kept::OnDiskUnsynced => Rc::new(Unsynced(SystemDisk)),
             Kept::InMemory | Kept::OnDisk => Rc::new(SystemDisk),
         };
@@ -103,7 +103,7 @@ impl Whole {
             let (storage, log) = kept.open(id, folder, &tuning);
             Driver::start(
                 Replica::new(Cluster::new(REPLICAS), tuning.clone()),
-                NodeId(id.into()),
+                NodeId(id.into()).into(),
                 NodeTable::new(addresses.clone(), CLIENTS_MAX),
                 Codec::replica(&secret, cluster, id, usize::from(REPLICAS), Generations::new()),
                 ReplicaHost::new(log, [], &tuning),
@@ -132,7 +132,7 @@ impl Whole {
         let memory = Box::new(MemoryStorage::default());
         let client = Driver::start(
             actor,
-            NodeId(REPLICAS.into()),
+            NodeId(REPLICAS.into()).into(),
             NodeTable::new(addresses, 0),
             codec,
             ClientHost::new(sink),

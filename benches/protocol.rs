@@ -1,5 +1,7 @@
 //! One step of a replica, and a message on its way through the codec: sealed, opened, refused.
 
+use actor_runtime::keys::{Keyring, Secret};
+use actor_runtime::wire::{ClusterId, Codec, Generations, Peer, UserName};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use paxos_chat::message::Message;
 use paxos_chat::quorum::Cluster;
@@ -8,8 +10,6 @@ use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{
     Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User, Value,
 };
-use paxos_chat_runtime::keys::{Keyring, Secret};
-use paxos_chat_runtime::wire::{ClusterId, Codec, Generations, Peer, UserName};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::hint::black_box;

@@ -3,6 +3,9 @@
 
 mod disks;
 
+use actor_runtime::disk::{Disk, SystemDisk, write_all_at};
+use actor_runtime::storage::Storage;
+use actor_runtime::wire::ClusterId;
 use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
@@ -14,11 +17,8 @@ use paxos_chat::types::{
     Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
     Value, Vote,
 };
-use paxos_chat_runtime::chatlog::{Entry, LogWriter};
-use paxos_chat_runtime::disk::{Disk, SystemDisk, write_all_at};
-use paxos_chat_runtime::journal::{self, Identity, Opened, Place, SEGMENT_BYTES};
-use paxos_chat_runtime::storage::Storage;
-use paxos_chat_runtime::wire::ClusterId;
+use paxos_chat_bins::chatlog::{Entry, LogWriter};
+use paxos_chat_bins::journal::{self, Identity, Opened, Place, SEGMENT_BYTES};
 use std::hint::black_box;
 use std::io;
 use std::rc::Rc;

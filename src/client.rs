@@ -665,7 +665,7 @@ impl Actor for Client {
         msg: Message,
         out: &mut Out<Self>,
     ) {
-        let src = NodeId(usize::from(src) as u64);
+        let src = NodeId::from(src);
         if src != NodeId::LOCAL && !self.replicas.contains(&src) {
             return;
         }

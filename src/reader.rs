@@ -127,7 +127,7 @@ impl Actor for Reader {
         msg: Message,
         out: &mut Out<Self>,
     ) {
-        let src = NodeId(usize::from(src) as u64);
+        let src = NodeId::from(src);
         let mut effects = Effects::default();
         match msg {
             Message::Entries(entries) if self.replicas.contains(&src) => {

@@ -120,7 +120,7 @@ impl Actor for Replica {
         out: &mut Out<Self>,
     ) {
         let mut effects = Effects::default();
-        let src = NodeId(usize::from(src) as u64);
+        let src = NodeId::from(src);
         match self.cluster.replica(src) {
             Some(peer) => self.on_replica_message(id, state, peer, msg, &mut effects),
             None => self.on_client_message(id, state, src, msg, &mut effects),

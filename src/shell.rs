@@ -7,7 +7,26 @@
 
 use crate::effects::{Effects, Timer};
 use crate::message::Message;
+use crate::types::{NodeId, ReplicaId};
 use stateright::actor::{Actor, Id, Out};
+
+impl From<NodeId> for Id {
+    fn from(node: NodeId) -> Id {
+        Id::from(usize::try_from(node.0).unwrap_or(usize::MAX))
+    }
+}
+
+impl From<Id> for NodeId {
+    fn from(id: Id) -> NodeId {
+        NodeId(usize::from(id) as u64)
+    }
+}
+
+impl From<ReplicaId> for Id {
+    fn from(replica: ReplicaId) -> Id {
+        NodeId::from(replica).into()
+    }
+}
 
 /// Hands the effects of one handler to the runtime or the model. `storage` is what a save saves.
 pub fn emit<A>(effects: Effects, storage: impl FnOnce() -> A::Storage, out: &mut Out<A>)
@@ -15,13 +34,13 @@ where
     A: Actor<Msg = Message, Timer = Timer>,
 {
     for (to, message) in effects.ahead {
-        out.send(Id::from(to.0 as usize), message);
+        out.send(to.into(), message);
     }
     if effects.save {
         out.save(storage());
     }
     for (to, message) in effects.sends {
-        out.send(Id::from(to.0 as usize), message);
+        out.send(to.into(), message);
     }
     for (timer, delay) in effects.timers {
         match delay {
@@ -37,7 +56,6 @@ mod tests {
     use crate::acceptor::Storage;
     use crate::replica::Replica;
     use crate::testing::{as_text, ballot};
-    use crate::types::ReplicaId;
     use stateright::actor::Command;
     use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! A disk that forgets to sync: what is left is the cost of everything else.
 
-use paxos_chat_runtime::disk::{Disk, DiskFile};
+use actor_runtime::disk::{Disk, DiskFile};
 use std::any::Any;
 use std::io;
 use std::path::Path;

@@ -1,11 +1,11 @@
 //! One executable for all targets: `FUZZ_TARGET` names the one that is run.
 //!
-//! **Absent**: the targets, which are [`paxos_chat_runtime::fuzz::TARGETS`], beside what they test.
+//! **Absent**: the targets, which are [`paxos_chat_bins::fuzz::TARGETS`], beside what they test.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use paxos_chat_runtime::fuzz::{TARGETS, Target};
+use paxos_chat_bins::fuzz::{TARGETS, Target};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 

@@ -4,13 +4,14 @@
 //! **Invariant**: the n-th message submitted in a session has number n, over all processes of a durable
 //! client, so a number names what the user said.
 
-use crate::driver::{Host, Sender};
+use actor_runtime::driver::{Host, Sender};
 use paxos_chat::client::Client;
 use paxos_chat::message::{Message, Route};
 use paxos_chat::reader::Reader;
-use paxos_chat::types::{Operation, Seq, SessionId, Slot, Timestamp, Value};
+use paxos_chat::types::{Operation, Seq, SessionId, Slot, Value};
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 /// What happened to a client's session or to one of its messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl<F: FnMut(Event) -> io::Result<()>> ClientHost<F> {
 }
 
 impl<F: FnMut(Event) -> io::Result<()>> Host<Client> for ClientHost<F> {
-    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Timestamp) -> bool {
+    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Duration) -> bool {
         let is_from_replica = from == Sender::Replica;
         is_from_replica && message.route() == Route::ReplicaToClient && message.is_plausible()
     }
@@ -114,7 +115,7 @@ impl<F: FnMut(Slot, Value) -> io::Result<()>> ReaderHost<F> {
 }
 
 impl<F: FnMut(Slot, Value) -> io::Result<()>> Host<Reader> for ReaderHost<F> {
-    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Timestamp) -> bool {
+    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Duration) -> bool {
         let Message::Entries(entries) = message else { return false };
         if from == Sender::Replica {
             self.applied_upto = Some(entries.applied_upto);

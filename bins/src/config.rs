@@ -22,8 +22,8 @@ mod place;
 mod revoke;
 mod write;
 
-use crate::loss::Loss;
-use crate::wire::{ClusterId, DATAGRAM_BYTES_INTERNET, DATAGRAM_BYTES_LOOPBACK, Packing};
+use actor_runtime::loss::Loss;
+use actor_runtime::wire::{ClusterId, DATAGRAM_BYTES_INTERNET, DATAGRAM_BYTES_LOOPBACK, Packing};
 use paxos_chat::client::ClientTuning;
 use paxos_chat::quorum::{Cluster, REPLICAS_MAX};
 use paxos_chat::tuning::Tuning;
@@ -237,7 +237,10 @@ impl Config {
 
     /// The addresses of the replicas, by id.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.replicas.iter().map(|replica| crate::network::canonical(replica.address)).collect()
+        self.replicas
+            .iter()
+            .map(|replica| actor_runtime::network::canonical(replica.address))
+            .collect()
     }
 
     /// The ids of the replicas as actors know them.

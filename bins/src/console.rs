@@ -1,9 +1,9 @@
 //! A replica's console: what may be typed, and the status line that people and programs read.
 
-use crate::disk::stall::STALL_MS_MAX;
-use crate::driver::{Counters, Driver};
 use crate::replica_host::ReplicaHost;
 use crate::vitals::Role;
+use actor_runtime::disk::stall::STALL_MS_MAX;
+use actor_runtime::driver::{Counters, Driver};
 use paxos_chat::replica::Replica;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};

@@ -13,8 +13,8 @@ pub(crate) mod fuzz;
 mod secret;
 mod token;
 
-use crate::files::{Existing, write_whole};
-use crate::keys::KEY_BYTES;
+use actor_runtime::files::{Existing, write_whole};
+use actor_runtime::keys::KEY_BYTES;
 use std::fs::{File, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

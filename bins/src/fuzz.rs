@@ -10,7 +10,7 @@
 //!
 //! **Absent**: the targets themselves, which are beside what they test.
 
-use crate::{chatlog, config, credentials, journal, wire};
+use crate::{chatlog, config, credentials, journal, messages};
 
 /// A function of any bytes, and inputs that it takes far.
 pub struct Target {
@@ -25,8 +25,8 @@ pub struct Target {
 /// All targets.
 #[rustfmt::skip] // One a line, as `bins/fuzz/run` reads their names.
 pub const TARGETS: [Target; 9] = [
-    Target { name: "datagram", run: wire::fuzz::datagram, seeds: wire::fuzz::datagrams },
-    Target { name: "body", run: wire::fuzz::body, seeds: wire::fuzz::bodies },
+    Target { name: "datagram", run: messages::fuzz::datagram, seeds: messages::fuzz::datagrams },
+    Target { name: "body", run: messages::fuzz::body, seeds: messages::fuzz::bodies },
     Target { name: "journal_files", run: journal::fuzz::files, seeds: journal::fuzz::file_seeds },
     Target { name: "journal_records", run: journal::fuzz::records, seeds: journal::fuzz::record_seeds },
     Target { name: "journal_crash", run: journal::fuzz::crash, seeds: journal::fuzz::crash_seeds },

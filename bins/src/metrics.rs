@@ -11,9 +11,9 @@
 //!
 //! **Source**: the text exposition format 0.0.4, and *Metric and label naming*, of Prometheus.
 
-use crate::disk::meter::SyncMeter;
-use crate::loss::LossDial;
 use crate::vitals::{Role, Vitals, rss_bytes};
+use actor_runtime::disk::meter::SyncMeter;
+use actor_runtime::loss::LossDial;
 use std::fmt::{Display, Write as _};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

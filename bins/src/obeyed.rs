@@ -9,10 +9,10 @@
 //! **Absent**: what a revocation is (see [`crate::config::Config::revoked`]), and a rotation ([`Keyring`]).
 
 use crate::config::Config;
-use crate::disk::OWNER_S_FILE;
-use crate::files::{Existing, write_whole};
-use crate::keys::{Fingerprint, Keyring};
-use crate::wire::{ClusterId, Generations};
+use actor_runtime::disk::OWNER_S_FILE;
+use actor_runtime::files::{Existing, write_whole};
+use actor_runtime::keys::{Fingerprint, Keyring};
+use actor_runtime::wire::{ClusterId, Generations};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::Permissions;
@@ -191,7 +191,7 @@ fn read(path: &Path, cluster: ClusterId) -> Result<Option<Memory>, ObeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Secret;
+    use actor_runtime::keys::Secret;
 
     fn config(revoked: &[(&str, u32)]) -> Config {
         let addresses = (1..=3).map(|port| ([127, 0, 0, 1], port).into()).collect();

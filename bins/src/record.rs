@@ -4,7 +4,7 @@
 //! **Invariant**: a message is in the record before it is on the network, so whatever replicas log
 //! of this client is in the record, even if the client is killed.
 
-use crate::disk::OWNER_S_FILE;
+use actor_runtime::disk::OWNER_S_FILE;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Write};

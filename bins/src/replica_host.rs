@@ -15,15 +15,17 @@
 //!   whoever catches up can't keep the replica from serving, and is itself the one that says when it wants more.
 
 use crate::chatlog::{Chain, Entry, Store};
-use crate::driver::{Counters, Host, Sender};
 use crate::narrator::Narrator;
 use crate::vitals::{Observed, Vitals};
+use actor_runtime::driver::{Counters, Host, Sender};
 use paxos_chat::message::{Asker, Entries, LogRead, Message, Route};
 use paxos_chat::replica::{Replica, State};
 use paxos_chat::tuning::{TEXT_BYTES_MAX, Tuning, USER_BYTES_MAX};
-use paxos_chat::types::{Ballot, Body, Command, NodeId, Operation, Slot, Timestamp};
+use paxos_chat::types::{Ballot, Body, Command, Operation, Slot, Timestamp};
+use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
 /// Replicas whose questions about the log are answered in one turn.
 pub const READS_MAX: usize = 16;
@@ -123,8 +125,11 @@ impl ReplicaHost {
     }
 }
 
+/// The longest name that a command holds is the longest that a datagram can name.
+const _: () = assert!(USER_BYTES_MAX == actor_runtime::wire::USER_BYTES_MAX);
+
 impl Host<Replica> for ReplicaHost {
-    fn admits(&mut self, from: Sender<'_>, message: &mut Message, now: Timestamp) -> bool {
+    fn admits(&mut self, from: Sender<'_>, message: &mut Message, now: Duration) -> bool {
         if !message.is_plausible() {
             return false;
         }
@@ -137,7 +142,7 @@ impl Host<Replica> for ReplicaHost {
             }
             (Route::ClientToReplica, Sender::Client(user)) if self.serves(user) => match message {
                 Message::Request(command) => {
-                    command.stamp = now;
+                    command.stamp = Timestamp(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
                     *command.user.0 == *user && self.is_within_limits(command)
                 }
                 _ => true,
@@ -185,7 +190,7 @@ impl Host<Replica> for ReplicaHost {
         self.vitals.publish(observed);
     }
 
-    fn on_turn_end(&mut self) -> io::Result<Vec<(NodeId, Message)>> {
+    fn on_turn_end(&mut self) -> io::Result<Vec<(Id, Message)>> {
         self.log.flush()?;
         let reads = std::mem::take(&mut self.reads);
         let mut answers = Vec::new();
@@ -208,7 +213,7 @@ impl ReplicaHost {
     /// A replica gets several chunks for one question, in order, because it asks again only once its
     /// turn and this one's have ended, disks included; a client gets one. Only the last tells that
     /// there is more, so that an answer is followed by one question. What cannot be read ends the answer.
-    fn answer(&mut self, read: LogRead) -> Vec<(NodeId, Message)> {
+    fn answer(&mut self, read: LogRead) -> Vec<(Id, Message)> {
         let LogRead { asker, mut from, upto } = read;
         let chunks_max = match asker {
             Asker::Replica(_) => CHUNKS_MAX,
@@ -231,7 +236,7 @@ impl ReplicaHost {
         if let Some(last) = chunks.last_mut() {
             last.applied_upto = upto;
         }
-        chunks.into_iter().map(|chunk| (asker.node(), asker.answer(chunk))).collect()
+        chunks.into_iter().map(|chunk| (asker.node().into(), asker.answer(chunk))).collect()
     }
 
     fn read(&mut self, from: Slot, upto: Slot) -> io::Result<Entries> {
@@ -251,8 +256,9 @@ impl ReplicaHost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::fake::FakeDisk;
-    use crate::wire::ClusterId;
+    use actor_runtime::disk::fake::FakeDisk;
+    use actor_runtime::wire::ClusterId;
+    use paxos_chat::types::NodeId;
     use paxos_chat::types::{Nonce, ReplicaId, User, Value};
 
     fn host(users: &[&str]) -> ReplicaHost {
@@ -271,7 +277,8 @@ mod tests {
     #[test]
     fn senders_may_send_what_is_theirs() {
         let mut host = host(&[]);
-        let mut admits = |from, mut message| host.admits(from, &mut message, Timestamp(7));
+        let mut admits =
+            |from, mut message| host.admits(from, &mut message, Duration::from_millis(7));
         let heartbeat = Message::Heartbeat { ballot: Ballot::ZERO, decided_upto: Slot(0) };
         assert!(admits(Sender::Replica, heartbeat.clone()));
         assert!(!admits(ANN, heartbeat));
@@ -287,22 +294,30 @@ mod tests {
     #[test]
     fn requests_are_stamped_and_limited() {
         let mut message = opening("ann");
-        assert!(host(&[]).admits(ANN, &mut message, Timestamp(7)));
+        assert!(host(&[]).admits(ANN, &mut message, Duration::from_millis(7)));
         let Message::Request(command) = &message else { panic!("still a request") };
         assert_eq!(command.stamp, Timestamp(7));
         let long = "x".repeat(USER_BYTES_MAX + 1);
         let of_long = Sender::Client(&long);
-        assert!(!host(&[]).admits(of_long, &mut opening(&long), Timestamp(7)));
-        assert!(host(&["ann"]).admits(ANN, &mut opening("ann"), Timestamp(7)));
-        assert!(!host(&["bob"]).admits(ANN, &mut opening("ann"), Timestamp(7)));
-        assert!(!host(&["bob"]).admits(ANN, &mut Message::Tail { from: Slot(0) }, Timestamp(7)));
+        assert!(!host(&[]).admits(of_long, &mut opening(&long), Duration::from_millis(7)));
+        assert!(host(&["ann"]).admits(ANN, &mut opening("ann"), Duration::from_millis(7)));
+        assert!(!host(&["bob"]).admits(ANN, &mut opening("ann"), Duration::from_millis(7)));
+        assert!(!host(&["bob"]).admits(
+            ANN,
+            &mut Message::Tail { from: Slot(0) },
+            Duration::from_millis(7)
+        ));
     }
 
     #[test]
     fn nobody_speaks_in_another_s_name() {
-        assert!(host(&[]).admits(ANN, &mut opening("ann"), Timestamp(7)));
-        assert!(!host(&[]).admits(ANN, &mut opening("bob"), Timestamp(7)));
-        assert!(!host(&[]).admits(Sender::Client("an"), &mut opening("ann"), Timestamp(7)));
+        assert!(host(&[]).admits(ANN, &mut opening("ann"), Duration::from_millis(7)));
+        assert!(!host(&[]).admits(ANN, &mut opening("bob"), Duration::from_millis(7)));
+        assert!(!host(&[]).admits(
+            Sender::Client("an"),
+            &mut opening("ann"),
+            Duration::from_millis(7)
+        ));
     }
 
     fn applied(slot: u64) -> Message {
@@ -325,10 +340,10 @@ mod tests {
             Message::Decided(Entries { from, values: vec![Value::Noop; count], applied_upto })
         };
         let answers = host.on_turn_end().unwrap();
-        let expected = [(NodeId(2), answer(1, 2, 3)), (NodeId(2), answer(3, 2, 5))];
+        let expected = [(Id::from(2), answer(1, 2, 3)), (Id::from(2), answer(3, 2, 5))];
         assert_eq!(answers, expected, "one answer for each asker, to its last question");
         host.on_local(read(4)).unwrap();
-        assert_eq!(host.on_turn_end().unwrap(), [(NodeId(2), answer(4, 1, 5))]);
+        assert_eq!(host.on_turn_end().unwrap(), [(Id::from(2), answer(4, 1, 5))]);
         assert_eq!(host.on_turn_end().unwrap(), []);
     }
 
@@ -345,7 +360,7 @@ mod tests {
             host.on_local(Message::ReadLog(read)).unwrap();
         }
         let answers = host.on_turn_end().unwrap();
-        let to = |node| answers.iter().filter(|(to, _)| *to == NodeId(node)).count();
+        let to = |node| answers.iter().filter(|(to, _)| *to == Id::from(node)).count();
         assert_eq!((to(2), to(9)), (CHUNKS_MAX, 1));
     }
 

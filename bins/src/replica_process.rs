@@ -6,21 +6,11 @@
 //! **Absent**: its console, and how it ends ([`crate::shutdown`]).
 
 use crate::chatlog::Store;
-use crate::clock::SystemClock;
 use crate::config::{Config, ReplicaConfig};
 use crate::credentials::{read_keyring, secret_path};
-use crate::disk::hook::HookedDisk;
-use crate::disk::meter::SyncMeter;
-use crate::disk::stall::Stall;
-use crate::disk::{Disk, SystemDisk};
-use crate::driver::{Driver, Handle, Input, World};
 use crate::journal::{self, Identity, Place, SEGMENT_BYTES};
-use crate::keys::Keyring;
 use crate::logging::{LogFormat, LogLevel};
-use crate::loss::{Loss, LossDial, Losses, LossyNetwork};
 use crate::metrics::{self, Shown};
-use crate::network::UdpNetwork;
-use crate::nodes::NodeTable;
 use crate::obeyed::Obeyed;
 use crate::operator::ask::Operator;
 use crate::operator::challenge::Challenges;
@@ -30,13 +20,23 @@ use crate::operator::server::Server;
 use crate::operator::tap::OperatorTap;
 use crate::replica_host::ReplicaHost;
 use crate::shutdown::{self, Ending};
-use crate::storage::{MemoryStorage, Storage};
 use crate::warm_up::{Gate, Reason, hold};
-use crate::wire::{CLIENTS_MAX, Codec};
+use actor_runtime::clock::SystemClock;
+use actor_runtime::disk::hook::HookedDisk;
+use actor_runtime::disk::meter::SyncMeter;
+use actor_runtime::disk::stall::Stall;
+use actor_runtime::disk::{Disk, SystemDisk};
+use actor_runtime::driver::{Driver, Handle, Input, World};
+use actor_runtime::keys::Keyring;
+use actor_runtime::loss::{Loss, LossDial, Losses, LossyNetwork};
+use actor_runtime::network::UdpNetwork;
+use actor_runtime::nodes::NodeTable;
+use actor_runtime::storage::{MemoryStorage, Storage};
+use actor_runtime::wire::{CLIENTS_MAX, Codec};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use paxos_chat::replica::Replica;
-use paxos_chat::types::{NodeId, ReplicaId};
+use paxos_chat::types::ReplicaId;
 use paxos_chat_shell::output::note;
 use paxos_chat_shell::tell;
 use rand::SeedableRng;
@@ -237,7 +237,7 @@ impl Prepared {
         };
         let driver = Driver::start(
             Replica::new(config.size(), config.tuning_of(&own)),
-            NodeId::from(ReplicaId(own.id)),
+            ReplicaId(own.id).into(),
             NodeTable::new(addresses, CLIENTS_MAX),
             codec,
             host,

@@ -5,7 +5,7 @@
 //! copying of one small value; and one that hangs in its disk can be looked at.
 
 use crate::chatlog::Chain;
-use crate::driver::Counters;
+use actor_runtime::driver::Counters;
 use paxos_chat::proposer::Phase;
 use paxos_chat::replica::State;
 use paxos_chat::types::{Ballot, ReplicaId, Slot};

@@ -16,11 +16,11 @@
 //! is what the protocol is for. So safety does not depend on it, nor does liveness: it is off by
 //! default, and `start` ends it.
 
-use crate::burst::Arrivals;
-use crate::network::Network;
-use crate::nodes::NodeTable;
-use crate::outbox::Outbox;
-use crate::wire::{Codec, Opened, Peer};
+use actor_runtime::burst::Arrivals;
+use actor_runtime::network::Network;
+use actor_runtime::nodes::NodeTable;
+use actor_runtime::outbox::Outbox;
+use actor_runtime::wire::{Codec, Opened, Peer};
 use paxos_chat::message::Message;
 use paxos_chat::types::{ReplicaId, Slot};
 use std::collections::BTreeSet;
@@ -154,9 +154,9 @@ pub fn hold(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::burst::Departures;
-    use crate::keys::Secret;
-    use crate::wire::ClusterId;
+    use actor_runtime::burst::Departures;
+    use actor_runtime::keys::Secret;
+    use actor_runtime::wire::ClusterId;
     use paxos_chat::types::Ballot;
     use std::collections::{BTreeMap, VecDeque};
 

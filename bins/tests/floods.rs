@@ -11,13 +11,13 @@ mod replicas;
 mod senders;
 mod support;
 
+use actor_runtime::loss::Loss;
+use actor_runtime::wire::Packing;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Body, Nonce, Operation, Seq, SessionId, Slot};
-use paxos_chat_runtime::client::Access;
-use paxos_chat_runtime::client::load::{self, LoadOptions, LoadReport};
-use paxos_chat_runtime::credentials::Token;
-use paxos_chat_runtime::loss::Loss;
-use paxos_chat_runtime::wire::Packing;
+use paxos_chat_bins::client::Access;
+use paxos_chat_bins::client::load::{self, LoadOptions, LoadReport};
+use paxos_chat_bins::credentials::Token;
 use replicas::{Replica, TestCluster, leader_of, number};
 use senders::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -4,15 +4,15 @@
 mod replicas;
 mod support;
 
-use paxos_chat_runtime::client::envelope::{Room, Said};
-use paxos_chat_runtime::client::meter::Meter;
-use paxos_chat_runtime::client::{Access, Speaker};
-use paxos_chat_runtime::client_host::Event;
-use paxos_chat_runtime::config::Config;
-use paxos_chat_runtime::credentials::{Token, read_keyring, secret_path};
-use paxos_chat_runtime::loss::Loss;
-use paxos_chat_runtime::operator::ask::Operator;
-use paxos_chat_runtime::operator::message::Action;
+use actor_runtime::loss::Loss;
+use paxos_chat_bins::client::envelope::{Room, Said};
+use paxos_chat_bins::client::meter::Meter;
+use paxos_chat_bins::client::{Access, Speaker};
+use paxos_chat_bins::client_host::Event;
+use paxos_chat_bins::config::Config;
+use paxos_chat_bins::credentials::{Token, read_keyring, secret_path};
+use paxos_chat_bins::operator::ask::Operator;
+use paxos_chat_bins::operator::message::Action;
 use replicas::{CLUSTER, Replica, TestCluster};
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -5,12 +5,12 @@ mod replicas;
 mod senders;
 mod support;
 
+use actor_runtime::keys::Secret;
+use actor_runtime::wire::{Codec, Generations, UserName};
 use paxos_chat::message::Message;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Ballot, Nonce, Operation, ReplicaId, SessionId, Slot, Value};
-use paxos_chat_runtime::credentials::Token;
-use paxos_chat_runtime::keys::Secret;
-use paxos_chat_runtime::wire::{Codec, Generations, UserName};
+use paxos_chat_bins::credentials::Token;
 use quickcheck::{Arbitrary, Gen};
 use replicas::{CLUSTER, Replica, TestCluster, leader_of, number};
 use senders::*;

@@ -3,14 +3,14 @@
 mod replicas;
 mod support;
 
-use paxos_chat_runtime::config::Config;
-use paxos_chat_runtime::credentials::{Token, read_keyring, secret_path};
-use paxos_chat_runtime::keys::Secret;
-use paxos_chat_runtime::operator::ask::Operator;
-use paxos_chat_runtime::operator::challenge::VALID;
-use paxos_chat_runtime::operator::codecs::{OPERATOR, of_operator};
-use paxos_chat_runtime::operator::message::{Action, Answer, Fault, Question, Reply, Request};
-use paxos_chat_runtime::wire::{Codec, Peer, UserName};
+use actor_runtime::keys::Secret;
+use actor_runtime::wire::{Codec, Peer, UserName};
+use paxos_chat_bins::config::Config;
+use paxos_chat_bins::credentials::{Token, read_keyring, secret_path};
+use paxos_chat_bins::operator::ask::Operator;
+use paxos_chat_bins::operator::challenge::VALID;
+use paxos_chat_bins::operator::codecs::{OPERATOR, of_operator};
+use paxos_chat_bins::operator::message::{Action, Answer, Fault, Question, Reply, Request};
 use replicas::{CLUSTER, Replica, TestCluster, number};
 use serde_json::Value;
 use std::net::UdpSocket;

@@ -3,13 +3,13 @@
 
 mod machines;
 
+use actor_runtime::disk::fake::Fault;
+use actor_runtime::driver::DriverError;
 use machines::{Air, Machine, client};
 use paxos_chat::message::Message;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::Body;
-use paxos_chat_runtime::chatlog::ChatLog;
-use paxos_chat_runtime::disk::fake::Fault;
-use paxos_chat_runtime::driver::DriverError;
+use paxos_chat_bins::chatlog::ChatLog;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::Cell;

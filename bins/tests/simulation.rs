@@ -3,6 +3,17 @@
 //! datagram that arrives twice is dropped by its number; what reaches an actor twice is what was
 //! sent again by a timer.
 
+use actor_runtime::burst::{Arrivals, Departures, SLOTS};
+use actor_runtime::clock::Clock;
+use actor_runtime::disk::Disk;
+use actor_runtime::disk::fake::FakeDisk;
+use actor_runtime::driver::{Driver, Sends, World};
+use actor_runtime::keys::Secret;
+use actor_runtime::loss::{Loss, LossyNetwork};
+use actor_runtime::network::Network;
+use actor_runtime::nodes::NodeTable;
+use actor_runtime::storage::MemoryStorage;
+use actor_runtime::wire::{ClusterId, Codec, DATAGRAM_BYTES_LEAST, Generations, Packing, UserName};
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Outcome};
@@ -10,22 +21,9 @@ use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, NodeId, Nonce, Operation, Timestamp, User};
-use paxos_chat_runtime::burst::{Arrivals, Departures, SLOTS};
-use paxos_chat_runtime::chatlog::{ChatLog, Store};
-use paxos_chat_runtime::client_host::{ClientHost, Event};
-use paxos_chat_runtime::clock::Clock;
-use paxos_chat_runtime::disk::Disk;
-use paxos_chat_runtime::disk::fake::FakeDisk;
-use paxos_chat_runtime::driver::{Driver, Sends, World};
-use paxos_chat_runtime::keys::Secret;
-use paxos_chat_runtime::loss::{Loss, LossyNetwork};
-use paxos_chat_runtime::network::Network;
-use paxos_chat_runtime::nodes::NodeTable;
-use paxos_chat_runtime::replica_host::ReplicaHost;
-use paxos_chat_runtime::storage::MemoryStorage;
-use paxos_chat_runtime::wire::{
-    ClusterId, Codec, DATAGRAM_BYTES_LEAST, Generations, Packing, UserName,
-};
+use paxos_chat_bins::chatlog::{ChatLog, Store};
+use paxos_chat_bins::client_host::{ClientHost, Event};
+use paxos_chat_bins::replica_host::ReplicaHost;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::{Cell, RefCell};
@@ -103,8 +101,8 @@ impl Clock for Endpoint {
         self.air.now.get()
     }
 
-    fn timestamp(&self) -> Timestamp {
-        Timestamp(self.air.now.get().as_millis() as u64 + SKEW_MS * u64::from(self.own.port()))
+    fn time_of_day(&self) -> Duration {
+        self.air.now.get() + Duration::from_millis(SKEW_MS * u64::from(self.own.port()))
     }
 }
 
@@ -168,7 +166,7 @@ impl Simulation {
                 Generations::new(),
             )
             .with_packing(packing);
-            let id = NodeId(id.into());
+            let id = NodeId(id.into()).into();
             (Driver::start(actor, id, nodes(9), codec, host, world).unwrap(), disk)
         });
         let replicas = replicas.collect();
@@ -193,7 +191,7 @@ impl Simulation {
                 tuning: ClientTuning::default(),
             };
             let world = world(&air, id, loss, seed);
-            let id = NodeId(id.into());
+            let id = NodeId(id.into()).into();
             let host = ClientHost::new(sink);
             (Driver::start(actor, id, nodes(0), codec, host, world).unwrap(), events)
         });

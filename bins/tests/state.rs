@@ -3,11 +3,11 @@
 mod screens;
 mod support;
 
+use actor_runtime::storage::Storage;
 use paxos_chat::client::{ClientPhase, ClientStorage, Pending};
 use paxos_chat::types::{Body, Nonce, Seq, SessionId, Slot};
-use paxos_chat_runtime::client::state::{Owner, State};
-use paxos_chat_runtime::config::Config;
-use paxos_chat_runtime::storage::Storage;
+use paxos_chat_bins::client::state::{Owner, State};
+use paxos_chat_bins::config::Config;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use screens::{Cluster, Screen};

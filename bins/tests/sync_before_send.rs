@@ -1,23 +1,23 @@
 //! The order of syncs and sends, seen from an instrumented disk and network; and that nothing
 //! leaves after a failed one.
 
+use actor_runtime::burst::{Arrivals, Departures};
+use actor_runtime::clock::SystemClock;
+use actor_runtime::disk::Disk;
+use actor_runtime::disk::fake::{FakeDisk, Fault, Operation};
+use actor_runtime::driver::{Driver, DriverError, World};
+use actor_runtime::keys::Secret;
+use actor_runtime::network::Network;
+use actor_runtime::nodes::NodeTable;
+use actor_runtime::wire::{ClusterId, Codec, Generations, Peer};
 use paxos_chat::acceptor::Storage;
 use paxos_chat::message::Message;
 use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Ballot, NodeId, ReplicaId, Slot, Value};
-use paxos_chat_runtime::burst::{Arrivals, Departures};
-use paxos_chat_runtime::clock::SystemClock;
-use paxos_chat_runtime::disk::Disk;
-use paxos_chat_runtime::disk::fake::{FakeDisk, Fault, Operation};
-use paxos_chat_runtime::driver::{Driver, DriverError, World};
-use paxos_chat_runtime::journal::{Identity, Opened, Place, format, open};
-use paxos_chat_runtime::keys::Secret;
-use paxos_chat_runtime::network::Network;
-use paxos_chat_runtime::nodes::NodeTable;
-use paxos_chat_runtime::replica_host::ReplicaHost;
-use paxos_chat_runtime::wire::{ClusterId, Codec, Generations, Peer};
+use paxos_chat_bins::journal::{Identity, Opened, Place, format, open};
+use paxos_chat_bins::replica_host::ReplicaHost;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::cell::RefCell;
@@ -124,7 +124,7 @@ fn start(disk: &FakeDisk, scene: &Scene, snapshot_slots: u64) -> Driver<Replica,
     let nodes = NodeTable::new((0..3).map(address).collect(), 9);
     let host = ReplicaHost::new(log, [], &tuning);
     let actor = Replica::new(Cluster::new(3), tuning);
-    Driver::start(actor, NodeId(0), nodes, codec(0), host, world).unwrap()
+    Driver::start(actor, NodeId(0).into(), nodes, codec(0), host, world).unwrap()
 }
 
 fn formatted() -> (FakeDisk, Scene) {

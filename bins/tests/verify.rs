@@ -3,12 +3,12 @@
 
 mod support;
 
+use actor_runtime::wire::ClusterId;
 use paxos_chat::types::{
     Body, Command, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User, Value,
 };
-use paxos_chat_runtime::chatlog::{Entry, LogWriter};
-use paxos_chat_runtime::client::tail::Replay;
-use paxos_chat_runtime::wire::ClusterId;
+use paxos_chat_bins::chatlog::{Entry, LogWriter};
+use paxos_chat_bins::client::tail::Replay;
 use std::fs::{File, OpenOptions};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};

@@ -200,7 +200,7 @@ impl<'a, B: Behaviour> Driving<'a, B> {
                     saved = Some(storage);
                 }
                 Command::Send(to, message) => {
-                    behind.insert((NodeId(usize::from(to) as u64), message));
+                    behind.insert((NodeId::from(to), message));
                 }
                 Command::SetTimer(timer, delay) => out.set_timer(timer.into(), delay),
                 Command::CancelTimer(timer) => out.cancel_timer(timer.into()),
@@ -250,10 +250,10 @@ impl<'a, B: Behaviour> Driving<'a, B> {
     fn release(&mut self, sends: Sends, out: &mut Out<Node>) {
         self.keep(&sends);
         for (to, message) in sends {
-            let id = Id::from(to.0 as usize);
+            let id = Id::from(to);
             match message {
                 Message::ReadLog(read) if to == NodeId::LOCAL => {
-                    let asker = Id::from(read.asker.node().0 as usize);
+                    let asker = Id::from(read.asker.node());
                     out.send(asker, answer(&self.log, read, self.behaviour.tuning()));
                 }
                 message if id == self.id => self.message(id, message, out),

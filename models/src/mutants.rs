@@ -616,7 +616,7 @@ impl Mutated {
 type Cmd = Command<Message, Timer, (), Storage>;
 
 fn local() -> Id {
-    Id::from(NodeId::LOCAL.0 as usize)
+    Id::from(NodeId::LOCAL)
 }
 
 fn acknowledge(client: Id, session: SessionId, seq: Seq, slot: Slot) -> Cmd {

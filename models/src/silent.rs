@@ -33,7 +33,7 @@ impl Silent {
     fn pass_on(&self, commands: Out<Node>, out: &mut Out<Self>) {
         for command in commands {
             match command {
-                Command::Send(to, _) if to == Id::from(NodeId::LOCAL.0 as usize) => {}
+                Command::Send(to, _) if to == Id::from(NodeId::LOCAL) => {}
                 Command::Send(to, message) => out.send(to, message),
                 Command::SetTimer(NodeTimer::Actor(Timer::Election), _) if !self.may_stand => {}
                 Command::SetTimer(timer, delay) => out.set_timer(timer, delay),

@@ -754,7 +754,7 @@ fn only_its_own_driver_may_submit() {
     for (sender, sends) in [(NodeId(0), 0), (NodeId::LOCAL, 1)] {
         let mut out = Out::new();
         let mut state = Cow::Borrowed(&chat.state);
-        let sender = Id::from(sender.0 as usize);
+        let sender = Id::from(sender);
         chat.client.on_msg(Id::from(9), &mut state, sender, submit.clone(), &mut out);
         assert_eq!(state.durable.unacknowledged.len(), sends);
     }

@@ -1,25 +1,23 @@
 //! A client as a process: a chat on a terminal, a pipe otherwise; `send`, `tail` and `load`.
 
+use actor_runtime::keys::stay_out_of_core_dumps;
+use actor_runtime::loss::Loss;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{CommandFactory, Parser, Subcommand};
 use indicatif::ProgressBar;
 use paxos_chat::tuning::TEXT_BYTES_MAX;
-use paxos_chat_runtime::client::envelope::Room;
-use paxos_chat_runtime::client::format::Format;
-use paxos_chat_runtime::client::load::{self, LoadOptions};
-use paxos_chat_runtime::client::meter::Meter;
-use paxos_chat_runtime::client::selection::From;
-use paxos_chat_runtime::client::state::{Expired, Interrupted, Lock, Owner, State};
-use paxos_chat_runtime::client::tail::{self, Style, TailOptions};
-use paxos_chat_runtime::client::{
-    Access, Speaker, Summary, Unsaid, chat, outcome_unknown, pipe, ui,
-};
-use paxos_chat_runtime::client_host::Event;
-use paxos_chat_runtime::config::{Config, check_user};
-use paxos_chat_runtime::credentials::Token;
-use paxos_chat_runtime::keys::stay_out_of_core_dumps;
-use paxos_chat_runtime::loss::Loss;
-use paxos_chat_runtime::record::RecordWriter;
+use paxos_chat_bins::client::envelope::Room;
+use paxos_chat_bins::client::format::Format;
+use paxos_chat_bins::client::load::{self, LoadOptions};
+use paxos_chat_bins::client::meter::Meter;
+use paxos_chat_bins::client::selection::From;
+use paxos_chat_bins::client::state::{Expired, Interrupted, Lock, Owner, State};
+use paxos_chat_bins::client::tail::{self, Style, TailOptions};
+use paxos_chat_bins::client::{Access, Speaker, Summary, Unsaid, chat, outcome_unknown, pipe, ui};
+use paxos_chat_bins::client_host::Event;
+use paxos_chat_bins::config::{Config, check_user};
+use paxos_chat_bins::credentials::Token;
+use paxos_chat_bins::record::RecordWriter;
 use paxos_chat_shell::manual::ManualCommand;
 use paxos_chat_shell::{output, say, tell};
 use std::fs::File;

@@ -1,19 +1,19 @@
 //! Whole clusters: writes their configuration, runs them with faults, judges what they leave.
 
+use actor_runtime::keys::Beside;
+use actor_runtime::keys::stay_out_of_core_dumps;
 use anyhow::{Context, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use paxos_chat_runtime::cluster::bar::Bar;
-use paxos_chat_runtime::cluster::configure::{ConfigArgs, write_config};
-use paxos_chat_runtime::cluster::run::{RunArgs, list_scenarios, run_cluster, verify};
-use paxos_chat_runtime::config::{Config, revoke};
-use paxos_chat_runtime::credentials::{Token, read_keyring, secret_path};
-use paxos_chat_runtime::harness::plot;
-use paxos_chat_runtime::harness::run::RunError;
-use paxos_chat_runtime::harness::soak::{SoakOptions, SoakReport, soak};
-use paxos_chat_runtime::keys::Beside;
-use paxos_chat_runtime::keys::stay_out_of_core_dumps;
-use paxos_chat_runtime::operator::command::OperatorCommand;
-use paxos_chat_runtime::replica_process;
+use paxos_chat_bins::cluster::bar::Bar;
+use paxos_chat_bins::cluster::configure::{ConfigArgs, write_config};
+use paxos_chat_bins::cluster::run::{RunArgs, list_scenarios, run_cluster, verify};
+use paxos_chat_bins::config::{Config, revoke};
+use paxos_chat_bins::credentials::{Token, read_keyring, secret_path};
+use paxos_chat_bins::harness::plot;
+use paxos_chat_bins::harness::run::RunError;
+use paxos_chat_bins::harness::soak::{SoakOptions, SoakReport, soak};
+use paxos_chat_bins::operator::command::OperatorCommand;
+use paxos_chat_bins::replica_process;
 use paxos_chat_shell::manual::ManualCommand;
 use paxos_chat_shell::{output, say, tell};
 use std::path::PathBuf;

@@ -1,19 +1,19 @@
 //! One replica as a process: serves until it is told to end, or is killed; its console is on standard
 //! input.
 
+use actor_runtime::driver::{Driver, DriverError, Input};
+use actor_runtime::keys::{Keyring, stay_out_of_core_dumps};
 use anyhow::Context;
 use paxos_chat::replica::Replica;
-use paxos_chat_runtime::config::Config;
-use paxos_chat_runtime::console::{ConsoleCommand, HELP, Status};
-use paxos_chat_runtime::credentials::read_keyring;
-use paxos_chat_runtime::driver::{Driver, DriverError, Input};
-use paxos_chat_runtime::keys::{Keyring, stay_out_of_core_dumps};
-use paxos_chat_runtime::logging;
-use paxos_chat_runtime::obeyed::Obeyed;
-use paxos_chat_runtime::operator::local::{KILLED, Local};
-use paxos_chat_runtime::operator::rotate::what;
-use paxos_chat_runtime::replica_host::ReplicaHost;
-use paxos_chat_runtime::replica_process::{Args, format_only, prepare};
+use paxos_chat_bins::config::Config;
+use paxos_chat_bins::console::{ConsoleCommand, HELP, Status};
+use paxos_chat_bins::credentials::read_keyring;
+use paxos_chat_bins::logging;
+use paxos_chat_bins::obeyed::Obeyed;
+use paxos_chat_bins::operator::local::{KILLED, Local};
+use paxos_chat_bins::operator::rotate::what;
+use paxos_chat_bins::replica_host::ReplicaHost;
+use paxos_chat_bins::replica_process::{Args, format_only, prepare};
 use paxos_chat_shell::output::{self, note};
 use paxos_chat_shell::tell;
 use signal_hook::consts::SIGHUP;

@@ -5,7 +5,7 @@
 
 use super::{Chain, Position};
 use crate::hidden::Before;
-use crate::wire::ClusterId;
+use actor_runtime::wire::ClusterId;
 
 /// What an error says of a first line that is none.
 pub(super) const NO_HEADER: &str = "not the header of a chat log of version 2 or 3";

@@ -5,10 +5,10 @@ use super::index::{RECORD, sealed};
 use super::line::NO_HASH;
 use super::store::{OpenError, Store, Synced, index_path};
 use super::{ChatLog, Entry, LogWriter, Position, Reader};
-use crate::disk::fake::FakeDisk;
-use crate::disk::{Disk, write_all_at};
 use crate::fuzz::Input;
-use crate::wire::ClusterId;
+use actor_runtime::disk::fake::FakeDisk;
+use actor_runtime::disk::{Disk, write_all_at};
+use actor_runtime::wire::ClusterId;
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{
     Body, Command, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User, Value,

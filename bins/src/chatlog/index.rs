@@ -20,8 +20,8 @@
 //! - *Searched on disk*: nothing of it is kept in memory.
 
 use super::{Chain, Position};
-use crate::disk::{Disk, DiskFile, write_all_at};
-use crate::wire::ClusterId;
+use actor_runtime::disk::{Disk, DiskFile, write_all_at};
+use actor_runtime::wire::ClusterId;
 use std::io;
 use std::path::Path;
 

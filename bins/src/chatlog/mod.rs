@@ -54,7 +54,7 @@ pub(crate) use store::REMEDY;
 pub use store::{OpenError, Opened, Store, Synced, index_path};
 pub use writer::{LogFile, LogWriter, Written};
 
-use crate::wire::ClusterId;
+use actor_runtime::wire::ClusterId;
 use form::{Form, NO_HEADER};
 use line::Line;
 use paxos_chat::message::Outcome;

@@ -9,8 +9,8 @@
 use super::form::Form;
 use super::line::NO_HASH;
 use super::{Chain, ChatLog, Entry, Position};
-use crate::disk::{DiskFile, write_all_at};
-use crate::wire::ClusterId;
+use actor_runtime::disk::{DiskFile, write_all_at};
+use actor_runtime::wire::ClusterId;
 use paxos_chat::types::Slot;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

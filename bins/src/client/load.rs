@@ -10,13 +10,13 @@
 //!   two looks at the clock and a place in a queue, and nothing grows with the length of a run.
 
 use super::Access;
-use crate::driver::{Driver, Host, Sender};
-use crate::storage::MemoryStorage;
-use crate::wire::Packing;
+use actor_runtime::driver::{Driver, Host, Sender};
+use actor_runtime::storage::MemoryStorage;
+use actor_runtime::wire::Packing;
 use hdrhistogram::Histogram;
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::message::{Message, Route};
-use paxos_chat::types::{Body, Nonce, Timestamp};
+use paxos_chat::types::{Body, Nonce};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::io;
@@ -254,7 +254,7 @@ impl Tally {
 }
 
 impl Host<Client> for Tally {
-    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Timestamp) -> bool {
+    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Duration) -> bool {
         let is_from_replica = from == Sender::Replica;
         is_from_replica && message.route() == Route::ReplicaToClient && message.is_plausible()
     }

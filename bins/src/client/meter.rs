@@ -6,10 +6,11 @@
 //!   for a sample, because nobody knows which of the questions was answered (Karn and Partridge,
 //!   1987).
 
-use crate::driver::{Host, Sender};
+use actor_runtime::driver::{Host, Sender};
 use paxos_chat::message::Message;
-use paxos_chat::types::{Ballot, NodeId, Operation, Seq, Timestamp};
+use paxos_chat::types::{Ballot, Operation, Seq};
 use stateright::actor::Actor;
+use stateright::actor::Id;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -150,7 +151,7 @@ pub struct Metered<H> {
 }
 
 impl<A: Actor<Msg = Message>, H: Host<A>> Host<A> for Metered<H> {
-    fn admits(&mut self, from: Sender, message: &mut Message, now: Timestamp) -> bool {
+    fn admits(&mut self, from: Sender, message: &mut Message, now: Duration) -> bool {
         // Told beside what the actor asked for, and only measured.
         let is_told = matches!(message, Message::Promised { .. });
         let admits = !is_told && self.host.admits(from, message, now);
@@ -172,7 +173,7 @@ impl<A: Actor<Msg = Message>, H: Host<A>> Host<A> for Metered<H> {
         self.host.on_local(message)
     }
 
-    fn on_turn_end(&mut self) -> io::Result<Vec<(NodeId, Message)>> {
+    fn on_turn_end(&mut self) -> io::Result<Vec<(Id, Message)>> {
         self.host.on_turn_end()
     }
 }
@@ -181,6 +182,7 @@ impl<A: Actor<Msg = Message>, H: Host<A>> Host<A> for Metered<H> {
 mod tests {
     use super::*;
     use paxos_chat::message::Entries;
+    use paxos_chat::types::Timestamp;
     use paxos_chat::types::{Body, Command, ReplicaId, SessionId, Slot, User};
 
     const SESSION: SessionId = SessionId { slot: Slot(0), index: 0 };

@@ -34,21 +34,22 @@ use self::envelope::{Room, Said, TooLong};
 use self::meter::{Meter, Metered};
 use self::state::State;
 pub use self::summary::{Summary, Unsaid};
+use stateright::actor::Id;
 
 use crate::client_host::{ClientHost, Event};
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::credentials::Token;
-use crate::driver::{Driver, DriverError, Handle, Input, World};
-use crate::loss::{Loss, LossyNetwork};
-use crate::network::UdpNetwork;
-use crate::nodes::NodeTable;
 use crate::record::{Line, RecordWriter};
-use crate::storage::{MemoryStorage, Storage};
-use crate::wire::Codec;
+use actor_runtime::clock::SystemClock;
+use actor_runtime::driver::{Driver, DriverError, Handle, Input, World};
+use actor_runtime::loss::{Loss, LossyNetwork};
+use actor_runtime::network::UdpNetwork;
+use actor_runtime::nodes::NodeTable;
+use actor_runtime::storage::{MemoryStorage, Storage};
+use actor_runtime::wire::Codec;
 use paxos_chat::client::{Client, ClientState, ClientStorage, ClientTuning};
 use paxos_chat::message::Message;
-use paxos_chat::types::{Body, NodeId, Nonce, Seq, SessionId, User};
+use paxos_chat::types::{Body, Nonce, Seq, SessionId, User};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
@@ -109,9 +110,9 @@ impl Access {
     }
 
     /// Clients and readers come after the replicas, and talk to them alone.
-    fn nodes(&self) -> (NodeId, NodeTable) {
+    fn nodes(&self) -> (Id, NodeTable) {
         let addresses = self.config.addresses();
-        (NodeId(addresses.len() as u64), NodeTable::new(addresses, 0))
+        (Id::from(addresses.len()), NodeTable::new(addresses, 0))
     }
 
     fn codec(&self) -> Codec {

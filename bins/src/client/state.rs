@@ -23,9 +23,9 @@
 //!
 //! **Absent**: what the client does with it, which is the actor's.
 
-use crate::disk::{Disk, SystemDisk, replace_by};
-use crate::storage::Storage;
-use crate::wire::ClusterId;
+use actor_runtime::disk::{Disk, SystemDisk, replace_by};
+use actor_runtime::storage::Storage;
+use actor_runtime::wire::ClusterId;
 use paxos_chat::client::{ClientPhase, ClientStorage};
 use paxos_chat::types::{Body, Seq};
 use serde::{Deserialize, Serialize};

@@ -2,8 +2,8 @@
 
 use crate::config::{ClientConfig, Config, LinkConfig, Problem, Timeouts, check_f, check_user};
 use crate::credentials::{make_secret, secret_path};
-use crate::files::{Existing, keep_as_old, write_whole};
-use crate::loss::Loss;
+use actor_runtime::files::{Existing, keep_as_old, write_whole};
+use actor_runtime::loss::Loss;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use paxos_chat_shell::output::print;

@@ -11,7 +11,7 @@ use crate::harness::report;
 use crate::harness::run::{Fault, RunOptions, run};
 use crate::harness::scenario::{self, SCENARIOS, Scenario};
 use crate::judge::{Evidence, Verdict, judge};
-use crate::loss::Loss;
+use actor_runtime::loss::Loss;
 use anyhow::Result;
 use clap::Args;
 use paxos_chat_shell::output::print;

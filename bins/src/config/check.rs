@@ -5,8 +5,8 @@
 use super::place::Key;
 use super::{Config, End, F_MAX};
 use crate::hidden::is_hidden;
-use crate::loss::Loss;
-use crate::wire::{DATAGRAM_BYTES_INTERNET, DATAGRAM_BYTES_LEAST, DATAGRAM_BYTES_MAX};
+use actor_runtime::loss::Loss;
+use actor_runtime::wire::{DATAGRAM_BYTES_INTERNET, DATAGRAM_BYTES_LEAST, DATAGRAM_BYTES_MAX};
 use paxos_chat::quorum::REPLICAS_MAX;
 use paxos_chat::tuning::USER_BYTES_MAX;
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@
 //! receiver none of it, whatever else the two lose.
 
 use super::{Config, ReplicaConfig};
-use crate::loss::{Loss, Losses};
-use crate::network::canonical;
+use actor_runtime::loss::{Loss, Losses};
+use actor_runtime::network::canonical;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt::{self, Display, Formatter};

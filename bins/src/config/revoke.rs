@@ -6,7 +6,7 @@
 use super::check::problem;
 use super::place::{Key, line_of};
 use super::{Config, ConfigError, Problem};
-use crate::files::{Existing, write_whole};
+use actor_runtime::files::{Existing, write_whole};
 use std::path::Path;
 
 const TABLE: &str = "[revoked]";

@@ -1,5 +1,5 @@
 use super::*;
-use crate::wire::DATAGRAM_BYTES_LEAST;
+use actor_runtime::wire::DATAGRAM_BYTES_LEAST;
 use paxos_chat::tuning::USER_BYTES_MAX;
 use quickcheck::{Arbitrary, Gen, quickcheck};
 use std::io::Write;

@@ -4,7 +4,7 @@ use super::secret::{SECRET_KIND, parse, to_text};
 use super::token::{TOKEN_KIND, Token};
 use super::with_check;
 use crate::config::Config;
-use crate::keys::{KEY_BYTES, Keyring, Secret};
+use actor_runtime::keys::{KEY_BYTES, Keyring, Secret};
 use std::path::Path;
 
 fn config() -> Config {

@@ -4,8 +4,8 @@
 //! cluster's replicas would not hear one another.
 
 use super::{CredentialError, checked, hex, key, read_private, with_check, write_private};
-use crate::files::Existing;
-use crate::keys::{Beside, Keyring, Secret};
+use actor_runtime::files::Existing;
+use actor_runtime::keys::{Beside, Keyring, Secret};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 

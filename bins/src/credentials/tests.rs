@@ -1,7 +1,7 @@
 use super::secret::SECRET_KIND;
 use super::*;
 use crate::config::Config;
-use crate::keys::Secret;
+use actor_runtime::keys::Secret;
 use std::fs;
 
 fn config() -> Config {

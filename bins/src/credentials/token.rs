@@ -3,9 +3,9 @@
 use super::secret::{read_keyring, secret_path};
 use super::{CredentialError, checked, hex, key, read_private, with_check, write_private};
 use crate::config::{Config, check_user};
-use crate::files::Existing;
-use crate::keys::{Secret, UserKey};
-use crate::wire::{Codec, UserName};
+use actor_runtime::files::Existing;
+use actor_runtime::keys::{Secret, UserKey};
+use actor_runtime::wire::{Codec, UserName};
 use std::fmt::{self, Debug, Formatter};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;

@@ -6,8 +6,8 @@
 
 use super::feed::{Feed, Share};
 use super::run::{Faults, RunError, Stage};
-use crate::disk::SystemDisk;
 use crate::journal::{self, Identity, Place, SEGMENT_BYTES};
+use actor_runtime::disk::SystemDisk;
 use paxos_chat::acceptor;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Ballot, ReplicaId, Slot};

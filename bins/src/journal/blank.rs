@@ -9,7 +9,7 @@
 //! **Absent**: what a header says.
 
 use super::segment;
-use crate::disk::{Disk, DiskFile, write_all_at};
+use actor_runtime::disk::{Disk, DiskFile, write_all_at};
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -3,9 +3,9 @@
 use super::life::*;
 use super::snapshot::Snapshot;
 use super::*;
-use crate::disk::fake::{FakeDisk, Fault};
-use crate::disk::replace;
 use crate::fuzz::{Input, chunk};
+use actor_runtime::disk::fake::{FakeDisk, Fault};
+use actor_runtime::disk::replace;
 use paxos_chat::acceptor::Storage;
 use paxos_chat::types::{Ballot, ReplicaId, Slot, Value, Vote};
 use segment::Start;

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::chatlog::Entry;
-use crate::disk::fake::FakeDisk;
-use crate::storage::Storage as _;
+use actor_runtime::disk::fake::FakeDisk;
+use actor_runtime::storage::Storage as _;
 use paxos_chat::acceptor::Storage;
 use paxos_chat::types::{Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId};
 use paxos_chat::types::{Nonce, Slot, Timestamp, User, Value, Vote};

@@ -45,8 +45,8 @@ pub use error::JournalError;
 pub use recovery::{Opened, format, inspect, open};
 pub use storage::JournalStorage;
 
-use crate::disk::Disk;
-use crate::wire::ClusterId;
+use actor_runtime::disk::Disk;
+use actor_runtime::wire::ClusterId;
 use error::Damage;
 use std::path::PathBuf;
 use std::rc::Rc;

@@ -16,7 +16,7 @@ use super::segment::{self, Segment, Start};
 use super::snapshot::{self, ChatLogMark, Snapshot};
 use super::storage::JournalStorage;
 use crate::chatlog::{self, ChatLog, OpenError, Store};
-use crate::disk::{TEMPORARY, replace};
+use actor_runtime::disk::{TEMPORARY, replace};
 use paxos_chat::acceptor;
 use std::collections::BTreeSet;
 use std::path::Path;

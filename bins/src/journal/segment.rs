@@ -24,7 +24,7 @@ use super::Identity;
 use super::blank::Blank;
 use super::error::{Damage, JournalError};
 use super::frame;
-use crate::disk::{Disk, DiskFile, TEMPORARY, write_all_at};
+use actor_runtime::disk::{Disk, DiskFile, TEMPORARY, write_all_at};
 use std::io;
 use std::path::{Path, PathBuf};
 

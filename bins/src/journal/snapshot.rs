@@ -20,7 +20,7 @@ use super::Identity;
 use super::error::{Damage, JournalError};
 use super::segment::Start;
 use crate::chatlog::{Chain, Position, Synced};
-use crate::disk::{Disk, replace};
+use actor_runtime::disk::{Disk, replace};
 use paxos_chat::acceptor;
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::types::{Ballot, Nonce, Seq, SessionId, Slot, User, Vote};

@@ -14,7 +14,7 @@ use super::segment::{self, Segment, Start};
 use super::snapshot::{ChatLogMark, Snapshot};
 use super::{FRAME_BYTES_MAX, Place, frame};
 use crate::chatlog::{LogFile, Written};
-use crate::storage::Storage;
+use actor_runtime::storage::Storage;
 use paxos_chat::acceptor;
 use std::any::Any;
 use std::io;

@@ -4,7 +4,7 @@ use super::*;
 use crate::chatlog::{Entry, LogWriter};
 use crate::client::tail::Replay;
 use crate::record::{Line, RecordWriter};
-use crate::wire::ClusterId;
+use actor_runtime::wire::ClusterId;
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{
     Body, Command, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User, Value,

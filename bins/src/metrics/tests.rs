@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::chatlog::Chain;
-use crate::disk::hook::SyncHook;
-use crate::driver::Counters;
-use crate::loss::Loss;
 use crate::vitals::Observed;
+use actor_runtime::disk::hook::SyncHook;
+use actor_runtime::driver::Counters;
+use actor_runtime::loss::Loss;
 use paxos_chat::acceptor::Storage;
 use paxos_chat::replica::State;
 use std::collections::{BTreeMap, BTreeSet};

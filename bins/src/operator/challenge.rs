@@ -7,7 +7,7 @@
 //! - *Bounded*: at most [`CHALLENGES_MAX`] are remembered; the oldest goes first.
 
 use super::message::{Challenge, Reply};
-use crate::wire::ClientId;
+use actor_runtime::wire::ClientId;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -87,9 +87,9 @@ impl Challenges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Boot;
     use crate::operator::codecs::OPERATOR;
-    use crate::wire::UserName;
+    use actor_runtime::keys::Boot;
+    use actor_runtime::wire::UserName;
 
     fn operator() -> ClientId {
         ClientId { user: UserName::new(OPERATOR).unwrap(), boot: Boot::fresh() }

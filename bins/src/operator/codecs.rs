@@ -5,8 +5,8 @@
 //! ever a message of a user or of a replica.
 
 use crate::config::Config;
-use crate::keys::{Keyring, Secret};
-use crate::wire::{Codec, Generations, UserName};
+use actor_runtime::keys::{Keyring, Secret};
+use actor_runtime::wire::{Codec, Generations, UserName};
 
 /// The name in the datagrams of operators. [`crate::config::check_user`] refuses it.
 pub const OPERATOR: &str = "\u{1}operator";
@@ -32,7 +32,7 @@ pub fn of_replica(keyring: &Keyring, config: &Config, id: u8) -> Codec {
 mod tests {
     use super::*;
     use crate::config::check_user;
-    use crate::wire::{Peer, WireError};
+    use actor_runtime::wire::{Peer, WireError};
 
     fn config() -> Config {
         let address = |port| ([127, 0, 0, 1], port).into();

@@ -4,8 +4,8 @@
 
 use super::codecs::of_replica;
 use crate::config::Config;
-use crate::keys::Keyring;
-use crate::wire::Codec;
+use actor_runtime::keys::Keyring;
+use actor_runtime::wire::Codec;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Secrets that threads share.

@@ -10,14 +10,14 @@
 use super::keys::OperatorKeys;
 use super::message::{Action, Fault};
 use super::report::Report;
-use crate::disk::meter::SyncMeter;
-use crate::disk::stall::Stall;
-use crate::driver::{Driver, Handle, Input, Sends};
-use crate::loss::{Loss, LossDial};
 use crate::obeyed::Obeyed;
 use crate::replica_host::ReplicaHost;
 use crate::vitals::{Role, Vitals, rss_bytes};
 use crate::warm_up::Gate;
+use actor_runtime::disk::meter::SyncMeter;
+use actor_runtime::disk::stall::Stall;
+use actor_runtime::driver::{Driver, Handle, Input, Sends};
+use actor_runtime::loss::{Loss, LossDial};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::proposer::Phase;

@@ -5,7 +5,7 @@
 //! - *A report is text (JSON)*, so that replicas of several versions can be asked while a cluster is
 //!   upgraded.
 
-use crate::loss::Loss;
+use actor_runtime::loss::Loss;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
 
@@ -110,7 +110,7 @@ impl Fault {
     /// # Errors
     /// Says why not.
     pub fn check(&self) -> Result<(), String> {
-        use crate::disk::stall::STALL_MS_MAX;
+        use actor_runtime::disk::stall::STALL_MS_MAX;
         match self {
             Fault::StallDisk(millis) if *millis > STALL_MS_MAX => {
                 Err(format!("{millis} ms are too long: give at most {STALL_MS_MAX}"))

@@ -3,10 +3,10 @@
 //! **Invariant**: a key may join and none changes its meaning; one that is missing has its default, so
 //! that a replica of another version can be asked.
 
-use crate::disk::meter::SyncTimes;
-use crate::driver::Counters;
-use crate::keys::Fingerprint;
 use crate::vitals::Role;
+use actor_runtime::disk::meter::SyncTimes;
+use actor_runtime::driver::Counters;
+use actor_runtime::keys::Fingerprint;
 use serde::{Deserialize, Serialize};
 
 /// How a replica is.

@@ -8,7 +8,7 @@
 use super::command::OperatorArgs;
 use super::report::Report;
 use crate::credentials::{draw_secret, read_keyring, write_keyring};
-use crate::keys::{Fingerprint, Keyring};
+use actor_runtime::keys::{Fingerprint, Keyring};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use paxos_chat_shell::{say, tell};

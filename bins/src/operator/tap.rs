@@ -9,9 +9,9 @@
 
 use super::codecs::OPERATOR;
 use super::message::QUESTION_BYTES_MAX;
-use crate::burst::{Arrivals, Departures};
-use crate::network::Network;
-use crate::wire::claimed_user;
+use actor_runtime::burst::{Arrivals, Departures};
+use actor_runtime::network::Network;
+use actor_runtime::wire::claimed_user;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -100,9 +100,9 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::credentials::Token;
-    use crate::keys::Secret;
     use crate::operator::codecs::of_operator;
-    use crate::wire::Peer;
+    use actor_runtime::keys::Secret;
+    use actor_runtime::wire::Peer;
     use std::collections::VecDeque;
 
     struct Waiting(VecDeque<Vec<u8>>);

@@ -6,24 +6,24 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
 
+use actor_runtime::burst::{Arrivals, Departures, SLOTS};
+use actor_runtime::clock::Clock;
+use actor_runtime::disk::Disk;
+use actor_runtime::disk::fake::{FakeDisk, Operation};
+use actor_runtime::driver::{Driver, DriverError, World};
+use actor_runtime::keys::Secret;
+use actor_runtime::network::Network;
+use actor_runtime::nodes::NodeTable;
+use actor_runtime::storage::MemoryStorage;
+use actor_runtime::wire::{ClusterId, Codec, Generations, UserName};
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
-use paxos_chat::types::{NodeId, Nonce, Timestamp, User};
-use paxos_chat_runtime::burst::{Arrivals, Departures, SLOTS};
-use paxos_chat_runtime::client_host::{ClientHost, Event};
-use paxos_chat_runtime::clock::Clock;
-use paxos_chat_runtime::disk::Disk;
-use paxos_chat_runtime::disk::fake::{FakeDisk, Operation};
-use paxos_chat_runtime::driver::{Driver, DriverError, World};
-use paxos_chat_runtime::journal::{Identity, JournalError, Place, format, open};
-use paxos_chat_runtime::keys::Secret;
-use paxos_chat_runtime::network::Network;
-use paxos_chat_runtime::nodes::NodeTable;
-use paxos_chat_runtime::replica_host::ReplicaHost;
-use paxos_chat_runtime::storage::MemoryStorage;
-use paxos_chat_runtime::wire::{ClusterId, Codec, Generations, UserName};
+use paxos_chat::types::{NodeId, Nonce, User};
+use paxos_chat_bins::client_host::{ClientHost, Event};
+use paxos_chat_bins::journal::{Identity, JournalError, Place, format, open};
+use paxos_chat_bins::replica_host::ReplicaHost;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::cell::{Cell, RefCell};
@@ -97,8 +97,8 @@ impl Clock for Endpoint {
         self.air.now.get().max(self.busy_until.get())
     }
 
-    fn timestamp(&self) -> Timestamp {
-        Timestamp(self.now().as_millis() as u64)
+    fn time_of_day(&self) -> Duration {
+        self.now()
     }
 }
 
@@ -200,7 +200,8 @@ impl Machine {
             storage: Box::new(opened.storage),
         };
         let host = ReplicaHost::new(opened.log, [], tuning);
-        let (actor, id) = (Replica::new(Cluster::new(3), tuning.clone()), NodeId(self.id.into()));
+        let (actor, id) =
+            (Replica::new(Cluster::new(3), tuning.clone()), NodeId(self.id.into()).into());
         let (cluster, generations) = (ClusterId::of("test"), Generations::new());
         let codec = Codec::replica(&*SECRET, cluster, self.id as u8, 3, generations);
         self.driver = Some(Driver::start(actor, id, nodes(9), codec, host, world).unwrap());
@@ -245,5 +246,5 @@ pub(crate) fn client(air: &Rc<Air>, confirmed: &Rc<Cell<u64>>, seed: u64) -> Cli
     let (key, name) = (SECRET.user(cluster, "ann", 0), UserName::new("ann").unwrap());
     let codec = Codec::client(&key, cluster, name, usize::from(REPLICAS));
     let host = ClientHost::new(sink);
-    Driver::start(actor, NodeId(REPLICAS.into()), nodes(0), codec, host, world).unwrap()
+    Driver::start(actor, NodeId(REPLICAS.into()).into(), nodes(0), codec, host, world).unwrap()
 }

@@ -3,18 +3,18 @@
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
 
 use crate::replicas::{Replica, TestCluster};
+use actor_runtime::burst::{Arrivals, Departures};
+use actor_runtime::keys::Secret;
+use actor_runtime::network::Network;
+use actor_runtime::nodes::NodeTable;
+use actor_runtime::outbox::Outbox;
+use actor_runtime::wire::{Codec, Opened, Peer};
 use paxos_chat::message::Message;
 use paxos_chat::types::{
     Body, Command, NodeId, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User,
 };
-use paxos_chat_runtime::burst::{Arrivals, Departures};
-use paxos_chat_runtime::config::Config;
-use paxos_chat_runtime::credentials::{Token, read_keyring, secret_path};
-use paxos_chat_runtime::keys::Secret;
-use paxos_chat_runtime::network::Network;
-use paxos_chat_runtime::nodes::NodeTable;
-use paxos_chat_runtime::outbox::Outbox;
-use paxos_chat_runtime::wire::{Codec, Opened, Peer};
+use paxos_chat_bins::config::Config;
+use paxos_chat_bins::credentials::{Token, read_keyring, secret_path};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,7 +90,7 @@ impl Sender {
 
     /// The datagrams of a message that travels in parts.
     pub(crate) fn in_parts(&mut self, id: u8, message: &Message) -> Vec<Vec<u8>> {
-        let sent = self.posted(|outbox| outbox.post(NodeId(id.into()), message).unwrap());
+        let sent = self.posted(|outbox| outbox.post(NodeId(id.into()).into(), message).unwrap());
         assert!(sent.len() > 1);
         sent
     }
@@ -107,7 +107,7 @@ impl Sender {
     /// Shows that it hears at its address, if a replica wants to be shown.
     fn proves(&mut self, opened: Opened) {
         if let Opened { peer: Peer::Replica(id), is_bare: true, .. } = opened {
-            let sent = self.posted(|outbox| outbox.post_cookie(NodeId(id.into())));
+            let sent = self.posted(|outbox| outbox.post_cookie(NodeId(id.into()).into()));
             sent.iter().for_each(|datagram| self.send_raw(id, datagram));
         }
     }

@@ -116,7 +116,7 @@ impl MutatedClient {
             match (self.mutant, command) {
                 (Mutant::L06, Command::SetTimer(..)) => {}
                 (Mutant::L07, Command::Send(_, message)) => {
-                    out.send(Id::from(self.client.replicas[target].0 as usize), message);
+                    out.send(Id::from(self.client.replicas[target]), message);
                 }
                 (_, Command::Send(to, message)) => out.send(to, message),
                 (_, Command::SetTimer(timer, delay)) => out.set_timer(timer, delay),

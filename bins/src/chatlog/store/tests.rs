@@ -1,5 +1,5 @@
 use super::*;
-use crate::disk::fake::{FakeDisk, Fault};
+use actor_runtime::disk::fake::{FakeDisk, Fault};
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{Body, Command, Operation, Seq, SessionId, Timestamp, User, Value};
 
@@ -227,7 +227,7 @@ fn a_log_of_the_version_before_is_read_and_goes_on_as_it_began() {
     assert_eq!(log.entries.len(), 2);
     let disk = FakeDisk::default();
     let mut file = disk.create(Path::new(LOG)).unwrap();
-    crate::disk::write_all_at(&mut *file, 0, OF_VERSION_2.as_bytes()).unwrap();
+    actor_runtime::disk::write_all_at(&mut *file, 0, OF_VERSION_2.as_bytes()).unwrap();
     let synced = Synced { slots: 2, chain: log.chain };
     let open = || Store::open(&disk, Path::new(LOG), cluster, Slot(2), &synced).unwrap().store;
     let mut store = open();

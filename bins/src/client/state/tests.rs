@@ -1,7 +1,7 @@
 //! The state file on a disk that fails, loses power and decays; and what it tells of earlier runs.
 
 use super::*;
-use crate::disk::fake::{FakeDisk, Fault};
+use actor_runtime::disk::fake::{FakeDisk, Fault};
 use paxos_chat::client::Pending;
 use paxos_chat::types::{Nonce, SessionId, Slot};
 

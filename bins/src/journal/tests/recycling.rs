@@ -2,7 +2,7 @@
 
 use super::storage::SPARES_MAX;
 use super::*;
-use crate::disk::fake::Operation as DiskOperation;
+use actor_runtime::disk::fake::Operation as DiskOperation;
 use paxos_chat::message::Outcome;
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -1,9 +1,8 @@
 //! What a driver takes in: datagrams as they come, and questions, which take turns.
 
-use super::{BURST_MAX, Driver, DriverError, Host, MESSAGES_MAX, QUESTIONS_PART, Sender, index};
+use super::{BURST_MAX, Driver, DriverError, Host, MESSAGES_MAX, QUESTIONS_PART, Sender};
 use crate::nodes::Heard;
 use crate::wire::{Opened, Peer, WireError};
-use paxos_chat::types::NodeId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::actor::{Actor, Id};
@@ -124,7 +123,7 @@ where
             Peer::Replica(_) => Sender::Replica,
             Peer::Client(client) => Sender::Client(client.user.as_str()),
         };
-        if !self.host.admits(sender, &mut message, self.world.clock.timestamp()) {
+        if !self.host.admits(sender, &mut message, self.world.clock.time_of_day()) {
             self.counters.refused += 1;
             return;
         }
@@ -136,7 +135,7 @@ where
             let is_taken = if self.is_proven(id) {
                 self.questions.put(client.user, id, message)
             } else {
-                self.outbox.post_cookie(NodeId(id));
+                self.outbox.post_cookie(id_of(id));
                 self.questions.hold(client.user, id, message)
             };
             self.counters.refused += u64::from(!is_taken);
@@ -144,7 +143,7 @@ where
         }
         self.is_busy = true;
         self.counters.received += 1;
-        self.hand_over(Id::from(index(NodeId(id))), message);
+        self.hand_over(id_of(id), message);
     }
 
     /// A client that has shown that it hears at its address gets what is held for it. A replica that sends a
@@ -160,7 +159,7 @@ where
                     self.questions.release(client.user, id);
                 }
             }
-            Peer::Replica(id) if is_bare => self.outbox.post_cookie(NodeId(id.into())),
+            Peer::Replica(id) if is_bare => self.outbox.post_cookie(id_of(id.into())),
             Peer::Replica(_) => {}
         }
     }
@@ -177,7 +176,7 @@ where
         }
         if let Some((asker, question)) = self.questions.next() {
             self.counters.received += 1;
-            self.hand_over(Id::from(index(NodeId(asker))), question);
+            self.hand_over(id_of(asker), question);
             self.flush()?;
         }
         let ended = self.world.clock.now();
@@ -193,4 +192,9 @@ where
         };
         *counter += 1;
     }
+}
+
+/// A number of the node table as an actor's id.
+fn id_of(number: u64) -> Id {
+    Id::from(usize::try_from(number).unwrap_or(super::LOCAL))
 }

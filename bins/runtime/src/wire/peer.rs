@@ -3,7 +3,6 @@
 //! **Invariant**: names are plain data of fixed size, so that looking one up allocates nothing.
 
 use crate::keys::Boot;
-use paxos_chat::tuning::USER_BYTES_MAX;
 use std::fmt::{self, Debug, Formatter};
 
 /// Tells the datagrams of one cluster from those of another.
@@ -20,8 +19,7 @@ impl ClusterId {
     }
 
     /// The id that was stored so.
-    #[cfg(test)]
-    pub(crate) fn from_bytes(bytes: [u8; 8]) -> ClusterId {
+    pub fn from_bytes(bytes: [u8; 8]) -> ClusterId {
         ClusterId(bytes)
     }
 
@@ -42,6 +40,9 @@ impl fmt::Display for ClusterId {
         Debug::fmt(self, f)
     }
 }
+
+/// No user's name is longer, in bytes.
+pub const USER_BYTES_MAX: usize = 64;
 
 /// The name of a user, without an allocation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

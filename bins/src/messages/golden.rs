@@ -2,7 +2,7 @@
 //! version of the format.
 
 use super::examples::examples;
-use super::header::VERSION;
+use actor_runtime::wire::VERSION;
 use paxos_chat::message::{Class, Route};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn every_class_that_travels_has_an_example_and_no_other() {
 
 #[test]
 fn the_bytes_of_messages_change_only_with_the_version() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/wire/golden.txt");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/messages/golden.txt");
     let (actual, expected) = (actual(), std::fs::read_to_string(&file).unwrap_or_default());
     if actual == expected {
         return;
@@ -45,7 +45,7 @@ fn the_bytes_of_messages_change_only_with_the_version() {
     assert!(
         expected.is_empty() || new.get("version") != old.get("version"),
         "the bytes of {changed:?} have changed, so older programs would misread them: raise VERSION in \
-         bins/src/wire/header.rs, which makes them refuse such datagrams; then UPDATE_EXPECT=1 rewrites {} \
+         bins/runtime/src/wire/header.rs, which makes them refuse such datagrams; then UPDATE_EXPECT=1 rewrites {} \
          (if that was done already, and not committed, restore the committed file first)",
         file.display()
     );

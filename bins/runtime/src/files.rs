@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// What becomes of a file that has the name already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Existing {
+pub enum Existing {
     /// It stays, and nothing is written.
     Stays,
     /// It goes.
@@ -21,7 +21,7 @@ pub(crate) enum Existing {
 ///
 /// # Errors
 /// When that fails; of kind `AlreadyExists`, if the name is taken and stays so.
-pub(crate) fn write_whole(
+pub fn write_whole(
     path: &Path,
     text: &str,
     permissions: Permissions,
@@ -42,7 +42,7 @@ pub(crate) fn write_whole(
 ///
 /// # Errors
 /// When that fails.
-pub(crate) fn keep_as_old(path: &Path) -> io::Result<PathBuf> {
+pub fn keep_as_old(path: &Path) -> io::Result<PathBuf> {
     let named = |ending: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);

@@ -7,7 +7,8 @@ use super::{ClusterId, DATAGRAM_BYTES_MAX, WireError};
 use crate::keys::{Boot, KEY_BYTES};
 
 pub(super) const MAGIC: [u8; 4] = *b"PXCH";
-pub(super) const VERSION: u8 = 6;
+/// The version of the format of datagrams and of the messages in them.
+pub const VERSION: u8 = 6;
 pub(super) const VERSION_AT: usize = MAGIC.len();
 pub(super) const DIRECTION_AT: usize = VERSION_AT + 1;
 pub(super) const CLUSTER_AT: usize = DIRECTION_AT + 1;

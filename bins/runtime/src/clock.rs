@@ -2,15 +2,14 @@
 //!
 //! **Absent**: sleeping. A driver waits in its network, so that time and datagrams are one queue.
 
-use paxos_chat::types::Timestamp;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The clocks of one driver.
 pub trait Clock {
     /// Time since an arbitrary moment; never goes back.
     fn now(&self) -> Duration;
-    /// The time of day, for people to read.
-    fn timestamp(&self) -> Timestamp;
+    /// The time of day, since the beginning of 1970; for people to read.
+    fn time_of_day(&self) -> Duration;
 }
 
 /// The machine's clocks.
@@ -31,9 +30,8 @@ impl Clock for SystemClock {
         self.started.elapsed()
     }
 
-    fn timestamp(&self) -> Timestamp {
-        // A machine whose clock is before 1970 stamps 0: the stamp is for people only.
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+    fn time_of_day(&self) -> Duration {
+        // A machine whose clock is before 1970 says 0.
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 }

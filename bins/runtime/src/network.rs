@@ -185,7 +185,7 @@ impl UdpSender {
 }
 
 /// The address as a socket of this kind takes it.
-pub(crate) fn to_native(address: SocketAddr, is_ipv6: bool) -> SocketAddr {
+pub fn to_native(address: SocketAddr, is_ipv6: bool) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) if is_ipv6 => {
             SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())

@@ -63,7 +63,7 @@ impl Boot {
     }
 
     /// The boot that a datagram names.
-    pub(crate) fn of(bytes: [u8; KEY_BYTES]) -> Boot {
+    pub fn of(bytes: [u8; KEY_BYTES]) -> Boot {
         Boot(bytes)
     }
 
@@ -96,18 +96,18 @@ impl Secret {
     }
 
     /// The secret that a file holds.
-    pub(crate) fn of(bytes: KeyBytes) -> Secret {
+    pub fn of(bytes: KeyBytes) -> Secret {
         Secret(bytes)
     }
 
     /// For its file.
-    pub(crate) fn as_bytes(&self) -> &[u8; KEY_BYTES] {
+    pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 
     /// The secret from which everything between operators and replicas is derived, and nothing else:
     /// it opens and seals nothing of users or of replicas, and no user's key is derived from it.
-    pub(crate) fn of_operators(&self) -> Secret {
+    pub fn of_operators(&self) -> Secret {
         Secret(derive("paxos-chat 2026 operators", &[self.as_bytes()]))
     }
 
@@ -138,12 +138,12 @@ pub struct UserKey(KeyBytes);
 
 impl UserKey {
     /// The key that a token holds.
-    pub(crate) fn of(bytes: KeyBytes) -> UserKey {
+    pub fn of(bytes: KeyBytes) -> UserKey {
         UserKey(bytes)
     }
 
     /// For its token.
-    pub(crate) fn as_bytes(&self) -> &[u8; KEY_BYTES] {
+    pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 

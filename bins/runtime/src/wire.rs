@@ -38,13 +38,9 @@
 mod cipher;
 mod cookie;
 mod error;
-#[cfg(any(test, feature = "fuzz"))]
-mod examples;
 mod fragment;
 #[cfg(any(test, feature = "fuzz"))]
-pub(crate) mod fuzz;
-#[cfg(test)]
-mod golden;
+pub mod fuzz;
 mod header;
 mod open;
 mod packing;
@@ -59,7 +55,6 @@ use cookie::{Bakery, COOKIE_BYTES, Cookie};
 use fragment::{OF_CLIENTS, OF_REPLICAS, Partials};
 use header::TAG_BYTES;
 use open::Inbound;
-use paxos_chat::tuning::USER_BYTES_MAX;
 use recent::Recent;
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
@@ -67,13 +62,13 @@ use std::net::SocketAddr;
 
 pub(crate) use cipher::Cipher;
 pub use error::WireError;
-pub use header::claimed_user;
+pub use header::{VERSION, claimed_user};
 pub use open::Opened;
 pub use packing::{
     DATAGRAM_BYTES_INTERNET, DATAGRAM_BYTES_LEAST, DATAGRAM_BYTES_LOOPBACK, DATAGRAM_BYTES_MAX,
     MESSAGES_PER_DATAGRAM_MAX, Packing,
 };
-pub use peer::{ClientId, ClusterId, Peer, UserName};
+pub use peer::{ClientId, ClusterId, Peer, USER_BYTES_MAX, UserName};
 
 /// The longest message, in bytes: what fits the longest datagram beside the longest header.
 pub const MESSAGE_BYTES_MAX: usize =

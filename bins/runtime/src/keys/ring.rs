@@ -50,7 +50,7 @@ pub enum RotationError {
 
 impl Keyring {
     /// One that was read: this secret seals.
-    pub(crate) fn of(seals: Secret, beside: Option<Beside>) -> Keyring {
+    pub fn of(seals: Secret, beside: Option<Beside>) -> Keyring {
         Keyring { seals, beside }
     }
 
@@ -75,7 +75,7 @@ impl Keyring {
     }
 
     /// The same for everything between operators and replicas.
-    pub(crate) fn of_operators(&self) -> Keyring {
+    pub fn of_operators(&self) -> Keyring {
         let beside = self.beside.as_ref().map(|beside| match beside {
             Beside::Next(secret) => Beside::Next(secret.of_operators()),
             Beside::Previous(secret) => Beside::Previous(secret.of_operators()),

@@ -186,8 +186,8 @@ impl Clock for TestWorld {
         self.now.get()
     }
 
-    fn timestamp(&self) -> Timestamp {
-        Timestamp(0)
+    fn time_of_day(&self) -> Duration {
+        Duration::ZERO
     }
 }
 
@@ -206,7 +206,7 @@ impl Storage<Vec<u8>> for TestWorld {
 }
 
 impl Host<Keeper> for TestWorld {
-    fn admits(&mut self, _: Sender<'_>, message: &mut Say, _: Timestamp) -> bool {
+    fn admits(&mut self, _: Sender<'_>, message: &mut Say, _: Duration) -> bool {
         *message != Say::Private
     }
 
@@ -248,7 +248,7 @@ fn start_with(test: &TestWorld, codec: Codec) -> Driver<Keeper, TestWorld> {
         storage: Box::new(test.clone()),
     };
     let nodes = NodeTable::new(vec![address(1), address(2)], 9);
-    Driver::start(Keeper, NodeId(1), nodes, codec, test.clone(), world).unwrap()
+    Driver::start(Keeper, Id::from(1), nodes, codec, test.clone(), world).unwrap()
 }
 
 #[test]

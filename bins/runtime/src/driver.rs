@@ -9,7 +9,7 @@
 //! - *Reported before sent*: what a turn reports to its host, and what the storage makes of it, is
 //!   done before anything of that turn is sent that is not ahead of a save.
 //! - *A failed save is the end*: nothing of its turn is sent, and the driver returns the error.
-//! - *Local stays local*: what an actor sends to [`NodeId::LOCAL`] goes to its host, and the host
+//! - *Local stays local*: what an actor sends to [`LOCAL`] goes to its host, and the host
 //!   decides which messages may come from, or leave for, a network.
 //! - *Strangers are nobody*: a datagram that no known peer has sealed for this process is counted
 //!   and dropped, and nothing is answered.
@@ -39,7 +39,6 @@ use crate::outbox::Outbox;
 use crate::questions::Questions;
 use crate::storage::Storage;
 use crate::wire::Codec;
-use paxos_chat::types::{NodeId, Timestamp};
 use rand::{Rng, RngExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -50,6 +49,9 @@ use std::ops::Range;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+/// The driver's own side of an actor: what an actor sends there is a result for its host, and what comes from there
+/// is its user's input.
+pub const LOCAL: usize = usize::MAX;
 /// Datagrams handled in one turn, and so covered by one save.
 pub const BURST_MAX: usize = 256;
 /// Messages handled in one turn.
@@ -89,8 +91,8 @@ pub enum Sends {
 
 /// What a process adds to its actor.
 pub trait Host<A: Actor> {
-    /// May this message come from that sender? May change it before the actor sees it.
-    fn admits(&mut self, from: Sender<'_>, message: &mut A::Msg, now: Timestamp) -> bool;
+    /// May this message come from that sender, at this time of day? May change it before the actor sees it.
+    fn admits(&mut self, from: Sender<'_>, message: &mut A::Msg, now: Duration) -> bool;
 
     /// Is this a question of a client, which may wait for its turn?
     fn may_wait(&self, _message: &A::Msg) -> bool {
@@ -120,7 +122,7 @@ pub trait Host<A: Actor> {
     ///
     /// # Errors
     /// Ends the driver.
-    fn on_turn_end(&mut self) -> io::Result<Vec<(NodeId, A::Msg)>> {
+    fn on_turn_end(&mut self) -> io::Result<Vec<(Id, A::Msg)>> {
         Ok(Vec::new())
     }
 }
@@ -202,13 +204,12 @@ where
     /// When its storage cannot be read, or its first turn fails.
     pub fn start(
         actor: A,
-        id: NodeId,
+        id: Id,
         nodes: NodeTable,
         codec: Codec,
         host: H,
         mut world: World<A::Storage>,
     ) -> Result<Self, DriverError> {
-        let id = Id::from(index(id));
         let stored = world.storage.load().map_err(DriverError::Storage)?;
         let mut out = Out::new();
         let state = Cow::Owned(actor.on_start(id, &stored, &mut out));
@@ -280,7 +281,7 @@ where
 
     /// Hands the actor a message of its own user. Its effects wait for the end of the turn.
     pub fn deliver(&mut self, message: A::Msg) {
-        self.hand_over(Id::from(index(NodeId::LOCAL)), message);
+        self.hand_over(Id::from(LOCAL), message);
     }
 
     /// Lets a timer that is set go off now; false if it is not set. A timer may go off at any moment, so
@@ -296,7 +297,7 @@ where
         let (ahead, before) = (self.to_send_ahead.len(), self.to_send.len());
         self.collect(out);
         if sends == Sends::Lost {
-            let is_local = |(to, _): &(Id, A::Msg)| usize::from(*to) == index(NodeId::LOCAL);
+            let is_local = |(to, _): &(Id, A::Msg)| usize::from(*to) == LOCAL;
             let sent = self.to_send.split_off(before);
             let (local, lost): (Vec<_>, Vec<_>) = sent.into_iter().partition(is_local);
             self.to_send.extend(local);
@@ -411,7 +412,7 @@ where
             self.save()?;
         }
         let to_send = std::mem::take(&mut self.to_send);
-        let is_local = |(to, _): &(Id, A::Msg)| usize::from(*to) == index(NodeId::LOCAL);
+        let is_local = |(to, _): &(Id, A::Msg)| usize::from(*to) == LOCAL;
         let (local, to_send): (Vec<_>, Vec<_>) = to_send.into_iter().partition(is_local);
         for (_, message) in local {
             self.host.on_local(message).map_err(DriverError::Host)?;
@@ -420,7 +421,7 @@ where
         let answers = self.host.on_turn_end().map_err(DriverError::Host)?;
         self.world.storage.settle().map_err(DriverError::Storage)?;
         for (to, message) in to_send {
-            self.post(NodeId(usize::from(to) as u64), &message);
+            self.post(to, &message);
         }
         for (to, message) in answers {
             self.post(to, &message);
@@ -431,7 +432,7 @@ where
 
     fn save(&mut self) -> Result<(), DriverError> {
         for (to, message) in std::mem::take(&mut self.to_send_ahead) {
-            self.post(NodeId(usize::from(to) as u64), &message);
+            self.post(to, &message);
         }
         self.dispatch();
         match self.to_save.take() {
@@ -442,7 +443,7 @@ where
 
     /// Puts a message into the outbox. Whatever cannot be sent is a lost message, which the protocol
     /// survives.
-    fn post(&mut self, to: NodeId, message: &A::Msg) {
+    fn post(&mut self, to: Id, message: &A::Msg) {
         let leaves = self.host.releases(message) && self.outbox.post(to, message).is_ok();
         self.counters.unsent += u64::from(!leaves);
         if self.outbox.is_full() {
@@ -461,11 +462,6 @@ where
         self.counters.sent += dispatched.sent;
         self.counters.unsent += dispatched.unsent;
     }
-}
-
-/// An id as the index that stateright's `Id` takes; the widest stands for [`NodeId::LOCAL`].
-fn index(id: NodeId) -> usize {
-    usize::try_from(id.0).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

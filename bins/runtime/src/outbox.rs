@@ -17,8 +17,8 @@ use crate::burst::Departures;
 use crate::network::Network;
 use crate::nodes::{NodeTable, Receiver};
 use crate::wire::{Codec, MESSAGE_BYTES_MAX, WireError};
-use paxos_chat::types::NodeId;
 use serde::Serialize;
+use stateright::actor::Id;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
@@ -36,15 +36,15 @@ pub struct Outbox {
     encoded: Vec<u8>,
     posted: Vec<Posted>,
     /// Whose turn it is: 0 for the first node that something was posted to, and so on.
-    turns: HashMap<NodeId, usize>,
+    turns: HashMap<Id, usize>,
     /// To whom a cookie alone is sent.
-    cookies: BTreeSet<NodeId>,
+    cookies: BTreeSet<Id>,
     sealed: Departures,
 }
 
 #[derive(Debug)]
 struct Posted {
-    to: NodeId,
+    to: Id,
     turn: usize,
     message: Range<usize>,
 }
@@ -63,7 +63,7 @@ impl Outbox {
     ///
     /// # Errors
     /// When it is too long to be sent at all.
-    pub fn post(&mut self, to: NodeId, message: &impl Serialize) -> Result<(), WireError> {
+    pub fn post(&mut self, to: Id, message: &impl Serialize) -> Result<(), WireError> {
         let start = self.encoded.len();
         let encoded = postcard::to_extend(message, std::mem::take(&mut self.encoded));
         self.encoded = encoded.map_err(WireError::Body)?;
@@ -84,7 +84,7 @@ impl Outbox {
     }
 
     /// This node is to be sent a cookie, whatever else it is sent.
-    pub fn post_cookie(&mut self, to: NodeId) {
+    pub fn post_cookie(&mut self, to: Id) {
         self.cookies.insert(to);
     }
 
@@ -100,7 +100,7 @@ impl Outbox {
         // A stable sort, which keeps the order of what is for one node.
         posted.sort_by_key(|posted| posted.turn);
         for group in posted.chunk_by(|one, next| one.to == next.to) {
-            let Some(to) = nodes.find(group[0].to.0) else {
+            let Some(to) = nodes.find(usize::from(group[0].to) as u64) else {
                 done.unsent += group.len() as u64;
                 continue;
             };
@@ -124,7 +124,7 @@ impl Outbox {
             }
         }
         for node in std::mem::take(cookies) {
-            if let Some(to) = nodes.find(node.0) {
+            if let Some(to) = nodes.find(usize::from(node) as u64) {
                 // What has no credit even for that is asked for again.
                 let _ = append(nodes, to, sealed, |bytes| {
                     codec.append_whole(to.peer, Some(to.address), std::iter::empty(), bytes)
@@ -282,7 +282,7 @@ mod tests {
                 })
                 .collect();
             for (to, text) in &said {
-                outbox.post(NodeId((*to).into()), text).unwrap();
+                outbox.post(Id::from(usize::from(*to)), text).unwrap();
             }
             let mut sent = Sent::default();
             let done = outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
@@ -301,8 +301,8 @@ mod tests {
     fn what_fits_one_datagram_is_in_one_and_leaves_at_once() {
         let (mut zero, mut outbox, mut sent) = (codec(0), Outbox::default(), Sent::default());
         for at in 0..20 {
-            outbox.post(NodeId(1), &format!("message {at}")).unwrap();
-            outbox.post(NodeId(2), &format!("message {at}")).unwrap();
+            outbox.post(Id::from(1), &format!("message {at}")).unwrap();
+            outbox.post(Id::from(2), &format!("message {at}")).unwrap();
         }
         outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         assert_eq!((sent.datagrams.len(), sent.calls), (2, 1));
@@ -315,10 +315,10 @@ mod tests {
     fn peers_are_served_in_the_order_in_which_they_were_first_thought_of() {
         let (mut zero, mut outbox, mut sent) = (codec(0), Outbox::default(), Sent::default());
         for to in [2, 1, 2] {
-            outbox.post(NodeId(to), &"x").unwrap();
+            outbox.post(Id::from(to), &"x").unwrap();
         }
         outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
-        outbox.post(NodeId(1), &"y").unwrap();
+        outbox.post(Id::from(1), &"y").unwrap();
         outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         let to: Vec<_> = sent.datagrams.iter().map(|(to, _)| *to).collect();
         assert_eq!(to, [address(3), address(2), address(2)]);
@@ -328,10 +328,10 @@ mod tests {
     fn what_cannot_be_sent_is_counted() {
         let (mut zero, mut outbox) = (codec(0), Outbox::default());
         let longest = "x".repeat(MESSAGE_BYTES_MAX);
-        assert!(matches!(outbox.post(NodeId(1), &longest), Err(WireError::TooLong(_))));
-        outbox.post(NodeId(77), &"to nobody").unwrap();
-        outbox.post(NodeId(1), &"short").unwrap();
-        outbox.post(NodeId(2), &"x".repeat(1000)).unwrap();
+        assert!(matches!(outbox.post(Id::from(1), &longest), Err(WireError::TooLong(_))));
+        outbox.post(Id::from(77), &"to nobody").unwrap();
+        outbox.post(Id::from(1), &"short").unwrap();
+        outbox.post(Id::from(2), &"x".repeat(1000)).unwrap();
         let mut sent = Sent { loses_above: Some(900), ..Sent::default() };
         let done = outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         assert_eq!(done, Dispatched { sent: 2, unsent: 2 });
@@ -343,7 +343,7 @@ mod tests {
         let packing = Packing { datagram_bytes_max: 60_000, ..Packing::default() };
         let (mut zero, mut outbox) = (codec(0).with_packing(packing), Outbox::default());
         for _ in 0..300 {
-            outbox.post(NodeId(1), &"x".repeat(30_000)).unwrap();
+            outbox.post(Id::from(1), &"x".repeat(30_000)).unwrap();
         }
         let mut sent = Sent::default();
         outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
