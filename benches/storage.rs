@@ -17,8 +17,8 @@ use paxos_chat::types::{
     Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
     Value, Vote,
 };
-use paxos_chat_bins::chatlog::{Entry, LogWriter};
-use paxos_chat_bins::journal::{self, Identity, Opened, Place, SEGMENT_BYTES};
+use paxos_chat_log::{Entry, LogWriter};
+use paxos_chat_replica::journal::{self, Identity, Opened, Place, SEGMENT_BYTES};
 use std::hint::black_box;
 use std::io;
 use std::rc::Rc;

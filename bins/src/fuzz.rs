@@ -10,7 +10,10 @@
 //!
 //! **Absent**: the targets themselves, which are beside what they test.
 
-use crate::{chatlog, config, credentials, journal, messages};
+use crate::messages;
+use paxos_chat_config::credentials;
+use paxos_chat_replica::journal;
+use {paxos_chat_config as config, paxos_chat_log as chatlog};
 
 /// A function of any bytes, and inputs that it takes far.
 pub struct Target {
@@ -35,42 +38,6 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "config", run: config::fuzz::text, seeds: config::fuzz::text_seeds },
     Target { name: "credentials", run: credentials::fuzz::text, seeds: credentials::fuzz::text_seeds },
 ];
-
-/// Bytes that are taken from the front.
-pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
-
-impl<'a> Input<'a> {
-    /// The next byte; 0 at the end.
-    pub(crate) fn byte(&mut self) -> u8 {
-        self.take(1).first().copied().unwrap_or_default()
-    }
-
-    /// The next two bytes as a number.
-    pub(crate) fn word(&mut self) -> u16 {
-        u16::from(self.byte()) << 8 | u16::from(self.byte())
-    }
-
-    /// The next bytes, behind their length in two bytes; `None` at the end.
-    pub(crate) fn chunk(&mut self) -> Option<&'a [u8]> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let length = self.word();
-        Some(self.take(length.into()))
-    }
-
-    fn take(&mut self, count: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(count.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-}
-
-/// What [`Input::chunk`] takes apart.
-pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(bytes.len()).expect("a seed is short");
-    [&length.to_be_bytes(), bytes].concat()
-}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@
 mod replicas;
 mod support;
 
-use paxos_chat_bins::console::ConsoleCommand;
+use paxos_chat_replica::console::ConsoleCommand;
 use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster};
 use std::collections::BTreeSet;
 use std::path::Path;

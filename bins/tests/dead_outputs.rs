@@ -7,7 +7,7 @@ mod senders;
 mod support;
 
 use dead::{are_all, ends_as_documented};
-use paxos_chat_bins::credentials::Token;
+use paxos_chat_config::credentials::Token;
 use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster, leader_of};
 use senders::*;
 use std::process::{Command, Stdio};

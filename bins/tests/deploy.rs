@@ -1,7 +1,7 @@
 //! The command lines in `deploy/` are ones that `replica` takes.
 
 use clap::Parser;
-use paxos_chat_bins::replica_process::Args;
+use paxos_chat_replica::process::Args;
 
 /// The command lines of `replica` in a file, with lines that go on joined, and variables filled in.
 fn commands(text: &str, begin: &str) -> Vec<Vec<String>> {

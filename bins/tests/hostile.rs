@@ -10,7 +10,7 @@ use actor_runtime::wire::{Codec, Generations, UserName};
 use paxos_chat::message::Message;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Ballot, Nonce, Operation, ReplicaId, SessionId, Slot, Value};
-use paxos_chat_bins::credentials::Token;
+use paxos_chat_config::credentials::Token;
 use quickcheck::{Arbitrary, Gen};
 use replicas::{CLUSTER, Replica, TestCluster, leader_of, number};
 use senders::*;

@@ -5,12 +5,12 @@ mod support;
 
 use actor_runtime::keys::Secret;
 use actor_runtime::wire::{Codec, Peer, UserName};
-use paxos_chat_bins::config::Config;
-use paxos_chat_bins::credentials::{Token, read_keyring, secret_path};
-use paxos_chat_bins::operator::ask::Operator;
-use paxos_chat_bins::operator::challenge::VALID;
-use paxos_chat_bins::operator::codecs::{OPERATOR, of_operator};
-use paxos_chat_bins::operator::message::{Action, Answer, Fault, Question, Reply, Request};
+use paxos_chat_config::Config;
+use paxos_chat_config::credentials::{Token, read_keyring, secret_path};
+use paxos_chat_replica::operator::ask::Operator;
+use paxos_chat_replica::operator::challenge::VALID;
+use paxos_chat_replica::operator::codecs::{OPERATOR, of_operator};
+use paxos_chat_replica::operator::message::{Action, Answer, Fault, Question, Reply, Request};
 use replicas::{CLUSTER, Replica, TestCluster, number};
 use serde_json::Value;
 use std::net::UdpSocket;

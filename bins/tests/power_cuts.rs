@@ -9,7 +9,7 @@ use machines::{Air, Machine, client};
 use paxos_chat::message::Message;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::Body;
-use paxos_chat_bins::chatlog::ChatLog;
+use paxos_chat_log::ChatLog;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::Cell;

@@ -7,8 +7,8 @@ use actor_runtime::wire::ClusterId;
 use paxos_chat::types::{
     Body, Command, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User, Value,
 };
-use paxos_chat_bins::chatlog::{Entry, LogWriter};
-use paxos_chat_bins::client::tail::Replay;
+use paxos_chat_client::tail::Replay;
+use paxos_chat_log::{Entry, LogWriter};
 use std::fs::{File, OpenOptions};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};

@@ -19,6 +19,8 @@ pub mod clock;
 pub mod disk;
 pub mod driver;
 pub mod files;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod keys;
 pub mod loss;
 pub mod network;

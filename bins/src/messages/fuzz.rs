@@ -1,7 +1,7 @@
 //! Datagrams and their bodies, as functions of any bytes, with the chat's messages in them.
 
 use super::examples::examples;
-use crate::fuzz::{Input, chunk};
+use actor_runtime::fuzz::{Input, chunk};
 use actor_runtime::wire::Peer;
 use actor_runtime::wire::fuzz::{self, client, parts, process, replica, sealed, whole};
 use paxos_chat::message::{Class, Entries, Message, Route};

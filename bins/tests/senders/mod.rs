@@ -13,8 +13,8 @@ use paxos_chat::message::Message;
 use paxos_chat::types::{
     Body, Command, NodeId, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User,
 };
-use paxos_chat_bins::config::Config;
-use paxos_chat_bins::credentials::{Token, read_keyring, secret_path};
+use paxos_chat_config::Config;
+use paxos_chat_config::credentials::{Token, read_keyring, secret_path};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

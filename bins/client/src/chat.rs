@@ -1,0 +1,117 @@
+//! The line mode: what one types is said, what others say is shown in order.
+//!
+//! **Absent**: everything that needs a screen. The commands are `/join`, `/me`, `/help` and `/quit`.
+
+use super::envelope::{Room, Said};
+use super::follow::Follower;
+use super::meter::Meter;
+use super::ui::command::{self, Command};
+use super::{Access, SayError, Speaker, Summary};
+use crate::host::Event;
+use crate::record::RecordWriter;
+use paxos_chat::types::{Seq, SessionId};
+use std::io::{self, BufRead, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The session of whoever sits here, once it is open.
+type OwnSession = Arc<Mutex<Option<SessionId>>>;
+
+/// Runs a chat until the input ends, then waits for all acknowledgements.
+///
+/// # Errors
+/// When there is no socket or no record, or the input cannot be read.
+pub fn run(
+    access: &Access,
+    user: &str,
+    mut room: Room,
+    record: impl FnOnce(u64) -> io::Result<Option<RecordWriter>>,
+    input: impl BufRead,
+) -> io::Result<Summary> {
+    let own = OwnSession::default();
+    let meter = Meter::default();
+    let _follower = follow(access, Arc::clone(&own), &meter)?;
+    let listener = Box::new(move |event, _text: Option<String>| match event {
+        Event::Opened(session) => {
+            *own.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+            print_line(&format!("* connected, session {session}"));
+        }
+        Event::Confirmed { seq, slot, .. } => {
+            print_line(&format!("* #{seq} committed at slot {slot}"));
+        }
+        Event::Expired { unknown } => {
+            let unknown = numbers(&unknown);
+            print_line(&format!("! the session has expired; outcome unknown: {unknown}"));
+        }
+        Event::Failed { why, saved_below } => {
+            print_line(&format!("! nothing more is said: {why}"));
+            if let Some(below) = saved_below {
+                print_line(&format!(
+                    "! the file of --state has what was said before #{below}, and no more"
+                ));
+            }
+        }
+    });
+    let pending = access.state.as_ref().map(|state| state.interrupted().pending);
+    let pending: Vec<Seq> = pending.into_iter().flatten().map(|(seq, _)| seq).collect();
+    if !pending.is_empty() {
+        print_line(&format!("* said before, and still pending: {}", numbers(&pending)));
+    }
+    let mut speaker = Speaker::start(access, user, record, listener, &meter)?;
+    print_line(&format!("* you are {user}; type a line to say it, /quit or Ctrl-D to leave"));
+    for line in input.lines() {
+        let said = match command::parse(&line?) {
+            Ok(Command::Say(text)) => Said::new(&room, text),
+            Ok(Command::Me(text)) => Said { is_action: true, ..Said::new(&room, text) },
+            Ok(Command::Join(joined)) => {
+                print_line(&format!("* you speak in #{joined}"));
+                room = joined;
+                continue;
+            }
+            Ok(Command::Quit) => break,
+            Ok(_) => {
+                print_line("* /join ROOM, /me DOES, /quit; // says a line that begins with /");
+                continue;
+            }
+            Err(wrong) => {
+                print_line(&format!("! {wrong}"));
+                continue;
+            }
+        };
+        match speaker.say(&said) {
+            Ok(seq) => print_line(&format!("* #{seq} pending")),
+            Err(SayError::Over(_)) => break,
+            Err(error) => print_line(&format!("! {error}")),
+        }
+    }
+    Ok(speaker.wait_for_all())
+}
+
+/// Numbers of messages, for people.
+fn numbers(numbers: &[Seq]) -> String {
+    match numbers {
+        [] => "none".into(),
+        numbers => numbers.iter().map(|n| format!("#{n}")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Shows what others say.
+fn follow(access: &Access, own: OwnSession, meter: &Meter) -> io::Result<Follower> {
+    let show = move |_, posts: Vec<super::tail::Post>| {
+        let own = *own.lock().unwrap_or_else(PoisonError::into_inner);
+        for post in posts {
+            if own.is_none_or(|own| !post.is_of(own)) {
+                print_line(&post.to_line());
+            }
+        }
+        Ok(())
+    };
+    Follower::start(access, meter, show, |error| {
+        print_line(&format!("! what others say is not shown any more: {error}"));
+    })
+}
+
+/// Prints a line; a terminal that is gone ends the input too, so there is nothing else to do.
+fn print_line(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

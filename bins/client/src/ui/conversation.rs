@@ -1,0 +1,338 @@
+//! The conversation: what the log says, room by room, and what one has said that is not in it yet.
+//!
+//! **Invariants**
+//! - *The log's order is the order shown*: a message takes its place when it is read from the log,
+//!   one's own too; before that it is below everything, with what is known of it.
+//! - *Once*: a message of one's own leaves the outbox when it enters the log.
+
+use crate::envelope::{Room, Said};
+use crate::tail::Post;
+use paxos_chat::types::{Seq, SessionId, Slot};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A message of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its slot.
+    pub slot: u64,
+    /// When it entered the cluster, in milliseconds since the epoch.
+    pub time_ms: u64,
+    /// Who said it.
+    pub user: Arc<str>,
+    /// What was said.
+    pub text: Box<str>,
+    /// Something that the author does.
+    pub is_action: bool,
+    /// Said here.
+    pub is_own: bool,
+}
+
+/// What is shown in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A message.
+    Line(Line),
+    /// Something that the client tells.
+    Notice(String),
+}
+
+/// What is known of a message of one's own that is not in the log yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Not sent yet.
+    Pending,
+    /// Sent, not acknowledged.
+    Sent,
+    /// Acknowledged at this slot.
+    Committed(Slot),
+    /// Its session has expired: the log alone can tell.
+    Unknown,
+    /// The session expired before it was sent.
+    NotSent,
+}
+
+/// A message of one's own that is not in the log yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Its session, once that is open.
+    session: Option<SessionId>,
+    seq: Seq,
+    /// What is said.
+    pub said: Said,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// A room as it is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomLog {
+    /// Messages and notices.
+    pub items: Vec<Item>,
+    /// Messages.
+    pub lines: u64,
+    /// Messages that came while another room was shown.
+    pub unread: u64,
+    /// Who spoke, and when last.
+    pub authors: BTreeMap<Arc<str>, u64>,
+}
+
+/// Everything that was said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conversation {
+    rooms: BTreeMap<Room, RoomLog>,
+    users: BTreeSet<Arc<str>>,
+    outbox: Vec<Draft>,
+    session: Option<SessionId>,
+    /// The sessions that were opened here.
+    own_sessions: Vec<String>,
+    next_seq: u64,
+    /// The log is read up to this slot, exclusive.
+    pub read_upto: Slot,
+}
+
+impl Conversation {
+    /// All rooms that are known.
+    pub fn rooms(&self) -> &BTreeMap<Room, RoomLog> {
+        &self.rooms
+    }
+
+    /// A room; it begins to exist if it did not.
+    pub fn room_mut(&mut self, room: &Room) -> &mut RoomLog {
+        if !self.rooms.contains_key(room) {
+            self.rooms.insert(room.clone(), RoomLog::default());
+        }
+        self.rooms.get_mut(room).expect("it was put there")
+    }
+
+    /// What is shown in a room, but for the outbox.
+    pub fn items(&self, room: &Room) -> &[Item] {
+        self.rooms.get(room).map_or(&[], |log| &log.items)
+    }
+
+    /// One's own messages in a room that are not in the log yet.
+    pub fn drafts(&self, room: &Room) -> impl Iterator<Item = &Draft> {
+        self.outbox.iter().filter(move |draft| draft.said.room == *room)
+    }
+
+    /// Everybody who has spoken anywhere.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.users.iter().map(|user| &**user)
+    }
+
+    /// One's own messages that may still be acknowledged.
+    pub fn unacknowledged(&self) -> usize {
+        let waits = |d: &&Draft| matches!(d.progress, Progress::Pending | Progress::Sent);
+        self.outbox.iter().filter(waits).count()
+    }
+
+    /// One says something.
+    pub fn say(&mut self, said: Said) {
+        self.next_seq += 1;
+        let (session, seq) = (self.session, Seq(self.next_seq));
+        self.outbox.push(Draft { session, seq, said, progress: Progress::Pending });
+    }
+
+    /// One has spoken in this session before: these messages are pending, and the next one has this
+    /// number.
+    pub fn resume(
+        &mut self,
+        session: Option<SessionId>,
+        next: Seq,
+        pending: impl Iterator<Item = (Seq, Said)>,
+    ) {
+        self.next_seq = next.0.saturating_sub(1);
+        let draft = |(seq, said)| Draft { session: None, seq, said, progress: Progress::Pending };
+        self.outbox.extend(pending.map(draft));
+        if let Some(session) = session {
+            self.on_opened(session);
+        }
+    }
+
+    /// One's session is open.
+    pub fn on_opened(&mut self, session: SessionId) {
+        self.session = Some(session);
+        let name = session.to_string();
+        if !self.own_sessions.contains(&name) {
+            self.own_sessions.push(name);
+        }
+        for draft in &mut self.outbox {
+            let is_over = matches!(draft.progress, Progress::Unknown | Progress::NotSent);
+            if draft.session.is_none() && !is_over {
+                draft.session = Some(session);
+            }
+        }
+    }
+
+    /// All messages up to this one were sent.
+    pub fn on_sent(&mut self, upto: Seq) {
+        for draft in &mut self.outbox {
+            if draft.seq <= upto && draft.progress == Progress::Pending {
+                draft.progress = Progress::Sent;
+            }
+        }
+    }
+
+    /// A message is committed.
+    pub fn on_confirmed(&mut self, session: SessionId, seq: Seq, slot: Slot) {
+        let is_it = |d: &&mut Draft| d.session == Some(session) && d.seq == seq;
+        if let Some(draft) = self.outbox.iter_mut().find(is_it) {
+            draft.progress = Progress::Committed(slot);
+        }
+    }
+
+    /// One's session is over, and whether these took effect is unknown. The next session numbers its
+    /// messages from 1 again.
+    pub fn on_expired(&mut self, unknown: &[Seq]) {
+        for draft in &mut self.outbox {
+            if matches!(draft.progress, Progress::Pending | Progress::Sent) {
+                let is_unknown = unknown.contains(&draft.seq);
+                draft.progress = if is_unknown { Progress::Unknown } else { Progress::NotSent };
+            }
+        }
+        self.session = None;
+        self.next_seq = 0;
+    }
+
+    /// Nothing more is sent. What a durable client's file has, below this number, stays pending.
+    pub fn on_failed(&mut self, saved_below: Option<Seq>) {
+        for draft in &mut self.outbox {
+            let is_saved = saved_below.is_some_and(|below| draft.seq < below);
+            match draft.progress {
+                Progress::Pending if !is_saved => draft.progress = Progress::NotSent,
+                Progress::Sent if !is_saved => draft.progress = Progress::Unknown,
+                _ => {}
+            }
+        }
+    }
+
+    /// The log tells what was said at a slot. `current` is the room that is looked at.
+    pub fn on_posts(&mut self, slot: Slot, posts: Vec<Post>, current: &Room) {
+        self.read_upto = self.read_upto.max(slot.next());
+        for post in posts {
+            let is_own = self.own_sessions.contains(&post.session);
+            if is_own {
+                let is_it = |draft: &Draft| {
+                    draft.seq.0 == post.seq && draft.session.is_some_and(|s| post.is_of(s))
+                };
+                self.outbox.retain(|draft| !is_it(draft));
+            }
+            let user = self.intern(&post.user);
+            let Said { room, is_action, text } = post.said;
+            let is_read = is_own || room == *current;
+            let log = self.room_mut(&room);
+            log.lines += 1;
+            log.unread += u64::from(!is_read);
+            log.authors.insert(Arc::clone(&user), post.time_ms);
+            log.items.push(Item::Line(Line {
+                slot: post.slot,
+                time_ms: post.time_ms,
+                user,
+                text: text.into(),
+                is_action,
+                is_own,
+            }));
+        }
+    }
+
+    fn intern(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.users.get(name) {
+            return Arc::clone(known);
+        }
+        let user: Arc<str> = name.into();
+        self.users.insert(Arc::clone(&user));
+        user
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SESSION: SessionId = SessionId { slot: Slot(2), index: 0 };
+
+    fn post(slot: u64, session: &str, seq: u64, text: &str) -> Post {
+        let (user, session) = ("ann".into(), session.into());
+        let said = Said::new(&Room::default(), text);
+        Post { slot, index: 0, time_ms: 0, user, session, seq, said }
+    }
+
+    fn progress(conversation: &Conversation) -> Vec<Progress> {
+        conversation.drafts(&Room::default()).map(|draft| draft.progress).collect()
+    }
+
+    #[test]
+    fn ones_own_messages_are_pending_sent_committed_and_then_in_the_log() {
+        let lobby = Room::default();
+        let mut conversation = Conversation::default();
+        conversation.say(Said::new(&lobby, "one"));
+        conversation.on_opened(SESSION);
+        conversation.say(Said::new(&lobby, "two"));
+        assert_eq!(progress(&conversation), [Progress::Pending; 2]);
+        conversation.on_sent(Seq(1));
+        assert_eq!(progress(&conversation), [Progress::Sent, Progress::Pending]);
+        conversation.on_confirmed(SESSION, Seq(1), Slot(5));
+        assert_eq!(progress(&conversation), [Progress::Committed(Slot(5)), Progress::Pending]);
+        assert_eq!(conversation.unacknowledged(), 1);
+        conversation.on_posts(Slot(4), vec![post(4, "s1.0", 1, "of another")], &lobby);
+        conversation.on_posts(Slot(5), vec![post(5, "s2.0", 1, "one")], &lobby);
+        assert_eq!(progress(&conversation), [Progress::Pending]);
+        let own: Vec<bool> = conversation
+            .items(&lobby)
+            .iter()
+            .map(|item| matches!(item, Item::Line(line) if line.is_own))
+            .collect();
+        assert_eq!(own, [false, true]);
+        assert_eq!(conversation.read_upto, Slot(6));
+    }
+
+    #[test]
+    fn what_was_said_in_an_earlier_run_is_pending_until_it_is_in_the_log() {
+        let lobby = Room::default();
+        let mut conversation = Conversation::default();
+        let pending = [(Seq(4), Said::new(&lobby, "four")), (Seq(6), Said::new(&lobby, "six"))];
+        conversation.resume(Some(SESSION), Seq(7), pending.into_iter());
+        conversation.say(Said::new(&lobby, "seven"));
+        conversation.on_opened(SESSION);
+        conversation.on_posts(Slot(9), vec![post(9, "s2.0", 4, "four")], &lobby);
+        conversation.on_confirmed(SESSION, Seq(7), Slot(12));
+        let left = [Progress::Pending, Progress::Committed(Slot(12))];
+        assert_eq!(progress(&conversation), left);
+    }
+
+    #[test]
+    fn after_an_expired_session_the_log_alone_tells() {
+        let lobby = Room::default();
+        let mut conversation = Conversation::default();
+        conversation.on_opened(SESSION);
+        conversation.say(Said::new(&lobby, "one"));
+        conversation.say(Said::new(&lobby, "two"));
+        conversation.say(Said::new(&lobby, "never sent"));
+        conversation.on_expired(&[Seq(1), Seq(2)]);
+        let over = [Progress::Unknown, Progress::Unknown, Progress::NotSent];
+        assert_eq!(progress(&conversation), over);
+        conversation.on_opened(SessionId { slot: Slot(9), index: 0 });
+        conversation.say(Said::new(&lobby, "three"));
+        conversation.on_posts(Slot(7), vec![post(7, "s2.0", 1, "one")], &lobby);
+        let left = [Progress::Unknown, Progress::NotSent, Progress::Pending];
+        assert_eq!(progress(&conversation), left);
+    }
+
+    #[test]
+    fn where_nothing_more_is_sent_only_what_is_saved_stays_pending() {
+        for (saved_below, expected) in [
+            (Some(Seq(3)), [Progress::Sent, Progress::Pending, Progress::NotSent]),
+            (Some(Seq(1)), [Progress::Unknown, Progress::NotSent, Progress::NotSent]),
+            (None, [Progress::Unknown, Progress::NotSent, Progress::NotSent]),
+        ] {
+            let mut conversation = Conversation::default();
+            conversation.on_opened(SessionId { slot: Slot(3), index: 0 });
+            for text in ["one", "two", "three"] {
+                conversation.say(Said::new(&Room::default(), text));
+            }
+            conversation.on_sent(Seq(1));
+            conversation.on_failed(saved_below);
+            assert_eq!(progress(&conversation), expected, "{saved_below:?}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What commands answer: lists, and places in the conversation.
+
+use super::app::{App, Search};
+use super::command::COMMANDS;
+use super::conversation::Item;
+use super::keys::KEYS;
+use crate::envelope::Room;
+use paxos_chat::types::Timestamp;
+use paxos_chat_log as chatlog;
+use std::time::Duration;
+
+/// A duration in milliseconds, for people.
+pub(super) fn milliseconds(duration: Option<Duration>) -> String {
+    duration.map_or("–".into(), |duration| format!("{:.1} ms", duration.as_secs_f64() * 1e3))
+}
+
+/// A share in percent, for people.
+pub(super) fn percent(share: Option<f64>) -> String {
+    share.map_or("–".into(), |share| format!("{:.0}%", share * 100.0))
+}
+
+impl App {
+    pub(super) fn tell_help(&mut self) {
+        for (name, args, does) in COMMANDS {
+            self.tell(format!("{:<18} {does}", format!("{name} {args}")));
+        }
+        self.tell(format!("{:<18} say a line that begins with /", "//..."));
+        for (key, does) in KEYS {
+            self.tell(format!("{key:<18} {does}"));
+        }
+    }
+
+    pub(super) fn tell_rooms(&mut self) {
+        let rooms: Vec<String> = self
+            .conversation
+            .rooms()
+            .iter()
+            .map(|(room, log)| {
+                let mark = if self.joined.contains(room) { "*" } else { " " };
+                format!("{mark} #{room}  {} messages, {} unread", log.lines, log.unread)
+            })
+            .collect();
+        for room in rooms {
+            self.tell(room);
+        }
+    }
+
+    pub(super) fn tell_who(&mut self) {
+        let log = self.conversation.room_mut(&self.joined[self.current].clone());
+        let authors = log.authors.iter();
+        let who: Vec<String> = authors
+            .map(|(user, last)| {
+                let (user, time) = (chatlog::escaped(user), chatlog::time(Timestamp(*last)));
+                format!("{user}  spoke last at {time}")
+            })
+            .collect();
+        if who.is_empty() {
+            self.tell("Nobody has spoken in this room.");
+        }
+        for line in who {
+            self.tell(line);
+        }
+    }
+
+    pub(super) fn tell_status(&mut self) {
+        let standing = self.standing.clone();
+        let measured = standing.measured;
+        let asked = standing.asked;
+        let serves = match (self.is_open, standing.serves) {
+            (true, true) => format!("r{asked}, which has answered: it leads, as far as we know"),
+            _ => format!("r{asked}, which has not answered yet"),
+        };
+        let silence = measured
+            .silence
+            .map_or("nothing yet".into(), |silence| format!("{:.1} s ago", silence.as_secs_f64()));
+        let lines = [
+            format!("replica asked: {serves}"),
+            match measured.ballot {
+                Some(ballot) => format!("ballot: {ballot}"),
+                None => "ballot: no replica has told it yet".to_owned(),
+            },
+            format!("round trip of a read: {}", milliseconds(measured.read_rtt)),
+            format!("a message until it is committed: {}", milliseconds(measured.commit_rtt)),
+            format!("loss, there and back: {} of the last reads", percent(measured.loss)),
+            format!("messages sent again: {}", measured.retries),
+            format!("heard from a replica: {silence}"),
+            format!("the log is read up to slot {}", self.conversation.read_upto),
+            format!("unacknowledged: {}", self.conversation.unacknowledged()),
+        ];
+        for line in lines {
+            self.tell(line);
+        }
+    }
+
+    /// Goes to the next place upwards where a text is found.
+    pub(super) fn find(&mut self, text: Option<String>) -> Result<(), String> {
+        let (needle, before) = match (text, &self.search) {
+            (Some(text), _) => (text.to_lowercase(), None),
+            (None, Some(search)) => (search.needle.clone(), search.found),
+            (None, None) => return Err("/search for what? For example /search lunch".into()),
+        };
+        let room: Room = self.room().clone();
+        let items = self.conversation.items(&room);
+        let upto = before.unwrap_or(items.len());
+        let found = items[..upto].iter().rposition(|item| matches(item, &needle));
+        self.search = Some(Search { needle: needle.clone(), found });
+        match found {
+            Some(item) => {
+                self.scroll_to(item);
+                Ok(())
+            }
+            None if before.is_some() => Err(format!("{needle:?} is not found further up")),
+            None => Err(format!("{needle:?} is not found in #{room}")),
+        }
+    }
+}
+
+fn matches(item: &Item, needle: &str) -> bool {
+    match item {
+        Item::Line(line) => {
+            line.text.to_lowercase().contains(needle) || line.user.to_lowercase().contains(needle)
+        }
+        Item::Notice(_) => false,
+    }
+}

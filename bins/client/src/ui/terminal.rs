@@ -1,0 +1,270 @@
+//! The terminal, the threads, and the clock: everything of the interface that is not pure.
+//!
+//! **Invariants**
+//! - *Bounded*: all events come through one queue of `EVENTS_MAX`; whoever reads the log waits
+//!   while it is full.
+//! - *No deadlock*: this thread never waits for the reader's thread or the client's thread, which
+//!   may wait for this one; it leaves the queue before it waits for acknowledgements at the end.
+//! - *The terminal is given back* as it was, at a panic too.
+
+use super::app::{App, Effect, Event, Standing};
+use super::theme::Theme;
+use super::view;
+use crate::envelope::Room;
+use crate::follow::Follower;
+use crate::meter::Meter;
+use crate::record::RecordWriter;
+use crate::{Access, Speaker, Summary};
+use paxos_chat_shell::tell;
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste};
+use ratatui::crossterm::execute;
+use std::io::{self, stdout};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+/// Events that may wait.
+const EVENTS_MAX: usize = 1024;
+/// How often the cluster is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// Events that are handled before the screen is drawn again.
+const BURST_MAX: usize = 4096;
+
+/// The exit status of a process that was interrupted while it waited.
+const INTERRUPTED: i32 = 130;
+
+/// What comes through the queue.
+enum Incoming {
+    Event(Event),
+    /// The terminal is gone, or somebody asks the process to end.
+    End,
+}
+
+/// Runs the interface until one leaves, then waits for all acknowledgements.
+///
+/// # Errors
+/// When the terminal, the socket or the record do not work.
+pub fn run(
+    access: &Access,
+    user: &str,
+    room: Room,
+    record: impl FnOnce(u64) -> io::Result<Option<RecordWriter>>,
+) -> io::Result<Summary> {
+    let (queue, incoming) = sync_channel(EVENTS_MAX);
+    let meter = Meter::default();
+    let mut is_recorded = false;
+    let recorded = |nonce| {
+        let record = record(nonce)?;
+        is_recorded = record.is_some();
+        Ok(record)
+    };
+    // Before it is sent again, and so may be acknowledged.
+    let resumed = access.state.as_ref().map(|state| (state, state.interrupted().pending));
+    let speaker = start_speaker(access, user, recorded, &queue, &meter)?;
+    let follower = start_follower(access, &queue, &meter)?;
+    let ending = queue.clone();
+    let on_signal = move || {
+        // Whoever does not listen any more waits for acknowledgements, and is not to wait.
+        if ending.send(Incoming::End).is_err() {
+            std::process::exit(INTERRUPTED);
+        }
+    };
+    ctrlc::set_handler(on_signal).map_err(io::Error::other)?;
+
+    let mut app = App::new(user, room, (0, 0));
+    if let Some((state, pending)) = resumed {
+        app.resume(state.phase(), state.next(), pending);
+    }
+    let mut terminal = ratatui::try_init()?;
+    let result = execute!(stdout(), EnableBracketedPaste).and_then(|()| {
+        start_keyboard(queue.clone())?;
+        let size = terminal.size()?;
+        app.update(Event::Resized(size.width, size.height));
+        let mut shell = Shell {
+            access,
+            app,
+            theme: Theme { has_colour: !is_set("NO_COLOR") },
+            queue,
+            meter,
+            speaker,
+            is_recorded,
+            before: Summary::default(),
+        };
+        shell.run(&mut terminal, &incoming).map(|()| shell)
+    });
+    // Nothing waits for this thread any more.
+    drop((incoming, follower));
+    let _ = execute!(stdout(), DisableBracketedPaste);
+    ratatui::try_restore()?;
+    let shell = result?;
+    let unacknowledged = shell.app.conversation.unacknowledged();
+    if unacknowledged > 0 {
+        tell!("waiting for {unacknowledged} acknowledgements; Ctrl-C does not wait");
+    }
+    Ok(sum(&shell.before, shell.speaker.wait_for_all()))
+}
+
+/// Is this variable set to anything?
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+fn start_speaker(
+    access: &Access,
+    user: &str,
+    record: impl FnOnce(u64) -> io::Result<Option<RecordWriter>>,
+    queue: &SyncSender<Incoming>,
+    meter: &Meter,
+) -> io::Result<Speaker> {
+    let queue = queue.clone();
+    let listener = Box::new(move |event, _text: Option<String>| {
+        // At the end nobody listens any more.
+        let _ = queue.send(Incoming::Event(Event::Spoken(event)));
+    });
+    Speaker::start(access, user, record, listener, meter)
+}
+
+fn start_follower(
+    access: &Access,
+    queue: &SyncSender<Incoming>,
+    meter: &Meter,
+) -> io::Result<Follower> {
+    let (queue, failures) = (queue.clone(), queue.clone());
+    let on_posts = move |slot, posts| {
+        let read = Incoming::Event(Event::Read(slot, posts));
+        queue.send(read).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    };
+    Follower::start(access, meter, on_posts, move |error| {
+        let why = format!("the log is not read any more: {error}; leave and come back");
+        let _ = failures.send(Incoming::Event(Event::Failed(why)));
+    })
+}
+
+/// Reads keys from a thread of its own, which ends with the process.
+fn start_keyboard(queue: SyncSender<Incoming>) -> io::Result<()> {
+    let thread = move || {
+        loop {
+            let event = match event::read() {
+                Ok(event::Event::Key(key)) => Event::Key(key),
+                Ok(event::Event::Paste(text)) => Event::Paste(text),
+                Ok(event::Event::Resize(columns, rows)) => Event::Resized(columns, rows),
+                Ok(_) => continue,
+                Err(_) => {
+                    let _ = queue.send(Incoming::End);
+                    return;
+                }
+            };
+            if queue.send(Incoming::Event(event)).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("keyboard".into()).spawn(thread).map(drop)
+}
+
+struct Shell<'a> {
+    access: &'a Access,
+    app: App,
+    theme: Theme,
+    queue: SyncSender<Incoming>,
+    meter: Meter,
+    speaker: Speaker,
+    /// The record is one of a session.
+    is_recorded: bool,
+    /// What became of everything said in earlier sessions.
+    before: Summary,
+}
+
+impl Shell<'_> {
+    fn run(
+        &mut self,
+        terminal: &mut DefaultTerminal,
+        incoming: &Receiver<Incoming>,
+    ) -> io::Result<()> {
+        let mut looked = Instant::now();
+        self.look();
+        loop {
+            terminal.draw(|frame| {
+                let cursor = view::draw(&self.app, self.theme, frame.buffer_mut());
+                frame.set_cursor_position(cursor);
+            })?;
+            let left = LOOK_INTERVAL.saturating_sub(looked.elapsed());
+            let mut next = match incoming.recv_timeout(left) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            let mut handled = 0;
+            while let Some(event) = next {
+                let Incoming::Event(event) = event else { return Ok(()) };
+                for effect in self.app.update(event) {
+                    match effect {
+                        Effect::Quit => return Ok(()),
+                        Effect::Redraw => terminal.clear()?,
+                        effect => self.perform(effect),
+                    }
+                }
+                handled += 1;
+                next = if handled < BURST_MAX { incoming.try_recv().ok() } else { None };
+            }
+            if looked.elapsed() >= LOOK_INTERVAL {
+                looked = Instant::now();
+                self.look();
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        let failed = match effect {
+            Effect::Say(said) => self.speaker.say(&said).err().map(|error| error.to_string()),
+            Effect::Reopen => self.reopen().err().map(|error| error.to_string()),
+            Effect::Redraw | Effect::Quit => None,
+        };
+        if let Some(why) = failed {
+            self.app.update(Event::Failed(why));
+        }
+    }
+
+    /// Opens another session after one has expired.
+    fn reopen(&mut self) -> io::Result<()> {
+        if self.is_recorded {
+            return Err(io::Error::other("the record ends with its session; leave and come back"));
+        }
+        self.meter.restart();
+        // The old one has saved its last before the new one begins.
+        self.speaker.stop();
+        self.before = sum(&self.before, self.speaker.wait_for_all());
+        if let Some(state) = &self.access.state {
+            state.conclude(false).map_err(io::Error::other)?;
+        }
+        let user = self.app.user.clone();
+        self.speaker = start_speaker(self.access, &user, |_| Ok(None), &self.queue, &self.meter)?;
+        Ok(())
+    }
+
+    /// Asks the client's thread how things stand; the answer is an event.
+    fn look(&self) {
+        let (queue, meter) = (self.queue.clone(), self.meter.clone());
+        self.speaker.look(move |client| {
+            let standing = Standing {
+                asked: client.target as u64,
+                serves: client.hopeful,
+                measured: meter.measured(),
+            };
+            // A full queue has other news; the next look comes soon.
+            let _ = queue.try_send(Incoming::Event(Event::Measured(standing)));
+        });
+    }
+}
+
+fn sum(before: &Summary, last: Summary) -> Summary {
+    Summary {
+        first: last.first,
+        end: last.end,
+        unsaid: last.unsaid,
+        submitted: before.submitted + last.submitted,
+        acknowledged: before.acknowledged + last.acknowledged,
+        retries: before.retries + last.retries,
+        failure: last.failure.or_else(|| before.failure.clone()),
+    }
+}

@@ -1,0 +1,165 @@
+//! The screen: rooms above, the conversation, what is known of the cluster, and what is typed.
+//!
+//! **Invariant**: what is drawn is a function of the state and the size of the buffer.
+
+use super::app::{App, Search};
+use super::layout::{Role, Row};
+use super::replies::{milliseconds, percent};
+use super::scroll::Anchor;
+use super::theme::Theme;
+use paxos_chat_log as chatlog;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::{Modifier, Style};
+
+/// Draws the screen; gives the place of the cursor.
+pub fn draw(app: &App, theme: Theme, buffer: &mut Buffer) -> Position {
+    let area = *buffer.area();
+    let input_height = (app.input_height() as u16).min(area.height);
+    let above_input = area.height - input_height;
+    let cursor = draw_input(app, buffer, above_input, input_height);
+    if above_input > 0 {
+        draw_status(app, buffer, above_input - 1);
+    }
+    if above_input > 1 {
+        draw_rooms(app, theme, buffer);
+        let height = usize::from(above_input - 2);
+        let rows = seen_rows(app, height);
+        let first = above_input - 1 - rows.len() as u16;
+        for (row, y) in rows.iter().zip(first..) {
+            draw_row(row, app.search.as_ref(), theme, buffer, y);
+        }
+    }
+    cursor
+}
+
+/// The rows that are seen, from the first to the last.
+fn seen_rows(app: &App, height: usize) -> Vec<Row> {
+    let Some(last) = app.item_count().checked_sub(1) else { return Vec::new() };
+    let Anchor { mut item, hidden } = app.scroll.unwrap_or(Anchor { item: last, hidden: 0 });
+    let mut rows = app.rows(item);
+    rows.truncate(rows.len().saturating_sub(hidden));
+    rows.reverse();
+    while rows.len() < height && item > 0 {
+        item -= 1;
+        rows.extend(app.rows(item).into_iter().rev());
+    }
+    rows.truncate(height);
+    rows.reverse();
+    rows
+}
+
+fn draw_row(row: &Row, search: Option<&Search>, theme: Theme, buffer: &mut Buffer, y: u16) {
+    let width = buffer.area().width;
+    let mut x = 0;
+    for run in row {
+        if x >= width {
+            break;
+        }
+        let style = theme.style(&run.role);
+        let from = x;
+        x = buffer.set_stringn(x, y, &run.text, usize::from(width - x), style).0;
+        if let Some(search) = search
+            && matches!(run.role, Role::Text | Role::Author(_))
+        {
+            highlight(&search.needle, buffer, from..x, y);
+        }
+    }
+}
+
+/// Reverses every place of a row where the text that was looked for is seen.
+fn highlight(needle: &str, buffer: &mut Buffer, columns: std::ops::Range<u16>, y: u16) {
+    // The text of the cells, and the cell of each of its bytes.
+    let (mut text, mut cells) = (String::new(), Vec::new());
+    for x in columns {
+        let symbol = buffer[(x, y)].symbol().to_lowercase();
+        cells.extend(std::iter::repeat_n(x, symbol.len()));
+        text.push_str(&symbol);
+    }
+    for (place, found) in text.match_indices(needle) {
+        for x in cells[place..place + found.len()].iter().copied() {
+            buffer[(x, y)].set_style(Style::default().add_modifier(Modifier::REVERSED));
+        }
+    }
+}
+
+fn draw_rooms(app: &App, theme: Theme, buffer: &mut Buffer) {
+    let width = buffer.area().width;
+    let mut x = 0;
+    for (place, room) in app.joined.iter().enumerate() {
+        let unread = app.conversation.rooms().get(room).map_or(0, |log| log.unread);
+        let label = match unread {
+            0 => format!(" #{room} "),
+            unread => format!(" #{room} ({unread}) "),
+        };
+        let style = if place == app.current {
+            Style::default().add_modifier(Modifier::REVERSED | Modifier::BOLD)
+        } else {
+            Style::default()
+        };
+        if x < width {
+            x = buffer.set_stringn(x, 0, &label, usize::from(width - x), style).0;
+        }
+    }
+    let name = chatlog::escaped(&app.user);
+    let columns = super::text::width(&name) as u16 + 1;
+    if x + columns < width {
+        let style = theme.style(&Role::Author(app.user.clone()));
+        buffer.set_stringn(width - columns, 0, name, usize::from(columns), style);
+    }
+}
+
+/// What is known of the cluster, in one line.
+pub fn status(app: &App) -> String {
+    let measured = app.standing.measured;
+    let asked = app.standing.asked;
+    let leader = match (app.is_open, app.standing.serves) {
+        (true, true) => format!("leader r{asked}"),
+        (false, true) => format!("connecting to r{asked}"),
+        (_, false) => format!("asking r{asked}"),
+    };
+    // What needs attention comes first, where a narrow screen does not cut it off.
+    let mut parts = Vec::new();
+    if let Some(silence) = measured.silence.filter(|silence| silence.as_secs() >= 2) {
+        parts.push(format!("no answer for {} s", silence.as_secs()));
+    }
+    if let Some(anchor) = app.scroll {
+        parts.push(format!("{} below", app.item_count() - 1 - anchor.item));
+    }
+    match app.conversation.unacknowledged() {
+        0 => {}
+        count => parts.push(format!("{count} unacknowledged")),
+    }
+    parts.extend([
+        leader,
+        format!("ballot {}", measured.ballot.map_or("?".into(), |ballot| ballot.to_string())),
+        format!("rtt {}", milliseconds(measured.read_rtt)),
+        format!("commit {}", milliseconds(measured.commit_rtt)),
+        format!("loss {}", percent(measured.loss)),
+        format!("slot {}", app.conversation.read_upto),
+    ]);
+    format!(" {}", parts.join(" · "))
+}
+
+fn draw_status(app: &App, buffer: &mut Buffer, y: u16) {
+    let width = buffer.area().width;
+    let style = Style::default().add_modifier(Modifier::REVERSED);
+    buffer.set_style(Rect::new(0, y, width, 1), style);
+    let line = match &app.alert {
+        Some(alert) => format!(" ! {}", super::text::neutralise(alert).replace('\n', " ")),
+        None => status(app),
+    };
+    buffer.set_stringn(0, y, line, usize::from(width), style);
+}
+
+fn draw_input(app: &App, buffer: &mut Buffer, y: u16, height: u16) -> Position {
+    let width = buffer.area().width;
+    let (rows, (row, column)) = app.input_rows();
+    // The row of the cursor is always seen.
+    let first = row.saturating_sub(usize::from(height).saturating_sub(1));
+    for (row, offset) in rows[first..].iter().zip(0..height) {
+        buffer.set_stringn(0, y + offset, row, usize::from(width), Style::default());
+    }
+    let x = (column as u16).min(width.saturating_sub(1));
+    Position::new(x, (y + (row - first) as u16).min(buffer.area().height.saturating_sub(1)))
+}

@@ -1,0 +1,181 @@
+//! `cluster run`, `cluster scenarios` and `cluster verify`.
+//!
+//! **Invariant**: the exit status is 0 only if the verdict is good; 1 if it is not, 2 for a run that
+//! cannot be made, 130 for one that was interrupted.
+
+use super::bar::Bar;
+use crate::harness::input::{self, Source};
+use crate::harness::kill_loop::KillLoop;
+use crate::harness::report;
+use crate::harness::run::{Fault, RunOptions, run};
+use crate::harness::scenario::{self, SCENARIOS, Scenario};
+use crate::judge::{Evidence, Verdict, judge};
+use actor_runtime::loss::Loss;
+use anyhow::Result;
+use clap::Args;
+use paxos_chat_config::Config;
+use paxos_chat_shell::output::print;
+use paxos_chat_shell::{say, tell};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Clients, where nobody says how many.
+const CLIENTS: u32 = 3;
+/// Messages of each, where nobody says how many.
+const MESSAGES: u64 = 100;
+
+/// What to run.
+#[derive(Args)]
+pub struct RunArgs {
+    /// How many replicas may fail; 2f+1 run on free ports of this machine.
+    #[arg(short, long, default_value_t = 1, conflicts_with = "config")]
+    f: u8,
+    /// A configuration to run as it is.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A named scenario, as `cluster scenarios` lists them; its verdict fails unless its event has
+    /// happened.
+    #[arg(long, value_name = "NAME", value_parser = scenario::find, conflicts_with_all = [
+        "f", "config", "input", "kill", "kill_loop", "skip_slots", "volatile"
+    ])]
+    scenario: Option<&'static Scenario>,
+    /// Clients: 3, or as many as have input or as the scenario has.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    clients: Option<u32>,
+    /// Messages of each client without input: 100, or as many as the scenario has.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    messages: Option<u64>,
+    /// A file with what the client NAME says, a message a line; or a folder with a file NAME.txt for
+    /// each client. Can be repeated.
+    #[arg(long, value_name = "NAME=FILE|DIR")]
+    input: Vec<Source>,
+    /// How many primaries to kill, one after another, while clients write.
+    #[arg(long, default_value_t = 0)]
+    kill: u8,
+    /// Kill this replica with SIGKILL and restart it, again and again while clients write; `all`
+    /// for a random one, the primary or all at once.
+    #[arg(long, value_name = "ID|all", conflicts_with_all = ["kill", "volatile"])]
+    kill_loop: Option<KillLoop>,
+    /// Keep what replicas promise in memory only.
+    #[arg(long)]
+    volatile: bool,
+    /// Slots that every primary jumps over.
+    #[arg(long, value_name = "SLOT,...", value_delimiter = ',')]
+    skip_slots: Vec<u64>,
+    /// Probability that a datagram is dropped, on sending and again on receiving; that of the configuration,
+    /// or 0, if not given.
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    loss: Option<Loss>,
+    /// Seed of everything random; random if it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The folder of logs and records; a temporary one, kept if something is wrong, if not given.
+    #[arg(long, value_name = "DIR")]
+    log_dir: Option<PathBuf>,
+    /// The election time-out in milliseconds; the others are in proportion. If not given: that of the
+    /// configuration, or 500.
+    #[arg(long, value_name = "MS")]
+    timeout_ms: Option<u64>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl RunArgs {
+    fn options(&self, folder: PathBuf) -> Result<RunOptions> {
+        let mut options = RunOptions::new(folder, self.seed.unwrap_or_else(rand::random));
+        options.config = self.config.as_deref().map(Config::read).transpose()?;
+        options.f = self.f;
+        options.inputs = input::read(&self.input)?;
+        let with_input = options.inputs.len() as u32;
+        let clients = if with_input > 0 { with_input } else { CLIENTS };
+        options.clients = self.clients.unwrap_or(self.scenario.map_or(clients, |s| s.clients));
+        options.messages = self.messages.unwrap_or(self.scenario.map_or(MESSAGES, |s| s.messages));
+        options.volatile = self.volatile;
+        options.skip_slots = self.skip_slots.iter().copied().collect();
+        options.loss = self.loss.map(Loss::probability);
+        options.timeout_ms = self.timeout_ms;
+        options.fault = match (self.kill_loop, self.kill) {
+            (Some(whom), _) => Fault::KillLoop(whom),
+            (None, 0) => Fault::None,
+            (None, count) => Fault::OneAfterAnother(count),
+        };
+        if let Some(scenario) = self.scenario {
+            scenario.apply(&mut options);
+        }
+        Ok(options)
+    }
+}
+
+/// Runs a cluster, and prints the verdict.
+///
+/// # Errors
+/// When the run cannot be made.
+pub fn run_cluster(args: &RunArgs) -> Result<ExitCode> {
+    let started = Instant::now();
+    let temporary = match &args.log_dir {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("paxos-chat-run-").tempdir()?),
+    };
+    let folder = match (&args.log_dir, &temporary) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(temporary)) => temporary.path().to_owned(),
+        (None, None) => unreachable!("one of both is there"),
+    };
+    let options = args.options(folder)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
+    let mut progress = Bar::new(options.messages_in_all());
+    let result = run(&options, &interrupted, &mut progress);
+    progress.clear();
+    let verdict = result?;
+    print_verdict(&verdict, args.json, started)?;
+    if let Some(temporary) = temporary
+        && !verdict.ok
+    {
+        tell!("cluster: logs and records are kept in {}", temporary.keep().display());
+        tell!("cluster: the seed was {}", options.seed);
+    }
+    Ok(exit_code(&verdict))
+}
+
+/// Prints the scenarios.
+pub fn list_scenarios(names_only: bool) {
+    for Scenario { name, about, .. } in &SCENARIOS {
+        if names_only {
+            say!("{name}");
+        } else {
+            say!("{name:<36}{about}");
+        }
+    }
+}
+
+/// Judges the logs of a folder, and prints the verdict.
+///
+/// # Errors
+/// When there is nothing to judge.
+pub fn verify(folder: &Path, json: bool) -> Result<ExitCode> {
+    let started = Instant::now();
+    let verdict = judge(&Evidence::read(folder)?);
+    print_verdict(&verdict, json, started)?;
+    Ok(exit_code(&verdict))
+}
+
+fn print_verdict(verdict: &Verdict, json: bool, started: Instant) -> Result<()> {
+    let seconds = started.elapsed().as_secs_f64();
+    let text = if json {
+        report::json(verdict, seconds)? + "\n"
+    } else {
+        format!("{}{seconds:.1} s\n", report::table(verdict))
+    };
+    print(&text);
+    Ok(())
+}
+
+fn exit_code(verdict: &Verdict) -> ExitCode {
+    if verdict.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,385 @@
+//! What a replica's process adds to its actor: who may send it what, time stamps, and the chat
+//! log, which it writes, and from which it answers whoever lags.
+//!
+//! **Invariants**
+//! - *A client can't send what replicas send*, nor the other way round.
+//! - *Nobody speaks in another's name*: a request's user is the one who has sealed it.
+//! - *A request is stamped where it enters*, and only if it is within the limits of name and text.
+//! - *The chat log is written at the end of each turn*, so that it never lags behind an answer by
+//!   more than that turn.
+//! - *Damage of the log met while answering others* is told, counted and not answered: what it votes and applies
+//!   does not depend on it. Whoever asks has others to ask.
+//! - *Bounded*: a client's question about the log may wait, so the driver hands over one in a turn, and it is
+//!   answered with one chunk. A turn answers at most [`READS_MAX`] replicas beside it, with at most
+//!   [`CHUNKS_MAX`] chunks each. A question that is not answered is as good as lost, and asked again; so
+//!   whoever catches up can't keep the replica from serving, and is itself the one that says when it wants more.
+
+use crate::narrator::Narrator;
+use crate::vitals::{Observed, Vitals};
+use actor_runtime::driver::{Counters, Host, Sender};
+use paxos_chat::message::{Asker, Entries, LogRead, Message, Route};
+use paxos_chat::replica::{Replica, State};
+use paxos_chat::tuning::{TEXT_BYTES_MAX, Tuning, USER_BYTES_MAX};
+use paxos_chat::types::{Ballot, Body, Command, Operation, Slot, Timestamp};
+use paxos_chat_log::{Chain, Entry, Store};
+use stateright::actor::Id;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Duration;
+
+/// Replicas whose questions about the log are answered in one turn.
+pub const READS_MAX: usize = 16;
+/// Chunks in the answer to a replica, so many that it catches up with a log that grows as fast as it
+/// can; and half of what may be put together of one sender's fragments at once.
+pub const CHUNKS_MAX: usize = 16;
+
+/// The host of a replica.
+pub struct ReplicaHost {
+    users: BTreeSet<String>,
+    tuning: Tuning,
+    log: Store,
+    /// What is asked of the log in this turn.
+    reads: BTreeMap<Asker, LogRead>,
+    reads_served: u64,
+    read_errors: u64,
+    /// Entries that others have sent.
+    fetched: u64,
+    vitals: Vitals,
+    narrator: Narrator,
+    promised: Ballot,
+}
+
+impl ReplicaHost {
+    /// Writes what is applied to `log`, and serves these users; all, if there are none. Chunks are
+    /// cut as the replica cuts them.
+    pub fn new(
+        log: Store,
+        users: impl IntoIterator<Item = String>,
+        tuning: &Tuning,
+    ) -> ReplicaHost {
+        ReplicaHost {
+            users: users.into_iter().collect(),
+            tuning: tuning.clone(),
+            log,
+            reads: BTreeMap::new(),
+            reads_served: 0,
+            read_errors: 0,
+            fetched: 0,
+            vitals: Vitals::default(),
+            narrator: Narrator::default(),
+            promised: Ballot::ZERO,
+        }
+    }
+
+    /// Makes the chat log durable, at the end. Nothing depends on it: what was promised is in the
+    /// journal, and what the log lacks is fetched.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn close(&mut self) -> io::Result<()> {
+        self.log.flush()?;
+        self.log.file().sync()
+    }
+
+    /// Where what the replica shows of itself can be seen.
+    pub fn vitals(&self) -> Vitals {
+        self.vitals.clone()
+    }
+
+    /// How many chunks were read from the log for others.
+    pub fn log_reads(&self) -> u64 {
+        self.reads_served
+    }
+
+    /// How many chunks of the log could not be read for others.
+    pub fn read_errors(&self) -> u64 {
+        self.read_errors
+    }
+
+    /// The hash of everything applied.
+    pub fn log_chain(&self) -> Chain {
+        self.log.chain()
+    }
+
+    /// The lines of the chat log, without its header.
+    pub fn log_lines(&self) -> u64 {
+        self.log.lines()
+    }
+
+    /// From now on, serves these users; all, if there are none.
+    pub fn serve_only(&mut self, users: impl IntoIterator<Item = String>) {
+        self.users = users.into_iter().collect();
+    }
+
+    fn serves(&self, user: &str) -> bool {
+        self.users.is_empty() || self.users.contains(user)
+    }
+
+    fn is_within_limits(&self, command: &Command) -> bool {
+        let user = &*command.user.0;
+        let text_bytes = match &command.operation {
+            Operation::InSession { body: Body::Post(text), .. } => text.len(),
+            _ => 0,
+        };
+        user.len() <= USER_BYTES_MAX && text_bytes <= TEXT_BYTES_MAX
+    }
+}
+
+/// The longest name that a command holds is the longest that a datagram can name.
+const _: () = assert!(USER_BYTES_MAX == actor_runtime::wire::USER_BYTES_MAX);
+
+impl Host<Replica> for ReplicaHost {
+    fn admits(&mut self, from: Sender<'_>, message: &mut Message, now: Duration) -> bool {
+        if !message.is_plausible() {
+            return false;
+        }
+        match (message.route(), from) {
+            (Route::Replicas, Sender::Replica) => {
+                if let Message::Decided(entries) = message {
+                    self.fetched += entries.values.len() as u64;
+                }
+                true
+            }
+            (Route::ClientToReplica, Sender::Client(user)) if self.serves(user) => match message {
+                Message::Request(command) => {
+                    command.stamp = Timestamp(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+                    *command.user.0 == *user && self.is_within_limits(command)
+                }
+                _ => true,
+            },
+            _ => false,
+        }
+    }
+
+    fn may_wait(&self, message: &Message) -> bool {
+        matches!(message, Message::Tail { .. })
+    }
+
+    fn releases(&mut self, message: &Message) -> bool {
+        matches!(message.route(), Route::Replicas | Route::ReplicaToClient)
+    }
+
+    fn beside(&self, message: &Message) -> Option<Message> {
+        let ballot = self.promised;
+        matches!(message, Message::Entries(_)).then_some(Message::Promised { ballot })
+    }
+
+    fn on_local(&mut self, message: Message) -> io::Result<()> {
+        match message {
+            Message::Applied { slot, value, outcomes } => {
+                self.log.append(&Entry { slot, value, outcomes })?;
+            }
+            Message::ReadLog(read) if self.has_place(read.asker) => {
+                self.reads.insert(read.asker, read);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, state: &State, counters: &Counters) {
+        let observed = Observed {
+            log_lines: self.log.lines(),
+            log_reads: self.reads_served,
+            read_errors: self.read_errors,
+            fetched: self.fetched,
+            ..Observed::of(state, counters, self.log.chain())
+        };
+        self.promised = state.durable.promised;
+        self.narrator.turn(&observed);
+        self.vitals.publish(observed);
+    }
+
+    fn on_turn_end(&mut self) -> io::Result<Vec<(Id, Message)>> {
+        self.log.flush()?;
+        let reads = std::mem::take(&mut self.reads);
+        let mut answers = Vec::new();
+        for read in reads.into_values() {
+            answers.extend(self.answer(read));
+        }
+        Ok(answers)
+    }
+}
+
+impl ReplicaHost {
+    /// Clients take turns at the driver's, and do not take the places of replicas.
+    fn has_place(&self, asker: Asker) -> bool {
+        let is_replica = |asker: &&Asker| matches!(asker, Asker::Replica(_));
+        !is_replica(&&asker)
+            || self.reads.contains_key(&asker)
+            || self.reads.keys().filter(is_replica).count() < READS_MAX
+    }
+
+    /// A replica gets several chunks for one question, in order, because it asks again only once its
+    /// turn and this one's have ended, disks included; a client gets one. Only the last tells that
+    /// there is more, so that an answer is followed by one question. What cannot be read ends the answer.
+    fn answer(&mut self, read: LogRead) -> Vec<(Id, Message)> {
+        let LogRead { asker, mut from, upto } = read;
+        let chunks_max = match asker {
+            Asker::Replica(_) => CHUNKS_MAX,
+            Asker::Client(_) => 1,
+        };
+        let mut chunks: Vec<Entries> = Vec::new();
+        while from < upto && chunks.len() < chunks_max {
+            let chunk = match self.read(from, upto) {
+                Ok(chunk) if chunk.values.is_empty() => break,
+                Ok(chunk) => chunk,
+                Err(error) => {
+                    self.read_errors += 1;
+                    self.narrator.unread(self.read_errors, &error);
+                    break;
+                }
+            };
+            from = Slot(from.0 + chunk.values.len() as u64);
+            chunks.push(Entries { applied_upto: from, ..chunk });
+        }
+        if let Some(last) = chunks.last_mut() {
+            last.applied_upto = upto;
+        }
+        chunks.into_iter().map(|chunk| (asker.node().into(), asker.answer(chunk))).collect()
+    }
+
+    fn read(&mut self, from: Slot, upto: Slot) -> io::Result<Entries> {
+        self.reads_served += 1;
+        let (entries_max, bytes_max) = (self.tuning.chunk_entries_max, self.tuning.chunk_bytes_max);
+        let (mut count, mut bytes) = (0, 0);
+        let entries = self.log.read(from, upto, |entry| {
+            count += 1;
+            bytes += entry.value.size_bytes();
+            count <= entries_max && bytes <= bytes_max
+        })?;
+        let values = entries.into_iter().map(|entry| entry.value);
+        Ok(Entries::chunk(from, upto, values, &self.tuning))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actor_runtime::disk::fake::FakeDisk;
+    use actor_runtime::wire::ClusterId;
+    use paxos_chat::types::NodeId;
+    use paxos_chat::types::{Nonce, ReplicaId, User, Value};
+
+    fn host(users: &[&str]) -> ReplicaHost {
+        let path = std::path::Path::new("/data/replica-0.log");
+        let log = Store::create(&FakeDisk::default(), path, ClusterId::of("test")).unwrap();
+        ReplicaHost::new(log, users.iter().map(|user| (*user).to_owned()), &Tuning::default())
+    }
+
+    fn opening(user: &str) -> Message {
+        let operation = Operation::OpenSession { nonce: Nonce(1) };
+        Message::Request(Command { stamp: Timestamp(0), user: User::new(user), operation })
+    }
+
+    const ANN: Sender<'static> = Sender::Client("ann");
+
+    #[test]
+    fn senders_may_send_what_is_theirs() {
+        let mut host = host(&[]);
+        let mut admits =
+            |from, mut message| host.admits(from, &mut message, Duration::from_millis(7));
+        let heartbeat = Message::Heartbeat { ballot: Ballot::ZERO, decided_upto: Slot(0) };
+        assert!(admits(Sender::Replica, heartbeat.clone()));
+        assert!(!admits(ANN, heartbeat));
+        assert!(admits(ANN, opening("ann")));
+        assert!(!admits(Sender::Replica, opening("ann")));
+        for from in [Sender::Replica, ANN] {
+            assert!(!admits(from, Message::SkipSlot));
+            assert!(!admits(from, Message::Submit(Body::Sync)));
+            assert!(!admits(from, Message::Busy { queued: 1 }));
+        }
+    }
+
+    #[test]
+    fn requests_are_stamped_and_limited() {
+        let mut message = opening("ann");
+        assert!(host(&[]).admits(ANN, &mut message, Duration::from_millis(7)));
+        let Message::Request(command) = &message else { panic!("still a request") };
+        assert_eq!(command.stamp, Timestamp(7));
+        let long = "x".repeat(USER_BYTES_MAX + 1);
+        let of_long = Sender::Client(&long);
+        assert!(!host(&[]).admits(of_long, &mut opening(&long), Duration::from_millis(7)));
+        assert!(host(&["ann"]).admits(ANN, &mut opening("ann"), Duration::from_millis(7)));
+        assert!(!host(&["bob"]).admits(ANN, &mut opening("ann"), Duration::from_millis(7)));
+        assert!(!host(&["bob"]).admits(
+            ANN,
+            &mut Message::Tail { from: Slot(0) },
+            Duration::from_millis(7)
+        ));
+    }
+
+    #[test]
+    fn nobody_speaks_in_another_s_name() {
+        assert!(host(&[]).admits(ANN, &mut opening("ann"), Duration::from_millis(7)));
+        assert!(!host(&[]).admits(ANN, &mut opening("bob"), Duration::from_millis(7)));
+        assert!(!host(&[]).admits(
+            Sender::Client("an"),
+            &mut opening("ann"),
+            Duration::from_millis(7)
+        ));
+    }
+
+    fn applied(slot: u64) -> Message {
+        Message::Applied { slot: Slot(slot), value: Value::Noop, outcomes: Vec::new() }
+    }
+
+    #[test]
+    fn questions_about_the_log_are_answered_at_the_end_of_the_turn() {
+        let mut host = host(&[]);
+        host.tuning.chunk_entries_max = 2;
+        let asker = Asker::Replica(ReplicaId(2));
+        let read = |from| Message::ReadLog(LogRead { asker, from: Slot(from), upto: Slot(5) });
+        for slot in 0..5 {
+            host.on_local(applied(slot)).unwrap();
+        }
+        host.on_local(read(0)).unwrap();
+        host.on_local(read(1)).unwrap();
+        let answer = |from, count, upto| {
+            let (from, applied_upto) = (Slot(from), Slot(upto));
+            Message::Decided(Entries { from, values: vec![Value::Noop; count], applied_upto })
+        };
+        let answers = host.on_turn_end().unwrap();
+        let expected = [(Id::from(2), answer(1, 2, 3)), (Id::from(2), answer(3, 2, 5))];
+        assert_eq!(answers, expected, "one answer for each asker, to its last question");
+        host.on_local(read(4)).unwrap();
+        assert_eq!(host.on_turn_end().unwrap(), [(Id::from(2), answer(4, 1, 5))]);
+        assert_eq!(host.on_turn_end().unwrap(), []);
+    }
+
+    #[test]
+    fn a_replica_gets_several_chunks_for_a_question_and_a_client_one() {
+        let mut host = host(&[]);
+        host.tuning.chunk_entries_max = 1;
+        let slots = 2 * CHUNKS_MAX as u64;
+        for slot in 0..slots {
+            host.on_local(applied(slot)).unwrap();
+        }
+        for asker in [Asker::Replica(ReplicaId(2)), Asker::Client(NodeId(9))] {
+            let read = LogRead { asker, from: Slot(0), upto: Slot(slots) };
+            host.on_local(Message::ReadLog(read)).unwrap();
+        }
+        let answers = host.on_turn_end().unwrap();
+        let to = |node| answers.iter().filter(|(to, _)| *to == Id::from(node)).count();
+        assert_eq!((to(2), to(9)), (CHUNKS_MAX, 1));
+    }
+
+    #[test]
+    fn a_turn_reads_for_a_few_replicas_and_clients_do_not_take_their_places() {
+        let mut host = host(&[]);
+        host.on_local(applied(0)).unwrap();
+        let mut ask = |asker| {
+            let read = LogRead { asker, from: Slot(0), upto: Slot(1) };
+            host.on_local(Message::ReadLog(read)).unwrap();
+        };
+        ask(Asker::Client(NodeId(100)));
+        (1..2 * READS_MAX as u8).for_each(|id| ask(Asker::Replica(ReplicaId(id))));
+        assert_eq!(host.on_turn_end().unwrap().len(), 1 + READS_MAX);
+    }
+
+    #[test]
+    fn nothing_local_leaves() {
+        assert!(!host(&[]).releases(&Message::SkipSlot));
+        assert!(host(&[]).releases(&Message::Busy { queued: 1 }));
+    }
+}

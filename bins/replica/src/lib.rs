@@ -1,0 +1,28 @@
+//! A replica's process, and its operators.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`command`], [`process`] | the program; the process, put together |
+//! | [`host`] | what it adds to its actor: the chat log, and who may say what |
+//! | [`journal`] | its durable storage |
+//! | [`obeyed`] | the revocations and rotations that it has obeyed |
+//! | [`console`] | what its console reads and prints |
+//! | [`warm_up`], [`shutdown`] | before its first turn; its end in good order |
+//! | [`vitals`], [`narrator`], [`logging`], [`metrics`] | what it shows of itself while it runs |
+//! | [`operator`] | asking replicas, and telling them what to do, over the network |
+
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod console;
+pub mod host;
+pub mod journal;
+pub mod logging;
+pub mod metrics;
+pub mod narrator;
+pub mod obeyed;
+pub mod operator;
+pub mod process;
+pub mod shutdown;
+pub mod vitals;
+pub mod warm_up;

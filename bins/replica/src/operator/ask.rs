@@ -1,0 +1,219 @@
+//! Asks replicas, from an operator's process.
+//!
+//! **Invariants**
+//! - *A question that gets no answer is asked again* until its time is up, under the same number, and
+//!   sealed anew; what it asks for is done at most once (see [`super::challenge`]).
+//! - *Only answers to what was asked count*, and only from the replica that was asked.
+
+use super::codecs::of_operator;
+use super::message::{Action, Answer, Challenge, Question, Reply, Request};
+use super::report::Report;
+use actor_runtime::keys::Secret;
+use actor_runtime::network::to_native;
+use actor_runtime::wire::{Codec, DATAGRAM_BYTES_MAX, Peer};
+use paxos_chat_config::Config;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+/// Time before an unanswered question is asked again.
+const AGAIN: Duration = Duration::from_millis(150);
+
+/// Why a replica has not done what it was told.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum ActError {
+    /// It does not answer.
+    #[error("replica {0} does not answer, so it may or may not have done it")]
+    Silent(u8),
+    /// It does not even make a challenge.
+    #[error("replica {0} does not answer: is it running, and is the secret its own?")]
+    Unreachable(u8),
+    /// It refuses.
+    #[error("replica {0} refuses: {1}")]
+    Refused(u8, String),
+}
+
+/// An operator's process.
+pub struct Operator {
+    socket: UdpSocket,
+    is_ipv6: bool,
+    codec: Codec,
+    addresses: Vec<SocketAddr>,
+    patience: Duration,
+    next_id: u64,
+    incoming: Box<[u8]>,
+    outgoing: Vec<u8>,
+}
+
+struct Asked {
+    replica: u8,
+    question: Question,
+    reply: Option<Reply>,
+}
+
+impl Operator {
+    /// An operator of this cluster, who waits so long for each answer.
+    ///
+    /// # Errors
+    /// When no socket can be bound.
+    pub fn new(secret: &Secret, config: &Config, patience: Duration) -> io::Result<Operator> {
+        let addresses = config.addresses();
+        let is_ipv6 = addresses.iter().any(SocketAddr::is_ipv6);
+        Ok(Operator {
+            socket: bind(is_ipv6)?,
+            is_ipv6,
+            codec: of_operator(secret, config),
+            addresses,
+            patience,
+            next_id: 0,
+            incoming: vec![0; DATAGRAM_BYTES_MAX + 1].into_boxed_slice(),
+            outgoing: Vec::new(),
+        })
+    }
+
+    /// How many replicas there are.
+    pub fn replicas(&self) -> u8 {
+        u8::try_from(self.addresses.len()).unwrap_or(u8::MAX)
+    }
+
+    /// How all replicas are; `None` for those that do not answer.
+    ///
+    /// # Errors
+    /// When the own socket fails.
+    pub fn reports(&mut self) -> io::Result<Vec<Option<Report>>> {
+        let all: Vec<u8> = (0..self.replicas()).collect();
+        self.reports_of(&all)
+    }
+
+    /// How a replica is; `None` if it does not answer.
+    ///
+    /// # Errors
+    /// When the own socket fails.
+    pub fn report(&mut self, replica: u8) -> io::Result<Option<Report>> {
+        Ok(self.reports_of(&[replica])?.pop().flatten())
+    }
+
+    fn reports_of(&mut self, replicas: &[u8]) -> io::Result<Vec<Option<Report>>> {
+        let all = replicas.iter().map(|id| (*id, Request::Report)).collect();
+        let read = |reply: Option<Reply>| match reply {
+            Some(Reply::Report(text)) => serde_json::from_str(&text).ok(),
+            _ => None,
+        };
+        Ok(self.ask(all)?.into_iter().map(read).collect())
+    }
+
+    /// Challenges of these replicas, for actions that are to follow at once.
+    ///
+    /// # Errors
+    /// When the own socket fails.
+    pub fn challenges(&mut self, replicas: &[u8]) -> io::Result<Vec<Option<Challenge>>> {
+        let all = replicas.iter().map(|id| (*id, Request::Challenge)).collect();
+        let read = |reply: Option<Reply>| match reply {
+            Some(Reply::Challenge(challenge)) => Some(challenge),
+            _ => None,
+        };
+        Ok(self.ask(all)?.into_iter().map(read).collect())
+    }
+
+    /// Has replicas do something, each with a challenge of its own.
+    ///
+    /// # Errors
+    /// When the own socket fails.
+    pub fn act_with(
+        &mut self,
+        actions: &[(u8, Challenge, Action)],
+    ) -> io::Result<Vec<Result<(), ActError>>> {
+        let request = |(id, challenge, action): &(u8, Challenge, Action)| {
+            (*id, Request::Act { challenge: *challenge, action: *action })
+        };
+        let replies = self.ask(actions.iter().map(request).collect())?;
+        let outcome = |((id, ..), reply): (&(u8, _, _), Option<Reply>)| match reply {
+            Some(Reply::Done) => Ok(()),
+            Some(Reply::Refused(reason)) => Err(ActError::Refused(*id, reason)),
+            Some(_) | None => Err(ActError::Silent(*id)),
+        };
+        Ok(actions.iter().zip(replies).map(outcome).collect())
+    }
+
+    /// Has a replica do something.
+    ///
+    /// # Errors
+    /// When the own socket fails.
+    pub fn act(&mut self, replica: u8, action: Action) -> io::Result<Result<(), ActError>> {
+        let Some(challenge) = self.challenges(&[replica])?.into_iter().flatten().next() else {
+            return Ok(Err(ActError::Unreachable(replica)));
+        };
+        let mut outcomes = self.act_with(&[(replica, challenge, action)])?;
+        Ok(outcomes.pop().unwrap_or(Err(ActError::Silent(replica))))
+    }
+
+    /// Asks all of this at once, and waits until everything is answered or the time is up.
+    fn ask(&mut self, requests: Vec<(u8, Request)>) -> io::Result<Vec<Option<Reply>>> {
+        let mut asked = Vec::new();
+        for (replica, request) in requests {
+            let id = self.next_id;
+            self.next_id += 1;
+            asked.push(Asked { replica, question: Question { id, request }, reply: None });
+        }
+        let deadline = Instant::now() + self.patience;
+        while asked.iter().any(|asked| asked.reply.is_none()) && Instant::now() < deadline {
+            for asked in asked.iter().filter(|asked| asked.reply.is_none()) {
+                self.send(asked.replica, &asked.question);
+            }
+            let again = deadline.min(Instant::now() + AGAIN);
+            self.hear(&mut asked, again)?;
+        }
+        Ok(asked.into_iter().map(|asked| asked.reply).collect())
+    }
+
+    /// What cannot be sent is a lost question.
+    fn send(&mut self, replica: u8, question: &Question) {
+        let Some(address) = self.addresses.get(usize::from(replica)) else { return };
+        if self.codec.seal(Peer::Replica(replica), question, &mut self.outgoing).is_ok() {
+            let _ = self.socket.send_to(&self.outgoing, to_native(*address, self.is_ipv6));
+        }
+    }
+
+    /// Takes answers until there are no more to come, or until then.
+    fn hear(&mut self, asked: &mut [Asked], until: Instant) -> io::Result<()> {
+        use io::ErrorKind::*;
+        while asked.iter().any(|asked| asked.reply.is_none()) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.socket.set_read_timeout(Some(left))?;
+            let length = match self.socket.recv(&mut self.incoming) {
+                Ok(length) => length,
+                Err(error) => match error.kind() {
+                    // The latter report that a replica is not there.
+                    WouldBlock | TimedOut | Interrupted | ConnectionRefused | ConnectionReset
+                    | HostUnreachable | NetworkUnreachable | NetworkDown => continue,
+                    _ => return Err(error),
+                },
+            };
+            let opened = self.codec.open::<Answer>(&mut self.incoming[..length]);
+            let Ok((Peer::Replica(from), Answer { id, reply })) = opened else { continue };
+            let is_it = |asked: &&mut Asked| asked.question.id == id && asked.replica == from;
+            if let Some(asked) = asked.iter_mut().find(is_it) {
+                asked.reply = Some(reply);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A socket of any free port. One of IPv6 reaches addresses of both kinds.
+fn bind(is_ipv6: bool) -> io::Result<UdpSocket> {
+    let address: SocketAddr = match is_ipv6 {
+        true => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        false => (Ipv4Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if is_ipv6 {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}

@@ -1,0 +1,209 @@
+//! The operator's commands: `cluster status`, `watch`, `move-leader`, `rotate`, `fault`.
+
+use super::ask::Operator;
+use super::handover::Reach;
+use super::message::{Action, Fault};
+use super::rotate::RotateArgs;
+use super::table::{Health, json, table};
+use super::watch::{WatchOptions, in_lines, on_terminal};
+use actor_runtime::disk::stall::STALL_MS_MAX;
+use actor_runtime::loss::Loss;
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use paxos_chat_config::Config;
+use paxos_chat_config::credentials::{read_keyring, secret_path};
+use paxos_chat_shell::output::{Results, print};
+use paxos_chat_shell::{say, tell};
+use std::io::{IsTerminal, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long `move-leader` waits for the next leader, in election time-outs: an ordinary election, which
+/// follows if something goes wrong, is over by then.
+const ELECTIONS: u32 = 6;
+
+/// What needs the configuration and the cluster's secret, and replicas that run.
+#[derive(Subcommand)]
+pub enum OperatorCommand {
+    /// Shows how each replica is. Exit status: 0 all answer and one leads; 1 the cluster serves, but
+    /// some replica does not answer; 3 no leader, or no majority, answers.
+    Status {
+        /// Where the cluster is.
+        #[command(flatten)]
+        access: OperatorArgs,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows how each replica is, again and again.
+    Watch {
+        /// Where the cluster is.
+        #[command(flatten)]
+        access: OperatorArgs,
+        /// Milliseconds between two looks.
+        #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(50..=3_600_000))]
+        interval: u64,
+        /// End after so many looks; without it, at `q` or Ctrl-C.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        count: Option<u64>,
+    },
+    /// Has another replica lead. Exit status: 0 it leads, 1 it does not.
+    MoveLeader {
+        /// The id of the next leader; the follower that has applied most if not given.
+        replica: Option<u8>,
+        /// Where the cluster is.
+        #[command(flatten)]
+        access: OperatorArgs,
+    },
+    /// Replaces the cluster's secret while it serves, in three steps. Exit status: 0 the file has taken the step, 1
+    /// some replica has not taken the one before.
+    Rotate(RotateArgs),
+    /// Injects a fault into a replica that was started with --enable-faults. Exit status: 0 it is
+    /// injected, 1 it is not.
+    Fault {
+        /// The replica's id.
+        replica: u8,
+        /// What is to go wrong.
+        #[command(subcommand)]
+        fault: FaultCommand,
+        /// Where the cluster is.
+        #[command(flatten)]
+        access: OperatorArgs,
+    },
+}
+
+/// Where the cluster is.
+#[derive(Args)]
+pub struct OperatorArgs {
+    /// The cluster's configuration.
+    #[arg(long, value_name = "FILE", default_value = "cluster.toml", global = true)]
+    config: PathBuf,
+    /// The cluster's secret; cluster.secret beside the configuration, if it is not given.
+    #[arg(long, value_name = "FILE", global = true)]
+    secret: Option<PathBuf>,
+    /// How long to wait for an answer, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=600_000), global = true)]
+    patience: u64,
+}
+
+/// What is to go wrong.
+#[derive(Clone, Copy, Subcommand)]
+pub enum FaultCommand {
+    /// The leader jumps over its next slot.
+    SkipSlot,
+    /// The next sync takes so many milliseconds longer.
+    StallDisk {
+        /// How long.
+        #[arg(value_name = "MS", value_parser = clap::value_parser!(u64).range(..=STALL_MS_MAX))]
+        millis: u64,
+    },
+    /// The process ends at once, as a crash would end it.
+    Kill,
+    /// From now on, so many datagrams are lost, on sending and again on receiving; 0 ends it.
+    Loss {
+        /// The probability.
+        #[arg(value_name = "P", allow_negative_numbers = true)]
+        loss: Loss,
+    },
+}
+
+impl From<FaultCommand> for Fault {
+    fn from(command: FaultCommand) -> Fault {
+        match command {
+            FaultCommand::SkipSlot => Fault::SkipSlot,
+            FaultCommand::StallDisk { millis } => Fault::StallDisk(millis),
+            FaultCommand::Kill => Fault::Kill,
+            FaultCommand::Loss { loss } => Fault::Loss(loss.probability()),
+        }
+    }
+}
+
+impl OperatorArgs {
+    /// The file of the cluster's secret.
+    pub(super) fn secret_path(&self) -> PathBuf {
+        self.secret.clone().unwrap_or_else(|| secret_path(&self.config))
+    }
+
+    pub(super) fn open(&self) -> Result<(Config, Operator)> {
+        let config = Config::read(&self.config)?;
+        let keyring = read_keyring(&self.secret_path())?;
+        let patience = Duration::from_millis(self.patience);
+        let operator = Operator::new(keyring.seals(), &config, patience)?;
+        Ok((config, operator))
+    }
+
+    fn check_id(&self, config: &Config, id: u8) -> Result<()> {
+        if usize::from(id) >= config.replicas.len() {
+            let last = config.replicas.len() - 1;
+            bail!("replica {id}: {} has the replicas 0 to {last}", self.config.display());
+        }
+        Ok(())
+    }
+}
+
+impl OperatorCommand {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When it is used wrongly.
+    pub fn run(self) -> Result<ExitCode> {
+        match self {
+            OperatorCommand::Status { access, json } => status(&access, json),
+            OperatorCommand::Watch { access, interval, count } => {
+                let (_, mut operator) = access.open()?;
+                let options = WatchOptions { interval: Duration::from_millis(interval), count };
+                if stdout().is_terminal() {
+                    on_terminal(&mut operator, options)?;
+                } else {
+                    in_lines(&mut operator, options, Results)?;
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            OperatorCommand::MoveLeader { replica, access } => move_leader(&access, replica),
+            OperatorCommand::Rotate(args) => args.run(),
+            OperatorCommand::Fault { replica, fault, access } => {
+                let (config, mut operator) = access.open()?;
+                access.check_id(&config, replica)?;
+                match operator.act(replica, Action::Fault(fault.into()))? {
+                    Ok(()) => Ok(ExitCode::SUCCESS),
+                    Err(error) => {
+                        tell!("cluster: {error}");
+                        Ok(ExitCode::FAILURE)
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn status(access: &OperatorArgs, as_json: bool) -> Result<ExitCode> {
+    let (_, mut operator) = access.open()?;
+    let reports = operator.reports()?;
+    let text = if as_json { format!("{}\n", json(&reports)) } else { table(&reports) };
+    print(&text);
+    Ok(ExitCode::from(Health::of(&reports).exit_code()))
+}
+
+fn move_leader(access: &OperatorArgs, target: Option<u8>) -> Result<ExitCode> {
+    let (config, mut operator) = access.open()?;
+    if let Some(target) = target {
+        access.check_id(&config, target)?;
+    }
+    let limit = Duration::from_millis(config.timeouts.election_ms) * ELECTIONS;
+    match (Reach { operator: &mut operator, own: None }).hand_over(target, limit) {
+        Ok(moved) if moved.from == moved.to => {
+            say!("replica {} leads already", moved.to);
+            Ok(ExitCode::SUCCESS)
+        }
+        Ok(moved) => {
+            let millis = moved.took.as_secs_f64() * 1000.0;
+            say!("replica {} leads after replica {}, in {millis:.1} ms", moved.to, moved.from);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            tell!("cluster: {error}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

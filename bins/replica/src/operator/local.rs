@@ -1,0 +1,211 @@
+//! What an operator may ask of a process, whoever passes it on: the server of operators, or the process
+//! itself when it ends.
+//!
+//! **Invariants**
+//! - *Nothing is done late*: what the driver has not done within `PATIENCE`, because it hangs in its
+//!   disk, it does not do afterwards.
+//! - *Only what models explore*: of the driver it asks that a timer goes off, that messages are lost, or
+//!   that a slot is skipped, and nothing else.
+
+use super::keys::OperatorKeys;
+use super::message::{Action, Fault};
+use super::report::Report;
+use crate::host::ReplicaHost;
+use crate::obeyed::Obeyed;
+use crate::vitals::{Role, Vitals, rss_bytes};
+use crate::warm_up::Gate;
+use actor_runtime::disk::meter::SyncMeter;
+use actor_runtime::disk::stall::Stall;
+use actor_runtime::driver::{Driver, Handle, Input, Sends};
+use actor_runtime::loss::{Loss, LossDial};
+use paxos_chat::effects::Timer;
+use paxos_chat::message::Message;
+use paxos_chat::proposer::Phase;
+use paxos_chat::replica::Replica;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// The status of a process that a signal would have killed.
+pub const KILLED: i32 = 137;
+/// How long the driver may take to do what it is told.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Talks to the driver of a replica.
+pub type Control = Handle<Replica, ReplicaHost>;
+/// The driver of a replica.
+pub type ReplicaDriver = Driver<Replica, ReplicaHost>;
+
+/// A replica's process, as its operator sees it.
+#[derive(Clone)]
+pub struct Local {
+    /// Its id.
+    pub id: u8,
+    /// Its driver.
+    pub control: Control,
+    /// Holds it back, if it warms up.
+    pub gate: Gate,
+    /// What it shows.
+    pub vitals: Vitals,
+    /// Its disk's syncs.
+    pub syncs: SyncMeter,
+    /// Stalls its disk.
+    pub stall: Stall,
+    /// Its injected loss.
+    pub loss: LossDial,
+    /// May faults be injected over the network?
+    pub faults_enabled: bool,
+    /// Datagrams in the name of operators that were dropped.
+    pub dropped: Arc<AtomicU64>,
+    /// The secrets that it seals and opens under.
+    pub keys: OperatorKeys,
+    /// The revocations and rotations that it has obeyed.
+    pub obeyed: Arc<Mutex<Obeyed>>,
+}
+
+impl Local {
+    /// How it is.
+    pub fn report(&self) -> Report {
+        let common = Report {
+            replica: self.id,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            injected_loss: self.loss.highest().probability(),
+            faults_enabled: self.faults_enabled,
+            waits: self.gate.status().is_some(),
+            syncs: self.syncs.times(),
+            uptime_ms: millis(self.vitals.uptime()),
+            rss_bytes: rss_bytes(),
+            operator_dropped: self.dropped.load(Ordering::Relaxed),
+            secrets: self.keys.keyring().fingerprints(),
+            ..Report::default()
+        };
+        let Some(seen) = self.vitals.last() else { return common };
+        Report {
+            role: seen.role,
+            ballot: seen.ballot.to_string(),
+            round: seen.ballot.round,
+            leader: seen.leader().map(|leader| leader.0),
+            decided_upto: seen.applied_upto.0,
+            applied_upto: seen.applied_upto.0,
+            decided_end: seen.decided_end.0,
+            in_flight: seen.in_flight,
+            queued: seen.queued,
+            log_lines: seen.log_lines,
+            log_hash: seen.log_hash.to_hex(),
+            log_reads: seen.log_reads,
+            read_errors: seen.read_errors,
+            fetched: seen.fetched,
+            counters: seen.counters,
+            turn_age_ms: millis(seen.at.elapsed()),
+            ..common
+        }
+    }
+
+    /// Ends the process: when the driver has finished its turn, or at once, if there is no driver yet and
+    /// so nothing to finish.
+    pub fn stop(&self) {
+        if self.gate.status().is_some() {
+            std::process::exit(0);
+        }
+        self.control.give(Input::Stop);
+    }
+
+    /// Does this, but for [`Fault::Kill`], which is the caller's to do.
+    ///
+    /// # Errors
+    /// Says why it is not done.
+    pub fn act(&self, action: Action) -> Result<(), String> {
+        let result = self.obey(action);
+        match &result {
+            Ok(()) => tracing::info!(%action, "obeyed an operator"),
+            Err(reason) => tracing::warn!(%action, reason, "refused an operator's command"),
+        }
+        result
+    }
+
+    fn obey(&self, action: Action) -> Result<(), String> {
+        match action {
+            Action::StepDown => self.change(step_down),
+            Action::ForgetLeader => self.change(|driver| {
+                as_follower(driver)?;
+                expire_election(driver, Sends::Lost)
+            }),
+            Action::Stand => self.change(|driver| {
+                as_follower(driver)?;
+                expire_election(driver, Sends::Leave)
+            }),
+            Action::Fault(fault) => self.inject(fault),
+        }
+    }
+
+    fn inject(&self, fault: Fault) -> Result<(), String> {
+        if !self.faults_enabled {
+            let id = self.id;
+            return Err(format!("replica {id} was started without --enable-faults"));
+        }
+        fault.check()?;
+        match fault {
+            Fault::SkipSlot => self.change(|driver| {
+                if Role::of(&driver.state().phase) != Role::Leading {
+                    return Err("it does not lead, so it hands out no slots".into());
+                }
+                driver.deliver(Message::SkipSlot);
+                Ok(())
+            }),
+            Fault::StallDisk(millis) => {
+                self.stall.next_sync(millis);
+                Ok(())
+            }
+            Fault::Loss(loss) => {
+                self.loss.set(Loss::new(loss).unwrap_or(Loss::NONE));
+                Ok(())
+            }
+            Fault::Kill => Ok(()),
+        }
+    }
+
+    /// Has the driver do this, soon or never.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut ReplicaDriver) -> Result<(), String> + Send + 'static,
+    ) -> Result<(), String> {
+        if let Some(waits) = self.gate.status() {
+            return Err(format!("it {waits}"));
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let (done, result) = sync_channel(1);
+        self.control.give(Input::Change(Box::new(move |driver: &mut ReplicaDriver| {
+            if Instant::now() < deadline {
+                // Whoever asked may have given up in this very moment.
+                let _ = done.send(change(driver));
+            }
+        })));
+        result.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            Err(format!("it did nothing within {} s: does its disk hang?", PATIENCE.as_secs()))
+        })
+    }
+}
+
+fn step_down(driver: &mut ReplicaDriver) -> Result<(), String> {
+    if !matches!(driver.state().phase, Phase::Leading(_)) {
+        return Err("it does not lead".into());
+    }
+    expire_election(driver, Sends::Leave)
+}
+
+fn as_follower(driver: &ReplicaDriver) -> Result<(), String> {
+    match Role::of(&driver.state().phase) {
+        Role::Follower | Role::PreVoting => Ok(()),
+        role => Err(format!("it is {role}, not a follower")),
+    }
+}
+
+fn expire_election(driver: &mut ReplicaDriver, sends: Sends) -> Result<(), String> {
+    let expired = driver.expire(&Timer::Election, sends);
+    if expired { Ok(()) } else { Err("it waits for no leader".into()) }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

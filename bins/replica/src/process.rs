@@ -1,0 +1,358 @@
+//! A replica's process: reads its configuration, opens its storage, binds its socket, and starts what
+//! serves others beside the driver; then the driver, which may be held back ([`crate::warm_up`]).
+//!
+//! **Invariant**: what serves operators, scrapers and signals does so while the driver is held back.
+//!
+//! **Absent**: its console, and how it ends ([`crate::shutdown`]).
+
+use crate::host::ReplicaHost;
+use crate::journal::{self, Identity, Place, SEGMENT_BYTES};
+use crate::logging::{LogFormat, LogLevel};
+use crate::metrics::{self, Shown};
+use crate::obeyed::Obeyed;
+use crate::operator::ask::Operator;
+use crate::operator::challenge::Challenges;
+use crate::operator::keys::OperatorKeys;
+use crate::operator::local::{Local, ReplicaDriver};
+use crate::operator::server::Server;
+use crate::operator::tap::OperatorTap;
+use crate::shutdown::{self, Ending};
+use crate::warm_up::{Gate, Reason, hold};
+use actor_runtime::clock::SystemClock;
+use actor_runtime::disk::hook::HookedDisk;
+use actor_runtime::disk::meter::SyncMeter;
+use actor_runtime::disk::stall::Stall;
+use actor_runtime::disk::{Disk, SystemDisk};
+use actor_runtime::driver::{Driver, Handle, Input, World};
+use actor_runtime::keys::Keyring;
+use actor_runtime::loss::{Loss, LossDial, Losses, LossyNetwork};
+use actor_runtime::network::UdpNetwork;
+use actor_runtime::nodes::NodeTable;
+use actor_runtime::storage::{MemoryStorage, Storage};
+use actor_runtime::wire::{CLIENTS_MAX, Codec};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Parser;
+use paxos_chat::replica::Replica;
+use paxos_chat::types::ReplicaId;
+use paxos_chat_config::credentials::{read_keyring, secret_path};
+use paxos_chat_config::{Config, ReplicaConfig};
+use paxos_chat_log::Store;
+use paxos_chat_shell::output::note;
+use paxos_chat_shell::tell;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+
+/// Runs one replica of a Multi-Paxos chat cluster.
+#[derive(Parser)]
+#[command(name = "replica", version)]
+pub struct Args {
+    /// The cluster's configuration, as `cluster config` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The cluster's secret; cluster.secret beside the configuration, if it is not given.
+    #[arg(long, value_name = "FILE")]
+    pub secret: Option<PathBuf>,
+    /// Which of its replicas to run.
+    #[arg(long)]
+    pub id: u8,
+    /// Probability that a datagram is dropped, on sending and again on receiving.
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub loss: Option<Loss>,
+    /// Slots to jump over when this replica leads: an injected fault.
+    #[arg(long, value_name = "SLOT,...", value_delimiter = ',')]
+    pub skip_slots: Option<Vec<u64>>,
+    /// Format this replica's storage, once, before its first start; fails if there is any.
+    #[arg(long, conflicts_with = "volatile")]
+    pub init: bool,
+    /// Format this replica's storage, once, and end; fails if there is any.
+    #[arg(long, conflicts_with_all = ["volatile", "init"])]
+    pub init_only: bool,
+    /// Where to listen, if others reach this replica's configured address through a translation of
+    /// addresses, such as a container's.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Keep promises and votes in memory only, for benchmarks: such a replica can't come back.
+    #[arg(long)]
+    pub volatile: bool,
+    /// Serve only when all other replicas, or a leader, were heard, or when `start` is typed.
+    #[arg(long)]
+    pub wait: bool,
+    /// The folder of the chat log and of the journal.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub log_dir: PathBuf,
+    /// Seed of random delays and of injected loss; random if it is not given.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// End when standard input ends, so that nothing is left behind when a parent dies.
+    #[arg(long)]
+    pub stop_at_end_of_input: bool,
+    /// Let operators inject faults over the network.
+    #[arg(long)]
+    pub enable_faults: bool,
+    /// Serve metrics for Prometheus at http://ADDRESS/metrics, to anybody who can reach it.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
+    /// How a line of the log on standard error looks.
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// What is logged.
+    #[arg(long, value_enum, default_value_t)]
+    pub log_level: LogLevel,
+}
+
+impl Args {
+    /// Where the cluster's secret is.
+    pub fn secret_path(&self) -> PathBuf {
+        self.secret.clone().unwrap_or_else(|| secret_path(&self.config))
+    }
+
+    /// Has what these files say obeyed from now on.
+    ///
+    /// # Errors
+    /// Says in which of them is what must not be obeyed, or can't be remembered.
+    pub fn obey(&self, obeyed: &mut Obeyed, config: &Config, keyring: &Keyring) -> Result<()> {
+        obeyed.obey(config, keyring).map_err(|error| {
+            let file = error.file(&self.config, &self.secret_path()).display().to_string();
+            anyhow::Error::from(error).context(file)
+        })
+    }
+}
+
+/// A replica that is ready to run, but for its driver.
+pub struct Prepared {
+    config: Config,
+    own: ReplicaConfig,
+    local: Local,
+    waits: bool,
+    inbox: Inbox,
+    network: LossyNetwork<OperatorTap<UdpNetwork>>,
+    codec: Codec,
+    host: ReplicaHost,
+    storage: Box<dyn Storage<paxos_chat::acceptor::Storage>>,
+    seed: u64,
+}
+
+/// What is asked of a driver from other threads.
+pub type Inbox = Receiver<Input<Replica, ReplicaHost>>;
+
+/// Reads the configuration, opens the storage and the socket, and starts what serves operators,
+/// scrapers and signals.
+///
+/// # Errors
+/// Says what is wrong, where, and what to do.
+pub fn prepare(args: &Args) -> Result<Prepared> {
+    let (config, own) = own_config(args)?;
+    let keyring = read_keyring(&args.secret_path())?;
+    let socket = bind(args, &own)?;
+    let (sender, waker) = (socket.sender()?, socket.waker());
+    let (tap, diverted, dropped) = OperatorTap::new(socket);
+    let (stall, syncs) = (Stall::default(), SyncMeter::default());
+    let disk = HookedDisk::new(HookedDisk::new(SystemDisk, stall.clone()), syncs.clone());
+    let place = place(args, &config, &own, Rc::new(disk));
+    let (storage, log) = open_storage(args, &place)?;
+    let remembers = (!args.volatile).then(|| place.chat_log().with_extension("revoked"));
+    let mut obeyed = Obeyed::read(config.cluster_id(), remembers)?;
+    args.obey(&mut obeyed, &config, &keyring)?;
+    let seed = args.seed.unwrap_or_else(rand::random);
+    let losses = args.loss.map_or_else(|| config.losses_of(&own), Losses::from);
+    let loss = LossDial::new(losses);
+    let (control, inbox) = Handle::new(waker);
+    let host = ReplicaHost::new(log, config.users.clone(), &config.tuning_of(&own));
+    let (id, replicas) = (own.id, config.replicas.len());
+    let local = Local {
+        id,
+        control,
+        gate: if args.wait { Gate::closed(id, replicas) } else { Gate::default() },
+        vitals: host.vitals(),
+        syncs,
+        stall,
+        loss: loss.clone(),
+        faults_enabled: args.enable_faults,
+        dropped,
+        keys: OperatorKeys::new(keyring.clone(), &config, id),
+        obeyed: Arc::new(Mutex::new(obeyed)),
+    };
+    let server = Server { sender, local: local.clone(), challenges: Challenges::default() };
+    std::thread::Builder::new().name("operators".into()).spawn(move || server.run(&diverted))?;
+    let metrics = serve_others(args, &config, &local)?;
+    let codec = Codec::replica(keyring, config.cluster_id(), id, replicas, config.revoked.clone())
+        .with_packing(config.packing());
+    note(&format!(
+        "replica {id} of {replicas} listens on {}, log {}",
+        args.listen.unwrap_or(own.address),
+        place.chat_log().display()
+    ));
+    if let Some(address) = metrics {
+        note(&format!("metrics on http://{address}/metrics"));
+    }
+    let network = LossyNetwork::dialled(tap, loss, seed);
+    let waits = args.wait;
+    Ok(Prepared { config, own, local, waits, inbox, network, codec, host, storage, seed })
+}
+
+impl Prepared {
+    /// What may be asked of it from other threads.
+    pub fn local(&self) -> &Local {
+        &self.local
+    }
+
+    /// Starts the driver, at once or when the gate is open, of which `say` is told.
+    ///
+    /// # Errors
+    /// When its storage or network fails.
+    pub fn start(self, say: impl FnOnce(&str)) -> Result<(ReplicaDriver, Inbox)> {
+        let Prepared {
+            config,
+            own,
+            local,
+            waits,
+            inbox,
+            mut codec,
+            mut network,
+            host,
+            storage,
+            seed,
+        } = self;
+
+        let addresses = config.addresses();
+        if waits {
+            let reason = hold(&local.gate, &mut network, &mut codec, own.id, &addresses)?;
+            say(&match reason {
+                Reason::AllHeard => "serves: all replicas were heard".to_owned(),
+                Reason::Leader(id) => format!("serves: replica {id} leads already"),
+                Reason::Told => "serves: told to".to_owned(),
+            });
+        }
+        let world = World {
+            network: Box::new(network),
+            clock: Box::new(SystemClock::start()),
+            rng: Box::new(StdRng::seed_from_u64(seed.wrapping_add(1))),
+            storage,
+        };
+        let driver = Driver::start(
+            Replica::new(config.size(), config.tuning_of(&own)),
+            ReplicaId(own.id).into(),
+            NodeTable::new(addresses, CLIENTS_MAX),
+            codec,
+            host,
+            world,
+        )?;
+        let applied_upto = driver.state().learner.applied_upto.0;
+        tracing::info!(replica = own.id, address = %own.address, applied_upto, "started");
+        Ok((driver, inbox))
+    }
+}
+
+/// The replica that the arguments name, and its cluster.
+fn own_config(args: &Args) -> Result<(Config, ReplicaConfig)> {
+    let config = Config::read(&args.config)?;
+    let last = config.replicas.len() - 1;
+    let Some(mut own) = config.replicas.get(usize::from(args.id)).cloned() else {
+        bail!("--id {}: {} has the replicas 0 to {last}", args.id, args.config.display());
+    };
+    if let Some(skip_slots) = &args.skip_slots {
+        own.skip_slots = skip_slots.iter().copied().collect();
+    }
+    Ok((config, own))
+}
+
+/// Where its storage is.
+fn place(args: &Args, config: &Config, own: &ReplicaConfig, disk: Rc<dyn Disk>) -> Place {
+    Place {
+        disk,
+        folder: args.log_dir.clone(),
+        identity: Identity { cluster: config.cluster_id(), replica: own.id },
+        sessions_max: config.tuning_of(own).sessions_max,
+        segment_bytes: SEGMENT_BYTES,
+    }
+}
+
+/// Scrapers, if they are asked for, and signals. Tells where scrapers are served.
+fn serve_others(args: &Args, config: &Config, local: &Local) -> Result<Option<SocketAddr>> {
+    let (keys, of) = (local.keys.clone(), config.clone());
+    let operator = move || Operator::new(keys.keyring().seals(), &of, shutdown::PATIENCE);
+    shutdown::on_signals(local.clone(), operator, Ending::of(config))
+        .context("cannot make what SIGTERM needs")?;
+    let Some(address) = args.metrics else { return Ok(None) };
+    let Local { id: replica, vitals, syncs, loss, dropped, .. } = local.clone();
+    let shown = Shown { replica, vitals, syncs, loss, operators_dropped: dropped };
+    let serving = metrics::serve(address, shown);
+    serving.map(Some).with_context(|| format!("--metrics {address}: cannot listen there"))
+}
+
+/// Formats the storage of a replica, once.
+///
+/// # Errors
+/// When there is storage already, or it cannot be written.
+pub fn format_only(args: &Args) -> Result<()> {
+    let (config, own) = own_config(args)?;
+    let place = place(args, &config, &own, Rc::new(SystemDisk));
+    make_folder(&place)?;
+    Ok(journal::format(&place)?)
+}
+
+/// The socket of this replica.
+fn bind(args: &Args, own: &ReplicaConfig) -> Result<UdpNetwork> {
+    let address = args.listen.unwrap_or(own.address);
+    UdpNetwork::bind(address).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => anyhow!(
+            "the address {address} is in use: is replica {} running already? Stop the other process, \
+             or change the address in {}",
+            own.id,
+            args.config.display()
+        ),
+        _ => anyhow::Error::from(error).context(format!(
+            "cannot listen on {address}: correct the address of replica {} in {}, or --listen",
+            own.id,
+            args.config.display()
+        )),
+    })
+}
+
+type OpenStorage = (Box<dyn Storage<paxos_chat::acceptor::Storage>>, Store);
+
+fn make_folder(place: &Place) -> Result<()> {
+    place
+        .disk
+        .create_folder(&place.folder)
+        .with_context(|| format!("cannot make the folder {}", place.folder.display()))
+}
+
+/// Opens the journal and the chat log; formats them first if that is asked for.
+fn open_storage(args: &Args, place: &Place) -> Result<OpenStorage> {
+    make_folder(place)?;
+    if args.volatile {
+        let log = create_log(place)?;
+        return Ok((Box::new(MemoryStorage::default()), log));
+    }
+    if args.init {
+        journal::format(place)?;
+    }
+    let opened = journal::open(place)?;
+    for warning in &opened.warnings {
+        tell!("replica: warning: {warning}");
+    }
+    Ok((Box::new(opened.storage), opened.log))
+}
+
+/// Makes the chat log of a replica that keeps nothing else.
+fn create_log(place: &Place) -> Result<Store> {
+    let path = place.chat_log();
+    if path.exists() {
+        bail!(
+            "{} exists, so this replica ran before. A replica with --volatile keeps what it \
+             promised in memory only, and must not come back under its id, because it could \
+             contradict itself. Leave it down (the cluster goes on while a majority is up), or \
+             begin a new cluster: stop all replicas, and give each --log-dir an empty folder",
+            path.display()
+        );
+    }
+    Store::create(&*place.disk, &path, place.identity.cluster)
+        .with_context(|| format!("cannot make {}", path.display()))
+}
