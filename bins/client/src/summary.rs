@@ -52,10 +52,11 @@ impl Summary {
         match self.unsaid {
             Unsaid::Nothing => told(self.submitted),
             Unsaid::Messages(count) => told(self.submitted + count),
-            Unsaid::FromLine(line) => format!(
-                "{}; line {line} of the input, and what is behind it, was not said",
-                told(self.submitted)
-            ),
+            Unsaid::FromLine(line) => {
+                let unsaid =
+                    format!("line {line} of the input, and what is behind it, was not said");
+                if self.submitted == 0 { unsaid } else { told(self.submitted) + "; " + &unsaid }
+            }
         }
     }
 
@@ -118,6 +119,9 @@ mod tests {
         // Of a line that was not said it is told that it was not, and nothing of the file.
         let lines = Summary { unsaid: Unsaid::FromLine(5), acknowledged: 6, ..summary };
         assert!(lines.missing().contains("line 5 of the input, and what is behind it, was not"));
+        let first =
+            Summary { unsaid: Unsaid::FromLine(1), submitted: 0, acknowledged: 0, ..lines.clone() };
+        assert!(first.missing().starts_with("line 1 of the input, and what is behind it"));
         assert_eq!(safe(&lines, 15, 0), "");
         assert!(safe(&lines, 13, 0).contains("does not have line 3 of the input"));
     }
