@@ -8,6 +8,7 @@
 
 use crate::catalog::{ChatModel, Config};
 use crate::coverage::Coverage;
+use crate::mutants::CLAIMS_ARE_CHECKED;
 use crate::node::Node;
 use crate::refinement::{self, Refinement};
 use crate::{bare, silent};
@@ -21,7 +22,7 @@ use actor_checker::spec::{Kind, Spec};
 use actor_checker::trace::{TraceStep, trace};
 use stateright::actor::Actor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// What explores.
@@ -246,9 +247,9 @@ fn check_claims<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>, outcome: &mut 
         // An actor that has panicked in the run will do so again.
         return;
     }
-    CHECKING_CLAIMS.store(true, Ordering::Relaxed);
+    CLAIMS_ARE_CHECKED.store(true, Ordering::Relaxed);
     let checked = guarded(&mut outcome.report, || check_reductions(model));
-    CHECKING_CLAIMS.store(false, Ordering::Relaxed);
+    CLAIMS_ARE_CHECKED.store(false, Ordering::Relaxed);
     match checked {
         Some(Ok([symmetry, stale, variants])) => {
             outcome.symmetry_claims = symmetry;
@@ -283,14 +284,6 @@ fn check_reductions<A: Actor, S: Spec<A>>(
         )
     })?;
     Ok([symmetric, stale, variants])
-}
-
-/// Set while claims are checked, for the one mutant that fails then.
-static CHECKING_CLAIMS: AtomicBool = AtomicBool::new(false);
-
-/// Are claims of staleness being checked somewhere in this process?
-pub(crate) fn is_checking_claims() -> bool {
-    CHECKING_CLAIMS.load(Ordering::Relaxed)
 }
 
 /// Explores a model with our engine. What panics outside of its workers, such as starting a thread

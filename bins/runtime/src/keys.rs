@@ -23,12 +23,15 @@
 //!
 //! **Source**: BLAKE3 (2020), section 6.2 for key derivation; RFC 8439 for why a nonce must not repeat.
 
+mod cipher;
+mod cluster;
 mod ring;
 
-use crate::wire::{Cipher, ClusterId};
 use std::fmt::{self, Debug, Formatter};
 use zeroize::Zeroizing;
 
+pub(crate) use cipher::{Cipher, TAG_BYTES};
+pub use cluster::ClusterId;
 pub use ring::{Beside, Fingerprint, Keyring, RotationError};
 
 /// Bytes of every key and of every boot.

@@ -35,7 +35,6 @@
 //! **Absent**: secrecy of who talks to whom, when and how much: the header is readable. And secrecy
 //! of past messages once a key is known, which would need an exchange of keys.
 
-mod cipher;
 mod cookie;
 mod error;
 mod fragment;
@@ -49,18 +48,17 @@ mod recent;
 mod replay;
 mod seal;
 
-use crate::keys::{Boot, Keyring, LinkKey, Secret, UserKey};
+use crate::keys::{Boot, Cipher, Keyring, LinkKey, Secret, TAG_BYTES, UserKey};
 use crate::shares::Shares;
 use cookie::{Bakery, COOKIE_BYTES, Cookie};
 use fragment::{OF_CLIENTS, OF_REPLICAS, Partials};
-use header::TAG_BYTES;
 use open::Inbound;
 use recent::Recent;
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
 use std::net::SocketAddr;
 
-pub(crate) use cipher::Cipher;
+pub use crate::keys::ClusterId;
 pub use error::WireError;
 pub use header::{VERSION, claimed_user};
 pub use open::Opened;
@@ -68,7 +66,7 @@ pub use packing::{
     DATAGRAM_BYTES_INTERNET, DATAGRAM_BYTES_LEAST, DATAGRAM_BYTES_LOOPBACK, DATAGRAM_BYTES_MAX,
     MESSAGES_PER_DATAGRAM_MAX, Packing,
 };
-pub use peer::{ClientId, ClusterId, Peer, USER_BYTES_MAX, UserName};
+pub use peer::{ClientId, Peer, USER_BYTES_MAX, UserName};
 
 /// The longest message, in bytes: what fits the longest datagram beside the longest header.
 pub const MESSAGE_BYTES_MAX: usize =

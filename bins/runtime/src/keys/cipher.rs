@@ -1,7 +1,7 @@
 //! ChaCha20-Poly1305 under one key.
 //!
 //! **Absent**: who has the key, and which number is next. A number must never seal twice under one
-//! key: see [`super::Codec`].
+//! key: see [`crate::wire::Codec`].
 //!
 //! **Invariant**: where a key was when it goes, it is not any more. `ring` does not wipe its keys, so this
 //! writes another one over it. Copies that the compiler made while it moved a key are not wiped: those
@@ -9,10 +9,12 @@
 //!
 //! **Source**: RFC 8439, as `ring` implements it.
 
-use super::header::TAG_BYTES;
-use crate::keys::KEY_BYTES;
+use super::KEY_BYTES;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use std::fmt::{self, Debug, Formatter};
+
+/// Bytes of what shows that something is authentic.
+pub(crate) const TAG_BYTES: usize = 16;
 
 /// Seals and opens under one key.
 pub(crate) struct Cipher(LessSafeKey);
@@ -34,7 +36,7 @@ impl Cipher {
 
     /// Encrypts the body in place; its tag covers the header too. `None` if the body is too long for
     /// any cipher.
-    pub(super) fn seal(
+    pub(crate) fn seal(
         &self,
         number: u64,
         header: &[u8],
@@ -46,7 +48,7 @@ impl Cipher {
 
     /// Decrypts the body in place, which its tag follows. False, and the body is void, if it is not
     /// authentic.
-    pub(super) fn open(&self, number: u64, header: &[u8], sealed: &mut [u8]) -> bool {
+    pub(crate) fn open(&self, number: u64, header: &[u8], sealed: &mut [u8]) -> bool {
         self.0.open_in_place(nonce(number), Aad::from(header), sealed).is_ok()
     }
 }

@@ -4,7 +4,7 @@
 //! the tag behind it shows that it is true.
 
 use super::{ClusterId, DATAGRAM_BYTES_MAX, WireError};
-use crate::keys::{Boot, KEY_BYTES};
+use crate::keys::{Boot, KEY_BYTES, TAG_BYTES};
 
 pub(super) const MAGIC: [u8; 4] = *b"PXCH";
 /// The version of the format of datagrams and of the messages in them.
@@ -16,7 +16,6 @@ pub(super) const BOOT_AT: usize = CLUSTER_AT + size_of::<ClusterId>();
 pub(super) const NUMBER_AT: usize = BOOT_AT + KEY_BYTES;
 pub(super) const SENDER_AT: usize = NUMBER_AT + size_of::<u64>();
 pub(super) const NAME_AT: usize = SENDER_AT + 1;
-pub(super) const TAG_BYTES: usize = 16;
 
 /// Who sends to whom: byte 5 of a datagram, with these values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,13 +5,12 @@
 
 use super::cookie::{COOKIE_BYTES, Cookie};
 use super::fragment::Fragment;
-use super::header::{Direction, Header, TAG_BYTES};
+use super::header::{Direction, Header};
 use super::replay::Window;
 use super::{
-    Cipher, ClientId, ClientLink, Codec, MESSAGES_PER_DATAGRAM_MAX, Own, Peer, UserName, WHOLE,
-    WireError,
+    ClientId, ClientLink, Codec, MESSAGES_PER_DATAGRAM_MAX, Own, Peer, UserName, WHOLE, WireError,
 };
-use crate::keys::{Boot, LinkKey};
+use crate::keys::{Boot, Cipher, LinkKey, TAG_BYTES};
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
 

@@ -6,10 +6,11 @@
 
 use super::cookie::{COOKIE_BYTES, Cookie};
 use super::fragment::{FRAGMENT_HEADER_BYTES, Fragment};
-use super::header::{self, Direction, Header, TAG_BYTES};
+use super::header::{self, Direction, Header};
 use super::{
     Codec, DATAGRAM_BYTES_MAX, KIND_BYTES, MESSAGE_BYTES_MAX, Own, Peer, WHOLE, WireError,
 };
+use crate::keys::TAG_BYTES;
 use serde::Serialize;
 use std::net::SocketAddr;
 
