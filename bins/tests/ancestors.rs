@@ -1,4 +1,4 @@
-//! The README's table of what older projects could do: every command in it is run, over real
+//! The table of docs/ancestors.md, of what older projects could do: every command in it is run, over real
 //! processes, in a folder of its own.
 
 mod replicas;
@@ -11,13 +11,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use support::{Ended, arg, run, run_with_input};
 
-const README: &str = include_str!("../../README.md");
+const TABLE: &str = include_str!("../../docs/ancestors.md");
 /// Commands that run at the same time; each waits for its processes most of the time.
 const WORKERS: usize = 4;
 
 /// The code in the right column, row by row.
 fn table() -> Vec<(&'static str, Vec<&'static str>)> {
-    let (_, behind) = README.split_once("| there | here |\n|---|---|\n").expect("the table");
+    let (_, behind) = TABLE.split_once("| there | here |\n|---|---|\n").expect("the table");
     let rows = behind.lines().take_while(|line| line.starts_with('|'));
     rows.map(|row| {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();

@@ -384,11 +384,12 @@ fn the_leader_moves_to_whom_one_wants_and_nobody_else_is_told_anything() {
 }
 
 #[test]
-fn the_readme_s_commands_for_operators_work() {
+fn the_guide_s_commands_for_operators_work() {
     let cluster = TestCluster::new(&[]);
     let _replicas = start(&cluster, &["--enable-faults"]);
-    let readme = include_str!("../../README.md");
-    let section = readme.split("\n## Operate\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let guide = include_str!("../../docs/operate.md");
+    let section =
+        guide.split("\n## Look after it\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let commands: Vec<&str> =
         section.lines().filter_map(|line| line.strip_prefix("    cluster ")).collect();
     assert!(commands.len() >= 5, "{commands:?}");

@@ -1,6 +1,7 @@
-//! The commands of the README are ones that the programs understand, with these flags and values.
+//! The commands of the README, and of what it sends its readers on to, are ones that the programs understand, with these
+//! flags and values.
 //!
-//! **Absent**: running them, which the tests of each feature do; those of the table are run by
+//! **Absent**: running them, which the tests of each feature do; those of docs/ancestors.md are run by
 //! tests/ancestors.rs, and those of the tutorial by tests/tutorial.rs.
 
 mod support;
@@ -8,8 +9,15 @@ mod support;
 use support::{arg, check_beside, run};
 
 const README: &str = include_str!("../../README.md");
+const TEXTS: [&str; 5] = [
+    README,
+    include_str!("../../docs/check.md"),
+    include_str!("../../docs/operate.md"),
+    include_str!("../../docs/chat.md"),
+    include_str!("../../docs/measure.md"),
+];
 const PROGRAMS: [&str; 4] = ["check", "cluster", "replica", "client"];
-/// What else stands in the README's blocks, by its first words.
+/// What else stands in their blocks, by its first words.
 const OTHERS: [&str; 5] = [
     "cargo test --release",
     "cargo bench -p",
@@ -20,7 +28,8 @@ const OTHERS: [&str; 5] = [
 
 /// The commands of all blocks, the parts of a pipe apart.
 fn commands() -> impl Iterator<Item = &'static str> {
-    let blocks = README.lines().filter_map(|line| line.strip_prefix("    "));
+    let lines = TEXTS.iter().flat_map(|text| text.lines());
+    let blocks = lines.filter_map(|line| line.strip_prefix("    "));
     blocks.flat_map(|line| line.split(" | ")).filter(|command| !command.starts_with("head -n "))
 }
 
@@ -53,4 +62,22 @@ fn every_command_is_understood() {
     assert!(understood > 30, "{understood} commands");
     let unknown = run("sh", &["-c", &format!("'{}'/check --nonsense --help", arg(programs))]);
     assert_eq!(unknown.code, 2, "{unknown:?}");
+}
+
+/// A newcomer reads it in one go: two commands and a picture first, and each reader is sent on.
+#[test]
+fn the_readme_is_short_and_sends_every_reader_on_to_what_is_there() {
+    assert!(README.split_whitespace().count() < 1500);
+    let picture = README.find("![").unwrap();
+    let first: Vec<&str> =
+        README[..picture].lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert_eq!(first, ["cargo run --release --bin check", "cargo test --release"]);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = ["", "docs", "docs", "docs", "docs"];
+    for (text, folder) in TEXTS.iter().zip(folders) {
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for link in links.filter(|link| !link.is_empty() && !link.starts_with("https:")) {
+            assert!(root.join(folder).join(link).exists(), "{folder}/{link}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! - *Results are honest*: the exit status is 0 only if every run was completed, every property
 //!   holds and every event was reached; 1 if a property is violated or an event is not reached; 2
 //!   for wrong usage; 3 if a run is incomplete; 74 if results could not be written; 141 if nobody
-//!   reads them any more.
+//!   reads them.
 //! - *A count that differs from the catalog's is a failure*, because it means that the protocol
 //!   or the model has changed.
 
