@@ -13,11 +13,11 @@ use actor_runtime::storage::{MemoryStorage, Storage};
 use actor_runtime::wire::{CLIENTS_MAX, ClusterId, Codec, Generations, UserName};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use disks::Unsynced;
-use paxos_chat::acceptor;
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::message::Message;
 use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
+use paxos_chat::state;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, NodeId, Nonce, User};
 use paxos_chat_client::host::{ClientHost, Event};
@@ -48,7 +48,7 @@ impl Kept {
         id: u8,
         folder: &Path,
         tuning: &Tuning,
-    ) -> (Box<dyn Storage<acceptor::Storage>>, Store) {
+    ) -> (Box<dyn Storage<state::Storage>>, Store) {
         let disk: Rc<dyn actor_runtime::disk::Disk> = match self {
             Kept::OnDiskUnsynced => Rc::new(Unsynced(SystemDisk)),
             Kept::InMemory | Kept::OnDisk => Rc::new(SystemDisk),

@@ -5,7 +5,8 @@ use actor_runtime::wire::{ClusterId, Codec, Generations, Peer, UserName};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use paxos_chat::message::Message;
 use paxos_chat::quorum::Cluster;
-use paxos_chat::replica::{Replica, State};
+use paxos_chat::replica::Replica;
+use paxos_chat::state::State;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{
     Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User, Value,

@@ -10,8 +10,8 @@ use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
 use disks::Unsynced;
-use paxos_chat::acceptor;
 use paxos_chat::message::Outcome;
+use paxos_chat::state;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{
     Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
@@ -40,7 +40,7 @@ fn command(seq: u64) -> Command {
 /// A replica's storage and what it was given so far.
 struct Life {
     opened: Opened,
-    state: acceptor::Storage,
+    state: state::Storage,
     next: u64,
     seq: u64,
     applied: Vec<Entry>,
@@ -59,7 +59,7 @@ impl Life {
         };
         journal::format(&place).expect("an empty folder is formatted");
         let opened = journal::open(&place).expect("what was formatted is opened");
-        let state = acceptor::Storage { promised: BALLOT, ..acceptor::Storage::default() };
+        let state = state::Storage { promised: BALLOT, ..state::Storage::default() };
         Life { opened, state, next: 0, seq: 1, applied: Vec::new(), tuning }
     }
 

@@ -15,33 +15,11 @@
 
 use crate::effects::{Durable, Effects};
 use crate::message::{Asker, Message, Promise};
-use crate::replica::{Context, State};
-use crate::session::Sessions;
+use crate::state::{Context, State, Storage};
 use crate::tuning::Tuning;
 use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
 use crate::{election, learner};
-use imbl::OrdMap;
 use std::borrow::Cow;
-
-/// What must survive a crash.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Storage {
-    /// The highest ballot promised.
-    pub promised: Ballot,
-    /// The votes at and above the snapshot's bound.
-    pub votes: OrdMap<Slot, Vote>,
-    /// The replicated state at the compacted bound.
-    pub snapshot: Snapshot,
-}
-
-/// The replicated state after every slot below a bound was applied.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Snapshot {
-    /// The compacted bound: below it, every slot is applied and no vote is kept.
-    pub upto: Slot,
-    /// The session table at that bound.
-    pub sessions: Sessions,
-}
 
 impl Storage {
     /// The storage of a replica that has applied these values from slot 0 on, and taken a
@@ -167,7 +145,7 @@ mod tests {
     use super::*;
     use crate::effects::Timer;
     use crate::message::LogRead;
-    use crate::proposer::Phase;
+    use crate::state::Phase;
     use crate::testing::*;
 
     fn asks(bench: &mut Bench, candidate: u8, ballot: Ballot, from: u64) -> Effects {

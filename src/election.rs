@@ -20,9 +20,10 @@
 use crate::askers::Askers;
 use crate::effects::{Effects, Timer};
 use crate::message::{Asker, Message};
-use crate::proposer::{self, Phase, PreVoting};
+use crate::proposer;
 use crate::quorum::ReplicaSet;
-use crate::replica::{Context, State};
+use crate::state::{Context, State};
+use crate::state::{Phase, PreVoting};
 use crate::types::{Ballot, ReplicaId, Slot};
 use crate::{acceptor, learner, requests};
 use std::borrow::Cow;

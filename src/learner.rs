@@ -16,39 +16,11 @@
 
 use crate::effects::Effects;
 use crate::message::{Asker, Entries, LogRead, Message};
-use crate::proposer::Phase;
-use crate::replica::{Context, State};
-use crate::session::Sessions;
+use crate::state::{Context, Lacking, Learner, Phase, State};
 use crate::tuning::Tuning;
 use crate::types::{Ballot, NodeId, ReplicaId, Slot, Value};
 use crate::{election, proposer, requests};
-use imbl::OrdMap;
 use std::borrow::Cow;
-
-/// What a replica knows to be decided; rebuilt from the snapshot after a crash.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Learner {
-    /// Everything below is decided and applied.
-    pub applied_upto: Slot,
-    /// Decided values: the recent ones below the compacted bound, and all at and above it. Above
-    /// `applied_upto` there may be gaps.
-    pub decided: OrdMap<Slot, Value>,
-    /// The session table at `applied_upto`.
-    pub sessions: Sessions,
-}
-
-/// What a follower lacks of its leader's log, and whom it has asked for it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lacking {
-    /// The applied bound when it was found to lack something; `None` while it does not.
-    pub from: Option<Slot>,
-    /// Whom it has asked last.
-    pub asked: ReplicaId,
-    /// Heartbeats since something has come, while it lacks something.
-    pub waited: u32,
-    /// It asks another whenever that is a multiple of two to this power.
-    pub doublings: u8,
-}
 
 /// A follower that lacks something below its leader's bound asks the leader for it; and others in turn,
 /// less and less often, for as long as nothing comes.

@@ -10,6 +10,7 @@
 //! | [`types`], [`message`], [`tuning`] | vocabulary, messages, parameters |
 //! | [`quorum`] | majorities |
 //! | [`effects`] | what a handler wants done; durable state |
+//! | [`state`] | what a replica knows, as plain data |
 //! | [`acceptor`] | promises and votes |
 //! | [`proposer`] | phase 1, phase 2, the window |
 //! | [`learner`] | what is decided, the log, catch-up, compaction |
@@ -39,6 +40,7 @@ pub mod replica;
 pub mod requests;
 pub mod session;
 pub mod shell;
+pub mod state;
 #[cfg(test)]
 mod testing;
 pub mod tuning;

@@ -21,92 +21,11 @@ use crate::effects::{Effects, Timer};
 use crate::message::{Message, Promise};
 use crate::pacing::{Flight, Pacing, TICKS_MIN};
 use crate::quorum::ReplicaSet;
-use crate::replica::{Context, State};
-use crate::requests::Intake;
+use crate::state::{Context, Intake, Leading, Phase, Preparing, State};
 use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
 use crate::{acceptor, election, learner, requests};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-/// What a replica is doing about leadership.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    /// Follows whoever leads.
-    Follower,
-    /// Asks whether an election would be supported.
-    PreVoting(PreVoting),
-    /// In phase 1 of its own ballot.
-    Preparing(Preparing),
-    /// In phase 2 of its own ballot.
-    Leading(Leading),
-}
-
-/// Support gathered before a ballot is used.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PreVoting {
-    /// The promise held when the question was asked; it names the attempt.
-    pub asked: Ballot,
-    /// The replicas that hear no leader either, oneself included.
-    pub granted: ReplicaSet,
-    /// The highest promise among them.
-    pub highest: Ballot,
-    /// The last peer that said it hears a leader, or somebody who does, since this was last asked.
-    pub guide: Option<ReplicaId>,
-}
-
-/// Phase 1.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Preparing {
-    /// The ballot to be promised.
-    pub ballot: Ballot,
-    /// The bound from which votes are asked.
-    pub from: Slot,
-    /// The slot expected next of each acceptor that has sent a chunk but not its last.
-    pub expected: BTreeMap<ReplicaId, Slot>,
-    /// The acceptors that have reported everything, oneself included.
-    pub complete: ReplicaSet,
-    /// The highest compacted bound reported.
-    pub compacted_upto: Slot,
-    /// For each slot, the reported vote of the highest ballot.
-    pub reported: BTreeMap<Slot, Vote>,
-    /// `Resend` time-outs since something was last asked, if time-outs adapt.
-    pub ticks: u64,
-    /// The ticks after which it is asked again. Doubled each time, and kept: an acceptor answers each
-    /// question with a whole chunk.
-    pub wait: u64,
-}
-
-/// Phase 2.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Leading {
-    /// The ballot that a majority has promised.
-    pub ballot: Ballot,
-    /// Everything below is decided; nothing is proposed there.
-    pub base: Slot,
-    /// The slot of the next new value.
-    pub next: Slot,
-    /// Proposed and not yet decided.
-    pub in_flight: BTreeMap<Slot, Flight>,
-    /// When to send it again.
-    pub pacing: Pacing,
-    /// The peers heard from since the last sign of life.
-    pub heard: ReplicaSet,
-    /// The highest promise above this ballot that it was told of; [`Ballot::ZERO`] if of none.
-    pub outbid: Ballot,
-    /// What clients want.
-    pub intake: Intake,
-}
-
-impl Phase {
-    /// The ballot that this replica prepares or leads in.
-    pub fn own_ballot(&self) -> Option<Ballot> {
-        match self {
-            Phase::Follower | Phase::PreVoting(_) => None,
-            Phase::Preparing(preparing) => Some(preparing.ballot),
-            Phase::Leading(leading) => Some(leading.ballot),
-        }
-    }
-}
 
 /// Phase 1a: saves its own promise of a new ballot, then asks for those of the others.
 pub fn start(at: &Context<'_>, state: &mut State, ballot: Ballot, effects: &mut Effects) {

@@ -3,17 +3,16 @@
 //!
 //! **Absent**: decisions. Each arm calls the role function named for its event.
 
-use crate::acceptor::{self, Proposal, Storage};
-use crate::askers::Askers;
-use crate::effects::{Durable, Effects, Timer};
+use crate::acceptor::{self, Proposal};
+use crate::effects::{Effects, Timer};
 use crate::election;
-use crate::learner::{self, Lacking, Learner};
+use crate::learner;
 use crate::message::Message;
-use crate::patience::Patience;
-use crate::proposer::{self, Phase};
+use crate::proposer;
 use crate::quorum::Cluster;
 use crate::requests;
 use crate::shell::emit;
+use crate::state::{Context, State, Storage};
 use crate::tuning::Tuning;
 use crate::types::{NodeId, ReplicaId};
 use stateright::actor::{Actor, Id, Out};
@@ -24,37 +23,6 @@ use std::borrow::Cow;
 pub struct Replica {
     cluster: Cluster,
     tuning: Tuning,
-}
-
-/// Everything that a replica knows.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct State {
-    /// What survives a crash.
-    pub durable: Durable<Storage>,
-    /// What is known to be decided.
-    pub learner: Learner,
-    /// What this replica does about leadership.
-    pub phase: Phase,
-    /// A leader gave a sign of life within the last election time-out. Kept only for answering
-    /// pre-votes.
-    pub leader_alive: bool,
-    /// How long it waits before it suspects a leader.
-    pub patience: Patience,
-    /// Who waits here for what became of a command.
-    pub askers: Askers,
-    /// What it lacks of its leader's log, and whom it has asked. Kept only if time-outs
-    /// adapt; otherwise it asks the leader, at each heartbeat.
-    pub lacking: Option<Lacking>,
-}
-
-/// What a role function may read besides its state.
-pub struct Context<'a> {
-    /// This replica.
-    pub me: ReplicaId,
-    /// The size of the cluster.
-    pub cluster: Cluster,
-    /// Sizes, limits and time-outs.
-    pub tuning: &'a Tuning,
 }
 
 impl Replica {
@@ -72,26 +40,6 @@ impl Replica {
         let index = u8::try_from(usize::from(id)).unwrap_or(u8::MAX);
         assert!(index < self.cluster.len(), "replica ids are 0 to {}", self.cluster.len() - 1);
         Context { me: ReplicaId(index), cluster: self.cluster, tuning: &self.tuning }
-    }
-}
-
-impl State {
-    /// The state after a start with this storage.
-    pub fn restored(storage: Storage) -> State {
-        let learner = Learner {
-            applied_upto: storage.snapshot.upto,
-            decided: imbl::OrdMap::new(),
-            sessions: storage.snapshot.sessions.clone(),
-        };
-        State {
-            durable: Durable::restored(storage),
-            learner,
-            phase: Phase::Follower,
-            leader_alive: false,
-            patience: Patience::default(),
-            askers: Askers::default(),
-            lacking: None,
-        }
     }
 }
 
@@ -252,6 +200,7 @@ impl Replica {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Phase;
     use crate::testing::*;
     use crate::types::{Slot, Value};
     use stateright::actor::Command;

@@ -19,32 +19,14 @@ use crate::askers::Askers;
 use crate::effects::Effects;
 use crate::learner;
 use crate::message::{Asker, Entries, Message, Outcome, Relay};
-use crate::proposer::{self, Phase};
-use crate::queue::Queue;
+use crate::proposer;
 use crate::quorum::ReplicaSet;
-use crate::replica::{Context, State};
 use crate::session::{ACKNOWLEDGEMENTS_MAX, Session, Sessions};
+use crate::state::{Context, Intake, Phase, State};
 use crate::tuning::Tuning;
-use crate::types::{
-    Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, User, Value,
-};
+use crate::types::{Command, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// What clients want of this leader.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Intake {
-    /// Commands that wait for a slot.
-    pub queue: Queue,
-    /// The last number of each session that was queued or proposed in this leadership.
-    pub proposed: BTreeMap<SessionId, Seq>,
-    /// Openings that were queued or proposed and are not applied yet.
-    pub openings: BTreeSet<(User, Nonce)>,
-    /// Commands that came before an earlier one of their session, which they wait for.
-    pub held: BTreeMap<(SessionId, Seq), Command>,
-    /// Their bytes.
-    pub held_bytes: usize,
-}
+use std::collections::BTreeSet;
 
 /// A client asks for a command to be put into the log.
 pub fn on_request(

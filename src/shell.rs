@@ -53,8 +53,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::acceptor::Storage;
     use crate::replica::Replica;
+    use crate::state::Storage;
     use crate::testing::{as_text, ballot};
     use stateright::actor::Command;
     use std::time::Duration;

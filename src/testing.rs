@@ -7,14 +7,14 @@
 //! **Absent**: a network. A test calls one role function and compares the exact list of effects;
 //! whole exchanges are told in `tests/scenarios`.
 
-use crate::acceptor::Storage;
 use crate::effects::{Effects, Timer};
 use crate::message::{Entries, Message, Outcome, Promise};
 use crate::pacing::{Flight, Pacing};
-use crate::proposer::{Leading, Phase};
 use crate::quorum::{Cluster, ReplicaSet};
-use crate::replica::{Context, State};
-use crate::requests::Intake;
+use crate::state::Intake;
+use crate::state::Storage;
+use crate::state::{Context, State};
+use crate::state::{Leading, Phase};
 use crate::tuning::Tuning;
 use crate::types::{
     Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp,

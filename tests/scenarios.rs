@@ -5,9 +5,9 @@
 
 mod world;
 
-use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::Timer::{Election, Heartbeat, Resend, Retry};
 use paxos_chat::message::Message;
+use paxos_chat::state::Storage;
 use paxos_chat::tuning::Tuning;
 use world::{FIRST_SESSION, World, storage_with_session_of};
 

@@ -5,7 +5,7 @@ mod machines;
 
 use machines::{Air, ClientDriver, Machine, client};
 use paxos_chat::message::Message;
-use paxos_chat::proposer::Phase;
+use paxos_chat::state::Phase;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Ballot, Body};
 use std::cell::Cell;

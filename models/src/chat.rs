@@ -14,12 +14,12 @@ use crate::properties::{self, EVENTS, SAFETY};
 use crate::reductions::symmetry::Renaming;
 use crate::reductions::{dead, stale};
 use actor_checker::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
-use paxos_chat::acceptor::Storage;
 use paxos_chat::client::ClientPhase;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, Outcome, Promise};
-use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::Cluster;
+use paxos_chat::state::Phase;
+use paxos_chat::state::Storage;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{
     Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId, Slot, User, Value, Vote,

@@ -4,11 +4,11 @@ use crate::mutants::clients::MutatedClient;
 use crate::mutants::readers::MutatedReader;
 use crate::mutants::{Mutant, Mutated};
 use crate::node::{Node, Stored};
-use paxos_chat::acceptor::Storage;
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::reader::Reader;
 use paxos_chat::replica::Replica;
+use paxos_chat::state::Storage;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{NodeId, Nonce, Slot, User};
 

@@ -15,7 +15,7 @@ mod world;
 
 use crate::deployed::Deployed;
 use actor_checker::simulation::Rate;
-use paxos_chat::proposer::Phase;
+use paxos_chat::state::Phase;
 use paxos_chat::types::Ballot;
 use std::time::Duration;
 use world::World;

@@ -20,10 +20,11 @@
 use crate::mutants::Mutated;
 use crate::node::{Node, NodeTimer, Stored};
 use imbl::OrdMap;
-use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Entries, LogRead, Message};
-use paxos_chat::replica::{Replica, State};
+use paxos_chat::replica::Replica;
+use paxos_chat::state::State;
+use paxos_chat::state::Storage;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{NodeId, Slot, Timestamp, Value};
 use stateright::actor::{Actor, Command, Id, Out};

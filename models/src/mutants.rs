@@ -14,13 +14,14 @@ mod votes;
 
 pub use table::all;
 
-use paxos_chat::acceptor::Storage;
 use paxos_chat::effects::{Durable, Effects, Timer};
 use paxos_chat::message::{Message, Outcome, Promise};
-use paxos_chat::proposer::{Leading, Phase, Preparing};
 use paxos_chat::quorum::{Cluster, ReplicaSet};
-use paxos_chat::replica::{Replica, State};
+use paxos_chat::replica::Replica;
 use paxos_chat::session::{Session, Sessions};
+use paxos_chat::state::State;
+use paxos_chat::state::Storage;
+use paxos_chat::state::{Leading, Phase, Preparing};
 use paxos_chat::types::{Ballot, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;

@@ -25,8 +25,8 @@ use crate::node::{Node, NodeState, Stored};
 use actor_checker::spec::{Event, Local, Step, Verdict};
 use paxos_chat::client::{ClientPhase, ClientStorage};
 use paxos_chat::message::{Message, Outcome, Route, Taker};
-use paxos_chat::proposer::Phase;
-use paxos_chat::replica::State;
+use paxos_chat::state::Phase;
+use paxos_chat::state::State;
 use paxos_chat::types::{Ballot, Command, Operation, Seq, Slot, User, Value};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! The rules of elections, each as the exact effects it wants.
 
 use super::*;
-use crate::proposer::Preparing;
+use crate::state::Preparing;
 use crate::testing::*;
 use crate::types::Value;
 

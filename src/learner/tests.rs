@@ -1,10 +1,10 @@
 //! The learner's rules, each as the exact effects it wants.
 
 use super::*;
-use crate::acceptor::Storage;
 use crate::effects::Timer;
 use crate::message::Outcome;
 use crate::proposer;
+use crate::state::Storage;
 use crate::testing::*;
 use crate::types::Vote;
 

@@ -1,8 +1,8 @@
 //! The proposer's rules, each as the exact effects it wants.
 
 use super::*;
-use crate::acceptor::Storage;
 use crate::message::Outcome;
+use crate::state::Storage;
 use crate::testing::*;
 use crate::tuning::Tuning;
 use crate::types::NodeId;

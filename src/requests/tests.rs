@@ -4,8 +4,11 @@ use super::*;
 use crate::askers::Waiting;
 use crate::effects::Timer;
 use crate::learner;
+use crate::queue::Queue;
 use crate::testing::*;
 use crate::types::{Body, ReplicaId, Vote};
+use crate::types::{Nonce, User};
+use std::collections::BTreeMap;
 
 fn asks(bench: &mut Bench, client: NodeId, command: Command) -> Effects {
     bench.step(|at, state, fx| on_request(at, state, client, command, fx))

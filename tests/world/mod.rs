@@ -7,14 +7,15 @@
 //!
 //! **Absent**: time and chance. Two runs of a scenario write the same transcript.
 
-use paxos_chat::acceptor::Storage;
 use paxos_chat::client::{Client, ClientState, ClientTuning};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Entries, LogRead, Message};
-use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::Cluster;
 use paxos_chat::reader::{Reader, ReaderState};
-use paxos_chat::replica::{Replica, State};
+use paxos_chat::replica::Replica;
+use paxos_chat::state::Phase;
+use paxos_chat::state::State;
+use paxos_chat::state::Storage;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{
     Body, Command, NodeId, Nonce, Operation, SessionId, Slot, Timestamp, User, Value,

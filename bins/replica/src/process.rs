@@ -134,7 +134,7 @@ pub struct Prepared {
     network: LossyNetwork<OperatorTap<UdpNetwork>>,
     codec: Codec,
     host: ReplicaHost,
-    storage: Box<dyn Storage<paxos_chat::acceptor::Storage>>,
+    storage: Box<dyn Storage<paxos_chat::state::Storage>>,
     seed: u64,
 }
 
@@ -315,7 +315,7 @@ fn bind(args: &Args, own: &ReplicaConfig) -> Result<UdpNetwork> {
     })
 }
 
-type OpenStorage = (Box<dyn Storage<paxos_chat::acceptor::Storage>>, Store);
+type OpenStorage = (Box<dyn Storage<paxos_chat::state::Storage>>, Store);
 
 fn make_folder(place: &Place) -> Result<()> {
     place

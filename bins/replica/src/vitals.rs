@@ -5,8 +5,8 @@
 //! copying of one small value; and one that hangs in its disk can be looked at.
 
 use actor_runtime::driver::Counters;
-use paxos_chat::proposer::Phase;
-use paxos_chat::replica::State;
+use paxos_chat::state::Phase;
+use paxos_chat::state::State;
 use paxos_chat::types::{Ballot, ReplicaId, Slot};
 use paxos_chat_log::Chain;
 use serde::{Deserialize, Serialize};
@@ -158,7 +158,7 @@ pub fn rss_bytes() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paxos_chat::acceptor::Storage;
+    use paxos_chat::state::Storage;
 
     #[test]
     fn the_last_one_is_shown_to_everybody() {

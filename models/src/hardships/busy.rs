@@ -6,7 +6,7 @@ use super::world::World;
 use super::{demand, millis, seconds};
 use crate::deployed::Deployed;
 use paxos_chat::message::Class;
-use paxos_chat::proposer::Phase;
+use paxos_chat::state::Phase;
 use paxos_chat::tuning::TEXT_BYTES_MAX;
 use paxos_chat::types::User;
 

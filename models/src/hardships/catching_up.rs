@@ -9,7 +9,7 @@ use crate::node::NodeTimer;
 use actor_checker::simulation::Rate;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Class;
-use paxos_chat::proposer::Phase;
+use paxos_chat::state::Phase;
 use paxos_chat::tuning::TEXT_BYTES_MAX;
 use paxos_chat::types::Slot;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use crate::deployed::Deployed;
 use crate::execution::Execution;
 use paxos_chat::client::{ClientPhase, ClientTuning};
 use paxos_chat::message::{Class, Message, Outcome};
-use paxos_chat::proposer::Phase;
+use paxos_chat::state::Phase;
 use paxos_chat::types::{Operation, Value};
 use std::time::Duration;
 

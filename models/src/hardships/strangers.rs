@@ -8,8 +8,8 @@ use crate::node::NodeTimer;
 use paxos_chat::client::ClientPhase;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Class, Entries, Message, Promise, Relay, Route, Taker};
-use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::ReplicaSet;
+use paxos_chat::state::Phase;
 use paxos_chat::types::{
     Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
     Value,

@@ -4,7 +4,7 @@ use super::{CHANGES_MAX, Change, Graph, Outcome, READERS, SETTLE, SILENCE_MAX, S
 use crate::node::{Node, NodeState};
 use actor_checker::simulation::Simulation;
 use paxos_chat::message::Message;
-use paxos_chat::proposer::Phase;
+use paxos_chat::state::Phase;
 use paxos_chat::types::{Ballot, Body, Seq, Slot};
 use std::collections::BTreeMap;
 use std::time::Duration;

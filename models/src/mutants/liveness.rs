@@ -5,8 +5,8 @@
 use super::{Cmd, Description, Mutant, Mutated, write};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
-use paxos_chat::proposer::Phase;
-use paxos_chat::replica::State;
+use paxos_chat::state::Phase;
+use paxos_chat::state::State;
 use paxos_chat::types::{Slot, Value};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;

@@ -3,9 +3,9 @@
 
 use super::{Cmd, Mutant, Mutated, save_again, write};
 use paxos_chat::message::{Message, Outcome};
-use paxos_chat::proposer::Phase;
-use paxos_chat::replica::State;
 use paxos_chat::session::{Session, Sessions};
+use paxos_chat::state::Phase;
+use paxos_chat::state::State;
 use paxos_chat::types::{Operation, SessionId};
 use stateright::actor::{Command, Id};
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 
 use super::{Cmd, Mutant, Mutated, save_again, write};
 use paxos_chat::message::{Message, Promise};
-use paxos_chat::proposer::{Phase, Preparing};
-use paxos_chat::replica::State;
+use paxos_chat::state::State;
+use paxos_chat::state::{Phase, Preparing};
 use paxos_chat::types::{ReplicaId, Slot, Vote};
 use stateright::actor::Id;
 

@@ -2,8 +2,8 @@
 //! checks (see [`actor_checker::reductions::dead`]).
 
 use crate::node::NodeState;
-use paxos_chat::proposer::Phase;
 use paxos_chat::quorum::{Cluster, ReplicaSet};
+use paxos_chat::state::Phase;
 use paxos_chat::types::{Ballot, ReplicaId};
 
 /// The state of a leader that has heard nobody yet: whom it has heard decides only when its election

@@ -5,8 +5,8 @@
 
 use paxos_chat::client::{ClientPhase, ClientState};
 use paxos_chat::message::Message;
-use paxos_chat::proposer::Phase;
-use paxos_chat::replica::State;
+use paxos_chat::state::Phase;
+use paxos_chat::state::State;
 use paxos_chat::types::{Ballot, Operation, Slot};
 
 /// Is the message stale at this replica? A `mortal` one may crash and forget what it has applied;

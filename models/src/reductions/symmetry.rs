@@ -24,20 +24,20 @@ use crate::machine::{Disk, Machine, PendingSave};
 use crate::node::{Node, NodeState, Stored};
 use actor_checker::spec::Local;
 use imbl::OrdMap;
-use paxos_chat::acceptor::{Snapshot, Storage};
 use paxos_chat::askers::{Askers, Waiting};
 use paxos_chat::client::{ClientPhase, ClientState, ClientStorage, Pending};
 use paxos_chat::effects::Durable;
-use paxos_chat::learner::{Lacking, Learner};
 use paxos_chat::message::{Asker, Entries, LogRead, Message, Outcome, Promise, Relay};
 use paxos_chat::pacing::{Flight, Pacing};
 use paxos_chat::patience::Patience;
-use paxos_chat::proposer::{Leading, Phase, PreVoting, Preparing};
 use paxos_chat::quorum::ReplicaSet;
 use paxos_chat::reader::ReaderState;
-use paxos_chat::replica::State;
-use paxos_chat::requests::Intake;
 use paxos_chat::session::{Session, Sessions};
+use paxos_chat::state::Intake;
+use paxos_chat::state::State;
+use paxos_chat::state::{Lacking, Learner};
+use paxos_chat::state::{Leading, Phase, PreVoting, Preparing};
+use paxos_chat::state::{Snapshot, Storage};
 use paxos_chat::types::{
     Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, User, Value,
     Vote,

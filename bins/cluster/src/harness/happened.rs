@@ -11,8 +11,8 @@ use super::primaries::Killed;
 use super::run::{Fault, RunError, Stage};
 use super::scenario::Scenario;
 use crate::judge::Verdict;
-use paxos_chat::acceptor;
 use paxos_chat::message::Outcome;
+use paxos_chat::state;
 use paxos_chat::types::{Operation, Slot, Value};
 use paxos_chat_log::{Entry, Reader};
 use std::collections::BTreeSet;
@@ -63,7 +63,7 @@ impl Stage<'_> {
 /// A primary that was killed, and what it left.
 struct Dead {
     killed: Killed,
-    saved: acceptor::Storage,
+    saved: state::Storage,
     applied_upto: Slot,
 }
 

@@ -7,7 +7,7 @@
 use super::feed::{Feed, Share};
 use super::run::{Faults, RunError, Stage};
 use actor_runtime::disk::SystemDisk;
-use paxos_chat::acceptor;
+use paxos_chat::state;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Ballot, ReplicaId, Slot};
 use paxos_chat_replica::journal::{self, Identity, Place, SEGMENT_BYTES};
@@ -147,7 +147,7 @@ impl Stage<'_> {
 
     /// What a replica that runs has saved: its journal may change while it is read, and then it is read
     /// again.
-    fn saved_while_it_runs(&mut self, replica: ReplicaId) -> Result<acceptor::Storage, RunError> {
+    fn saved_while_it_runs(&mut self, replica: ReplicaId) -> Result<state::Storage, RunError> {
         let deadline = Instant::now() + PRIMARY_MAX;
         loop {
             match self.saved(replica) {
@@ -158,7 +158,7 @@ impl Stage<'_> {
     }
 
     /// What this replica has promised and voted, as it is on disk.
-    pub(super) fn saved(&self, replica: ReplicaId) -> Result<acceptor::Storage, RunError> {
+    pub(super) fn saved(&self, replica: ReplicaId) -> Result<state::Storage, RunError> {
         let place = Place {
             disk: Rc::new(SystemDisk),
             folder: self.options.folder.clone(),
@@ -195,7 +195,7 @@ impl Stage<'_> {
 
 /// Does this storage show that its replica has proposed something at or above a slot in its ballot?
 /// A leader gives its proposals to the network before it saves its own votes for them.
-pub(super) fn has_proposed(saved: &acceptor::Storage, ballot: Ballot, from: Slot) -> bool {
+pub(super) fn has_proposed(saved: &state::Storage, ballot: Ballot, from: Slot) -> bool {
     saved.votes.iter().any(|(slot, vote)| *slot >= from && vote.ballot == ballot)
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use actor_runtime::disk::fake::{FakeDisk, Fault};
 use actor_runtime::disk::replace;
 use actor_runtime::fuzz::{Input, chunk};
-use paxos_chat::acceptor::Storage;
+use paxos_chat::state::Storage;
 use paxos_chat::types::{Ballot, ReplicaId, Slot, Value, Vote};
 use segment::Start;
 

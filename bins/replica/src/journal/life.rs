@@ -3,7 +3,7 @@
 use super::*;
 use actor_runtime::disk::fake::FakeDisk;
 use actor_runtime::storage::Storage as _;
-use paxos_chat::acceptor::Storage;
+use paxos_chat::state::Storage;
 use paxos_chat::types::{Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId};
 use paxos_chat::types::{Nonce, Slot, Timestamp, User, Value, Vote};
 use paxos_chat_log::Entry;

@@ -8,7 +8,7 @@
 //! **Absent**: decided values. Below the bound they are in the chat log.
 
 use imbl::ordmap::DiffItem;
-use paxos_chat::acceptor::Storage;
+use paxos_chat::state::Storage;
 use paxos_chat::types::{Ballot, Slot, Vote};
 use serde::{Deserialize, Serialize};
 use std::io;

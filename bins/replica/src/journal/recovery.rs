@@ -16,7 +16,7 @@ use super::segment::{self, Segment, Start};
 use super::snapshot::{self, ChatLogMark, Snapshot};
 use super::storage::JournalStorage;
 use actor_runtime::disk::{TEMPORARY, replace};
-use paxos_chat::acceptor;
+use paxos_chat::state;
 use paxos_chat_log::{self, ChatLog, OpenError, Store};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -52,7 +52,7 @@ pub fn format(place: &Place) -> Result<(), JournalError> {
     let segment = Blank::begin(disk, &new, FIRST, length, None)
         .and_then(|blank| Segment::create(disk, &new, own, FIRST, FIRST, blank));
     let start = Start { at: segment.map_err(failed(&new))?.end(), frame: FIRST };
-    let empty = acceptor::Storage::default();
+    let empty = state::Storage::default();
     let position = ChatLog::begin(own.cluster);
     let snapshot = Snapshot::of(&empty, FIRST, start, ChatLogMark::from(position));
     snapshot.write(disk, &new, own).map_err(failed(&new))?;
@@ -115,7 +115,7 @@ pub fn open(place: &Place) -> Result<Opened, JournalError> {
 /// # Errors
 /// When there is no journal of this replica, or it cannot be trusted. While its replica runs, it may
 /// change in the middle of this; then it can be read again.
-pub fn inspect(place: &Place) -> Result<acceptor::Storage, JournalError> {
+pub fn inspect(place: &Place) -> Result<state::Storage, JournalError> {
     let (journal, disk) = (place.journal(), place.disk());
     let snapshot = Snapshot::read(disk, &journal, place.identity)?;
     let names = disk.list(&journal).map_err(JournalError::disk("list", &journal))?;
@@ -127,11 +127,11 @@ pub fn inspect(place: &Place) -> Result<acceptor::Storage, JournalError> {
 }
 
 /// The state that a snapshot holds.
-fn state_of(snapshot: &Snapshot, place: &Place) -> Result<acceptor::Storage, JournalError> {
-    let mut state = acceptor::Storage {
+fn state_of(snapshot: &Snapshot, place: &Place) -> Result<state::Storage, JournalError> {
+    let mut state = state::Storage {
         promised: snapshot.promised,
         votes: snapshot.votes.iter().cloned().collect(),
-        ..acceptor::Storage::default()
+        ..state::Storage::default()
     };
     state.snapshot.upto = snapshot.upto;
     state.snapshot.sessions = snapshot.sessions(place.sessions_max).map_err(|wrong| {
@@ -182,7 +182,7 @@ fn replay_segments(
     place: &Place,
     snapshot: &Snapshot,
     files: &Files,
-    state: &mut acceptor::Storage,
+    state: &mut state::Storage,
     warnings: &mut Vec<String>,
 ) -> Result<u64, JournalError> {
     let (journal, mut next) = (place.journal(), snapshot.start().frame);

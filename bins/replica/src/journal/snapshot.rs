@@ -20,8 +20,8 @@ use super::Identity;
 use super::error::{Damage, JournalError};
 use super::segment::Start;
 use actor_runtime::disk::{Disk, replace};
-use paxos_chat::acceptor;
 use paxos_chat::session::{Session, Sessions};
+use paxos_chat::state;
 use paxos_chat::types::{Ballot, Nonce, Seq, SessionId, Slot, User, Vote};
 use paxos_chat_log::{Chain, Position, Synced};
 use serde::{Deserialize, Serialize};
@@ -118,7 +118,7 @@ impl Snapshot {
 
     /// The snapshot of this state, after which the journal goes on there.
     pub(super) fn of(
-        state: &acceptor::Storage,
+        state: &state::Storage,
         segment: u64,
         start: Start,
         chat_log: ChatLogMark,

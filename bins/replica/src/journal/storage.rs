@@ -14,7 +14,7 @@ use super::segment::{self, Segment, Start};
 use super::snapshot::{ChatLogMark, Snapshot};
 use super::{FRAME_BYTES_MAX, Place, frame};
 use actor_runtime::storage::Storage;
-use paxos_chat::acceptor;
+use paxos_chat::state;
 use paxos_chat_log::{LogFile, Written};
 use std::any::Any;
 use std::io;
@@ -37,7 +37,7 @@ pub struct JournalStorage {
     /// Where frames are made.
     pub(super) frame: Vec<u8>,
     /// What is on disk.
-    pub(super) saved: acceptor::Storage,
+    pub(super) saved: state::Storage,
     pub(super) chat_log: LogFile,
     pub(super) written: Written,
     pub(super) snapshot_is_due: bool,
@@ -45,12 +45,12 @@ pub struct JournalStorage {
     pub(super) _lock: Box<dyn Any>,
 }
 
-impl Storage<acceptor::Storage> for JournalStorage {
-    fn load(&mut self) -> io::Result<Option<acceptor::Storage>> {
+impl Storage<state::Storage> for JournalStorage {
+    fn load(&mut self) -> io::Result<Option<state::Storage>> {
         Ok(Some(self.saved.clone()))
     }
 
-    fn save(&mut self, state: acceptor::Storage) -> io::Result<()> {
+    fn save(&mut self, state: state::Storage) -> io::Result<()> {
         self.guarded(|journal| journal.append_changes(state))
     }
 
@@ -77,7 +77,7 @@ impl JournalStorage {
         })
     }
 
-    fn append_changes(&mut self, state: acceptor::Storage) -> io::Result<()> {
+    fn append_changes(&mut self, state: state::Storage) -> io::Result<()> {
         let mut frame = std::mem::take(&mut self.frame);
         frame::begin(&mut frame);
         for record in changes(&self.saved, &state)? {

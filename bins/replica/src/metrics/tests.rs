@@ -5,8 +5,8 @@ use crate::vitals::Observed;
 use actor_runtime::disk::hook::SyncHook;
 use actor_runtime::driver::Counters;
 use actor_runtime::loss::Loss;
-use paxos_chat::acceptor::Storage;
-use paxos_chat::replica::State;
+use paxos_chat::state::State;
+use paxos_chat::state::Storage;
 use paxos_chat_log::Chain;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -27,7 +27,7 @@ fn log(values: Vec<Value>) -> Vec<Entry> {
 }
 
 fn dead(ballot: Ballot, applied_upto: u64, votes: &[(u64, Ballot, Value)]) -> Dead {
-    let mut saved = acceptor::Storage { promised: ballot, ..acceptor::Storage::default() };
+    let mut saved = state::Storage { promised: ballot, ..state::Storage::default() };
     for (slot, ballot, value) in votes {
         saved.votes.insert(Slot(*slot), Vote { ballot: *ballot, value: value.clone() });
     }
