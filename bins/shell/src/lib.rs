@@ -3,9 +3,10 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`output`] | what programs print, and what dead output means |
-//! | [`manual`] | completions and man pages |
+//! | `manual` | completions and man pages, if the feature of that name is on |
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "manual")]
 pub mod manual;
 pub mod output;
