@@ -7,7 +7,7 @@ use actor_runtime::wire::ClusterId;
 use paxos_chat::types::{
     Body, Command, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User, Value,
 };
-use paxos_chat_client::tail::Replay;
+use paxos_chat_log::replay::Replay;
 use paxos_chat_log::{Entry, LogWriter};
 use std::fs::{File, OpenOptions};
 use std::io::BufWriter;

@@ -29,6 +29,8 @@
 //! |---|---|
 //! | `line`, `date`, `digits`, `escape` | one line |
 //! | `form` | the versions of a log |
+//! | [`replay`] | what its commands came to |
+//! | [`hidden`] | characters that cannot be seen, or that move others |
 //! | `scan`, `reader` | reading, from any position on; a whole log |
 //! | `writer` | appending |
 //! | `index` | a second file, to find slots without reading everything before them |
@@ -48,6 +50,7 @@ pub mod hidden;
 mod index;
 mod line;
 mod reader;
+pub mod replay;
 mod scan;
 mod store;
 mod writer;

@@ -6,12 +6,13 @@
 
 use super::Access;
 use super::meter::{Meter, Metered};
-use super::tail::{Post, Replay};
+use super::tail::{Post, posts};
 use crate::host::ReaderHost;
 use actor_runtime::driver::{Driver, DriverError, Handle, Input};
 use actor_runtime::storage::MemoryStorage;
 use paxos_chat::reader::Reader;
 use paxos_chat::types::{Slot, Value};
+use paxos_chat_log::replay::Replay;
 use std::io;
 
 type EntrySink = Box<dyn FnMut(Slot, Value) -> io::Result<()> + Send>;
@@ -37,7 +38,7 @@ impl Follower {
         let thread = move || {
             let mut replay = Replay::default();
             let sink: EntrySink = Box::new(move |slot, value| {
-                let posts = replay.apply(slot, &value);
+                let posts = posts(&mut replay, slot, &value);
                 on_posts(slot, posts)
             });
             let reader = Reader {

@@ -12,11 +12,10 @@ use actor_runtime::driver::{Driver, DriverError, Host};
 use actor_runtime::storage::MemoryStorage;
 use paxos_chat::message::Outcome;
 use paxos_chat::reader::Reader;
-use paxos_chat::session::Sessions;
-use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, Command, Operation, SessionId, Slot, Value};
 use paxos_chat_log as chatlog;
 use paxos_chat_log::hidden::escaped_json;
+use paxos_chat_log::replay::Replay;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use std::cell::RefCell;
@@ -48,27 +47,14 @@ pub struct Post {
     pub said: Said,
 }
 
-/// Finds out which commands took effect.
-#[derive(Debug, Default)]
-pub struct Replay {
-    sessions: Sessions,
-}
-
-impl Replay {
-    /// Applies the next slot; gives the messages that took effect there.
-    pub fn apply(&mut self, slot: Slot, value: &Value) -> Vec<Post> {
-        let outcomes = self.outcomes(slot, value);
-        let posts = (0..).zip(value.commands().iter().zip(outcomes));
-        posts
-            .filter(|(_, (_, outcome))| *outcome == Outcome::Applied)
-            .filter_map(|(index, (command, _))| Post::of(slot, index, command))
-            .collect()
-    }
-
-    /// Applies the next slot; gives what each of its commands came to.
-    pub fn outcomes(&mut self, slot: Slot, value: &Value) -> Vec<Outcome> {
-        self.sessions.apply(slot, value, Tuning::default().sessions_max)
-    }
+/// The messages that took effect in the next slot of a log that is replayed.
+pub fn posts(replay: &mut Replay, slot: Slot, value: &Value) -> Vec<Post> {
+    let outcomes = replay.outcomes(slot, value);
+    let commands = (0..).zip(value.commands().iter().zip(outcomes));
+    commands
+        .filter(|(_, (_, outcome))| *outcome == Outcome::Applied)
+        .filter_map(|(index, (command, _))| Post::of(slot, index, command))
+        .collect()
 }
 
 impl Post {
@@ -185,7 +171,7 @@ pub fn run(
     let sink = Rc::clone(&posts);
     let mut replay = Replay::default();
     let host = ReaderHost::new(move |slot, value: Value| {
-        sink.borrow_mut().extend(replay.apply(slot, &value));
+        sink.borrow_mut().extend(self::posts(&mut replay, slot, &value));
         Ok(())
     });
     let mut driver = Driver::start(reader, id, nodes, access.codec(), host, world)?;

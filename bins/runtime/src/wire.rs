@@ -44,7 +44,6 @@ mod header;
 mod open;
 mod packing;
 mod peer;
-mod recent;
 mod replay;
 mod seal;
 
@@ -52,8 +51,8 @@ use crate::keys::{Boot, Cipher, Keyring, LinkKey, Secret, TAG_BYTES, UserKey};
 use crate::shares::Shares;
 use cookie::{Bakery, COOKIE_BYTES, Cookie};
 use fragment::{OF_CLIENTS, OF_REPLICAS, Partials};
+use lru::{DefaultHasher, LruCache};
 use open::Inbound;
-use recent::Recent;
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
 use std::net::SocketAddr;
@@ -112,8 +111,8 @@ pub struct Codec {
     /// The last cookie of each replica.
     cookies: Vec<Cookie>,
     bakery: Bakery,
-    /// Boots of replicas that were heard.
-    replicas: Recent<(u8, Boot), Inbound>,
+    /// Boots of replicas that were heard. Each stays where it is, so that its key leaves no copies behind.
+    replicas: LruCache<(u8, Boot), Box<Inbound>, DefaultHasher>,
     /// Clients that were heard.
     clients: Shares<ClientLink>,
     /// Incomplete messages of replicas.
@@ -167,7 +166,7 @@ impl Codec {
     ) -> Codec {
         let outbound: Vec<_> = outbound.into_iter().map(|key| key.boot(boot)).collect();
         let cookies = vec![Cookie::default(); outbound.len()];
-        let (replicas, clients) = (Recent::new(REPLICA_BOOTS_MAX), Shares::new(CLIENTS_MAX));
+        let (replicas, clients) = (LruCache::unbounded(), Shares::new(CLIENTS_MAX));
         let packing = Packing::default();
         Codec {
             cluster,

@@ -13,7 +13,7 @@ use super::Faults;
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{Body, Operation, Seq, SessionId, Slot};
 use paxos_chat_client::record::Record;
-use paxos_chat_client::tail::Replay;
+use paxos_chat_log::replay::Replay;
 use paxos_chat_log::{Entry, ReadError, Reader, parse_session};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -7,7 +7,7 @@ use paxos_chat::types::{
     Body, Command, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User, Value,
 };
 use paxos_chat_client::record::{Line, RecordWriter};
-use paxos_chat_client::tail::Replay;
+use paxos_chat_log::replay::Replay;
 use paxos_chat_log::{Entry, LogWriter};
 
 const NONCE: u64 = 7;

@@ -8,7 +8,8 @@ use super::fragment::Fragment;
 use super::header::{Direction, Header};
 use super::replay::Window;
 use super::{
-    ClientId, ClientLink, Codec, MESSAGES_PER_DATAGRAM_MAX, Own, Peer, UserName, WHOLE, WireError,
+    ClientId, ClientLink, Codec, MESSAGES_PER_DATAGRAM_MAX, Own, Peer, REPLICA_BOOTS_MAX, UserName,
+    WHOLE, WireError,
 };
 use crate::keys::{Boot, Cipher, LinkKey, TAG_BYTES};
 use serde::de::DeserializeOwned;
@@ -193,13 +194,16 @@ impl Codec {
         datagram: &mut [u8],
         body_at: usize,
     ) -> Result<(), WireError> {
-        if let Some(inbound) = self.replicas.get(&(id, boot)) {
+        if let Some(inbound) = self.replicas.get_mut(&(id, boot)) {
             return inbound.open(number, datagram, body_at);
         }
         let keys = self.inbound.get(usize::from(id)).ok_or(WireError::Forged)?;
         let each = keys.iter().map(|key| (Inbound::new(key, boot), ()));
         let (inbound, ()) = open_with_any(each, number, datagram, body_at)?;
-        self.replicas.insert((id, boot), inbound);
+        if self.replicas.len() >= REPLICA_BOOTS_MAX {
+            self.replicas.pop_lru();
+        }
+        self.replicas.put((id, boot), Box::new(inbound));
         Ok(())
     }
 
