@@ -183,3 +183,29 @@ fn a_replica_that_is_down_holds_up_a_rotation_unless_it_is_forced_and_comes_back
     assert_eq!(site.says(&site.token("new.token"), "20"), 0);
     all_have(site.cluster.folder.path(), 1);
 }
+
+/// Operators are answered while it warms up, and its driver is not there yet.
+#[test]
+fn a_replica_that_waits_has_not_taken_a_step_that_it_was_told_of() {
+    let cluster = TestCluster::new(&[]);
+    let mut site = Site { cluster, replicas: Vec::new() };
+    site.give(0);
+    let copy = site.copy_of(0);
+    let args = ["--init", "--wait", "--secret", arg(&copy)];
+    site.replicas.push(Replica::start_with(&site.cluster, 0, &args));
+    let patience = ["--patience", "500", "--force"];
+    assert_eq!(site.rotate(&[&["begin"], &patience[..]].concat()).code, 0);
+    site.give(0);
+    let pid = site.replicas[0].child.id().to_string();
+    assert_eq!(run("kill", &["-HUP", &pid]).code, 0);
+    assert!(site.replicas[0].line().contains("not obeyed yet"));
+    let ended = site.rotate(&["switch", "--patience", "500"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("replica 0 seals and opens under"), "{ended:?}");
+    // It takes the step when it begins.
+    site.replicas[0].type_line("start");
+    eventually("it has taken the step", || {
+        let ended = site.rotate(&["switch", "--patience", "500"]);
+        ended.code == 1 && !ended.stderr.contains("replica 0 ")
+    });
+}

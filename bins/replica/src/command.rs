@@ -138,30 +138,29 @@ fn reload(args: &Args, local: &Local) {
         }
     };
     let (users, revoked) = (config.users.len(), config.revoked.len());
-    let is_rotated = keyring.fingerprints() != local.keys.keyring().fingerprints();
     let secrets = what(&keyring.fingerprints());
-    let rotated = is_rotated.then_some(keyring);
-    if let Some(keyring) = &rotated {
-        local.keys.replace(keyring.clone());
-    }
     let (done, obeys) = channel();
+    let keys = local.keys.clone();
     let changed = Input::Change(Box::new(move |driver: &mut Driver<Replica, ReplicaHost>| {
-        if let Some(keyring) = rotated {
-            driver.codec_mut().set_keyring(keyring);
+        let is_rotated = keyring.fingerprints() != keys.keyring().fingerprints();
+        if is_rotated {
+            driver.codec_mut().set_keyring(keyring.clone());
+            // Not before: whoever asks is told what the driver seals under.
+            keys.replace(keyring);
         }
         driver.codec_mut().set_generations(config.revoked);
         driver.host_mut().serve_only(config.users);
-        let _ = done.send(());
+        let _ = done.send(is_rotated);
     }));
     local.control.give(changed);
     drop(obeyed);
     // Who prints may wait for whoever reads; the driver never does.
     let listed = if users == 0 { "any user".to_owned() } else { format!("{users} users") };
     match obeys.recv_timeout(PATIENCE) {
-        Ok(()) if is_rotated => {
+        Ok(true) => {
             note(&format!("reloaded: {listed}, tokens of {revoked} revoked; {secrets}"));
         }
-        Ok(()) => note(&format!("reloaded: {listed}, tokens of {revoked} revoked")),
+        Ok(false) => note(&format!("reloaded: {listed}, tokens of {revoked} revoked")),
         Err(RecvTimeoutError::Timeout) => {
             note("read, and not obeyed yet: this replica hangs in its disk, or waits for others");
         }

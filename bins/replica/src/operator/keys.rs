@@ -1,4 +1,4 @@
-//! The secrets that a replica's process has read last, for what serves operators beside its driver.
+//! The secrets that a replica's driver has taken, for what serves operators beside it.
 //!
 //! **Invariant**: whoever asks gets those of one reading, and never some of each.
 
