@@ -18,7 +18,7 @@
 //! - *Nothing prints a key*: `Debug` says which kind it is, and its memory is wiped when it goes, that
 //!   of what seals ([`Cipher`]) too.
 //!
-//! **Absent**: files ([`crate::credentials`]), datagrams ([`crate::wire`]), and how one secret replaces another
+//! **Absent**: files, datagrams ([`crate::wire`]), and how one secret replaces another
 //! ([`Keyring`]).
 //!
 //! **Source**: BLAKE3 (2020), section 6.2 for key derivation; RFC 8439 for why a nonce must not repeat.

@@ -88,7 +88,7 @@ struct ClientLink {
     cookie: Option<(SocketAddr, Cookie)>,
 }
 
-/// Which generation of each user's key is valid: see [`crate::config::Config::revoked`].
+/// Which generation of each user's key is valid: how often those before it were revoked.
 pub type Generations = BTreeMap<String, u32>;
 
 /// Whose datagrams a codec seals.

@@ -10,8 +10,7 @@
 //! **Invariant — neighbours understand each other**: whoever is one step ahead of another, or behind, opens what
 //! that one seals. So replicas take each step one at a time, in any order, and serve meanwhile.
 //!
-//! **Absent**: files ([`crate::credentials`]), and who waits for whom between the steps
-//! ([`crate::operator::rotate`]).
+//! **Absent**: files, and who waits for whom between the steps.
 
 use super::{Secret, derive};
 use serde::{Deserialize, Serialize};
@@ -41,10 +40,10 @@ pub struct Fingerprint(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RotationError {
     /// The one before has not ended.
-    #[error("a rotation is under way: `cluster rotate {0}` is its next step")]
+    #[error("a rotation is under way, and its next step is `{0}`")]
     UnderWay(&'static str),
     /// None has begun.
-    #[error("no rotation is under way: `cluster rotate begin` begins one")]
+    #[error("no rotation is under way; `begin` begins one")]
     None,
 }
 
