@@ -117,7 +117,8 @@ impl TestCluster {
 
     pub(crate) fn log(&self, id: u8) -> String {
         let path = self.folder.path().join(format!("replica-{id}.log"));
-        std::fs::read_to_string(path).unwrap()
+        // It may be read while it is written, and so end within a character.
+        String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
     }
 }
 
