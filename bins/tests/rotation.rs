@@ -209,3 +209,36 @@ fn a_replica_that_waits_has_not_taken_a_step_that_it_was_told_of() {
         ended.code == 1 && !ended.stderr.contains("replica 0 ")
     });
 }
+
+/// Nothing that is read by mistake keeps a replica from what it should read.
+#[test]
+fn another_cluster_s_secret_and_half_a_file_are_refused_and_the_right_file_is_taken_afterwards() {
+    let mut site = Site::start();
+    assert_eq!(site.rotate(&["begin"]).code, 0);
+    (0..3).for_each(|id| site.give(id));
+    for id in 0..3 {
+        assert!(site.reload(id).contains("opens under"));
+    }
+    assert_eq!(site.rotate(&["switch"]).code, 0);
+    let other = TestCluster::new(&[]);
+    let foreign = std::fs::read_to_string(other.folder.path().join("cluster.secret")).unwrap();
+    let whole = std::fs::read_to_string(site.secret()).unwrap();
+    let half = whole.lines().next().unwrap().to_owned() + "\n";
+    for wrong in [foreign.as_str(), half.as_str()] {
+        std::fs::write(site.copy_of(2), wrong).unwrap();
+        let replica = &mut site.replicas[2];
+        replica.type_line("reload");
+        assert!(replica.status().starts_with("status"), "nothing is reloaded");
+    }
+    site.give(2);
+    assert!(site.reload(2).contains("opens under"), "the right file is taken");
+    drop(site.replicas.remove(2));
+    std::fs::write(site.copy_of(2), foreign).unwrap();
+    let (config, folder, copy) =
+        (arg(&site.cluster.config), arg(site.cluster.folder.path()), site.copy_of(2));
+    let args = ["--config", config, "--id", "2", "--log-dir", folder, "--secret", arg(&copy)];
+    refused(REPLICA, &args, &["secret-of-2", "another cluster's", "the file of any replica"]);
+    site.give(2);
+    let mut again = Command::new(REPLICA);
+    Replica::spawn(again.args(args).arg("--stop-at-end-of-input"));
+}

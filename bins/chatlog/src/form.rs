@@ -15,7 +15,7 @@ pub(super) const NO_HEADER: &str = "not the header of a chat log of version 2 or
 pub(super) enum Form {
     /// Some characters that cannot be seen are shown as they are, and joiners never are.
     V2,
-    /// No character that cannot be seen is shown as it is, but for joiners and selectors where they do something.
+    /// No character that cannot be seen is shown as it is, but for joiners and selectors where they may do something.
     V3,
 }
 

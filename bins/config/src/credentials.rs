@@ -25,7 +25,7 @@ pub use secret::{SECRET_FILE, draw_secret, make_secret, read_keyring, secret_pat
 pub use token::Token;
 
 /// No secret file is longer.
-const FILE_BYTES_MAX: u64 = 1024;
+const FILE_BYTES_MAX: u64 = 4096;
 /// Mode bits that let others than the owner at a file.
 const OTHERS: u32 = 0o077;
 

@@ -47,8 +47,16 @@ pub fn main() -> ExitCode {
         };
     }
     let id = args.id;
+    // From here on it is not ended by what makes it read its files again.
+    let hangups = match Signals::new([SIGHUP]) {
+        Ok(hangups) => hangups,
+        Err(error) => {
+            tell!("replica: SIGHUP cannot be handled: {error}");
+            return ExitCode::from(2);
+        }
+    };
     let started = prepare(&args).and_then(|prepared| {
-        attend(&args, prepared.local())?;
+        attend(&args, hangups, prepared.local())?;
         prepared.start(note)
     });
     let (mut driver, inbox) = match started {
@@ -80,8 +88,8 @@ pub fn main() -> ExitCode {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads the console, and the configuration again on SIGHUP, from threads of their own.
-fn attend(args: &Arc<Args>, local: &Local) -> anyhow::Result<()> {
-    reload_on_hangup(Arc::clone(args), local.clone()).context("cannot make what SIGHUP needs")?;
+fn attend(args: &Arc<Args>, hangups: Signals, local: &Local) -> anyhow::Result<()> {
+    reload_on(hangups, Arc::clone(args), local.clone()).context("cannot make what SIGHUP needs")?;
     let (args, local) = (Arc::clone(args), local.clone());
     let console = std::thread::Builder::new().name("console".into());
     console.spawn(move || read_console(&args, &local)).context("cannot read the console")?;
@@ -119,9 +127,8 @@ fn read_console(args: &Args, local: &Local) {
 }
 
 /// Reads users, revoked tokens and the secret again whenever SIGHUP arrives.
-fn reload_on_hangup(args: Arc<Args>, local: Local) -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGHUP])?;
-    let reloads = move || signals.forever().for_each(|_| reload(&args, &local));
+fn reload_on(mut hangups: Signals, args: Arc<Args>, local: Local) -> std::io::Result<()> {
+    let reloads = move || hangups.forever().for_each(|_| reload(&args, &local));
     std::thread::Builder::new().name("reload".into()).spawn(reloads).map(drop)
 }
 

@@ -46,6 +46,17 @@ pub enum ObeyError {
          again. Take the newest copy of any replica"
     )]
     Replaced(Fingerprint),
+    /// It has nothing to do with what this replica has.
+    #[error(
+        "its secret {found} is not this replica's {known}, nor what has replaced it: is it another cluster's? Take the \
+         file of any replica"
+    )]
+    Foreign {
+        /// What it would seal under.
+        found: Fingerprint,
+        /// What this replica seals under.
+        known: Fingerprint,
+    },
     /// What was obeyed cannot be remembered.
     #[error("cannot write {}: {error}", path.display())]
     Unwritten {
@@ -71,7 +82,8 @@ pub enum ObeyError {
 impl ObeyError {
     /// Which of the two files it is about.
     pub fn file<'a>(&self, config: &'a Path, secret: &'a Path) -> &'a Path {
-        if matches!(self, ObeyError::Replaced(_)) { secret } else { config }
+        let is_of_secret = matches!(self, ObeyError::Replaced(_) | ObeyError::Foreign { .. });
+        if is_of_secret { secret } else { config }
     }
 }
 
@@ -159,8 +171,15 @@ impl Memory {
         if let Some(secret) = revived {
             return Err(ObeyError::Replaced(secret.clone()));
         }
+        if let Some(known) = self.secrets.first() {
+            let is_shared = self.secrets.iter().any(|known| secrets.contains(known));
+            if !is_shared && !keyring.replaced().contains(known) {
+                return Err(ObeyError::Foreign { found: seals.clone(), known: known.clone() });
+            }
+        }
         // A next one that is not there any more may come again: its rotation had not got as far everywhere.
         self.replaced.extend(self.secrets.first().filter(|sealed| *sealed != seals).cloned());
+        self.replaced.extend(keyring.replaced().iter().cloned());
         let gone = self.replaced.iter().filter(|secret| !secrets.contains(secret)).cloned();
         self.given_up = gone.collect();
         self.secrets = secrets;
@@ -262,9 +281,31 @@ mod tests {
         }
         [&before, &begun, &switched].into_iter().for_each(refused);
         obey(&ended).unwrap();
-        // Whoever missed all steps takes them at once.
+        // Whoever missed all steps takes them at once, and nothing of another cluster.
         let next = ended.begin(Secret::draw().unwrap()).unwrap().switch().unwrap().end().unwrap();
+        let foreign = obey(&keyring()).unwrap_err();
+        assert!(matches!(foreign, ObeyError::Foreign { .. }), "{foreign}");
         obey(&next).unwrap();
         refused(&ended);
+    }
+
+    /// It never sealed under the old secret, and yet it knows it.
+    #[test]
+    fn whoever_begins_behind_a_switch_refuses_what_was_replaced_as_well() {
+        let config = config(&[]);
+        let before = keyring();
+        let begun = before.begin(Secret::draw().unwrap()).unwrap();
+        let switched = begun.switch().unwrap();
+        let ended = switched.end().unwrap();
+        for first in [&switched, &ended] {
+            let mut obeyed = Obeyed::read(config.cluster_id(), None).unwrap();
+            obeyed.obey(&config, first).unwrap();
+            obeyed.obey(&config, &ended).unwrap();
+            for older in [&before, &begun, &switched] {
+                let error = obeyed.obey(&config, older).unwrap_err();
+                assert!(matches!(error, ObeyError::Replaced(_)), "{error}");
+            }
+            obeyed.obey(&config, &ended).unwrap();
+        }
     }
 }

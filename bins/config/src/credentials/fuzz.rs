@@ -1,6 +1,6 @@
 //! Secrets and tokens as functions of any bytes.
 
-use super::secret::{SECRET_KIND, parse, to_text};
+use super::secret::{parse, to_text};
 use super::token::{TOKEN_KIND, Token};
 use super::with_check;
 use crate::Config;
@@ -40,7 +40,7 @@ pub fn text(input: &[u8]) {
             let again = parse(&written, path).expect("what was written is read");
             assert_eq!(*to_text(&again), *written);
             assert_eq!(again.fingerprints(), keyring.fingerprints());
-            assert!(text.starts_with(SECRET_KIND));
+            assert!(text.starts_with("paxos-chat-secret-"));
         }
         match Token::parse(text, path, &config) {
             Ok(token) => {

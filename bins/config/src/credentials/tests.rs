@@ -118,11 +118,14 @@ fn a_secret_and_the_one_beside_it_read_back() {
         assert_eq!(mode(&path), 0o600);
         let back = read_keyring(&path).unwrap();
         assert_eq!(back.fingerprints(), step.fingerprints());
+        assert_eq!(back.replaced(), step.replaced());
         assert_eq!(back.switch().is_ok(), step.switch().is_ok(), "which of the two seals next");
         assert_eq!(back.end().is_ok(), step.end().is_ok());
         let text = fs::read_to_string(&path).unwrap();
         if let Some((_, second)) = text.trim_end().split_once('\n') {
-            for cut in [&text[..text.len() - 3], &text.replace(&second[..20], "")] {
+            let first_line = &text[..text.find('\n').unwrap() + 1];
+            let cuts = [first_line, &text[..text.len() - 3], &text.replace(&second[..20], "")];
+            for cut in cuts {
                 let error = read_keyring(&site.holds("cut", cut)).unwrap_err().to_string();
                 assert!(error.contains("cut is no cluster secret"), "{error}");
                 assert!(!error.contains(second.split(' ').nth(1).unwrap()), "quotes nothing");

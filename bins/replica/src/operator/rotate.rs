@@ -75,7 +75,11 @@ impl RotateArgs {
 
 /// Says what a replica lacks that should have these secrets.
 fn behind(id: u8, report: Option<&Report>, keyring: &Keyring) -> Option<String> {
-    let Some(report) = report else { return Some(format!("replica {id} does not answer")) };
+    let Some(report) = report else {
+        return Some(format!(
+            "replica {id} does not answer: is it running, and has it the file from this step or the one before?"
+        ));
+    };
     let wanted = keyring.fingerprints();
     (report.secrets != wanted)
         .then(|| format!("replica {id} {}, and the file {}", what(&report.secrets), what(&wanted)))

@@ -7,8 +7,11 @@
 //! | switched | new | new, old |
 //! | ended | new | new |
 //!
-//! **Invariant — neighbours understand each other**: whoever is one step ahead of another, or behind, opens what
-//! that one seals. So replicas take each step one at a time, in any order, and serve meanwhile.
+//! **Invariants**
+//! - *Neighbours understand each other*: whoever is one step ahead of another, or behind, opens what that one seals.
+//!   So replicas take each step one at a time, in any order, and serve meanwhile.
+//! - *Descent shows*: a ring names the secrets that those in it have replaced, by their fingerprints. So whoever has
+//!   missed steps knows what comes of its own secret from what is another cluster's.
 //!
 //! **Absent**: files, and who waits for whom between the steps.
 
@@ -21,7 +24,12 @@ use std::fmt::{self, Display, Formatter};
 pub struct Keyring {
     seals: Secret,
     beside: Option<Beside>,
+    /// What was replaced, the latest last.
+    replaced: Vec<Fingerprint>,
 }
+
+/// So many secrets that were replaced are remembered.
+const REPLACED_MAX: usize = 32;
 
 /// A secret that opens, and does not seal.
 #[derive(Clone, Debug)]
@@ -49,8 +57,13 @@ pub enum RotationError {
 
 impl Keyring {
     /// One that was read: this secret seals.
-    pub fn of(seals: Secret, beside: Option<Beside>) -> Keyring {
-        Keyring { seals, beside }
+    pub fn of(seals: Secret, beside: Option<Beside>, replaced: Vec<Fingerprint>) -> Keyring {
+        Keyring { seals, beside, replaced }
+    }
+
+    /// The secrets that those in it have replaced, the latest last. They include one that still opens.
+    pub fn replaced(&self) -> &[Fingerprint] {
+        &self.replaced
     }
 
     /// The secret that seals.
@@ -79,7 +92,7 @@ impl Keyring {
             Beside::Next(secret) => Beside::Next(secret.of_operators()),
             Beside::Previous(secret) => Beside::Previous(secret.of_operators()),
         });
-        Keyring { seals: self.seals.of_operators(), beside }
+        Keyring { seals: self.seals.of_operators(), beside, replaced: Vec::new() }
     }
 
     /// From now on the next secret opens, too.
@@ -88,7 +101,7 @@ impl Keyring {
     /// When another rotation has not ended.
     pub fn begin(&self, next: Secret) -> Result<Keyring, RotationError> {
         match &self.beside {
-            None => Ok(Keyring { seals: self.seals.clone(), beside: Some(Beside::Next(next)) }),
+            None => Ok(Keyring { beside: Some(Beside::Next(next)), ..self.clone() }),
             Some(Beside::Next(_)) => Err(RotationError::UnderWay("switch")),
             Some(Beside::Previous(_)) => Err(RotationError::UnderWay("end")),
         }
@@ -102,8 +115,11 @@ impl Keyring {
         match &self.beside {
             None => Err(RotationError::None),
             Some(Beside::Next(next)) => {
+                let mut replaced = self.replaced.clone();
+                replaced.push(self.seals.fingerprint());
+                replaced.drain(..replaced.len().saturating_sub(REPLACED_MAX));
                 let previous = Beside::Previous(self.seals.clone());
-                Ok(Keyring { seals: next.clone(), beside: Some(previous) })
+                Ok(Keyring { seals: next.clone(), beside: Some(previous), replaced })
             }
             Some(Beside::Previous(_)) => Err(RotationError::UnderWay("end")),
         }
@@ -117,14 +133,14 @@ impl Keyring {
         match &self.beside {
             None => Err(RotationError::None),
             Some(Beside::Next(_)) => Err(RotationError::UnderWay("switch")),
-            Some(Beside::Previous(_)) => Ok(Keyring::from(&self.seals)),
+            Some(Beside::Previous(_)) => Ok(Keyring { beside: None, ..self.clone() }),
         }
     }
 }
 
 impl From<&Secret> for Keyring {
     fn from(secret: &Secret) -> Keyring {
-        Keyring { seals: secret.clone(), beside: None }
+        Keyring { seals: secret.clone(), beside: None, replaced: Vec::new() }
     }
 }
 
@@ -142,6 +158,15 @@ impl Secret {
     pub fn fingerprint(&self) -> Fingerprint {
         let digest = derive("paxos-chat 2026 fingerprint", &[self.as_bytes()]);
         Fingerprint(digest[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl Fingerprint {
+    /// The one that these digits are, if they are one.
+    pub fn read(digits: &str) -> Option<Fingerprint> {
+        let is_one =
+            digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        is_one.then(|| Fingerprint(digits.to_owned()))
     }
 }
 
@@ -179,6 +204,12 @@ mod tests {
         let [first, .., last] = &steps;
         assert_eq!(first.fingerprints(), [old.fingerprint()]);
         assert_eq!(last.fingerprints(), [new.fingerprint()]);
+        assert_eq!((first.replaced(), last.replaced()), (&[][..], &[old.fingerprint()][..]));
+        let mut ring = last.clone();
+        for _ in 0..2 * REPLACED_MAX {
+            ring = ring.begin(Secret::draw().unwrap()).unwrap().switch().unwrap().end().unwrap();
+        }
+        assert_eq!(ring.replaced().len(), REPLACED_MAX);
         assert_ne!(old.of_operators().fingerprint(), old.fingerprint());
     }
 }

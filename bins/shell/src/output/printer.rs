@@ -4,10 +4,11 @@
 //! - *Nobody is waited for longer than [`PATIENCE`]*, and for no second line while the first waits: whoever reads may have
 //!   stopped, and not gone.
 //! - *What is read is read in order*, and whoever prints goes on once it was written, if that is soon.
-//! - *Bounded*: lines beyond [`LINES_MAX`] are lost.
+//! - *Bounded*: of those that wait, lines beyond [`LINES_MAX`] are lost.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -20,7 +21,9 @@ const LINES_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) struct Printer {
     lines: SyncSender<Line>,
-    is_stuck: AtomicBool,
+    waiting: Arc<AtomicUsize>,
+    /// Somebody has waited in vain, and nothing was written since.
+    is_stuck: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -39,16 +42,20 @@ impl Printer {
         open: impl Fn() -> W + Send + 'static,
     ) -> io::Result<Printer> {
         let (lines, waiting): (_, Receiver<Line>) = sync_channel(LINES_MAX);
+        let printer = Printer { lines, waiting: Arc::default(), is_stuck: Arc::default() };
+        let (left, is_stuck) = (Arc::clone(&printer.waiting), Arc::clone(&printer.is_stuck));
         let writes = move || {
             for Line { text, written } in waiting {
                 let mut out = open();
                 // Nothing is left to complain to.
                 let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+                left.fetch_sub(1, Ordering::Relaxed);
+                is_stuck.store(false, Ordering::Relaxed);
                 let _ = written.try_send(());
             }
         };
         std::thread::Builder::new().name(name.into()).spawn(writes)?;
-        Ok(Printer { lines, is_stuck: AtomicBool::new(false) })
+        Ok(printer)
     }
 
     /// Prints this.
@@ -58,9 +65,13 @@ impl Printer {
             true => Duration::ZERO,
             false => PATIENCE,
         };
-        let is_queued = self.lines.try_send(Line { text, written }).is_ok();
-        let is_written = is_queued && wrote.recv_timeout(patience).is_ok();
-        self.is_stuck.store(!is_written, Ordering::Relaxed);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.lines.try_send(Line { text, written }).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        } else if wrote.recv_timeout(patience).is_err() && self.waiting.load(Ordering::Relaxed) > 0
+        {
+            self.is_stuck.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -79,11 +90,17 @@ mod tests {
         let mut read = [0; 8];
         io::Read::read_exact(&mut reader, &mut read).unwrap();
         assert_eq!(&read, b"one\ntwo\n");
-        let (began, much) = (Instant::now(), "x".repeat(1 << 20));
-        printer.print(much);
-        assert!(began.elapsed() >= PATIENCE, "it waits for as long as it may");
+        printer.print("x".repeat(1 << 20));
         let began = Instant::now();
         (0..2 * LINES_MAX).for_each(|_| printer.print("lost\n".into()));
-        assert!(began.elapsed() < PATIENCE, "and then no more");
+        assert!(began.elapsed() < PATIENCE, "nobody is waited for twice");
+        // Once somebody reads again, whoever prints waits again until it was read.
+        let reads = std::thread::spawn(move || io::copy(&mut reader, &mut io::sink()).unwrap());
+        while printer.waiting.load(Ordering::Relaxed) > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(!printer.is_stuck.load(Ordering::Relaxed));
+        drop(printer);
+        assert!(reads.join().unwrap() > 1 << 20);
     }
 }
