@@ -107,7 +107,7 @@ fn a_secret_is_replaced_step_by_step_while_the_cluster_serves_and_the_old_one_is
     for step in ["begin", "switch"] {
         let stepped = site.rotate(&[step]);
         assert_eq!(stepped.code, 0, "{stepped:?}");
-        assert!(stepped.stdout.contains("SIGHUP"), "{stepped:?}");
+        assert!(stepped.stderr.contains("SIGHUP"), "{stepped:?}");
         let next = if step == "begin" { "switch" } else { "end" };
         for id in 0..3 {
             // Nobody is left behind.
@@ -165,6 +165,15 @@ fn a_replica_that_is_down_holds_up_a_rotation_unless_it_is_forced_and_comes_back
     let mut site = Site::start();
     drop(site.replicas.pop());
     let patience = ["--patience", "500"];
+    // The status tells of the file, whatever has become of the outputs.
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut untold = Command::new(CLUSTER);
+    untold.args(["rotate", "begin", "--force", "--config", arg(&site.cluster.config)]);
+    let before = std::fs::read_to_string(site.secret()).unwrap();
+    let status = untold.args(patience).stdout(full()).stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(std::fs::read_to_string(site.secret()).unwrap().lines().count(), 2);
+    std::fs::write(site.secret(), before).unwrap();
     let stuck = site.rotate(&[&["begin"], &patience[..]].concat());
     assert_eq!(stuck.code, 1, "{stuck:?}");
     assert!(stuck.stderr.contains("replica 2 does not answer"), "{stuck:?}");

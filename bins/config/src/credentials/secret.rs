@@ -104,7 +104,7 @@ fn parse_lines(text: &str) -> Result<Keyring, String> {
         (read(first, SECRET_KIND)?, "0".to_owned())
     };
     if rest.len().to_string() != count {
-        return Err(format!("{} lines follow the first where it says {count}", rest.len()));
+        return Err(format!("the first line wants {count} more, and there are {}", rest.len()));
     }
     let (mut beside, mut replaced) = (None, Vec::new());
     for (number, line) in (2..).zip(rest) {

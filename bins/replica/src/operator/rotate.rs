@@ -11,7 +11,7 @@ use actor_runtime::keys::{Fingerprint, Keyring};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use paxos_chat_config::credentials::{draw_secret, read_keyring, write_keyring};
-use paxos_chat_shell::{say, tell};
+use paxos_chat_shell::tell;
 use std::process::ExitCode;
 
 /// How a secret is replaced.
@@ -68,7 +68,8 @@ impl RotateArgs {
             return Ok(ExitCode::FAILURE);
         }
         write_keyring(&path, &stepped)?;
-        say!("{}", self.step.told(&path.display().to_string()));
+        // On standard error: the result is the file, and the status tells of it whoever reads this.
+        tell!("{}", self.step.told(&path.display().to_string()));
         Ok(ExitCode::SUCCESS)
     }
 }
