@@ -14,7 +14,7 @@ use actor_runtime::wire::{CLIENTS_MAX, ClusterId, Codec, Generations, UserName};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use disks::Unsynced;
 use paxos_chat::client::{Client, ClientTuning};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Input, Message};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::state;
@@ -150,7 +150,7 @@ impl Whole {
     fn commit(&mut self, messages: u64) {
         let wanted = self.confirmed.get() + messages;
         for _ in 0..messages {
-            self.client.deliver(Message::Submit(Body::post(&"x".repeat(100))));
+            self.client.deliver(Message::from(Input::Submit(Body::post(&"x".repeat(100)))));
         }
         while self.confirmed.get() < wanted {
             self.client.turn().expect("the client runs");

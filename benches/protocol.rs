@@ -3,7 +3,7 @@
 use actor_runtime::keys::{Keyring, Secret};
 use actor_runtime::wire::{ClusterId, Codec, Generations, Peer, UserName};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Accept, ToPeer};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
@@ -11,6 +11,7 @@ use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{
     Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User, Value,
 };
+use paxos_chat_packets::Packet;
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -24,15 +25,15 @@ fn value() -> Value {
     Value::batch([Command { stamp: Timestamp(0), user: User::new("ann"), operation }])
 }
 
-fn accept(slot: u64) -> Message {
-    Message::Accept { ballot: BALLOT, slot: Slot(slot), value: value(), decided_upto: Slot(slot) }
+fn accept(slot: u64) -> Accept {
+    Accept { ballot: BALLOT, slot: Slot(slot), value: value(), decided_upto: Slot(slot) }
 }
 
 /// A follower that has voted at a thousand slots.
 fn follower(replica: &Replica) -> State {
     let mut state = Cow::Owned(replica.on_start(Id::from(1), &None, &mut Out::new()));
     for slot in 0..1000 {
-        replica.on_msg(Id::from(1), &mut state, Id::from(0), accept(slot), &mut Out::new());
+        replica.on_msg(Id::from(1), &mut state, Id::from(0), accept(slot).into(), &mut Out::new());
     }
     state.into_owned()
 }
@@ -42,7 +43,7 @@ fn step(c: &mut Criterion) {
     let state = follower(&replica);
     c.bench_function("replica/accept", |b| {
         b.iter_batched(
-            || (Cow::Owned(state.clone()), accept(1000), Out::new()),
+            || (Cow::Owned(state.clone()), accept(1000).into(), Out::new()),
             |(mut state, message, mut out)| {
                 replica.on_msg(Id::from(1), &mut state, Id::from(0), message, &mut out);
                 (state, out)
@@ -56,14 +57,14 @@ fn codec(c: &mut Criterion) {
     let secret = Secret::draw().expect("the system has randomness");
     let replica = |id| Codec::replica(&secret, ClusterId::of("bench"), id, 3, Generations::new());
     let (mut zero, mut one) = (replica(0), replica(1));
-    let message = accept(7);
+    let message = Packet::ToPeer(ToPeer::Accept(accept(7)));
     let mut datagram = Vec::new();
     c.bench_function("wire/postcard alone, round trip of an Accept of 100 bytes", |b| {
         b.iter(|| {
             datagram.clear();
             let taken = std::mem::take(&mut datagram);
             datagram = postcard::to_extend(black_box(&message), taken).expect("it is encoded");
-            let back: Message = postcard::from_bytes(&datagram).expect("it was just encoded");
+            let back: Packet = postcard::from_bytes(&datagram).expect("it was just encoded");
             back
         });
     });
@@ -73,7 +74,7 @@ fn codec(c: &mut Criterion) {
     c.bench_function("wire/seal and open an Accept of 100 bytes", |b| {
         b.iter(|| {
             zero.seal(Peer::Replica(1), black_box(&message), &mut datagram).expect("it fits");
-            let opened: (Peer, Message) = one.open(&mut datagram).expect("it was just sealed");
+            let opened: (Peer, Packet) = one.open(&mut datagram).expect("it was just sealed");
             opened
         });
     });
@@ -82,7 +83,7 @@ fn codec(c: &mut Criterion) {
 
 /// What a stranger's datagram costs, of a boot that was never heard, so that keys are derived: in a replica's name, in a
 /// user's, and in a user's while one secret replaces another.
-fn refuse(c: &mut Criterion, secret: &Secret, message: &Message) {
+fn refuse(c: &mut Criterion, secret: &Secret, message: &Packet) {
     let (cluster, to) = (ClusterId::of("bench"), Peer::Replica(1));
     let replica = |id, keyring| Codec::replica(keyring, cluster, id, 3, Generations::new());
     let once = Keyring::from(secret);
@@ -102,7 +103,7 @@ fn refuse(c: &mut Criterion, secret: &Secret, message: &Message) {
             b.iter(|| {
                 boot += 1;
                 datagram[14..22].copy_from_slice(&boot.to_le_bytes());
-                one.open::<Message>(black_box(&mut datagram)).expect_err("it is forged")
+                one.open::<Packet>(black_box(&mut datagram)).expect_err("it is forged")
             });
         });
     }

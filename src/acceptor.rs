@@ -14,7 +14,7 @@
 //! **Source**: *Paxos Made Simple* (2001), sections 2.2 and 3; chunked promises are our own.
 
 use crate::effects::{Durable, Effects};
-use crate::message::{Asker, Message, Promise};
+use crate::message::{Accept, Accepted, Asker, Promise, Reject};
 use crate::state::{Context, State, Storage};
 use crate::tuning::Tuning;
 use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
@@ -79,7 +79,7 @@ pub fn on_prepare(
 ) {
     if ballot < state.durable.promised {
         let promised = state.durable.promised;
-        effects.send(candidate, Message::Reject { promised });
+        effects.send(candidate, Reject { promised });
         return;
     }
     if ballot > state.durable.promised {
@@ -89,7 +89,7 @@ pub fn on_prepare(
         election::restart_timer(at, state, effects);
     }
     let chunk = state.durable.promise_chunk(ballot, from, at.tuning);
-    effects.send(candidate, Message::Promise(chunk));
+    effects.send(candidate, chunk);
 }
 
 /// Phase 2b: votes, and learns from the bound that the proposal carries.
@@ -97,17 +97,17 @@ pub fn on_accept(
     at: &Context<'_>,
     state: &mut Cow<'_, State>,
     leader: ReplicaId,
-    proposal: Proposal,
+    accept: Accept,
     effects: &mut Effects,
 ) {
-    let Proposal { ballot, slot, value, decided_upto } = proposal;
+    let Accept { ballot, slot, value, decided_upto } = accept;
     if slot < state.durable.snapshot.upto {
         learner::send_entries(at, state, Asker::Replica(leader), slot, effects);
         return;
     }
     if ballot < state.durable.promised {
         let promised = state.durable.promised;
-        effects.send(leader, Message::Reject { promised });
+        effects.send(leader, Reject { promised });
         return;
     }
     if ballot > state.durable.promised {
@@ -123,28 +123,16 @@ pub fn on_accept(
             // less often is not taken for alive for ever.
             election::restart_timer(at, state, effects);
         }
-        effects.send(leader, Message::Accepted { ballot, slot });
+        effects.send(leader, Accepted { ballot, slot });
     }
     learner::on_announcement(at, state, ballot, decided_upto, effects);
-}
-
-/// The fields of an `Accept`.
-pub struct Proposal {
-    /// The ballot of the proposal.
-    pub ballot: Ballot,
-    /// The slot of the proposal.
-    pub slot: Slot,
-    /// The proposed value.
-    pub value: Value,
-    /// The leader's announced bound.
-    pub decided_upto: Slot,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::effects::Timer;
-    use crate::message::LogRead;
+    use crate::message::{LogRead, Message, Output, ToPeer};
     use crate::state::Phase;
     use crate::testing::*;
 
@@ -154,18 +142,14 @@ mod tests {
     }
 
     fn proposes(bench: &mut Bench, ballot: Ballot, slot: u64, value: Value) -> Effects {
-        let proposal = Proposal { ballot, slot: Slot(slot), value, decided_upto: Slot(0) };
-        bench.step(|at, state, fx| on_accept(at, state, ballot.replica, proposal, fx))
-    }
-
-    fn accepted(ballot: Ballot, slot: u64) -> Message {
-        Message::Accepted { ballot, slot: Slot(slot) }
+        let accept = Accept { ballot, slot: Slot(slot), value, decided_upto: Slot(0) };
+        bench.step(|at, state, fx| on_accept(at, state, ballot.replica, accept, fx))
     }
 
     #[test]
     fn a_promise_is_saved_before_it_is_sent() {
         let mut bench = Bench::new(0, 3);
-        let promise = Message::Promise(whole_promise(ballot(1, 1), vec![]));
+        let promise = Message::ToPeer(ToPeer::Promise(whole_promise(ballot(1, 1), vec![])));
         let expected = Effects::saved().sent(1, promise).set(Timer::Election);
         assert_eq!(asks(&mut bench, 1, ballot(1, 1), 0), expected);
         assert_eq!(bench.state.durable.promised, ballot(1, 1));
@@ -174,7 +158,7 @@ mod tests {
     #[test]
     fn an_equal_ballot_is_promised_again_without_a_save() {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
-        let promise = Message::Promise(whole_promise(ballot(1, 1), vec![]));
+        let promise = Message::ToPeer(ToPeer::Promise(whole_promise(ballot(1, 1), vec![])));
         let again = bench.step_untouched(|at, state, fx| {
             on_prepare(at, state, ReplicaId(1), ballot(1, 1), Slot(0), fx);
         });
@@ -188,7 +172,10 @@ mod tests {
             on_prepare(at, state, ReplicaId(1), ballot(2, 1), Slot(0), fx);
         });
         let promised = ballot(2, 2);
-        assert_eq!(rejected, Effects::none().sent(1, Message::Reject { promised }));
+        assert_eq!(
+            rejected,
+            Effects::none().sent(1, Message::ToPeer(ToPeer::Reject(Reject { promised })))
+        );
     }
 
     #[test]
@@ -201,14 +188,15 @@ mod tests {
         let reported =
             votes([(1, vote(ballot(1, 2), say("b"))), (3, vote(ballot(1, 2), say("d")))]);
         let chunk = Promise { from: Slot(1), ..whole_promise(ballot(2, 1), reported) };
-        let expected = Effects::saved().sent(1, Message::Promise(chunk)).set(Timer::Election);
+        let expected =
+            Effects::saved().sent(1, Message::ToPeer(ToPeer::Promise(chunk))).set(Timer::Election);
         assert_eq!(asks(&mut bench, 1, ballot(2, 1), 1), expected);
     }
 
     #[test]
     fn a_candidate_and_a_leader_that_promise_a_rival_step_down() {
         let mut leader = Bench::new(0, 3).leading(1, 0);
-        let promise = Message::Promise(whole_promise(ballot(1, 1), vec![]));
+        let promise = Message::ToPeer(ToPeer::Promise(whole_promise(ballot(1, 1), vec![])));
         let expected = Effects::saved()
             .sent(1, promise.clone())
             .cancelled(Timer::Resend)
@@ -247,9 +235,9 @@ mod tests {
     fn a_repeated_accept_is_answered_again_without_a_save() {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).voted(0, ballot(1, 1), say("a"));
         let (of, slot, value) = (ballot(1, 1), Slot(0), say("a"));
-        let proposal = Proposal { ballot: of, slot, value, decided_upto: Slot(0) };
+        let accept = Accept { ballot: of, slot, value, decided_upto: Slot(0) };
         let again =
-            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(1), proposal, fx));
+            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(1), accept, fx));
         assert_eq!(again, Effects::none().sent(1, accepted(ballot(1, 1), 0)));
     }
 
@@ -264,16 +252,12 @@ mod tests {
     fn no_accepted_after_a_higher_promise() {
         let mut bench = Bench::new(0, 3);
         asks(&mut bench, 2, ballot(2, 2), 0);
-        let proposal = Proposal {
-            ballot: ballot(1, 1),
-            slot: Slot(0),
-            value: say("a"),
-            decided_upto: Slot(0),
-        };
+        let accept =
+            Accept { ballot: ballot(1, 1), slot: Slot(0), value: say("a"), decided_upto: Slot(0) };
         let rejected =
-            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(1), proposal, fx));
+            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(1), accept, fx));
         let promised = ballot(2, 2);
-        assert_eq!(rejected, Effects::none().sent(1, Message::Reject { promised }));
+        assert_eq!(rejected, Effects::none().sent(1, Reject { promised }));
     }
 
     #[test]
@@ -281,15 +265,11 @@ mod tests {
         let storage = Storage::after([say("a"), say("b")], 9);
         let mut bench = Bench::restored(0, 3, storage).promised(ballot(1, 1));
         bench.state.learner.decided.insert(Slot(1), say("b"));
-        let proposal = Proposal {
-            ballot: ballot(9, 2),
-            slot: Slot(1),
-            value: say("x"),
-            decided_upto: Slot(0),
-        };
+        let accept =
+            Accept { ballot: ballot(9, 2), slot: Slot(1), value: say("x"), decided_upto: Slot(0) };
         let answer =
-            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(2), proposal, fx));
-        let decided = Message::Decided(run(1, vec![say("b")], 2));
+            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(2), accept, fx));
+        let decided = Message::ToPeer(ToPeer::Decided(run(1, vec![say("b")], 2)));
         assert_eq!(answer, Effects::none().sent(2, decided));
     }
 
@@ -298,11 +278,11 @@ mod tests {
         let storage = Storage::after([say("a"), say("b")], 9);
         let mut bench = Bench::restored(0, 3, storage).promised(ballot(1, 1));
         let (of, slot, value) = (ballot(9, 2), Slot(1), say("x"));
-        let proposal = Proposal { ballot: of, slot, value, decided_upto: Slot(0) };
+        let accept = Accept { ballot: of, slot, value, decided_upto: Slot(0) };
         let answer =
-            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(2), proposal, fx));
+            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(2), accept, fx));
         let asker = Asker::Replica(ReplicaId(2));
-        let read = Message::ReadLog(LogRead { asker, from: Slot(1), upto: Slot(2) });
+        let read = Output::ReadLog(LogRead { asker, from: Slot(1), upto: Slot(2) });
         assert_eq!(answer, Effects::none().reported(read));
     }
 

@@ -18,12 +18,13 @@
 //! own: there, a client that crashes comes back as another one.
 
 use crate::effects::{Durable, Effects, Timer};
-use crate::message::Message;
+use crate::message::{
+    Acknowledged, Busy, Input, Message, Output, Redirect, SessionExpired, SessionOpened, ToClient,
+    ToReplica,
+};
 use crate::session::ACKNOWLEDGEMENTS_MAX;
 use crate::shell::emit;
-use crate::types::{
-    Body, Command, NodeId, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User,
-};
+use crate::types::{Body, Command, NodeId, Nonce, Operation, Seq, SessionId, Timestamp, User};
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
@@ -256,15 +257,15 @@ impl Client {
         ClientStorage { phase, waiting, ..self.first_storage() }
     }
 
-    fn opening(&self, nonce: Nonce) -> Message {
+    fn opening(&self, nonce: Nonce) -> Command {
         let operation = Operation::OpenSession { nonce };
-        Message::Request(Command { stamp: Timestamp(0), user: self.user.clone(), operation })
+        Command { stamp: Timestamp(0), user: self.user.clone(), operation }
     }
 
-    fn request(&self, session: SessionId, seq: Seq, pending: &Pending) -> Message {
+    fn request(&self, session: SessionId, seq: Seq, pending: &Pending) -> Command {
         let Pending { acked_below, body } = pending.clone();
         let operation = Operation::InSession { session, seq, acked_below, body };
-        Message::Request(Command { stamp: Timestamp(0), user: self.user.clone(), operation })
+        Command { stamp: Timestamp(0), user: self.user.clone(), operation }
     }
 
     /// Numbers and sends what the window has room for.
@@ -284,7 +285,7 @@ impl Client {
             let acked_below = storage.unacknowledged.keys().next().copied().unwrap_or(seq);
             let Some(body) = storage.waiting.pop_front() else { return };
             let pending = Pending { acked_below, body };
-            effects.send(target, self.request(session, seq, &pending));
+            effects.send(target, ToReplica::Request(self.request(session, seq, &pending)));
             storage.unacknowledged.insert(seq, pending);
             storage.next_seq = seq.next();
         }
@@ -295,7 +296,10 @@ impl Client {
     fn send_again(&self, state: &ClientState, effects: &mut Effects) -> Seq {
         let session = match &state.durable.phase {
             ClientPhase::Opening => {
-                effects.send(self.target(state), self.opening(state.durable.nonce));
+                effects.send(
+                    self.target(state),
+                    ToReplica::Request(self.opening(state.durable.nonce)),
+                );
                 return Seq(0);
             }
             ClientPhase::Open(session) => *session,
@@ -304,13 +308,11 @@ impl Client {
         let (mut bytes, mut below) = (0, Seq(0));
         for (seq, pending) in &state.durable.unacknowledged {
             let request = self.request(session, *seq, pending);
-            if let Message::Request(command) = &request {
-                bytes += command.size_bytes();
-            }
+            bytes += request.size_bytes();
             if bytes > self.tuning.retry_bytes_max && below > Seq(0) {
                 break;
             }
-            effects.send(self.target(state), request);
+            effects.send(self.target(state), ToReplica::Request(request));
             below = seq.next();
         }
         below
@@ -331,7 +333,8 @@ impl Client {
         }
         if let Some((seq, pending)) = state.durable.unacknowledged.range(from..below).next() {
             let next = seq.next();
-            effects.send(self.target(state), self.request(session, *seq, pending));
+            effects
+                .send(self.target(state), ToReplica::Request(self.request(session, *seq, pending)));
             state.to_mut().sent_again_below = next;
         }
     }
@@ -386,10 +389,10 @@ impl Client {
             let oldest = state.durable.unacknowledged.iter().next();
             match (&state.durable.phase, oldest) {
                 (ClientPhase::Opening, _) => {
-                    effects.send(other, self.opening(state.durable.nonce));
+                    effects.send(other, ToReplica::Request(self.opening(state.durable.nonce)));
                 }
                 (ClientPhase::Open(session), Some((seq, pending))) => {
-                    effects.send(other, self.request(*session, *seq, pending));
+                    effects.send(other, ToReplica::Request(self.request(*session, *seq, pending)));
                 }
                 _ => {}
             }
@@ -470,12 +473,33 @@ impl Client {
         }
     }
 
+    fn on_answer(
+        &self,
+        state: &mut Cow<'_, ClientState>,
+        src: NodeId,
+        answer: ToClient,
+        fx: &mut Effects,
+    ) {
+        match answer {
+            ToClient::SessionOpened(opened) => self.on_session_opened(state, src, opened, fx),
+            ToClient::Acknowledged(acknowledged) => {
+                self.on_acknowledged(state, src, acknowledged, fx);
+            }
+            ToClient::Redirect(Redirect { leader }) => self.on_redirect(state, leader.into(), fx),
+            ToClient::SessionExpired(SessionExpired { session }) => {
+                self.on_session_expired(state, session, fx);
+            }
+            ToClient::Busy(Busy { queued }) => self.on_busy(state, queued, fx),
+            // A reader's.
+            ToClient::Entries(_) => {}
+        }
+    }
+
     fn on_session_opened(
         &self,
         state: &mut Cow<'_, ClientState>,
         src: NodeId,
-        nonce: Nonce,
-        session: SessionId,
+        SessionOpened { nonce, session }: SessionOpened,
         effects: &mut Effects,
     ) {
         if state.durable.phase != ClientPhase::Opening || nonce != state.durable.nonce {
@@ -484,7 +508,7 @@ impl Client {
         self.write(state, effects).phase = ClientPhase::Open(session);
         self.turn_to(state.to_mut(), src);
         (state.to_mut().given_up, state.to_mut().all_silent) = (None, false);
-        effects.report(Message::Opened { session });
+        effects.report(Output::Opened { session });
         self.send_waiting(state, effects);
         self.set_retry_timer(state, effects);
     }
@@ -493,7 +517,7 @@ impl Client {
         &self,
         state: &mut Cow<'_, ClientState>,
         src: NodeId,
-        (session, seq, slot): (SessionId, Seq, Slot),
+        Acknowledged { session, seq, slot }: Acknowledged,
         effects: &mut Effects,
     ) {
         let ours = state.durable.phase == ClientPhase::Open(session);
@@ -518,7 +542,7 @@ impl Client {
             state.to_mut().answered = by.map(|by| (seq, by));
         }
         self.calm_down(state.to_mut(), src, seq);
-        effects.report(Message::Confirmed { seq, slot });
+        effects.report(Output::Confirmed { seq, slot });
         self.send_waiting(state, effects);
         // What has waited longest decides when to ask again, however much is acknowledged meanwhile.
         if oldest {
@@ -572,7 +596,7 @@ impl Client {
             && self.adapts()
             && state.calm == 0
         {
-            effects.send(leader, self.request(session, *seq, pending));
+            effects.send(leader, ToReplica::Request(self.request(session, *seq, pending)));
         }
     }
 
@@ -602,7 +626,7 @@ impl Client {
         // Acknowledgements may have overtaken one another, so these need not follow one another.
         let unknown = storage.unacknowledged.keys().copied().collect();
         effects.cancel_timer(Timer::Retry);
-        effects.report(Message::OutcomeUnknown { unknown });
+        effects.report(Output::OutcomeUnknown { unknown });
     }
 }
 
@@ -624,7 +648,7 @@ impl Actor for Client {
         let storage = match storage {
             Some(storage) if storage.phase != ClientPhase::Expired => {
                 if let ClientPhase::Open(session) = storage.phase {
-                    effects.report(Message::Opened { session });
+                    effects.report(Output::Opened { session });
                 }
                 storage.clone()
             }
@@ -672,41 +696,13 @@ impl Actor for Client {
         let mut effects = Effects::default();
         let fx = &mut effects;
         match msg {
-            Message::Submit(body) if src == NodeId::LOCAL => self.on_submit(state, body, fx),
-            Message::SessionOpened { nonce, session } => {
-                self.on_session_opened(state, src, nonce, session, fx);
+            Message::ToClient(answer) => self.on_answer(state, src, answer, fx),
+            Message::Input(Input::Submit(body)) if src == NodeId::LOCAL => {
+                self.on_submit(state, body, fx);
             }
-            Message::Acknowledged { session, seq, slot } => {
-                self.on_acknowledged(state, src, (session, seq, slot), fx);
+            // Not for a client, or not from its own driver.
+            Message::ToReplica(_) | Message::ToPeer(_) | Message::Input(_) | Message::Output(_) => {
             }
-            Message::Redirect { leader } => self.on_redirect(state, leader.into(), fx),
-            Message::SessionExpired { session } => self.on_session_expired(state, session, fx),
-            Message::Busy { queued } => self.on_busy(state, queued, fx),
-            // Not a replica's to send to a client.
-            Message::Request(_)
-            | Message::Tail { .. }
-            | Message::Entries(_)
-            | Message::Promised { .. }
-            | Message::PreVote { .. }
-            | Message::PreVoteGranted { .. }
-            | Message::PreVoteRefused { .. }
-            | Message::Prepare { .. }
-            | Message::Promise(_)
-            | Message::Accept { .. }
-            | Message::Accepted { .. }
-            | Message::Reject { .. }
-            | Message::Heartbeat { .. }
-            | Message::HeartbeatAck { .. }
-            | Message::Fetch { .. }
-            | Message::Decided(_)
-            | Message::Relay(_)
-            | Message::Submit(_)
-            | Message::SkipSlot
-            | Message::Applied { .. }
-            | Message::ReadLog(_)
-            | Message::Opened { .. }
-            | Message::Confirmed { .. }
-            | Message::OutcomeUnknown { .. } => {}
         }
         emit(effects, || (*state.durable).clone(), out);
     }

@@ -7,7 +7,7 @@
 //!
 //! **Absent**: stateright. Roles produce effects as plain data; the actor shells translate them.
 
-use crate::message::Message;
+use crate::message::{Message, Output};
 use crate::types::NodeId;
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Deref, Range};
@@ -44,19 +44,19 @@ pub struct Effects {
 impl Effects {
     /// Sends a message that may leave before this handler's save, or an earlier one, is durable:
     /// one that is as true after a crash which forgets these saves.
-    pub fn send_ahead(&mut self, to: impl Into<NodeId>, message: Message) {
-        self.ahead.push((to.into(), message));
+    pub fn send_ahead(&mut self, to: impl Into<NodeId>, message: impl Into<Message>) {
+        self.ahead.push((to.into(), message.into()));
     }
 
     /// Sends a message, once everything saved so far is durable. What an actor sends to itself
     /// comes back to it then, unless it crashes before.
-    pub fn send(&mut self, to: impl Into<NodeId>, message: Message) {
-        self.sends.push((to.into(), message));
+    pub fn send(&mut self, to: impl Into<NodeId>, message: impl Into<Message>) {
+        self.sends.push((to.into(), message.into()));
     }
 
     /// Hands a result to the actor's own driver.
-    pub fn report(&mut self, message: Message) {
-        self.send(NodeId::LOCAL, message);
+    pub fn report(&mut self, report: Output) {
+        self.send(NodeId::LOCAL, report);
     }
 
     /// Sets or resets a timer; the delay is drawn from the range.
@@ -103,7 +103,8 @@ impl<T: Debug> Debug for Durable<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::ReplicaId;
+    use crate::message::{Busy, ToClient};
+    use crate::types::{ReplicaId, SessionId, Slot};
 
     #[test]
     fn writing_durable_state_marks_a_save_and_reading_does_not() {
@@ -118,17 +119,18 @@ mod tests {
     fn effects_keep_the_order_in_which_they_are_wanted() {
         let mut effects = Effects::default();
         let second = Duration::from_secs(1);
-        effects.send(ReplicaId(2), Message::Busy { queued: 1 });
-        effects.report(Message::SkipSlot);
+        let session = SessionId { slot: Slot(3), index: 0 };
+        effects.send(ReplicaId(2), Busy { queued: 1 });
+        effects.report(Output::Opened { session });
         effects.set_timer(Timer::Retry, second..second * 2);
         effects.cancel_timer(Timer::Retry);
-        effects.send_ahead(ReplicaId(1), Message::Busy { queued: 1 });
+        effects.send_ahead(ReplicaId(1), Busy { queued: 1 });
         let expected = Effects {
             save: false,
-            ahead: vec![(NodeId(1), Message::Busy { queued: 1 })],
+            ahead: vec![(NodeId(1), Message::ToClient(ToClient::Busy(Busy { queued: 1 })))],
             sends: vec![
-                (NodeId(2), Message::Busy { queued: 1 }),
-                (NodeId::LOCAL, Message::SkipSlot),
+                (NodeId(2), Message::ToClient(ToClient::Busy(Busy { queued: 1 }))),
+                (NodeId::LOCAL, Message::Output(Output::Opened { session })),
             ],
             timers: vec![(Timer::Retry, Some(second..second * 2)), (Timer::Retry, None)],
         };

@@ -19,7 +19,9 @@
 
 use crate::askers::Askers;
 use crate::effects::{Effects, Timer};
-use crate::message::{Asker, Message};
+use crate::message::{
+    Asker, Heartbeat, HeartbeatAck, PreVote, PreVoteGranted, PreVoteRefused, Reject,
+};
 use crate::proposer;
 use crate::quorum::ReplicaSet;
 use crate::state::{Context, State};
@@ -123,7 +125,7 @@ fn stand(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
     }
     let applied_upto = state.learner.applied_upto;
     for peer in at.cluster.peers(at.me) {
-        effects.send(peer, Message::PreVote { promised, applied_upto });
+        effects.send(peer, PreVote { promised, applied_upto });
     }
     restart_timer(at, state, effects);
 }
@@ -144,7 +146,7 @@ pub fn on_pre_vote(
         if attempt.guide.is_some_and(|guide| guide != candidate));
     if at.tuning.relay {
         if hears || is_guided {
-            effects.send(candidate, Message::PreVoteRefused { asked });
+            effects.send(candidate, PreVoteRefused { asked });
         }
         if applied_upto < state.learner.applied_upto {
             let asker = Asker::Replica(candidate);
@@ -160,7 +162,7 @@ pub fn on_pre_vote(
         return;
     }
     let promised = state.durable.promised;
-    effects.send(candidate, Message::PreVoteGranted { asked, promised });
+    effects.send(candidate, PreVoteGranted { asked, promised });
 }
 
 /// A peer hears a leader that this replica does not hear: it may pass on what clients ask.
@@ -233,14 +235,14 @@ pub fn on_heartbeat(
 ) {
     if ballot < state.durable.promised {
         let promised = state.durable.promised;
-        effects.send(leader, Message::Reject { promised });
+        effects.send(leader, Reject { promised });
         return;
     }
     if ballot > state.durable.promised {
         follow(at, state, ballot, effects);
     }
     learner::on_announcement(at, state, ballot, decided_upto, effects);
-    effects.send(leader, Message::HeartbeatAck { ballot });
+    effects.send(leader, HeartbeatAck { ballot });
     learner::fetch_below(at, state, leader, decided_upto, effects);
 }
 
@@ -257,7 +259,7 @@ pub fn announce(at: &Context<'_>, state: &State, effects: &mut Effects) {
     let Some(ballot) = state.phase.own_ballot() else { return };
     let decided_upto = state.learner.applied_upto;
     for peer in at.cluster.peers(at.me) {
-        effects.send(peer, Message::Heartbeat { ballot, decided_upto });
+        effects.send(peer, Heartbeat { ballot, decided_upto });
     }
 }
 

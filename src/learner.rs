@@ -15,7 +15,7 @@
 //! index (Ongaro's thesis, section 3.6.2), with ballots in place of terms.
 
 use crate::effects::Effects;
-use crate::message::{Asker, Entries, LogRead, Message};
+use crate::message::{Asker, Entries, Fetch, LogRead, Output};
 use crate::state::{Context, Lacking, Learner, Phase, State};
 use crate::tuning::Tuning;
 use crate::types::{Ballot, NodeId, ReplicaId, Slot, Value};
@@ -34,7 +34,7 @@ pub fn fetch_below(
     let from = state.learner.applied_upto;
     if !at.tuning.adapts() {
         if from < upto {
-            effects.send(leader, Message::Fetch { from });
+            effects.send(leader, Fetch { from });
         }
         return;
     }
@@ -71,7 +71,7 @@ pub fn fetch_below(
     if state.lacking.as_ref() != Some(&lacking) {
         state.to_mut().lacking = Some(lacking);
     }
-    effects.send(asked, Message::Fetch { from });
+    effects.send(asked, Fetch { from });
 }
 
 impl Lacking {
@@ -103,7 +103,7 @@ pub fn send_entries(
 ) {
     let Learner { applied_upto: upto, decided, .. } = &state.learner;
     if from < *upto && !decided.contains_key(&from) {
-        effects.report(Message::ReadLog(LogRead::new(asker, from, *upto)));
+        effects.report(Output::ReadLog(LogRead::new(asker, from, *upto)));
         return;
     }
     let values = from.upto(*upto).map_while(|slot| decided.get(&slot).cloned());
@@ -164,7 +164,7 @@ pub fn on_decided(
     decide(at, state.to_mut(), news, effects);
     if state.learner.applied_upto < received.applied_upto {
         let from = state.learner.applied_upto;
-        effects.send(sender, Message::Fetch { from });
+        effects.send(sender, Fetch { from });
     }
     proposer::propose_queued(at, state.to_mut(), effects);
 }
@@ -217,7 +217,7 @@ fn apply(at: &Context<'_>, state: &mut State, value: Value, effects: &mut Effect
     let outcomes = state.learner.sessions.apply(slot, &value, at.tuning.sessions_max);
     state.learner.applied_upto = slot.next();
     requests::answer(at, state, slot, &value, &outcomes, effects);
-    effects.report(Message::Applied { slot, value, outcomes });
+    effects.report(Output::Applied { slot, value, outcomes });
 }
 
 /// Drops the votes of applied slots, if a snapshot is due.

@@ -38,14 +38,14 @@ pub struct Pacing {
     /// When it was cut last.
     pub cut_at: u64,
     /// The question for what is missing below the base.
-    pub fetch: Fetch,
+    pub fetch: FetchPacing,
     /// The round trips that are known.
     pub links: BTreeMap<ReplicaId, Link>,
 }
 
 /// A question for what is missing below a leader's base.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fetch {
+pub struct FetchPacing {
     /// The tick in which it is asked again, unless something comes; 0 until a tick has found something missing.
     pub due: u64,
     /// It is asked again after two to this power of ticks.
@@ -195,7 +195,7 @@ impl Pacing {
         if !tuning.adapts() {
             return true;
         }
-        let Fetch { due, doublings, from } = self.fetch;
+        let FetchPacing { due, doublings, from } = self.fetch;
         // It was asked when this leadership began.
         let comes = due == 0 || applied_upto != from;
         if !comes && self.ticks < due {
@@ -203,7 +203,7 @@ impl Pacing {
         }
         let doublings = if comes { doublings } else { (doublings + 1).min(tuning.doublings_max) };
         let due = self.ticks + (1 << doublings);
-        self.fetch = Fetch { due, doublings, from: applied_upto };
+        self.fetch = FetchPacing { due, doublings, from: applied_upto };
         !comes
     }
 

@@ -18,7 +18,7 @@
 //! own, and so is the base: the lowest slot that a leader may propose at.
 
 use crate::effects::{Effects, Timer};
-use crate::message::{Message, Promise};
+use crate::message::{Accept, Accepted, Fetch, Prepare, Promise};
 use crate::pacing::{Flight, Pacing, TICKS_MIN};
 use crate::quorum::ReplicaSet;
 use crate::state::{Context, Intake, Leading, Phase, Preparing, State};
@@ -44,7 +44,7 @@ pub fn start(at: &Context<'_>, state: &mut State, ballot: Ballot, effects: &mut 
         wait: if at.tuning.adapts() { TICKS_MIN } else { 0 },
     });
     for peer in at.cluster.peers(at.me) {
-        effects.send(peer, Message::Prepare { ballot, from });
+        effects.send(peer, Prepare { ballot, from });
     }
     effects.set_timer(Timer::Resend, at.tuning.resend_delay());
     election::restart_timer(at, state, effects);
@@ -79,7 +79,7 @@ pub fn on_promise(
     } else {
         preparing.expected.insert(acceptor, chunk.next);
         let ballot = preparing.ballot;
-        effects.send(acceptor, Message::Prepare { ballot, from: chunk.next });
+        effects.send(acceptor, Prepare { ballot, from: chunk.next });
     }
     if at.tuning.adapts() {
         // Many chunks take long, and each is progress.
@@ -155,9 +155,9 @@ fn propose(
     let decided_upto = state.learner.applied_upto;
     for peer in at.cluster.peers(at.me) {
         let value = value.clone();
-        effects.send_ahead(peer, Message::Accept { ballot, slot, value, decided_upto });
+        effects.send_ahead(peer, Accept { ballot, slot, value, decided_upto });
     }
-    effects.send(at.me, Message::Accepted { ballot, slot });
+    effects.send(at.me, Accepted { ballot, slot });
 }
 
 /// Counts a vote of this leader's own ballot, cast by another or, once it is saved, by itself.
@@ -271,7 +271,7 @@ fn prepare_again(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Eff
     let ballot = preparing.ballot;
     for peer in at.cluster.peers(at.me).filter(|p| !preparing.complete.contains(*p)) {
         let from = preparing.expected_of(peer);
-        effects.send(peer, Message::Prepare { ballot, from });
+        effects.send(peer, Prepare { ballot, from });
     }
 }
 
@@ -288,7 +288,7 @@ fn propose_again(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Eff
     for (slot, peer) in &again {
         let vote = state.durable.votes.get(slot).expect("a leader votes for what it proposes");
         let (slot, value) = (*slot, vote.value.clone());
-        effects.send(*peer, Message::Accept { ballot, slot, value, decided_upto });
+        effects.send(*peer, Accept { ballot, slot, value, decided_upto });
     }
     if !at.tuning.adapts() || again.is_empty() {
         return;
@@ -346,7 +346,7 @@ fn ask_below_base(at: &Context<'_>, state: &State, effects: &mut Effects) {
     let from = state.learner.applied_upto;
     if from < leading.base {
         for peer in at.cluster.peers(at.me) {
-            effects.send(peer, Message::Fetch { from });
+            effects.send(peer, Fetch { from });
         }
     }
 }

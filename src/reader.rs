@@ -10,7 +10,7 @@
 
 use crate::client::ClientTuning;
 use crate::effects::{Effects, Timer};
-use crate::message::{Entries, Message};
+use crate::message::{Entries, Message, Output, Tail, ToClient};
 use crate::shell::emit;
 use crate::types::{NodeId, Slot};
 use stateright::actor::{Actor, Id, Out};
@@ -44,7 +44,7 @@ pub struct ReaderState {
 
 impl Reader {
     fn ask(&self, state: &ReaderState, effects: &mut Effects) {
-        effects.send(self.replicas[state.target], Message::Tail { from: state.next });
+        effects.send(self.replicas[state.target], Tail { from: state.next });
     }
 
     fn on_retry_timeout(&self, state: &mut Cow<'_, ReaderState>, effects: &mut Effects) {
@@ -63,7 +63,7 @@ impl Reader {
             let state = state.to_mut();
             state.beside = 1 + state.beside % (count - 1);
             let other = self.replicas[(state.target + state.beside) % count];
-            effects.send(other, Message::Tail { from: state.next });
+            effects.send(other, Tail { from: state.next });
         }
         let delay = self.tuning.retry_interval;
         effects.set_timer(Timer::Retry, delay..delay * 5 / 4);
@@ -84,7 +84,7 @@ impl Reader {
         for (slot, value) in (entries.from.0..).map(Slot).zip(entries.values) {
             if slot == state.next {
                 state.to_mut().next = slot.next();
-                effects.report(Message::Applied { slot, value, outcomes: Vec::new() });
+                effects.report(Output::Applied { slot, value, outcomes: Vec::new() });
             }
         }
         if state.next == before {
@@ -129,40 +129,10 @@ impl Actor for Reader {
     ) {
         let src = NodeId::from(src);
         let mut effects = Effects::default();
-        match msg {
-            Message::Entries(entries) if self.replicas.contains(&src) => {
-                self.on_entries(state, src, entries, &mut effects);
-            }
-            // Not a replica's to send to a reader.
-            Message::Entries(_)
-            | Message::Request(_)
-            | Message::Tail { .. }
-            | Message::SessionOpened { .. }
-            | Message::Acknowledged { .. }
-            | Message::Busy { .. }
-            | Message::Redirect { .. }
-            | Message::SessionExpired { .. }
-            | Message::Promised { .. }
-            | Message::PreVote { .. }
-            | Message::PreVoteGranted { .. }
-            | Message::PreVoteRefused { .. }
-            | Message::Prepare { .. }
-            | Message::Promise(_)
-            | Message::Accept { .. }
-            | Message::Accepted { .. }
-            | Message::Reject { .. }
-            | Message::Heartbeat { .. }
-            | Message::HeartbeatAck { .. }
-            | Message::Fetch { .. }
-            | Message::Decided(_)
-            | Message::Relay(_)
-            | Message::Submit(_)
-            | Message::SkipSlot
-            | Message::Applied { .. }
-            | Message::ReadLog(_)
-            | Message::Opened { .. }
-            | Message::Confirmed { .. }
-            | Message::OutcomeUnknown { .. } => {}
+        if let Message::ToClient(ToClient::Entries(entries)) = msg
+            && self.replicas.contains(&src)
+        {
+            self.on_entries(state, src, entries, &mut effects);
         }
         emit(effects, || (), out);
     }
@@ -189,6 +159,7 @@ impl Actor for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::ToReplica;
     use crate::testing::{applied, run, say};
     use crate::types::Value;
 
@@ -226,7 +197,7 @@ mod tests {
         (effects, cow.into_owned())
     }
 
-    fn news(slot: u64, text: &str) -> Message {
+    fn news(slot: u64, text: &str) -> Output {
         applied(slot, say(text), vec![])
     }
 
@@ -237,7 +208,8 @@ mod tests {
 
     /// The same of several replicas.
     fn asks_all<const N: usize>(replicas: [u8; N], from: u64) -> Effects {
-        let mut effects = Effects::none().sent_to_all(replicas, Message::Tail { from: Slot(from) });
+        let mut effects = Effects::none()
+            .sent_to_all(replicas, Message::ToReplica(ToReplica::Tail(Tail { from: Slot(from) })));
         let delay = ClientTuning::default().retry_interval;
         effects.set_timer(Timer::Retry, delay..delay * 5 / 4);
         effects
@@ -271,7 +243,7 @@ mod tests {
         let (effects, _) = receives(state(0, 0, true), 0, run(0, vec![Value::Noop], 9));
         let expected = Effects::none()
             .reported(applied(0, Value::Noop, vec![]))
-            .sent(0, Message::Tail { from: Slot(1) });
+            .sent(0, Message::ToReplica(ToReplica::Tail(Tail { from: Slot(1) })));
         assert_eq!(effects, expected);
     }
 

@@ -3,11 +3,14 @@
 //!
 //! **Absent**: decisions. Each arm calls the role function named for its event.
 
-use crate::acceptor::{self, Proposal};
+use crate::acceptor;
 use crate::effects::{Effects, Timer};
 use crate::election;
 use crate::learner;
-use crate::message::Message;
+use crate::message::{
+    Accepted, Fetch, Heartbeat, HeartbeatAck, Input, Message, PreVote, PreVoteGranted,
+    PreVoteRefused, Prepare, Reject, Tail, ToPeer, ToReplica,
+};
 use crate::proposer;
 use crate::quorum::Cluster;
 use crate::requests;
@@ -69,9 +72,21 @@ impl Actor for Replica {
     ) {
         let mut effects = Effects::default();
         let src = NodeId::from(src);
-        match self.cluster.replica(src) {
-            Some(peer) => self.on_replica_message(id, state, peer, msg, &mut effects),
-            None => self.on_client_message(id, state, src, msg, &mut effects),
+        let fx = &mut effects;
+        match (msg, self.cluster.replica(src)) {
+            (Message::ToPeer(message), Some(peer)) => {
+                self.on_peer_message(id, state, peer, message, fx);
+            }
+            (Message::ToReplica(message), None) => {
+                self.on_client_message(id, state, src, message, fx);
+            }
+            (Message::Input(Input::SkipSlot), _) if src == NodeId::LOCAL => {
+                proposer::on_skip_slot(state);
+            }
+            // Not this sender's to send.
+            (Message::ToPeer(_), None) | (Message::ToReplica(_), Some(_)) => {}
+            // Not for a replica.
+            (Message::ToClient(_) | Message::Input(_) | Message::Output(_), _) => {}
         }
         emit(effects, || (*state.durable).clone(), out);
     }
@@ -94,61 +109,43 @@ impl Actor for Replica {
 }
 
 impl Replica {
-    fn on_replica_message(
+    fn on_peer_message(
         &self,
         id: Id,
         state: &mut Cow<'_, State>,
         src: ReplicaId,
-        msg: Message,
+        message: ToPeer,
         fx: &mut Effects,
     ) {
         let at = &self.context(id);
-        match msg {
-            Message::PreVote { promised, applied_upto } => {
+        match message {
+            ToPeer::PreVote(PreVote { promised, applied_upto }) => {
                 election::on_pre_vote(at, state, src, promised, applied_upto, fx);
             }
-            Message::PreVoteGranted { asked, promised } => {
+            ToPeer::PreVoteGranted(PreVoteGranted { asked, promised }) => {
                 election::on_pre_vote_granted(at, state, src, asked, promised, fx);
             }
-            Message::PreVoteRefused { asked } => election::on_pre_vote_refused(state, src, asked),
-            Message::Prepare { ballot, from } => {
+            ToPeer::PreVoteRefused(PreVoteRefused { asked }) => {
+                election::on_pre_vote_refused(state, src, asked);
+            }
+            ToPeer::Prepare(Prepare { ballot, from }) => {
                 acceptor::on_prepare(at, state, src, ballot, from, fx);
             }
-            Message::Promise(chunk) => proposer::on_promise(at, state, src, chunk, fx),
-            Message::Accept { ballot, slot, value, decided_upto } => {
-                let proposal = Proposal { ballot, slot, value, decided_upto };
-                acceptor::on_accept(at, state, src, proposal, fx);
-            }
-            Message::Accepted { ballot, slot } => {
+            ToPeer::Promise(chunk) => proposer::on_promise(at, state, src, chunk, fx),
+            ToPeer::Accept(accept) => acceptor::on_accept(at, state, src, accept, fx),
+            ToPeer::Accepted(Accepted { ballot, slot }) => {
                 proposer::on_accepted(at, state, src, ballot, slot, fx);
             }
-            Message::Reject { promised } => election::on_reject(at, state, promised, fx),
-            Message::Heartbeat { ballot, decided_upto } => {
+            ToPeer::Reject(Reject { promised }) => election::on_reject(at, state, promised, fx),
+            ToPeer::Heartbeat(Heartbeat { ballot, decided_upto }) => {
                 election::on_heartbeat(at, state, src, ballot, decided_upto, fx);
             }
-            Message::HeartbeatAck { ballot } => {
+            ToPeer::HeartbeatAck(HeartbeatAck { ballot }) => {
                 election::on_heartbeat_ack(at, state, src, ballot, fx);
             }
-            Message::Fetch { from } => learner::on_fetch(at, state, src, from, fx),
-            Message::Decided(entries) => learner::on_decided(at, state, src, entries, fx),
-            Message::Relay(relay) => requests::on_relay(at, state, src, relay, fx),
-            // Not a replica's to send.
-            Message::Request(_)
-            | Message::Tail { .. }
-            | Message::SessionOpened { .. }
-            | Message::Acknowledged { .. }
-            | Message::Busy { .. }
-            | Message::Redirect { .. }
-            | Message::SessionExpired { .. }
-            | Message::Entries(_)
-            | Message::Promised { .. }
-            | Message::Submit(_)
-            | Message::SkipSlot
-            | Message::Applied { .. }
-            | Message::ReadLog(_)
-            | Message::Opened { .. }
-            | Message::Confirmed { .. }
-            | Message::OutcomeUnknown { .. } => {}
+            ToPeer::Fetch(Fetch { from }) => learner::on_fetch(at, state, src, from, fx),
+            ToPeer::Decided(entries) => learner::on_decided(at, state, src, entries, fx),
+            ToPeer::Relay(relay) => requests::on_relay(at, state, src, relay, fx),
         }
     }
 
@@ -156,43 +153,14 @@ impl Replica {
         &self,
         id: Id,
         state: &mut Cow<'_, State>,
-        src: NodeId,
-        msg: Message,
+        client: NodeId,
+        message: ToReplica,
         fx: &mut Effects,
     ) {
         let at = &self.context(id);
-        match msg {
-            Message::Request(command) => requests::on_request(at, state, src, command, fx),
-            Message::Tail { from } => learner::on_tail(at, state, src, from, fx),
-            Message::SkipSlot if src == NodeId::LOCAL => proposer::on_skip_slot(state),
-            // Not a client's to send.
-            Message::SessionOpened { .. }
-            | Message::Acknowledged { .. }
-            | Message::Busy { .. }
-            | Message::Redirect { .. }
-            | Message::SessionExpired { .. }
-            | Message::Entries(_)
-            | Message::Promised { .. }
-            | Message::PreVote { .. }
-            | Message::PreVoteGranted { .. }
-            | Message::PreVoteRefused { .. }
-            | Message::Prepare { .. }
-            | Message::Promise(_)
-            | Message::Accept { .. }
-            | Message::Accepted { .. }
-            | Message::Reject { .. }
-            | Message::Heartbeat { .. }
-            | Message::HeartbeatAck { .. }
-            | Message::Fetch { .. }
-            | Message::Decided(_)
-            | Message::Relay(_)
-            | Message::Submit(_)
-            | Message::SkipSlot
-            | Message::Applied { .. }
-            | Message::ReadLog(_)
-            | Message::Opened { .. }
-            | Message::Confirmed { .. }
-            | Message::OutcomeUnknown { .. } => {}
+        match message {
+            ToReplica::Request(command) => requests::on_request(at, state, client, command, fx),
+            ToReplica::Tail(Tail { from }) => learner::on_tail(at, state, client, from, fx),
         }
     }
 }
@@ -200,6 +168,7 @@ impl Replica {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{Busy, ToClient};
     use crate::state::Phase;
     use crate::testing::*;
     use crate::types::{Slot, Value};
@@ -244,8 +213,8 @@ mod tests {
     #[test]
     fn a_handler_saves_before_it_sends() {
         let before = State::restored(Storage::default());
-        let (after, out) = receives(&before, 1, prepare(ballot(1, 1), 0));
-        let promise = Message::Promise(whole_promise(ballot(1, 1), vec![]));
+        let (after, out) = receives(&before, 1, prepare(ballot(1, 1), 0).into());
+        let promise = Message::ToPeer(ToPeer::Promise(whole_promise(ballot(1, 1), vec![])));
         let expected: [Command<_, _, (), _>; 3] = [
             Command::Save((*after.durable).clone()),
             Command::Send(Id::from(1), promise),
@@ -259,7 +228,7 @@ mod tests {
     fn a_replica_s_messages_are_taken_from_replicas_only() {
         let before = State::restored(Storage::default());
         for stranger in [3, 100, NodeId::LOCAL.0] {
-            let (after, out) = receives(&before, stranger, prepare(ballot(1, 1), 0));
+            let (after, out) = receives(&before, stranger, prepare(ballot(1, 1), 0).into());
             assert_eq!((after, out.len()), (before.clone(), 0));
         }
     }
@@ -267,8 +236,10 @@ mod tests {
     #[test]
     fn a_client_s_messages_are_taken_from_clients_only() {
         let bench = Bench::new(0, 3).leading(1, 0);
-        let request = Message::Request(open("ann", 7));
-        for message in [request.clone(), Message::Tail { from: Slot(0) }] {
+        let request = Message::ToReplica(ToReplica::Request(open("ann", 7)));
+        for message in
+            [request.clone(), Message::ToReplica(ToReplica::Tail(Tail { from: Slot(0) }))]
+        {
             let (after, out) = receives(&bench.state, 1, message);
             assert_eq!((after, out.len()), (bench.state.clone(), 0));
         }
@@ -280,10 +251,10 @@ mod tests {
     fn only_its_own_driver_may_make_a_replica_skip_a_slot() {
         let bench = Bench::new(0, 3).leading(1, 0);
         for stranger in [1, ANN.0] {
-            let (after, _) = receives(&bench.state, stranger, Message::SkipSlot);
+            let (after, _) = receives(&bench.state, stranger, Message::Input(Input::SkipSlot));
             assert_eq!(after, bench.state);
         }
-        let (after, _) = receives(&bench.state, NodeId::LOCAL.0, Message::SkipSlot);
+        let (after, _) = receives(&bench.state, NodeId::LOCAL.0, Message::Input(Input::SkipSlot));
         let Phase::Leading(leading) = after.phase else { panic!("it leads") };
         assert_eq!(leading.next, Slot(1));
     }
@@ -292,10 +263,10 @@ mod tests {
     fn answers_sent_to_clients_and_results_are_taken_from_nobody() {
         let bench = Bench::new(0, 3).leading(1, 0);
         let misled = [
-            Message::Busy { queued: 1 },
-            acknowledged(session(0, 0), 1, 0),
-            applied(0, Value::Noop, vec![]),
-            Message::Entries(run(0, vec![say("x")], 1)),
+            Message::ToClient(ToClient::Busy(Busy { queued: 1 })),
+            acknowledged(session(0, 0), 1, 0).into(),
+            applied(0, Value::Noop, vec![]).into(),
+            Message::ToClient(ToClient::Entries(run(0, vec![say("x")], 1))),
         ];
         for message in misled {
             for sender in [1, ANN.0, NodeId::LOCAL.0] {

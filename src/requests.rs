@@ -18,7 +18,10 @@
 use crate::askers::Askers;
 use crate::effects::Effects;
 use crate::learner;
-use crate::message::{Asker, Entries, Message, Outcome, Relay};
+use crate::message::{
+    Acknowledged, Asker, Busy, Entries, Message, Outcome, Redirect, Relay, SessionExpired,
+    SessionOpened, ToClient, ToPeer,
+};
 use crate::proposer;
 use crate::quorum::ReplicaSet;
 use crate::session::{ACKNOWLEDGEMENTS_MAX, Session, Sessions};
@@ -54,8 +57,8 @@ pub fn on_relay(
     let Relay { passed, command } = relay;
     let slot = match answer_from_table(state, &command) {
         None => return take(at, state, relayer.into(), passed, command, effects),
-        Some(Message::Acknowledged { slot, .. }) => slot,
-        Some(Message::SessionOpened { session, .. }) => session.slot,
+        Some(ToClient::Acknowledged(Acknowledged { slot, .. })) => slot,
+        Some(ToClient::SessionOpened(SessionOpened { session, .. })) => session.slot,
         // That the session has expired it finds out when it has applied as much.
         Some(_) => return,
     };
@@ -83,7 +86,7 @@ fn take(
         Admission::Enqueue if queue.is_full_for(&command.user, at.tuning) => {
             // Whoever asked another replica is told by its own patience.
             if passed.is_empty() {
-                effects.send(asker, Message::Busy { queued: queue.values(at.tuning) });
+                effects.send(asker, Busy { queued: queue.values(at.tuning) });
             }
         }
         Admission::Enqueue => {
@@ -122,7 +125,7 @@ fn pass_on(
     if let (Some(leader), true) = (leader, passed.is_empty())
         && !matches!(state.phase, Phase::PreVoting(_))
     {
-        effects.send(asker, Message::Redirect { leader });
+        effects.send(asker, Redirect { leader });
     }
     if !at.tuning.relay {
         return;
@@ -130,7 +133,7 @@ fn pass_on(
     note_asker(at, state, asker, &command);
     if let Some(next) = next.filter(|next| !passed.contains(*next)) {
         passed.insert(at.me);
-        effects.send(next, Message::Relay(Relay { passed, command }));
+        effects.send(next, Relay { passed, command });
     }
 }
 
@@ -143,27 +146,27 @@ pub fn name_leader(at: &Context<'_>, state: &State, leader: ReplicaId, effects: 
     let in_sessions = sessions.values().map(|waiting| waiting.asker);
     let askers: BTreeSet<NodeId> = in_sessions.chain(openings.values().copied()).collect();
     for client in askers.into_iter().filter(|asker| at.cluster.replica(*asker).is_none()) {
-        effects.send(client, Message::Redirect { leader });
+        effects.send(client, Redirect { leader });
     }
 }
 
 /// The answer to a command that was applied before, or never will be.
-fn answer_from_table(state: &State, command: &Command) -> Option<Message> {
+fn answer_from_table(state: &State, command: &Command) -> Option<ToClient> {
     let sessions = &state.learner.sessions;
     match &command.operation {
         Operation::OpenSession { nonce } => {
             let session = sessions.find(&command.user, *nonce)?;
-            Some(Message::SessionOpened { nonce: *nonce, session })
+            Some(ToClient::SessionOpened(SessionOpened { nonce: *nonce, session }))
         }
         Operation::InSession { session: id, seq, .. } => match sessions.get(*id) {
             Some(session) if session.user == command.user => {
                 let slot = *session.slots.get(seq)?;
-                Some(Message::Acknowledged { session: *id, seq: *seq, slot })
+                Some(ToClient::Acknowledged(Acknowledged { session: *id, seq: *seq, slot }))
             }
             Some(_) => None,
             // Opened below the applied bound and not in the table: evicted, for good.
             None if id.slot < state.learner.applied_upto => {
-                Some(Message::SessionExpired { session: *id })
+                Some(ToClient::SessionExpired(SessionExpired { session: *id }))
             }
             None => None,
         },
@@ -334,7 +337,7 @@ pub fn answer(
 ) {
     let State { phase, askers, learner, .. } = state;
     let mut relayers = ReplicaSet::default();
-    let mut tell = |asker: NodeId, message| match at.cluster.replica(asker) {
+    let mut tell = |asker: NodeId, message: Message| match at.cluster.replica(asker) {
         Some(replica) => drop(relayers.insert(replica)),
         None => effects.send_ahead(asker, message),
     };
@@ -349,13 +352,13 @@ pub fn answer(
                     leading.intake.openings.remove(&opening);
                 }
                 if let Some(asker) = askers.openings.remove(&opening) {
-                    tell(asker, Message::SessionOpened { nonce, session });
+                    tell(asker, SessionOpened { nonce, session }.into());
                 }
             }
             (Operation::InSession { session, seq, .. }, Outcome::Applied) => {
                 if let Some(asker) = askers.take(*session, *seq) {
                     let (session, seq) = (*session, *seq);
-                    tell(asker, Message::Acknowledged { session, seq, slot });
+                    tell(asker, Acknowledged { session, seq, slot }.into());
                 }
             }
             (Operation::InSession { session, .. }, Outcome::NoSession) => {
@@ -363,7 +366,7 @@ pub fn answer(
                     leading.intake.proposed.remove(session);
                 }
                 if let Some(waiting) = askers.sessions.remove(session) {
-                    tell(waiting.asker, Message::SessionExpired { session: *session });
+                    tell(waiting.asker, SessionExpired { session: *session }.into());
                 }
             }
             _ => {}
@@ -372,7 +375,7 @@ pub fn answer(
     for relayer in relayers.iter() {
         let (values, applied_upto) = (vec![value.clone()], slot.next());
         let entries = Entries { from: slot, values, applied_upto };
-        effects.send_ahead(relayer, Message::Decided(entries));
+        effects.send_ahead(relayer, ToPeer::Decided(entries));
     }
     let sessions = &learner.sessions;
     let is_open = |session: &SessionId| sessions.get(*session).is_some();

@@ -53,9 +53,10 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{Busy, Output, Reject, ToClient, ToPeer};
     use crate::replica::Replica;
     use crate::state::Storage;
-    use crate::testing::{as_text, ballot};
+    use crate::testing::{as_text, ballot, session};
     use stateright::actor::Command;
     use std::time::Duration;
 
@@ -65,17 +66,23 @@ mod tests {
         let mut out: Out<Replica> = Out::new();
         let second = Duration::from_secs(1);
         let mut effects = Effects::saved()
-            .sent(1, Message::Reject { promised: ballot(1, 0) })
-            .reported(Message::SkipSlot);
-        effects.send_ahead(ReplicaId(2), Message::Busy { queued: 1 });
+            .sent(1, Reject { promised: ballot(1, 0) })
+            .reported(Output::Opened { session: session(3, 0) });
+        effects.send_ahead(ReplicaId(2), Busy { queued: 1 });
         effects.set_timer(Timer::Election, second..second * 2);
         effects.cancel_timer(Timer::Resend);
         emit(effects, || saved.clone(), &mut out);
         let expected: [Command<_, _, (), _>; 6] = [
-            Command::Send(Id::from(2), Message::Busy { queued: 1 }),
+            Command::Send(Id::from(2), Message::ToClient(ToClient::Busy(Busy { queued: 1 }))),
             Command::Save(saved),
-            Command::Send(Id::from(1), Message::Reject { promised: ballot(1, 0) }),
-            Command::Send(Id::from(u64::MAX as usize), Message::SkipSlot),
+            Command::Send(
+                Id::from(1),
+                Message::ToPeer(ToPeer::Reject(Reject { promised: ballot(1, 0) })),
+            ),
+            Command::Send(
+                Id::from(u64::MAX as usize),
+                Message::Output(Output::Opened { session: session(3, 0) }),
+            ),
             Command::SetTimer(Timer::Election, second..second * 2),
             Command::CancelTimer(Timer::Resend),
         ];

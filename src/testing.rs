@@ -8,7 +8,10 @@
 //! whole exchanges are told in `tests/scenarios`.
 
 use crate::effects::{Effects, Timer};
-use crate::message::{Entries, Message, Outcome, Promise};
+use crate::message::{
+    Accept, Accepted, Acknowledged, Entries, Fetch, Heartbeat, Message, Outcome, Output, Prepare,
+    Promise,
+};
 use crate::pacing::{Flight, Pacing};
 use crate::quorum::{Cluster, ReplicaSet};
 use crate::state::Intake;
@@ -86,33 +89,38 @@ pub(crate) fn whole_promise(ballot: Ballot, list: Vec<(Slot, Vote)>) -> Promise 
 }
 
 /// `Prepare`.
-pub(crate) fn prepare(ballot: Ballot, from: u64) -> Message {
-    Message::Prepare { ballot, from: Slot(from) }
+pub(crate) fn prepare(ballot: Ballot, from: u64) -> Prepare {
+    Prepare { ballot, from: Slot(from) }
 }
 
 /// `Accept`.
-pub(crate) fn accept(ballot: Ballot, slot: u64, value: Value, decided_upto: u64) -> Message {
-    Message::Accept { ballot, slot: Slot(slot), value, decided_upto: Slot(decided_upto) }
+pub(crate) fn accept(ballot: Ballot, slot: u64, value: Value, decided_upto: u64) -> Accept {
+    Accept { ballot, slot: Slot(slot), value, decided_upto: Slot(decided_upto) }
+}
+
+/// `Accepted`.
+pub(crate) fn accepted(ballot: Ballot, slot: u64) -> Accepted {
+    Accepted { ballot, slot: Slot(slot) }
 }
 
 /// `Heartbeat`.
-pub(crate) fn heartbeat(ballot: Ballot, decided_upto: u64) -> Message {
-    Message::Heartbeat { ballot, decided_upto: Slot(decided_upto) }
+pub(crate) fn heartbeat(ballot: Ballot, decided_upto: u64) -> Heartbeat {
+    Heartbeat { ballot, decided_upto: Slot(decided_upto) }
 }
 
 /// `Fetch`.
-pub(crate) fn fetch(from: u64) -> Message {
-    Message::Fetch { from: Slot(from) }
+pub(crate) fn fetch(from: u64) -> Fetch {
+    Fetch { from: Slot(from) }
 }
 
 /// `Applied`, as it is reported to the driver.
-pub(crate) fn applied(slot: u64, value: Value, outcomes: Vec<Outcome>) -> Message {
-    Message::Applied { slot: Slot(slot), value, outcomes }
+pub(crate) fn applied(slot: u64, value: Value, outcomes: Vec<Outcome>) -> Output {
+    Output::Applied { slot: Slot(slot), value, outcomes }
 }
 
 /// `Acknowledged`.
-pub(crate) fn acknowledged(session: SessionId, seq: u64, slot: u64) -> Message {
-    Message::Acknowledged { session, seq: Seq(seq), slot: Slot(slot) }
+pub(crate) fn acknowledged(session: SessionId, seq: u64, slot: u64) -> Acknowledged {
+    Acknowledged { session, seq: Seq(seq), slot: Slot(slot) }
 }
 
 /// Commands of stateright as text: they can be printed, but not compared.
@@ -149,7 +157,7 @@ impl Effects {
     }
 
     /// Then a message to a replica.
-    pub(crate) fn sent(mut self, replica: u8, message: Message) -> Effects {
+    pub(crate) fn sent(mut self, replica: u8, message: impl Into<Message>) -> Effects {
         self.send(ReplicaId(replica), message);
         self
     }
@@ -159,14 +167,13 @@ impl Effects {
     pub(crate) fn proposed_to<const N: usize>(
         mut self,
         replicas: [u8; N],
-        message: Message,
+        accept: Accept,
     ) -> Effects {
-        let Message::Accept { ballot, slot, .. } = &message else { panic!("a proposal") };
-        let (own, me) = (Message::Accepted { ballot: *ballot, slot: *slot }, ballot.replica);
+        let Accept { ballot, slot, .. } = accept;
         for replica in replicas {
-            self.send_ahead(ReplicaId(replica), message.clone());
+            self.send_ahead(ReplicaId(replica), accept.clone());
         }
-        self.send(me, own);
+        self.send(ballot.replica, Accepted { ballot, slot });
         self
     }
 
@@ -174,26 +181,27 @@ impl Effects {
     pub(crate) fn sent_to_all<const N: usize>(
         self,
         replicas: [u8; N],
-        message: Message,
+        message: impl Into<Message> + Clone,
     ) -> Effects {
         replicas.into_iter().fold(self, |effects, replica| effects.sent(replica, message.clone()))
     }
 
-    /// Then a message to a client, or to the driver.
-    pub(crate) fn sent_to(mut self, node: NodeId, message: Message) -> Effects {
+    /// Then a message to a client.
+    pub(crate) fn sent_to(mut self, node: NodeId, message: impl Into<Message>) -> Effects {
         self.send(node, message);
         self
     }
 
     /// Then an answer to a client, ahead of any save.
-    pub(crate) fn answered(mut self, client: NodeId, message: Message) -> Effects {
+    pub(crate) fn answered(mut self, client: NodeId, message: impl Into<Message>) -> Effects {
         self.send_ahead(client, message);
         self
     }
 
     /// Then a report to the driver.
-    pub(crate) fn reported(self, message: Message) -> Effects {
-        self.sent_to(NodeId::LOCAL, message)
+    pub(crate) fn reported(mut self, report: Output) -> Effects {
+        self.report(report);
+        self
     }
 
     /// Then a replica's timer, at its default range.

@@ -6,7 +6,7 @@
 mod world;
 
 use paxos_chat::effects::Timer::{Election, Heartbeat, Resend, Retry};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Input, Message};
 use paxos_chat::state::Storage;
 use paxos_chat::tuning::Tuning;
 use world::{FIRST_SESSION, World, storage_with_session_of};
@@ -106,7 +106,7 @@ fn skipped_slot() {
     world.then("r0 leads, and jumps over slot 1");
     world.times_out("r0", Election);
     world.delivers_all();
-    world.tells("r0", Message::SkipSlot);
+    world.tells("r0", Message::Input(Input::SkipSlot));
     world.says("alice", "a");
     world.delivers_all();
 
@@ -183,7 +183,7 @@ fn duplicate_suppressed() {
 
     world.then("it is applied once, and acknowledged at slot 1; the next number follows it");
     world.delivers_all();
-    world.tells("alice", Message::Submit(paxos_chat::types::Body::Sync));
+    world.tells("alice", Message::Input(Input::Submit(paxos_chat::types::Body::Sync)));
     world.delivers_all();
     for name in ["r1", "r2"] {
         let log = ["1: \"hi\"#alice.1", "2: \"hi\"#alice.1", "3: Sync#alice.2"];

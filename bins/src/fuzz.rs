@@ -10,10 +10,9 @@
 //!
 //! **Absent**: the targets themselves, which are beside what they test.
 
-use crate::messages;
 use paxos_chat_config::credentials;
 use paxos_chat_replica::journal;
-use {paxos_chat_config as config, paxos_chat_log as chatlog};
+use {paxos_chat_config as config, paxos_chat_log as chatlog, paxos_chat_packets as packets};
 
 /// A function of any bytes, and inputs that it takes far.
 pub struct Target {
@@ -28,8 +27,8 @@ pub struct Target {
 /// All targets.
 #[rustfmt::skip] // One a line, as `bins/fuzz/run` reads their names.
 pub const TARGETS: [Target; 9] = [
-    Target { name: "datagram", run: messages::fuzz::datagram, seeds: messages::fuzz::datagrams },
-    Target { name: "body", run: messages::fuzz::body, seeds: messages::fuzz::bodies },
+    Target { name: "datagram", run: packets::fuzz::datagram, seeds: packets::fuzz::datagrams },
+    Target { name: "body", run: packets::fuzz::body, seeds: packets::fuzz::bodies },
     Target { name: "journal_files", run: journal::fuzz::files, seeds: journal::fuzz::file_seeds },
     Target { name: "journal_records", run: journal::fuzz::records, seeds: journal::fuzz::record_seeds },
     Target { name: "journal_crash", run: journal::fuzz::crash, seeds: journal::fuzz::crash_seeds },

@@ -1,8 +1,7 @@
-//! What belongs to all programs: the bytes of the messages between them.
+//! What belongs to all programs.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `messages` | the bytes of the chat's messages, pinned and read back |
 //! | `fuzz` | functions of any bytes, for tests and fuzzers; no executable has it |
 //!
 //! **Absent**: the programs, each of which is a crate.
@@ -11,5 +10,3 @@
 
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
-#[cfg(any(test, feature = "fuzz"))]
-mod messages;

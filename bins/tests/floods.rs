@@ -13,11 +13,12 @@ mod support;
 
 use actor_runtime::loss::Loss;
 use actor_runtime::wire::Packing;
-use paxos_chat::message::Message;
+use paxos_chat::message::{Acknowledged, Tail, ToClient, ToReplica};
 use paxos_chat::types::{Body, Nonce, Operation, Seq, SessionId, Slot};
 use paxos_chat_client::Access;
 use paxos_chat_client::load::{self, LoadOptions, LoadReport};
 use paxos_chat_config::credentials::Token;
+use paxos_chat_packets::Packet;
 use replicas::{Replica, TestCluster, leader_of, number};
 use senders::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -72,7 +73,7 @@ impl Seen {
     }
 
     /// Everything that has come to this socket; such answers are effects.
-    fn drain(&self, sender: &mut Sender, is_effect: impl Fn(&Message) -> bool) -> Vec<Message> {
+    fn drain(&self, sender: &mut Sender, is_effect: impl Fn(&Packet) -> bool) -> Vec<Packet> {
         let mut all = Vec::new();
         loop {
             let heard = sender.traffic.heard.load(Ordering::Relaxed);
@@ -184,8 +185,8 @@ const ATTACKS: [Attack; 12] = [
     },
 ];
 
-fn is_entries(answer: &Message) -> bool {
-    matches!(answer, Message::Entries(_))
+fn is_entries(answer: &Packet) -> bool {
+    matches!(answer, Packet::ToClient(ToClient::Entries(_)))
 }
 
 /// Each costs a few bytes to ask, and some 32 KiB to answer.
@@ -195,11 +196,11 @@ fn reads_in_bulk(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
     Box::new(move || {
         at += 1;
         // What replicas have in memory. Behind one another, as they are in a datagram of several.
-        let read = Message::Tail { from: Slot(upto - upto.min(100)) };
-        let reads: [[&Message; 32]; 32] = [[&read; 32]; 32];
+        let read = Packet::ToReplica(ToReplica::Tail(Tail { from: Slot(upto - upto.min(100)) }));
+        let reads: [[&Packet; 32]; 32] = [[&read; 32]; 32];
         mallory.send_tuple((at % 3) as u8, &reads);
         for answer in seen.drain(&mut mallory, is_entries) {
-            if let Message::Entries(entries) = answer {
+            if let Packet::ToClient(ToClient::Entries(entries)) = answer {
                 upto = upto.max(entries.applied_upto.0);
             }
         }
@@ -236,7 +237,7 @@ fn reads_by_many(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
 fn reads_at_the_end(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
     let (mut mallory, seen) = (seen.socket_of(cluster, "mallory"), seen.clone());
     Box::new(move || {
-        mallory.send(leader, &Message::Tail { from: Slot(1 << 40) });
+        mallory.send(leader, &Packet::ToReplica(ToReplica::Tail(Tail { from: Slot(1 << 40) })));
         seen.drain(&mut mallory, is_entries);
         1
     })
@@ -338,7 +339,9 @@ fn openings(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
         at += 1;
         let operation = Operation::OpenSession { nonce: Nonce(first + at) };
         mallory.send(leader, &request("mallory", operation));
-        seen.drain(&mut mallory, |answer| matches!(answer, Message::SessionOpened { .. }));
+        seen.drain(&mut mallory, |answer| {
+            matches!(answer, Packet::ToClient(ToClient::SessionOpened(_)))
+        });
         1
     })
 }
@@ -364,9 +367,10 @@ fn messages(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
     let (mut mallory, seen) = (seen.socket_of(cluster, "mallory"), seen.clone());
     let (mut next, mut acked, mut moved) = (1, 0, Instant::now());
     Box::new(move || {
-        let is_acknowledged = |answer: &Message| matches!(answer, Message::Acknowledged { .. });
+        let is_acknowledged =
+            |answer: &Packet| matches!(answer, Packet::ToClient(ToClient::Acknowledged(_)));
         for answer in seen.drain(&mut mallory, is_acknowledged) {
-            if let Message::Acknowledged { seq, .. } = answer {
+            if let Packet::ToClient(ToClient::Acknowledged(Acknowledged { seq, .. })) = answer {
                 (acked, moved) = (acked.max(seq.0), Instant::now());
             }
         }
@@ -380,7 +384,7 @@ fn messages(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
     })
 }
 
-fn numbered(session: SessionId, seq: u64, acked_below: u64) -> Message {
+fn numbered(session: SessionId, seq: u64, acked_below: u64) -> Packet {
     let (seq, acked_below, body) = (Seq(seq), Seq(acked_below), Body::post(&"m".repeat(100)));
     request("mallory", Operation::InSession { session, seq, acked_below, body })
 }

@@ -7,10 +7,14 @@ mod support;
 
 use actor_runtime::keys::Secret;
 use actor_runtime::wire::{Codec, Generations, UserName};
-use paxos_chat::message::Message;
+use paxos_chat::message::numbers::Numbered;
+use paxos_chat::message::{
+    Accept, Busy, Heartbeat, Prepare, SessionOpened, Tail, ToClient, ToPeer, ToReplica,
+};
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Ballot, Nonce, Operation, ReplicaId, SessionId, Slot, Value};
 use paxos_chat_config::credentials::Token;
+use paxos_chat_packets::Packet;
 use quickcheck::{Arbitrary, Gen};
 use replicas::{CLUSTER, Replica, TestCluster, leader_of, number};
 use senders::*;
@@ -46,8 +50,8 @@ fn serves(who: &mut Sender) {
     let mut from = Slot(0);
     eventually("it is answered", || {
         from = from.next();
-        who.send(0, &Message::Tail { from });
-        let is_last = |answer: &Message| matches!(answer, Message::Entries(e) if e.from == from);
+        who.send(0, &Packet::ToReplica(ToReplica::Tail(Tail { from })));
+        let is_last = |answer: &Packet| matches!(answer, Packet::ToClient(ToClient::Entries(e)) if e.from == from);
         std::iter::from_fn(|| who.hears()).any(|answer| is_last(&answer))
     });
 }
@@ -57,7 +61,7 @@ fn hears_entries(who: &mut Sender) -> bool {
     who.socket.set_read_timeout(Some(LIMIT)).unwrap();
     let answer = who.hears();
     who.socket.set_read_timeout(Some(MOMENT)).unwrap();
-    matches!(answer, Some(Message::Entries(_)))
+    matches!(answer, Some(Packet::ToClient(ToClient::Entries(_))))
 }
 
 /// Sends these to replica 0, which can open none of them, and no more at a time than a socket's buffer
@@ -169,9 +173,9 @@ fn another_cluster_s_secret_opens_nothing_and_gets_no_reply() {
 }
 
 /// What would depose any leader, if it came from a replica.
-fn prepare() -> Message {
+fn prepare() -> Packet {
     let ballot = Ballot { round: 1 << 20, replica: ReplicaId(1) };
-    Message::Prepare { ballot, from: Slot(0) }
+    Packet::ToPeer(ToPeer::Prepare(Prepare { ballot, from: Slot(0) }))
 }
 
 #[test]
@@ -181,13 +185,22 @@ fn a_client_can_t_send_what_replicas_send() {
     let mut alice = Sender::user(&cluster, "alice");
     let ballot = Ballot { round: 1 << 20, replica: ReplicaId(1) };
     let (slot, decided_upto) = (Slot(0), Slot(0));
-    let accept = Message::Accept { ballot, slot, value: Value::Noop, decided_upto };
-    let heartbeat = Message::Heartbeat { ballot, decided_upto };
-    for message in [prepare(), accept, heartbeat, Message::SkipSlot, Message::Busy { queued: 1 }] {
+    let accept =
+        Packet::ToPeer(ToPeer::Accept(Accept { ballot, slot, value: Value::Noop, decided_upto }));
+    let heartbeat = Packet::ToPeer(ToPeer::Heartbeat(Heartbeat { ballot, decided_upto }));
+    for message in
+        [prepare(), accept, heartbeat, Packet::ToClient(ToClient::Busy(Busy { queued: 1 }))]
+    {
         alice.send(0, &message);
     }
     assert_eq!(alice.hears_raw(), None);
-    counts(&mut replica, "refused", 0, 5);
+    counts(&mut replica, "refused", 0, 4);
+    // What passes between an actor and its driver has no number, so none stands for it.
+    let after_the_last = ToPeer::NUMBERS.iter().max().unwrap() + 1;
+    for number in after_the_last..after_the_last + 7 {
+        alice.send_tuple(0, &number);
+    }
+    counts(&mut replica, "malformed", 0, 7);
     assert!(number(&replica.status(), "round") < 1 << 20, "nothing was promised");
     // With the header of a replica it is no better.
     let mut forged = alice.sealed(0, &prepare());
@@ -256,7 +269,9 @@ fn a_replayed_request_is_applied_once_before_and_after_a_restart() {
     };
     let stranger = Sender::user(&cluster, "alice");
     replay(&alice);
-    alice.asks(&message, |answer| matches!(answer, Message::Acknowledged { .. }).then_some(()));
+    alice.asks(&message, |answer| {
+        matches!(answer, Packet::ToClient(ToClient::Acknowledged(_))).then_some(())
+    });
     replay(&stranger);
     eventually("each is counted", || {
         replicas.iter_mut().all(|replica| counter(replica, "replayed") == 39)
@@ -454,8 +469,10 @@ fn whoever_opens_sessions_without_end_loses_only_their_own() {
         }
         loop {
             let answers = mallory.hears_all();
-            let opened = |answer: &Message| match answer {
-                Message::SessionOpened { nonce, .. } => Some(nonce.0),
+            let opened = |answer: &Packet| match answer {
+                Packet::ToClient(ToClient::SessionOpened(SessionOpened { nonce, .. })) => {
+                    Some(nonce.0)
+                }
                 _ => None,
             };
             wanted.retain(|nonce| !answers.iter().filter_map(opened).any(|of| of == *nonce));
@@ -466,12 +483,13 @@ fn whoever_opens_sessions_without_end_loses_only_their_own() {
     }
     for (sender, user, session) in [(&mut alice, "alice", idle), (&mut bob, "bob", active)] {
         let is_answer = |answer| match answer {
-            Message::Acknowledged { .. } => Some(true),
-            Message::SessionExpired { .. } => Some(false),
+            Packet::ToClient(ToClient::Acknowledged(_)) => Some(true),
+            Packet::ToClient(ToClient::SessionExpired(_)) => Some(false),
             _ => None,
         };
         assert!(sender.asks(&post(user, session, "still here"), is_answer), "{user} was evicted");
     }
-    let is_expired = |answer| matches!(answer, Message::SessionExpired { .. }).then_some(());
+    let is_expired =
+        |answer| matches!(answer, Packet::ToClient(ToClient::SessionExpired(_))).then_some(());
     mallory.asks(&post("mallory", first, "gone"), is_expired);
 }

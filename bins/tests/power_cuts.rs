@@ -6,7 +6,7 @@ mod machines;
 use actor_runtime::disk::fake::Fault;
 use actor_runtime::driver::DriverError;
 use machines::{Air, Machine, client};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Input, Message};
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::Body;
 use paxos_chat_log::ChatLog;
@@ -36,7 +36,8 @@ fn run(seed: u64) -> (ChatLog, u32) {
     loop {
         if submitted < MESSAGES && submitted < confirmed.get() + 4 {
             submitted += 1;
-            client.deliver(Message::Submit(Body::post(&format!("message {submitted}"))));
+            client
+                .deliver(Message::from(Input::Submit(Body::post(&format!("message {submitted}")))));
         }
         if cuts < POWER_CUTS && rng.random_ratio(1, 40) {
             cuts += 1;

@@ -16,7 +16,7 @@ use actor_runtime::storage::MemoryStorage;
 use actor_runtime::wire::{ClusterId, Codec, DATAGRAM_BYTES_LEAST, Generations, Packing, UserName};
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Message, Outcome};
+use paxos_chat::message::{Input, Message, Outcome};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
@@ -243,7 +243,9 @@ impl Simulation {
     fn submit_all(&mut self) {
         for (driver, _) in &mut self.clients {
             for number in 1..=MESSAGES {
-                driver.deliver(Message::Submit(Body::post(&format!("message {number}"))));
+                driver.deliver(Message::from(Input::Submit(Body::post(&format!(
+                    "message {number}"
+                )))));
             }
         }
     }

@@ -4,7 +4,7 @@
 mod machines;
 
 use machines::{Air, ClientDriver, Machine, client};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Input, Message};
 use paxos_chat::state::Phase;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Ballot, Body};
@@ -49,7 +49,7 @@ impl Simulation {
         if self.submitted == self.confirmed.get() {
             self.submitted += 1;
             let body = Body::post(&format!("message {}", self.submitted));
-            self.client.deliver(Message::Submit(body));
+            self.client.deliver(Message::from(Input::Submit(body)));
         }
         // What arrives at a machine that waits for its disk waits there.
         let now = self.now();

@@ -10,12 +10,13 @@ use actor_runtime::keys::Secret;
 use actor_runtime::network::Network;
 use actor_runtime::nodes::NodeTable;
 use actor_runtime::wire::{ClusterId, Codec, Generations, Peer};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Accept, Prepare, ToPeer};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
 use paxos_chat::state::Storage;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Ballot, NodeId, ReplicaId, Slot, Value};
+use paxos_chat_packets::Packet;
 use paxos_chat_replica::host::ReplicaHost;
 use paxos_chat_replica::journal::{Identity, Opened, Place, format, open};
 use rand::SeedableRng;
@@ -64,7 +65,7 @@ impl Network for Scene {
     fn send(&mut self, departures: &mut Departures) -> u64 {
         for (to, bytes) in departures.iter() {
             assert_eq!(to, address(1));
-            let mut messages: Vec<Message> = Vec::new();
+            let mut messages: Vec<Packet> = Vec::new();
             let mut peer = self.peer.borrow_mut();
             peer.open_all(None, &mut bytes.to_vec(), &mut messages).unwrap();
             for message in messages {
@@ -78,7 +79,7 @@ impl Network for Scene {
 }
 
 impl Scene {
-    fn arrives(&self, message: &Message) {
+    fn arrives(&self, message: &Packet) {
         let mut bytes = Vec::new();
         self.peer.borrow_mut().seal(Peer::Replica(0), message, &mut bytes).unwrap();
         self.arriving.borrow_mut().push_back(bytes);
@@ -136,9 +137,14 @@ fn formatted() -> (FakeDisk, Scene) {
 
 const BALLOT: Ballot = Ballot { round: 1, replica: ReplicaId(1) };
 
-fn accept(slot: u64, decided_upto: u64) -> Message {
+fn accept(slot: u64, decided_upto: u64) -> Packet {
     let (slot, decided_upto) = (Slot(slot), Slot(decided_upto));
-    Message::Accept { ballot: BALLOT, slot, value: Value::Noop, decided_upto }
+    Packet::ToPeer(ToPeer::Accept(Accept {
+        ballot: BALLOT,
+        slot,
+        value: Value::Noop,
+        decided_upto,
+    }))
 }
 
 #[test]
@@ -146,7 +152,7 @@ fn one_sync_covers_a_burst_and_comes_before_every_send() {
     let (disk, scene) = formatted();
     let mut driver = start(&disk, &scene, 0);
     scene.taken();
-    scene.arrives(&Message::Prepare { ballot: BALLOT, from: Slot(0) });
+    scene.arrives(&Packet::ToPeer(ToPeer::Prepare(Prepare { ballot: BALLOT, from: Slot(0) })));
     driver.turn().unwrap();
     let segment = "segment-0000000002";
     let (write, sync) = (format!("write {segment}"), format!("sync {segment}"));
@@ -210,14 +216,14 @@ fn after_a_failed_write_or_sync_nothing_of_the_burst_leaves() {
 fn a_promise_outlives_a_power_cut() {
     let (disk, scene) = formatted();
     let mut driver = start(&disk, &scene, 0);
-    scene.arrives(&Message::Prepare { ballot: BALLOT, from: Slot(0) });
+    scene.arrives(&Packet::ToPeer(ToPeer::Prepare(Prepare { ballot: BALLOT, from: Slot(0) })));
     driver.turn().unwrap();
     drop(driver);
     disk.restart(7);
     let mut driver = start(&disk, &scene, 0);
     scene.taken();
     let lower = Ballot { round: 1, replica: ReplicaId(0) };
-    scene.arrives(&Message::Prepare { ballot: lower, from: Slot(0) });
+    scene.arrives(&Packet::ToPeer(ToPeer::Prepare(Prepare { ballot: lower, from: Slot(0) })));
     driver.turn().unwrap();
     assert_eq!(scene.taken(), ["send Reject"]);
 }

@@ -18,7 +18,8 @@ pub struct Bare(ChatSpec);
 /// The system that these bounds describe, unjudged.
 pub fn model(config: &Config, reductions: Reductions) -> CompactModel<Node, Bare> {
     let chat = config.model(&[], Reductions::default()).spec().clone();
-    let inputs = config.inputs.iter().map(|(actor, m)| (usize::from(*actor), m.clone()));
+    let inputs =
+        config.inputs.iter().map(|(actor, input)| (usize::from(*actor), input.clone().into()));
     CompactModel::new(config.nodes(config.genesis()), Bare(chat))
         .with_faults(config.faults)
         .with_inputs(inputs.collect())

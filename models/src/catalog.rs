@@ -14,7 +14,7 @@ use crate::mutants::{Mutant, Mutated};
 use crate::node::{Node, Stored};
 use actor_checker::compact::{CompactModel, Faults, Reductions};
 use paxos_chat::client::{Client, ClientTuning};
-use paxos_chat::message::Message;
+use paxos_chat::message::Input;
 use paxos_chat::quorum::Cluster;
 use paxos_chat::reader::Reader;
 use paxos_chat::replica::Replica;
@@ -79,7 +79,7 @@ pub struct Config {
     /// Disk and network overlap at the replicas: saves are pending for a while.
     pub overlaps: bool,
     /// What a person asks of a replica's or client's driver, each at most once.
-    pub inputs: Vec<(u8, Message)>,
+    pub inputs: Vec<(u8, Input)>,
     /// A bug that every replica has, or every client, or the reader.
     pub mutant: Option<Mutant>,
 }
@@ -225,7 +225,8 @@ impl Config {
             renamings: self.renamings(),
             properties: ChatSpec::properties(events),
         };
-        let inputs = self.inputs.iter().map(|(actor, m)| (usize::from(*actor), m.clone()));
+        let inputs =
+            self.inputs.iter().map(|(actor, input)| (usize::from(*actor), input.clone().into()));
         CompactModel::new(self.nodes(genesis), spec)
             .with_faults(self.faults)
             .with_inputs(inputs.collect())
@@ -313,7 +314,7 @@ impl Config {
         let index = self.clients.iter().position(|other| other.user == plan.user);
         let actor = usize::from(self.replicas) + index.expect("one of the clients");
         let submitted = self.inputs.iter().filter_map(|(to, message)| match message {
-            Message::Submit(body) if usize::from(*to) == actor => Some(body.clone()),
+            Input::Submit(body) if usize::from(*to) == actor => Some(body.clone()),
             _ => None,
         });
         self.scripted(plan).into_iter().chain(submitted).collect()

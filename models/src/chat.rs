@@ -16,7 +16,9 @@ use crate::reductions::{dead, stale};
 use actor_checker::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
 use paxos_chat::client::ClientPhase;
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Message, Outcome, Promise};
+use paxos_chat::message::{
+    Accept, Accepted, Message, Outcome, Output, Prepare, Promise, ToPeer, ToReplica,
+};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::state::Phase;
 use paxos_chat::state::Storage;
@@ -196,20 +198,25 @@ impl ReplicaGhost {
         let state = step.state.and_then(NodeState::replica);
         if let Some(state) = state {
             for (slot, vote) in &state.durable.votes {
-                let revealed = Message::Accepted { ballot: vote.ballot, slot: *slot };
+                let revealed = Message::ToPeer(ToPeer::Accepted(Accepted {
+                    ballot: vote.ballot,
+                    slot: *slot,
+                }));
                 if step.sends.iter().any(|(_, sent)| *sent == revealed) {
                     ghost.cast(*slot, vote);
                 }
             }
             // A vote may be cast and compacted away in one step: what it was for is in the request.
-            if let Event::Deliver { msg: Message::Accept { ballot, slot, value, .. }, .. } =
-                &step.event
+            if let Event::Deliver {
+                msg: Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, value, .. })),
+                ..
+            } = &step.event
                 && tells_of_unsaved(step, *ballot, *slot)
             {
                 ghost.untold.insert((*slot, *ballot), value.clone());
             }
             for (_, sent) in step.sends {
-                if let Message::Accepted { ballot, slot } = sent
+                if let Message::ToPeer(ToPeer::Accepted(Accepted { ballot, slot })) = sent
                     && let Some(value) = ghost.untold.remove(&(*slot, *ballot))
                 {
                     ghost.cast(*slot, &Vote { ballot: *ballot, value });
@@ -226,15 +233,16 @@ impl ReplicaGhost {
         // What is revealed is promised, saved or not; unless it is a lie.
         let known = state.map_or(Ballot::ZERO, |state| state.durable.promised);
         for (_, message) in step.sends {
-            if let Message::Promise(Promise { ballot, .. }) | Message::Prepare { ballot, .. } =
-                message
+            if let Message::ToPeer(
+                ToPeer::Promise(Promise { ballot, .. }) | ToPeer::Prepare(Prepare { ballot, .. }),
+            ) = message
                 && *ballot <= known
             {
                 ghost.promised = ghost.promised.max(*ballot);
             }
         }
         for report in step.reports {
-            if let Message::Applied { slot, value, outcomes } = report {
+            if let Message::Output(Output::Applied { slot, value, outcomes }) = report {
                 ghost.deliver(*slot, value, outcomes);
             }
         }
@@ -263,7 +271,9 @@ impl ReplicaGhost {
 
 /// Does this step, or the save that it waits for, tell of a vote that no save holds?
 fn tells_of_unsaved(step: &Step<'_, Node, Ghost>, ballot: Ballot, slot: Slot) -> bool {
-    let tells = |message: &Message| *message == Message::Accepted { ballot, slot };
+    let tells = |message: &Message| {
+        *message == Message::ToPeer(ToPeer::Accepted(Accepted { ballot, slot }))
+    };
     let is_told = step.sends.iter().any(|(_, sent)| tells(sent));
     let Some(machine) = step.state.and_then(NodeState::machine) else { return is_told };
     let is_saved =
@@ -280,7 +290,7 @@ impl ClientGhost {
         let client = step.state.and_then(NodeState::client);
         let phase = client.map(|client| &client.durable.phase);
         for report in step.reports {
-            if let Message::Confirmed { seq, slot } = report {
+            if let Message::Output(Output::Confirmed { seq, slot }) = report {
                 ghost.acknowledged.insert(*seq, *slot);
                 if let Some(ClientPhase::Open(session)) = phase {
                     ghost.over.insert((*session, *seq));
@@ -300,7 +310,7 @@ impl ReaderGhost {
     fn remember(mut self, spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> ReaderGhost {
         properties::judge_reader_step(spec, step, &mut self.broken);
         for report in step.reports {
-            if let Message::Applied { slot, value, .. } = report {
+            if let Message::Output(Output::Applied { slot, value, .. }) = report {
                 let last = self.read.keys().next_back();
                 properties::judge_reading(
                     *slot,
@@ -374,14 +384,15 @@ impl Spec<Node> for ChatSpec {
     }
 
     fn is_recorded(&self, step: &Step<'_, Node, Ghost>) -> bool {
-        let confirmed = |report: &Message| matches!(report, Message::Confirmed { .. });
+        let confirmed =
+            |report: &Message| matches!(report, Message::Output(Output::Confirmed { .. }));
         step.reports.iter().any(confirmed) || !invoked(step).is_empty()
     }
 
     fn record(&self, history: &RealTime, step: &Step<'_, Node, Ghost>) -> RealTime {
         let mut history = history.clone();
         for report in step.reports {
-            if let Message::Confirmed { seq, slot } = report {
+            if let Message::Output(Output::Confirmed { seq, slot }) = report {
                 let fence = history.fences.remove(&(step.actor, *seq));
                 history.broken |= fence.is_some_and(|fence| *slot <= fence);
                 history.acknowledged = history.acknowledged.max(Some(*slot));
@@ -425,8 +436,8 @@ impl Spec<Node> for ChatSpec {
                 let forgets = mortal && !machine.pending.is_empty();
                 // A client that comes back asks again late, when the answer may be another one: the
                 // slot is forgotten, or the session is.
-                let is_late =
-                    matches!(msg, Message::Request(_)) && self.mortal_clients.contains(&true);
+                let is_late = matches!(msg, Message::ToReplica(ToReplica::Request(_)))
+                    && self.mortal_clients.contains(&true);
                 !forgets
                     && !is_late
                     && stale::at_replica(&machine.replica, src, msg, mortal, highest)

@@ -4,7 +4,7 @@ mod batches;
 mod overlaps;
 
 use crate::catalog::{Config, Entry, Grade};
-use paxos_chat::message::Message;
+use paxos_chat::message::Input;
 use paxos_chat::types::{Body, Slot};
 
 /// All entries, the quick ones first.
@@ -183,7 +183,7 @@ fn leadership() -> Vec<Entry> {
         quick(
             "told-to-skip",
             "a person tells a leader to jump over a slot, at any moment",
-            Config { inputs: vec![(0, Message::SkipSlot)], ..Config::new(3) }
+            Config { inputs: vec![(0, Input::SkipSlot)], ..Config::new(3) }
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0), (1, 1), (2, 1)]),
             125_465,
@@ -376,7 +376,7 @@ fn clients() -> Vec<Entry> {
         quick(
             "told-to-say",
             "a person types while the client opens its session and talks",
-            Config { inputs: vec![(3, Message::Submit(Body::post("typed")))], ..Config::new(3) }
+            Config { inputs: vec![(3, Input::Submit(Body::post("typed")))], ..Config::new(3) }
                 .client("ann", 1, 0)
                 .last_client(|client| client.opens = true)
                 .ballots(&[(1, 0)]),
@@ -834,7 +834,7 @@ fn pairs() -> Vec<Entry> {
         quick(
             "skip-and-die",
             "a leader is told to jump over a slot, and dies",
-            Config { inputs: vec![(0, Message::SkipSlot)], ..as_deployed(Config::new(3)) }
+            Config { inputs: vec![(0, Input::SkipSlot)], ..as_deployed(Config::new(3)) }
                 .client("ann", 1, 0)
                 .ballots(&[(1, 0), (1, 1)])
                 .crashes(&[0], 1, false),

@@ -6,7 +6,7 @@
 //! - *A pair that is in no entry has its reason*, in [`APART`], and none that is in one stands there.
 
 use crate::catalog::{ClientPlan, Config, Entry, Grade};
-use paxos_chat::message::Message;
+use paxos_chat::message::Input;
 use paxos_chat::tuning::Tuning;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
@@ -74,7 +74,7 @@ features! {
     Eviction, "evi", "eviction": |config| config.tuning.sessions_max < config.clients.len();
     Reader, "rdr", "reader": |config| config.reader.is_some();
     Skip, "skp", "skip": |config| {
-        !config.skips.is_empty() || config.inputs.iter().any(|(_, told)| *told == Message::SkipSlot)
+        !config.skips.is_empty() || config.inputs.iter().any(|(_, told)| *told == Input::SkipSlot)
     };
     Busy, "bsy", "busy": |config| {
         let tuning = &config.tuning;

@@ -31,7 +31,7 @@ use crate::node::{Node, NodeTimer, Stored};
 use actor_checker::simulation::{Simulation, Wire};
 use actor_checker::trace::TraceStep;
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Message, Promise, Relay};
+use paxos_chat::message::{Accept, Message, Promise, Relay, ToClient, ToPeer, ToReplica};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::types::{NodeId, ReplicaId, Value};
 use std::sync::Mutex;
@@ -270,14 +270,14 @@ fn size_bytes(message: &Message) -> usize {
     let values = |values: &[Value]| values.iter().map(Value::size_bytes).sum::<usize>();
     HEADER
         + match message {
-            Message::Request(command) | Message::Relay(Relay { command, .. }) => {
-                command.size_bytes()
-            }
-            Message::Accept { value, .. } => value.size_bytes(),
-            Message::Promise(Promise { votes, .. }) => {
+            Message::ToReplica(ToReplica::Request(command))
+            | Message::ToPeer(ToPeer::Relay(Relay { command, .. })) => command.size_bytes(),
+            Message::ToPeer(ToPeer::Accept(Accept { value, .. })) => value.size_bytes(),
+            Message::ToPeer(ToPeer::Promise(Promise { votes, .. })) => {
                 votes.iter().map(|(_, vote)| vote.value.size_bytes()).sum()
             }
-            Message::Decided(entries) | Message::Entries(entries) => values(&entries.values),
+            Message::ToPeer(ToPeer::Decided(entries))
+            | Message::ToClient(ToClient::Entries(entries)) => values(&entries.values),
             _ => 0,
         }
 }

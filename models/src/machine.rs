@@ -21,7 +21,7 @@ use crate::mutants::Mutated;
 use crate::node::{Node, NodeTimer, Stored};
 use imbl::OrdMap;
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Entries, LogRead, Message};
+use paxos_chat::message::{Entries, LogRead, Message, Output, ToPeer, ToReplica};
 use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
 use paxos_chat::state::Storage;
@@ -166,7 +166,7 @@ impl<'a, B: Behaviour> Driving<'a, B> {
 
     /// Hands over a message; if it is a client's request, with a stamp.
     pub(crate) fn message(&mut self, src: Id, mut msg: Message, out: &mut Out<Node>) {
-        if let Message::Request(command) = &mut msg {
+        if let Message::ToReplica(ToReplica::Request(command)) = &mut msg {
             command.stamp = Timestamp(1 + usize::from(self.id) as u64);
         }
         let commands = self.behaviour.message(self.id, &mut self.replica, src, msg);
@@ -239,7 +239,7 @@ impl<'a, B: Behaviour> Driving<'a, B> {
 
     fn keep(&mut self, reports: &Sends) {
         for (_, message) in reports {
-            if let Message::Applied { slot, value, .. } = message
+            if let Message::Output(Output::Applied { slot, value, .. }) = message
                 && self.log.get(slot) != Some(value)
             {
                 self.log.insert(*slot, value.clone());
@@ -253,7 +253,7 @@ impl<'a, B: Behaviour> Driving<'a, B> {
         for (to, message) in sends {
             let id = Id::from(to);
             match message {
-                Message::ReadLog(read) if to == NodeId::LOCAL => {
+                Message::Output(Output::ReadLog(read)) if to == NodeId::LOCAL => {
                     let asker = Id::from(read.asker.node());
                     out.send(asker, answer(&self.log, read, self.behaviour.tuning()));
                 }
@@ -266,7 +266,10 @@ impl<'a, B: Behaviour> Driving<'a, B> {
 
 /// Does this message tell of a ballot, a promise or a vote that its sender may have yet to save?
 fn reveals_save(message: &Message) -> bool {
-    matches!(message, Message::Prepare { .. } | Message::Promise(_) | Message::Accepted { .. })
+    matches!(
+        message,
+        Message::ToPeer(ToPeer::Prepare(_) | ToPeer::Promise(_) | ToPeer::Accepted(_))
+    )
 }
 
 fn answer(log: &OrdMap<Slot, Value>, read: LogRead, tuning: &Tuning) -> Message {

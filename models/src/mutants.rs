@@ -15,7 +15,10 @@ mod votes;
 pub use table::all;
 
 use paxos_chat::effects::{Durable, Effects, Timer};
-use paxos_chat::message::{Message, Outcome, Promise};
+use paxos_chat::message::{
+    Accept, Accepted, Acknowledged, Heartbeat, Message, Outcome, Output, Prepare, Promise,
+    SessionOpened, ToClient, ToPeer, ToReplica,
+};
 use paxos_chat::quorum::{Cluster, ReplicaSet};
 use paxos_chat::replica::Replica;
 use paxos_chat::session::{Session, Sessions};
@@ -286,7 +289,7 @@ impl Mutated {
             out.append(&mut std::iter::once(refusal).collect::<Out<Replica>>());
             return before.clone();
         }
-        let votes = matches!(msg, Message::Accept { .. });
+        let votes = matches!(msg, Message::ToPeer(ToPeer::Accept(_)));
         assert!(self.mutant != Mutant::X01 || !votes, "planted: an assertion of a handler fails");
         let checks = self.mutant == Mutant::X02 && CLAIMS_ARE_CHECKED.load(Ordering::Relaxed);
         assert!(!checks, "planted: an assertion fails while claims are checked");
@@ -351,33 +354,35 @@ impl Mutated {
     /// What a handler sees that is not so.
     fn change_input(&self, state: &mut State, msg: &mut Message) {
         match (self.mutant, msg) {
-            (Mutant::M04, Message::Promise(chunk)) => {
+            (Mutant::M04, Message::ToPeer(ToPeer::Promise(chunk))) => {
                 if let Phase::Preparing(preparing) = &state.phase {
                     chunk.ballot = preparing.ballot;
                 }
             }
-            (Mutant::N04, Message::Promise(chunk)) => {
+            (Mutant::N04, Message::ToPeer(ToPeer::Promise(chunk))) => {
                 if let Phase::Preparing(preparing) = &state.phase {
                     // Whoever sent it: every acceptor is expected to start here.
                     let expected = preparing.expected.values().next();
                     chunk.from = expected.copied().unwrap_or(chunk.from);
                 }
             }
-            (Mutant::M05, Message::Accepted { ballot, .. }) => {
+            (Mutant::M05, Message::ToPeer(ToPeer::Accepted(Accepted { ballot, .. }))) => {
                 if let Phase::Leading(leading) = &state.phase {
                     *ballot = leading.ballot;
                 }
             }
-            (Mutant::M06, Message::Promise(chunk)) => prefer_lowest(state, chunk),
-            (Mutant::M16, Message::Promise(chunk)) => {
+            (Mutant::M06, Message::ToPeer(ToPeer::Promise(chunk))) => prefer_lowest(state, chunk),
+            (Mutant::M16, Message::ToPeer(ToPeer::Promise(chunk))) => {
                 let own = state.durable.votes.clone();
                 let foreign = chunk.votes.iter_mut().filter(|(slot, _)| !own.contains_key(slot));
                 foreign.for_each(|(_, vote)| vote.value = Value::Noop);
             }
-            (Mutant::M09, Message::Accept { ballot, .. }) if *ballot < state.durable.promised => {
+            (Mutant::M09, Message::ToPeer(ToPeer::Accept(Accept { ballot, .. })))
+                if *ballot < state.durable.promised =>
+            {
                 set_promised(&mut state.durable, *ballot);
             }
-            (Mutant::M08, Message::Accept { ballot, slot, .. }) => {
+            (Mutant::M08, Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, .. }))) => {
                 // Nothing but the promise protects a vote.
                 let held = state.durable.votes.get(slot).map(|vote| vote.ballot);
                 if held > Some(*ballot) && *ballot >= state.durable.promised {
@@ -386,14 +391,17 @@ impl Mutated {
                     });
                 }
             }
-            (Mutant::M15, Message::Prepare { ballot, .. })
-            | (Mutant::M15, Message::Accept { ballot, .. })
-            | (Mutant::M15, Message::Heartbeat { ballot, .. })
+            (Mutant::M15, Message::ToPeer(ToPeer::Prepare(Prepare { ballot, .. })))
+            | (Mutant::M15, Message::ToPeer(ToPeer::Accept(Accept { ballot, .. })))
+            | (Mutant::M15, Message::ToPeer(ToPeer::Heartbeat(Heartbeat { ballot, .. })))
                 if ballot.round == state.durable.promised.round =>
             {
                 *ballot = state.durable.promised;
             }
-            (Mutant::P01, Message::Heartbeat { ballot, decided_upto }) => {
+            (
+                Mutant::P01,
+                Message::ToPeer(ToPeer::Heartbeat(Heartbeat { ballot, decided_upto })),
+            ) => {
                 let ballot = *ballot;
                 write(&mut state.durable, |storage| {
                     for slot in Slot(0).upto(*decided_upto) {
@@ -403,8 +411,12 @@ impl Mutated {
                     }
                 });
             }
-            (Mutant::B04, Message::Relay(relay)) => relay.passed = ReplicaSet::default(),
-            (Mutant::M20, Message::Accept { slot, .. }) if *slot < state.durable.snapshot.upto => {
+            (Mutant::B04, Message::ToPeer(ToPeer::Relay(relay))) => {
+                relay.passed = ReplicaSet::default()
+            }
+            (Mutant::M20, Message::ToPeer(ToPeer::Accept(Accept { slot, .. })))
+                if *slot < state.durable.snapshot.upto =>
+            {
                 write(&mut state.durable, |storage| storage.snapshot.upto = Slot(0));
             }
             _ => {}
@@ -421,39 +433,50 @@ impl Mutated {
         commands: &mut Vec<Cmd>,
     ) {
         match (self.mutant, msg) {
-            (Mutant::M01, Message::Prepare { .. }) | (Mutant::M02, Message::Accept { .. }) => {
+            (Mutant::M01, Message::ToPeer(ToPeer::Prepare(_)))
+            | (Mutant::M02, Message::ToPeer(ToPeer::Accept(_))) => {
                 commands.retain(|command| !matches!(command, Command::Save(_)));
             }
-            (Mutant::M08 | Mutant::M09, Message::Accept { .. }) => {
+            (Mutant::M08 | Mutant::M09, Message::ToPeer(ToPeer::Accept(_))) => {
                 set_promised(&mut state.durable, before.durable.promised);
                 save_again(state, commands);
             }
-            (Mutant::M15, Message::Prepare { ballot, .. } | Message::Accept { ballot, .. }) => {
+            (
+                Mutant::M15,
+                Message::ToPeer(
+                    ToPeer::Prepare(Prepare { ballot, .. }) | ToPeer::Accept(Accept { ballot, .. }),
+                ),
+            ) => {
                 for command in commands.iter_mut() {
                     match command {
-                        Command::Send(_, Message::Promise(chunk)) => chunk.ballot = *ballot,
-                        Command::Send(_, Message::Accepted { ballot: own, .. }) => *own = *ballot,
+                        Command::Send(_, Message::ToPeer(ToPeer::Promise(chunk))) => {
+                            chunk.ballot = *ballot
+                        }
+                        Command::Send(
+                            _,
+                            Message::ToPeer(ToPeer::Accepted(Accepted { ballot: own, .. })),
+                        ) => *own = *ballot,
                         _ => {}
                     }
                 }
             }
-            (Mutant::M20, Message::Accept { .. }) => {
+            (Mutant::M20, Message::ToPeer(ToPeer::Accept(_))) => {
                 let upto = before.durable.snapshot.upto;
                 write(&mut state.durable, |storage| storage.snapshot.upto = upto);
                 save_again(state, commands);
             }
-            (Mutant::M20 | Mutant::N03, Message::Prepare { .. }) => {
+            (Mutant::M20 | Mutant::N03, Message::ToPeer(ToPeer::Prepare(_))) => {
                 for command in commands.iter_mut() {
-                    if let Command::Send(_, Message::Promise(chunk)) = command {
+                    if let Command::Send(_, Message::ToPeer(ToPeer::Promise(chunk))) = command {
                         chunk.compacted_upto = Slot(0);
                     }
                 }
             }
-            (Mutant::M21, Message::Decided(entries)) => {
+            (Mutant::M21, Message::ToPeer(ToPeer::Decided(entries))) => {
                 let ahead = entries.applied_upto.max(state.learner.applied_upto).next();
                 state.learner.applied_upto = ahead;
             }
-            (Mutant::M26, Message::Request(command)) => {
+            (Mutant::M26, Message::ToReplica(ToReplica::Request(command))) => {
                 if let (Operation::InSession { session, seq, .. }, Phase::Leading(leading)) =
                     (&command.operation, &state.phase)
                 {
@@ -461,7 +484,7 @@ impl Mutated {
                     commands.push(acknowledge(src, *session, *seq, slot));
                 }
             }
-            (Mutant::M28, Message::Request(command)) => {
+            (Mutant::M28, Message::ToReplica(ToReplica::Request(command))) => {
                 if let (
                     Operation::InSession {
                         session, seq, body: paxos_chat::types::Body::Sync, ..
@@ -475,7 +498,7 @@ impl Mutated {
                     commands.push(acknowledge(src, *session, *seq, slot));
                 }
             }
-            (Mutant::N01, Message::Decided(_)) => {
+            (Mutant::N01, Message::ToPeer(ToPeer::Decided(_))) => {
                 if let (Phase::Leading(leading), Phase::Follower) = (&before.phase, &state.phase) {
                     let mut leading = leading.clone();
                     leading.in_flight.retain(|slot, _| *slot >= state.learner.applied_upto);
@@ -495,7 +518,9 @@ impl Mutated {
         match self.mutant {
             Mutant::M24 => {
                 for command in commands.iter_mut() {
-                    if let Command::Send(_, Message::Applied { outcomes, .. }) = command {
+                    if let Command::Send(_, Message::Output(Output::Applied { outcomes, .. })) =
+                        command
+                    {
                         let duplicates =
                             outcomes.iter_mut().filter(|o| matches!(o, Outcome::Duplicate(_)));
                         duplicates.for_each(|outcome| *outcome = Outcome::Applied);
@@ -508,8 +533,11 @@ impl Mutated {
                     let is_new = !before.learner.decided.contains_key(slot);
                     if is_new && *slot > state.learner.applied_upto {
                         let outcomes = value.commands().iter().map(|_| Outcome::Applied).collect();
-                        let report =
-                            Message::Applied { slot: *slot, value: value.clone(), outcomes };
+                        let report = Message::Output(Output::Applied {
+                            slot: *slot,
+                            value: value.clone(),
+                            outcomes,
+                        });
                         commands.push(Command::Send(local(), report));
                     }
                 }
@@ -558,10 +586,10 @@ impl Mutated {
     /// What leaves before the save although it reveals it.
     fn send_ahead(&self, id: Id, commands: &mut [Cmd]) {
         let is_ahead = |command: &Cmd| match (self.mutant, command) {
-            (Mutant::N06, Command::Send(to, Message::Accepted { .. })) => *to == id,
-            (Mutant::P04, Command::Send(to, Message::Accepted { .. })) => *to != id,
-            (Mutant::P05, Command::Send(_, Message::Prepare { .. })) => true,
-            (Mutant::P06, Command::Send(_, Message::Promise(_))) => true,
+            (Mutant::N06, Command::Send(to, Message::ToPeer(ToPeer::Accepted(_)))) => *to == id,
+            (Mutant::P04, Command::Send(to, Message::ToPeer(ToPeer::Accepted(_)))) => *to != id,
+            (Mutant::P05, Command::Send(_, Message::ToPeer(ToPeer::Prepare(_)))) => true,
+            (Mutant::P06, Command::Send(_, Message::ToPeer(ToPeer::Promise(_)))) => true,
             _ => false,
         };
         // Stable: everything else keeps its order.
@@ -605,13 +633,16 @@ impl Mutated {
                     last: true,
                     votes: Vec::new(),
                 };
-                Some((Id::from(usize::from(phantom.0)), Message::Promise(chunk)))
+                Some((Id::from(usize::from(phantom.0)), Message::ToPeer(ToPeer::Promise(chunk))))
             }
             Phase::Leading(Leading { ballot, in_flight, .. }) => {
                 let short = |voters: u32| voters >= phase_2 && voters < majority;
                 let (slot, flight) = in_flight.iter().find(|(_, of)| short(of.voters.len()))?;
                 let phantom = Id::from(usize::from(absent(flight.voters)?.0));
-                Some((phantom, Message::Accepted { ballot: *ballot, slot: *slot }))
+                Some((
+                    phantom,
+                    Message::ToPeer(ToPeer::Accepted(Accepted { ballot: *ballot, slot: *slot })),
+                ))
             }
             _ => None,
         }
@@ -625,7 +656,10 @@ fn local() -> Id {
 }
 
 fn acknowledge(client: Id, session: SessionId, seq: Seq, slot: Slot) -> Cmd {
-    Command::Send(client, Message::Acknowledged { session, seq, slot })
+    Command::Send(
+        client,
+        Message::ToClient(ToClient::Acknowledged(Acknowledged { session, seq, slot })),
+    )
 }
 
 fn write(durable: &mut Durable<Storage>, change: impl FnOnce(&mut Storage)) {
@@ -655,8 +689,11 @@ fn share_ids(state: &mut State, commands: &mut [Cmd]) {
         Sessions::restored(left, state.learner.applied_upto).expect("sessions of this log");
     for command in commands {
         match command {
-            Command::Send(_, Message::SessionOpened { session, .. }) => *session = shared(*session),
-            Command::Send(_, Message::Applied { outcomes, .. }) => {
+            Command::Send(
+                _,
+                Message::ToClient(ToClient::SessionOpened(SessionOpened { session, .. })),
+            ) => *session = shared(*session),
+            Command::Send(_, Message::Output(Output::Applied { outcomes, .. })) => {
                 for outcome in outcomes {
                     if let Outcome::Opened(session) = outcome {
                         *session = shared(*session);
@@ -698,7 +735,7 @@ fn forget_proposal(before: &State, state: &mut State, commands: &mut Vec<Cmd>, s
         }
     });
     commands.retain(|command| {
-        !matches!(command, Command::Send(_, Message::Accept { slot: at, .. }) if *at == slot)
+        !matches!(command, Command::Send(_, Message::ToPeer(ToPeer::Accept(Accept { slot: at, .. }))) if *at == slot)
     });
     save_again(state, commands);
 }

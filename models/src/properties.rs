@@ -24,7 +24,10 @@ use crate::machine::{Disk, Machine};
 use crate::node::{Node, NodeState, Stored};
 use actor_checker::spec::{Event, Local, Step, Verdict};
 use paxos_chat::client::{ClientPhase, ClientStorage};
-use paxos_chat::message::{Message, Outcome, Route, Taker};
+use paxos_chat::message::{
+    Accept, Accepted, Message, Outcome, Output, Plausible, Prepare, SessionExpired, Taker,
+    ToClient, ToPeer, ToReplica,
+};
 use paxos_chat::state::Phase;
 use paxos_chat::state::State;
 use paxos_chat::types::{Ballot, Command, Operation, Seq, Slot, User, Value};
@@ -92,8 +95,8 @@ pub(crate) fn judge_replica_step(
     let mut promised = ghost.promised;
     for (_, message) in step.sends {
         match message {
-            Message::Promise(chunk) => promised = promised.max(chunk.ballot),
-            Message::Accepted { ballot, .. } => {
+            Message::ToPeer(ToPeer::Promise(chunk)) => promised = promised.max(chunk.ballot),
+            Message::ToPeer(ToPeer::Accepted(Accepted { ballot, .. })) => {
                 broken.note(NO_ACCEPTED_BELOW_PROMISE, *ballot < promised);
             }
             _ => {}
@@ -114,22 +117,22 @@ fn are_taken(spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> bool {
         _ if actor < replicas + clients => Taker::Client,
         _ => Taker::Reader,
     };
-    let is_its_route = |route: Route| match route {
-        Route::Replicas | Route::ReplicaToClient => taker(step.actor) == Taker::Replica,
-        Route::ClientToReplica => taker(step.actor) != Taker::Replica,
-        Route::Local => false,
-    };
+    let is_of_replica = taker(step.actor) == Taker::Replica;
     step.sends.iter().all(|(dst, message)| {
-        message.is_plausible()
-            && is_its_route(message.route())
-            && message.class().taker() == taker(*dst)
+        let is_whole = match message {
+            Message::ToPeer(message) => is_of_replica && message.is_plausible(),
+            Message::ToClient(message) => is_of_replica && message.is_plausible(),
+            Message::ToReplica(message) => !is_of_replica && message.is_plausible(),
+            Message::Input(_) | Message::Output(_) => false,
+        };
+        is_whole && message.class().taker() == taker(*dst)
     })
 }
 
 /// Does every command come to what it comes to in this log?
 fn are_outcomes_of_log(spec: &ChatSpec, machine: &Machine, reports: &[Message]) -> bool {
     reports.iter().all(|report| match report {
-        Message::Applied { slot, value, outcomes } => {
+        Message::Output(Output::Applied { slot, value, outcomes }) => {
             let mut execution = Execution::of(&machine.log, *slot, spec.tuning.sessions_max);
             execution.execute(*slot, value) == *outcomes
         }
@@ -140,7 +143,7 @@ fn are_outcomes_of_log(spec: &ChatSpec, machine: &Machine, reports: &[Message]) 
 /// Was every session evicted below the applied bound, of which this is told?
 fn have_expired(spec: &ChatSpec, machine: &Machine, sends: &[(usize, Message)]) -> bool {
     let is_told = |(_, sent): &(usize, Message)| match sent {
-        Message::SessionExpired { session } => Some(*session),
+        Message::ToClient(ToClient::SessionExpired(SessionExpired { session })) => Some(*session),
         _ => None,
     };
     let mut told = sends.iter().filter_map(is_told).peekable();
@@ -158,41 +161,30 @@ fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
     let promised = disk.map_or(Ballot::ZERO, |saved| saved.storage.promised);
     let vote = |slot: &Slot| disk.and_then(|saved| saved.storage.votes.get(slot));
     step.sends.iter().any(|(_, message)| match message {
-        Message::Promise(chunk) => promised < chunk.ballot,
-        Message::Prepare { ballot, .. } => promised < *ballot,
-        Message::Accepted { ballot, slot } => {
-            *slot >= state.durable.snapshot.upto
-                && vote(slot).is_none_or(|vote| vote.ballot < *ballot)
+        Message::ToPeer(message) => match message {
+            ToPeer::Promise(chunk) => promised < chunk.ballot,
+            ToPeer::Prepare(Prepare { ballot, .. }) => promised < *ballot,
+            ToPeer::Accepted(Accepted { ballot, slot }) => {
+                *slot >= state.durable.snapshot.upto
+                    && vote(slot).is_none_or(|vote| vote.ballot < *ballot)
+            }
+            // The vote that goes with a proposal may be saved later; the ballot may not.
+            ToPeer::Accept(Accept { ballot, .. }) => promised < *ballot,
+            // What decides nothing by itself: who is heard, and what is decided already.
+            ToPeer::Heartbeat(_)
+            | ToPeer::HeartbeatAck(_)
+            | ToPeer::Reject(_)
+            | ToPeer::PreVote(_)
+            | ToPeer::PreVoteGranted(_)
+            | ToPeer::PreVoteRefused(_)
+            | ToPeer::Fetch(_)
+            | ToPeer::Decided(_)
+            | ToPeer::Relay(_) => false,
+        },
+        // What clients ask and are answered, and what drivers are told.
+        Message::ToReplica(_) | Message::ToClient(_) | Message::Input(_) | Message::Output(_) => {
+            false
         }
-        // The vote that goes with a proposal may be saved later; the ballot may not.
-        Message::Accept { ballot, .. } => promised < *ballot,
-        // What decides nothing by itself: who is heard, what is decided already, and what clients and
-        // drivers are told.
-        Message::Heartbeat { .. }
-        | Message::HeartbeatAck { .. }
-        | Message::Reject { .. }
-        | Message::PreVote { .. }
-        | Message::PreVoteGranted { .. }
-        | Message::PreVoteRefused { .. }
-        | Message::Promised { .. }
-        | Message::Fetch { .. }
-        | Message::Decided(_)
-        | Message::Relay(_)
-        | Message::Request(_)
-        | Message::Tail { .. }
-        | Message::Entries(_)
-        | Message::SessionOpened { .. }
-        | Message::Acknowledged { .. }
-        | Message::Busy { .. }
-        | Message::Redirect { .. }
-        | Message::SessionExpired { .. }
-        | Message::Submit(_)
-        | Message::SkipSlot
-        | Message::Applied { .. }
-        | Message::ReadLog(_)
-        | Message::Opened { .. }
-        | Message::Confirmed { .. }
-        | Message::OutcomeUnknown { .. } => false,
     })
 }
 
@@ -212,7 +204,7 @@ pub(crate) fn judge_client_step(
     // A client that is not durable has nothing saved.
     let saved = step.storage.and_then(Stored::client);
     for (_, message) in step.sends {
-        let Message::Request(command) = message else { continue };
+        let Message::ToReplica(ToReplica::Request(command)) = message else { continue };
         match &command.operation {
             Operation::OpenSession { nonce } => {
                 broken.note(SAVED_FIRST, saved.is_some_and(|saved| saved.nonce != *nonce));
@@ -592,9 +584,11 @@ pub fn events(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
     events.extend(events_of_client(step));
     for (_, message) in step.sends {
         events.extend(match message {
-            Message::Busy { .. } => Some("a client is told that the leader is busy"),
-            Message::Redirect { .. } => Some("a client is redirected"),
-            Message::PreVoteGranted { .. } => Some("a pre-vote is granted"),
+            Message::ToClient(ToClient::Busy(_)) => {
+                Some("a client is told that the leader is busy")
+            }
+            Message::ToClient(ToClient::Redirect(_)) => Some("a client is redirected"),
+            Message::ToPeer(ToPeer::PreVoteGranted(_)) => Some("a pre-vote is granted"),
             _ => None,
         });
     }
@@ -604,7 +598,7 @@ pub fn events(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
         events.push("a question about what is not in memory is answered from the log");
     }
     for report in step.reports {
-        let Message::Applied { outcomes, .. } = report else { continue };
+        let Message::Output(Output::Applied { outcomes, .. }) = report else { continue };
         for outcome in outcomes {
             events.extend(match outcome {
                 Outcome::Duplicate(_) => Some("a duplicate is suppressed"),
@@ -629,10 +623,10 @@ fn events_of_client(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
     }
     for report in step.reports {
         match report {
-            Message::Confirmed { seq, .. } if ghost.crashed_with.contains(seq) => {
+            Message::Output(Output::Confirmed { seq, .. }) if ghost.crashed_with.contains(seq) => {
                 events.push("a request is acknowledged that was pending in a crash");
             }
-            Message::OutcomeUnknown { unknown }
+            Message::Output(Output::OutcomeUnknown { unknown })
                 if unknown.iter().any(|seq| ghost.crashed_with.contains(seq)) =>
             {
                 events.push("a client that came back is told that its session has expired");
@@ -645,7 +639,11 @@ fn events_of_client(step: &Step<'_, Node, Ghost>) -> Vec<&'static str> {
 
 /// Is this an answer with something that the replica has applied and does not hold any more?
 fn is_read_from_log(state: &State, message: &Message) -> bool {
-    let (Message::Decided(entries) | Message::Entries(entries)) = message else { return false };
+    let (Message::ToPeer(ToPeer::Decided(entries)) | Message::ToClient(ToClient::Entries(entries))) =
+        message
+    else {
+        return false;
+    };
     let from = entries.from;
     from < state.durable.snapshot.upto && !state.learner.decided.contains_key(&from)
 }
@@ -661,18 +659,22 @@ fn events_of_phase(
             events.push("a leader is elected");
             for (_, message) in step.sends {
                 match message {
-                    Message::Accept { value: Value::Noop, .. } => {
+                    Message::ToPeer(ToPeer::Accept(Accept { value: Value::Noop, .. })) => {
                         events.push("a new leader closes a gap with a Noop");
                     }
-                    Message::Accept { .. } => events.push("a new leader adopts an old value"),
-                    Message::Fetch { .. } => events.push("a leader fetches below its base"),
+                    Message::ToPeer(ToPeer::Accept(_)) => {
+                        events.push("a new leader adopts an old value")
+                    }
+                    Message::ToPeer(ToPeer::Fetch(_)) => {
+                        events.push("a leader fetches below its base")
+                    }
                     _ => {}
                 }
             }
         }
         (Phase::Leading(_), Phase::Follower) => match &step.event {
             Event::Timeout(_) => events.push("a leader steps down unheard"),
-            Event::Deliver { msg: Message::Decided(_), .. } => {
+            Event::Deliver { msg: Message::ToPeer(ToPeer::Decided(_)), .. } => {
                 events.push("a superseded leader steps down on a decided slot");
             }
             _ => {}
@@ -713,7 +715,7 @@ fn events_of_message(
     let mut events = Vec::new();
     let sends = |class: &str| step.sends.iter().any(|(_, sent)| sent.class().name() == class);
     match msg {
-        Message::Promise(chunk) => {
+        Message::ToPeer(ToPeer::Promise(chunk)) => {
             if let Phase::Preparing(preparing) = &before.phase {
                 let rival = |(slot, vote): &(Slot, paxos_chat::types::Vote)| {
                     preparing.reported.get(slot).is_some_and(|known| known.value != vote.value)
@@ -726,22 +728,28 @@ fn events_of_message(
                 }
             }
         }
-        Message::Decided(_) if after.learner.applied_upto > before.learner.applied_upto => {
+        Message::ToPeer(ToPeer::Decided(_))
+            if after.learner.applied_upto > before.learner.applied_upto =>
+        {
             events.push("a follower catches up by fetching");
         }
-        Message::Accept { .. } if sends("Decided") => {
+        Message::ToPeer(ToPeer::Accept(_)) if sends("Decided") => {
             events.push("an Accept below the compacted bound is answered with Decided");
         }
-        Message::Accept { ballot, .. }
+        Message::ToPeer(ToPeer::Accept(Accept { ballot, .. }))
             if *ballot >= before.durable.promised && !sends("Accepted") =>
         {
             events.push("an Accept far above what is applied is not voted on");
         }
-        Message::Request(_) if sends("Relay") => events.push("a request is passed on"),
-        Message::Request(_) | Message::Relay(_) if holds(after) > holds(before) => {
+        Message::ToReplica(ToReplica::Request(_)) if sends("Relay") => {
+            events.push("a request is passed on")
+        }
+        Message::ToReplica(ToReplica::Request(_)) | Message::ToPeer(ToPeer::Relay(_))
+            if holds(after) > holds(before) =>
+        {
             events.push("a request waits for an earlier one of its session");
         }
-        Message::Request(_) if sends("Acknowledged") => {
+        Message::ToReplica(ToReplica::Request(_)) if sends("Acknowledged") => {
             let in_progress = before.learner.applied_upto < after.learner.applied_upto;
             if !in_progress {
                 events.push("a request is answered again from the session table");

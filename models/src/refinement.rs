@@ -44,7 +44,7 @@ use crate::node::{Node, NodeState, NodeTimer, Stored};
 use crate::paxos::{self, Msg};
 use actor_checker::compact::{CompactModel, Reductions};
 use actor_checker::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Message, ToPeer};
 use paxos_chat::types::{Ballot, Slot, Value};
 use stateright::actor::Actor;
 use std::collections::BTreeMap;
@@ -143,7 +143,8 @@ pub fn model_of<A: ChatActor>(
     let ballots = chat.ballots.iter().copied().collect();
     let nodes = config.nodes(config.genesis()).into_iter().enumerate();
     let actors = nodes.map(|(index, (node, storage))| (replace(index, node), storage));
-    let inputs = config.inputs.iter().map(|(actor, m)| (usize::from(*actor), m.clone()));
+    let inputs =
+        config.inputs.iter().map(|(actor, input)| (usize::from(*actor), input.clone().into()));
     CompactModel::new(actors.collect(), Refinement { chat, ballots })
         .with_faults(config.faults)
         .with_inputs(inputs.collect())
@@ -324,10 +325,11 @@ impl<A: ChatActor> Spec<A> for Refinement {
     }
 
     fn judge_step(&self, step: &Step<'_, A, Ghost>) -> Verdict {
-        let asked = matches!(step.event, Event::Deliver { msg: Message::Prepare { .. }, .. });
+        let asked =
+            matches!(step.event, Event::Deliver { msg: Message::ToPeer(ToPeer::Prepare(_)), .. });
         let by_message = matches!(step.event, Event::Deliver { .. }) && !asked;
         let rises = self.ghosts(step, |before, after| {
-            let begins = |sent: &Message| matches!(sent, Message::Prepare { .. });
+            let begins = |sent: &Message| matches!(sent, Message::ToPeer(ToPeer::Prepare(_)));
             after.promised > before.promised && !step.sends.iter().any(|(_, sent)| begins(sent))
         });
         let mut verdict = Verdict::default();

@@ -5,7 +5,7 @@ use actor_checker::compact::{CompactModel, Reductions};
 use actor_checker::engine::Options;
 use actor_checker::spec::Kind;
 use paxos_chat::effects::Effects;
-use paxos_chat::message::Message;
+use paxos_chat::message::{Accept, Message, ToPeer};
 use paxos_chat::types::{Ballot, ReplicaId, Slot};
 use paxos_chat_models::catalog::Config;
 use paxos_chat_models::node::{Node, NodeState, NodeTimer, Stored};
@@ -118,19 +118,19 @@ impl Faulty {
     ) {
         let promised = state.replica().map(|replica| replica.durable.promised);
         match (self.fault, msg, promised) {
-            (Fault::IgnoresVotes, Message::Promise(mut chunk), _) => {
+            (Fault::IgnoresVotes, Message::ToPeer(ToPeer::Promise(mut chunk)), _) => {
                 chunk.votes.clear();
-                self.node.on_msg(id, state, src, Message::Promise(chunk), out);
+                self.node.on_msg(id, state, src, Message::ToPeer(ToPeer::Promise(chunk)), out);
             }
-            (Fault::LowestBallotWins, Message::Promise(mut chunk), _) => {
+            (Fault::LowestBallotWins, Message::ToPeer(ToPeer::Promise(mut chunk)), _) => {
                 for (_, vote) in &mut chunk.votes {
                     let Ballot { round, replica } = vote.ballot;
                     let replica = ReplicaId(u8::MAX - replica.0);
                     vote.ballot = Ballot { round: u32::MAX - round, replica };
                 }
-                self.node.on_msg(id, state, src, Message::Promise(chunk), out);
+                self.node.on_msg(id, state, src, Message::ToPeer(ToPeer::Promise(chunk)), out);
             }
-            (Fault::EmptyPromise, msg @ Message::Prepare { .. }, _) => {
+            (Fault::EmptyPromise, msg @ Message::ToPeer(ToPeer::Prepare(_)), _) => {
                 let mut forgotten = state.clone();
                 let mut commands = Out::new();
                 self.node.on_msg(id, &mut forgotten, src, msg, &mut commands);
@@ -142,11 +142,12 @@ impl Faulty {
             }
             (
                 Fault::VotesBelowPromise,
-                Message::Accept { ballot, slot, value, decided_upto },
+                Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, value, decided_upto })),
                 p,
             ) if p > Some(ballot) => {
                 set_promised(state, ballot);
-                let msg = Message::Accept { ballot, slot, value, decided_upto };
+                let msg =
+                    Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, value, decided_upto }));
                 self.node.on_msg(id, state, src, msg, out);
                 set_promised(state, p.unwrap_or_default());
             }
@@ -246,7 +247,10 @@ fn a_leader_that_ignores_votes_is_refuted() {
 #[test]
 fn a_promise_that_is_not_made_is_refuted() {
     let refuted = refute(&rivals(&[(1, 0), (1, 1)]), Fault::EmptyPromise);
-    assert!(matches!(refuted, Refuted::Message(Message::Promise(_))), "{refuted:?}");
+    assert!(
+        matches!(refuted, Refuted::Message(Message::ToPeer(ToPeer::Promise(_)))),
+        "{refuted:?}"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use actor_checker::engine::{Options, bfs};
 use actor_checker::intern::content_hash;
 use actor_checker::spec::{Kind, Local, PropertyName, Spec, Step};
 use naive::{Naive, Steps};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Input, Message};
 use paxos_chat::types::{Ballot, ReplicaId};
 use paxos_chat_models::catalog::{ChatModel, Config};
 use paxos_chat_models::chat::Ghost;
@@ -130,7 +130,7 @@ fn reductions_keep_verdicts_and_reachable_local_states() {
         ("pre-votes", one().ballots(&[(1, 0)]).tuned(|tuning| tuning.pre_vote = true)),
         (
             "a slot skipped on request",
-            Config { inputs: vec![(0, Message::SkipSlot)], ..one() }.ballots(&[(1, 0)]),
+            Config { inputs: vec![(0, Input::SkipSlot)], ..one() }.ballots(&[(1, 0)]),
         ),
     ];
     for (name, config) in small_configs().into_iter().chain(more) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::testing::session as session_id;
+use crate::types::Slot;
 
 /// Two replicas, at nodes 0 and 1.
 fn client() -> Client {
@@ -84,7 +85,12 @@ impl Chat {
     fn acknowledged_by(&mut self, src: NodeId, seq: u64) -> Effects {
         let slot = Slot(10 + seq);
         self.step(|client, state, fx| {
-            client.on_acknowledged(state, src, (ours(), Seq(seq), slot), fx)
+            client.on_acknowledged(
+                state,
+                src,
+                Acknowledged { session: ours(), seq: Seq(seq), slot },
+                fx,
+            )
         })
     }
 
@@ -105,15 +111,19 @@ impl Chat {
 fn request(seq: u64, acked_below: u64, text: &str) -> Message {
     let (seq, acked_below, body) = (Seq(seq), Seq(acked_below), Body::post(text));
     let operation = Operation::InSession { session: ours(), seq, acked_below, body };
-    Message::Request(Command { stamp: Timestamp(0), user: User::new("ann"), operation })
+    Message::ToReplica(ToReplica::Request(Command {
+        stamp: Timestamp(0),
+        user: User::new("ann"),
+        operation,
+    }))
 }
 
 fn opening() -> Message {
-    Message::Request(crate::testing::open("ann", 7))
+    Message::ToReplica(ToReplica::Request(crate::testing::open("ann", 7)))
 }
 
-fn confirmed(seq: u64) -> Message {
-    Message::Confirmed { seq: Seq(seq), slot: Slot(10 + seq) }
+fn confirmed(seq: u64) -> Output {
+    Output::Confirmed { seq: Seq(seq), slot: Slot(10 + seq) }
 }
 
 impl Effects {
@@ -163,10 +173,15 @@ mod opening {
         let mut chat = Chat::opening();
         assert_eq!(chat.submits("a"), Effects::none(), "it has no session yet");
         let effects = chat.step(|client, state, fx| {
-            client.on_session_opened(state, NodeId(0), Nonce(7), ours(), fx)
+            client.on_session_opened(
+                state,
+                NodeId(0),
+                SessionOpened { nonce: Nonce(7), session: ours() },
+                fx,
+            )
         });
         let expected = Effects::none()
-            .reported(Message::Opened { session: ours() })
+            .reported(Output::Opened { session: ours() })
             .sent(0, request(1, 1, "a"))
             .retry(0);
         assert_eq!(effects, expected);
@@ -177,12 +192,22 @@ mod opening {
     fn a_session_opened_for_another_nonce_or_for_the_second_time_is_ignored() {
         let mut chat = Chat::opening();
         chat.ignores(|client, state, fx| {
-            client.on_session_opened(state, NodeId(0), Nonce(8), ours(), fx)
+            client.on_session_opened(
+                state,
+                NodeId(0),
+                SessionOpened { nonce: Nonce(8), session: ours() },
+                fx,
+            )
         });
         let mut chat = Chat::open();
         let other = session_id(4, 0);
         chat.ignores(|client, state, fx| {
-            client.on_session_opened(state, NodeId(0), Nonce(7), other, fx)
+            client.on_session_opened(
+                state,
+                NodeId(0),
+                SessionOpened { nonce: Nonce(7), session: other },
+                fx,
+            )
         });
     }
 }
@@ -288,11 +313,21 @@ mod sending {
         chat.submits("a");
         let (of, other) = (ours(), session_id(9, 9));
         chat.ignores(|client, state, fx| {
-            client.on_acknowledged(state, NodeId(0), (other, Seq(1), Slot(5)), fx);
+            client.on_acknowledged(
+                state,
+                NodeId(0),
+                Acknowledged { session: other, seq: Seq(1), slot: Slot(5) },
+                fx,
+            );
         });
         chat.acknowledged(1);
         chat.ignores(|client, state, fx| {
-            client.on_acknowledged(state, NodeId(0), (of, Seq(1), Slot(5)), fx)
+            client.on_acknowledged(
+                state,
+                NodeId(0),
+                Acknowledged { session: of, seq: Seq(1), slot: Slot(5) },
+                fx,
+            )
         });
     }
 }
@@ -437,7 +472,12 @@ mod the_replica_asked {
         chat.waits();
         chat.acknowledged(2);
         chat.ignores(|client, state, fx| {
-            client.on_acknowledged(state, NodeId(1), (ours(), Seq(2), Slot(12)), fx);
+            client.on_acknowledged(
+                state,
+                NodeId(1),
+                Acknowledged { session: ours(), seq: Seq(2), slot: Slot(12) },
+                fx,
+            );
         });
         for doublings in [1, 1] {
             chat.acknowledged(2);
@@ -592,7 +632,7 @@ mod an_expired_session {
         chat.submits("a");
         chat.submits("b");
         chat.submits("c");
-        let unknown = Message::OutcomeUnknown { unknown: vec![Seq(1), Seq(2)] };
+        let unknown = Output::OutcomeUnknown { unknown: vec![Seq(1), Seq(2)] };
         let expected = Effects::none().reported(unknown).cancelled(Timer::Retry);
         assert_eq!(chat.expired(), expected);
         assert_eq!(chat.state.durable.phase, ClientPhase::Expired);
@@ -604,7 +644,7 @@ mod an_expired_session {
         chat.client.tuning.window = 3;
         ["a", "b", "c"].iter().for_each(|text| drop(chat.submits(text)));
         chat.acknowledged(2);
-        let unknown = Message::OutcomeUnknown { unknown: vec![Seq(1), Seq(3)] };
+        let unknown = Output::OutcomeUnknown { unknown: vec![Seq(1), Seq(3)] };
         assert_eq!(chat.expired(), Effects::none().reported(unknown).cancelled(Timer::Retry));
     }
 
@@ -613,7 +653,7 @@ mod an_expired_session {
         let mut chat = Chat::open();
         chat.submits("a");
         chat.acknowledged(1);
-        let unknown = Message::OutcomeUnknown { unknown: Vec::new() };
+        let unknown = Output::OutcomeUnknown { unknown: Vec::new() };
         let expected = Effects::none().reported(unknown).cancelled(Timer::Retry);
         assert_eq!(chat.expired(), expected);
     }
@@ -626,7 +666,12 @@ mod an_expired_session {
         assert_eq!(chat.waits(), Effects::none().cancelled(Timer::Retry));
         chat.ignores(|client, state, fx| client.on_redirect(state, NodeId(1), fx));
         chat.ignores(|client, state, fx| {
-            client.on_acknowledged(state, NodeId(0), (ours(), Seq(1), Slot(5)), fx);
+            client.on_acknowledged(
+                state,
+                NodeId(0),
+                Acknowledged { session: ours(), seq: Seq(1), slot: Slot(5) },
+                fx,
+            );
         });
         assert_eq!(chat.submits("b"), Effects::none().cancelled(Timer::Retry));
     }
@@ -669,7 +714,12 @@ mod a_durable_client {
     fn open() -> Chat {
         let mut chat = starts(None).0;
         chat.step(|client, state, fx| {
-            client.on_session_opened(state, NodeId(0), Nonce(7), ours(), fx)
+            client.on_session_opened(
+                state,
+                NodeId(0),
+                SessionOpened { nonce: Nonce(7), session: ours() },
+                fx,
+            )
         });
         chat
     }
@@ -694,9 +744,14 @@ mod a_durable_client {
         let mut chat = starts(None).0;
         assert_eq!(chat.submits("a"), Effects::saved(), "it is submitted and not sent");
         let effects = chat.step(|client, state, fx| {
-            client.on_session_opened(state, NodeId(0), Nonce(7), ours(), fx)
+            client.on_session_opened(
+                state,
+                NodeId(0),
+                SessionOpened { nonce: Nonce(7), session: ours() },
+                fx,
+            )
         });
-        let opened = Effects::saved().reported(Message::Opened { session: ours() });
+        let opened = Effects::saved().reported(Output::Opened { session: ours() });
         assert_eq!(effects, opened.sent(0, request(1, 1, "a")).retry(0));
         assert_eq!(chat.submits("b"), Effects::saved().sent(0, request(2, 1, "b")));
         assert_eq!(chat.acknowledged(1), Effects::saved().reported(confirmed(1)).retry(0));
@@ -714,7 +769,7 @@ mod a_durable_client {
         assert!(storage.pending().eq(texts.iter().map(|(seq, body)| (*seq, body))));
         assert_eq!(storage.next_submitted(), Seq(5));
         let (mut again, saved, sent) = starts(Some(storage));
-        assert_eq!((saved, sent), (None, vec![Message::Opened { session: ours() }]));
+        assert_eq!((saved, sent), (None, vec![Output::Opened { session: ours() }.into()]));
         let expected = Effects::none().sent(0, request(1, 1, "a")).sent(0, request(3, 1, "c"));
         assert_eq!(again.waits(), expected.retry(0));
         let expected = Effects::saved().reported(confirmed(1)).sent(0, request(4, 3, "d"));
@@ -735,13 +790,14 @@ mod a_durable_client {
     fn whose_session_has_expired_keeps_what_is_unknown_and_comes_back_in_a_new_one() {
         let mut chat = open();
         ["a", "b", "c"].iter().for_each(|text| drop(chat.submits(text)));
-        let unknown = Message::OutcomeUnknown { unknown: vec![Seq(1), Seq(2)] };
+        let unknown = Output::OutcomeUnknown { unknown: vec![Seq(1), Seq(2)] };
         let expected = Effects::saved().reported(unknown).cancelled(Timer::Retry);
         assert_eq!(chat.expired(), expected);
         assert_eq!(chat.state.durable.unacknowledged.len(), 2);
         let (mut again, saved, sent) = starts(left_by(&chat));
         assert_eq!((saved, sent), (left_by(&again), vec![]));
-        let expected = Effects::none().sent(0, Message::Request(crate::testing::open("ann", 8)));
+        let expected = Effects::none()
+            .sent(0, Message::ToReplica(ToReplica::Request(crate::testing::open("ann", 8))));
         assert_eq!(again.waits(), expected.retry(0), "and says nothing of what it said before");
         assert!(again.state.is_idle());
     }
@@ -750,7 +806,7 @@ mod a_durable_client {
 #[test]
 fn only_its_own_driver_may_submit() {
     let chat = Chat::open();
-    let submit = Message::Submit(Body::post("a"));
+    let submit = Message::Input(Input::Submit(Body::post("a")));
     for (sender, sends) in [(NodeId(0), 0), (NodeId::LOCAL, 1)] {
         let mut out = Out::new();
         let mut state = Cow::Borrowed(&chat.state);

@@ -1,6 +1,7 @@
 //! The rules of elections, each as the exact effects it wants.
 
 use super::*;
+use crate::message::{Message, ToPeer};
 use crate::state::Preparing;
 use crate::testing::*;
 use crate::types::Value;
@@ -43,7 +44,10 @@ mod a_time_out {
         bench.state.leader_alive = true;
         let promised = ballot(3, 1);
         let expected = Effects::none()
-            .sent_to_all([1, 2], Message::PreVote { promised, applied_upto: Slot(0) })
+            .sent_to_all(
+                [1, 2],
+                Message::ToPeer(ToPeer::PreVote(PreVote { promised, applied_upto: Slot(0) })),
+            )
             .set(Timer::Election);
         assert_eq!(times_out(&mut bench), expected);
         let attempt =
@@ -59,7 +63,10 @@ mod a_time_out {
         grants(&mut bench, 4, ballot(3, 1), ballot(2, 0));
         let promised = ballot(3, 1);
         let expected = Effects::none()
-            .sent_to_all([1, 2, 3, 4], Message::PreVote { promised, applied_upto: Slot(0) })
+            .sent_to_all(
+                [1, 2, 3, 4],
+                Message::ToPeer(ToPeer::PreVote(PreVote { promised, applied_upto: Slot(0) })),
+            )
             .set(Timer::Election);
         assert_eq!(bench.step_untouched(on_election_timeout), expected);
         let attempt =
@@ -101,7 +108,10 @@ mod a_time_out {
         bench.step(|at, state, fx| proposer::start(at, state.to_mut(), ballot(1, 0), fx));
         let promised = ballot(1, 0);
         let expected = Effects::none()
-            .sent_to_all([1, 2], Message::PreVote { promised, applied_upto: Slot(0) })
+            .sent_to_all(
+                [1, 2],
+                Message::ToPeer(ToPeer::PreVote(PreVote { promised, applied_upto: Slot(0) })),
+            )
             .cancelled(Timer::Resend)
             .set(Timer::Election)
             .set(Timer::Election);
@@ -148,7 +158,8 @@ mod a_pre_vote {
     fn is_granted_by_one_that_hears_no_leader_whatever_was_promised() {
         for (own, asked) in [(ballot(3, 1), ballot(1, 1)), (ballot(1, 1), ballot(3, 1))] {
             let mut bench = Bench::new(0, 3).promised(own);
-            let granted = Message::PreVoteGranted { asked, promised: own };
+            let granted =
+                Message::ToPeer(ToPeer::PreVoteGranted(PreVoteGranted { asked, promised: own }));
             assert_eq!(answers_pre_vote(&mut bench, asked), Effects::none().sent(2, granted));
         }
     }
@@ -163,10 +174,14 @@ mod a_pre_vote {
         };
         let promised = ballot(1, 1);
         let expected = Effects::none()
-            .sent_to_all([1, 2], Message::PreVote { promised, applied_upto: Slot(70) })
+            .sent_to_all(
+                [1, 2],
+                Message::ToPeer(ToPeer::PreVote(PreVote { promised, applied_upto: Slot(70) })),
+            )
             .set(Timer::Election);
         assert_eq!(asks(&mut bench), expected);
-        let granted = Message::PreVoteGranted { asked: promised, promised };
+        let granted =
+            Message::ToPeer(ToPeer::PreVoteGranted(PreVoteGranted { asked: promised, promised }));
         assert_eq!(asks(&mut bench), Effects::none().sent(2, granted), "preferred, never required");
     }
 
@@ -176,8 +191,8 @@ mod a_pre_vote {
         bench.state.leader_alive = true;
         let asked = ballot(9, 2);
         let expected = Effects::none()
-            .sent(2, Message::PreVoteRefused { asked })
-            .sent(2, Message::Decided(run(0, vec![say("a")], 1)));
+            .sent(2, Message::ToPeer(ToPeer::PreVoteRefused(PreVoteRefused { asked })))
+            .sent(2, Message::ToPeer(ToPeer::Decided(run(0, vec![say("a")], 1))));
         assert_eq!(answers_pre_vote(&mut bench, asked), expected);
     }
 
@@ -210,10 +225,13 @@ mod a_pre_vote {
         let mut bench = Bench::new(0, 3);
         times_out(&mut bench);
         let (asked, promised) = (Ballot::ZERO, Ballot::ZERO);
-        let granted = Message::PreVoteGranted { asked, promised };
+        let granted = Message::ToPeer(ToPeer::PreVoteGranted(PreVoteGranted { asked, promised }));
         assert_eq!(answers_pre_vote(&mut bench, asked), Effects::none().sent(2, granted.clone()));
         bench.step(|at, state, fx| proposer::start(at, state.to_mut(), ballot(1, 0), fx));
-        let granted = Message::PreVoteGranted { asked, promised: ballot(1, 0) };
+        let granted = Message::ToPeer(ToPeer::PreVoteGranted(PreVoteGranted {
+            asked,
+            promised: ballot(1, 0),
+        }));
         assert_eq!(answers_pre_vote(&mut bench, asked), Effects::none().sent(2, granted));
     }
 
@@ -244,7 +262,7 @@ mod a_pre_vote {
         assert_eq!(bench.state.phase, Phase::PreVoting(attempt));
         // The highest promise counts, even if the last supporter's is lower.
         let effects = grants(&mut bench, 3, ballot(1, 1), ballot(4, 3));
-        assert_eq!(effects.sends[0].1, prepare(ballot(8, 0), 0));
+        assert_eq!(effects.sends[0].1, prepare(ballot(8, 0), 0).into());
     }
 
     #[test]
@@ -285,7 +303,7 @@ mod a_reject {
         assert_eq!(rejects(&mut bench, ballot(5, 2)), expected);
         assert_eq!(bench.state.durable.promised, ballot(5, 2));
         let effects = times_out(&mut bench);
-        assert_eq!(effects.sends[0].1, prepare(ballot(6, 0), 0));
+        assert_eq!(effects.sends[0].1, prepare(ballot(6, 0), 0).into());
     }
 
     #[test]
@@ -317,7 +335,7 @@ mod a_heartbeat {
     use super::*;
 
     fn ack(ballot: Ballot) -> Effects {
-        Effects::none().sent(1, Message::HeartbeatAck { ballot })
+        Effects::none().sent(1, HeartbeatAck { ballot })
     }
 
     #[test]
@@ -334,14 +352,14 @@ mod a_heartbeat {
             on_heartbeat(at, state, ReplicaId(1), ballot(1, 1), Slot(9), fx);
         });
         let promised = ballot(2, 2);
-        assert_eq!(effects, Effects::none().sent(1, Message::Reject { promised }));
+        assert_eq!(effects, Effects::none().sent(1, Reject { promised }));
     }
 
     #[test]
     fn of_a_higher_ballot_is_promised_and_followed() {
         let mut bench = Bench::new(0, 3).leading(1, 0);
         let expected = Effects::saved()
-            .sent(1, Message::HeartbeatAck { ballot: ballot(2, 1) })
+            .sent(1, HeartbeatAck { ballot: ballot(2, 1) })
             .cancelled(Timer::Resend)
             .cancelled(Timer::Heartbeat)
             .set(Timer::Election)
@@ -390,7 +408,7 @@ mod a_heartbeat {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).voted(0, ballot(1, 1), Value::Noop);
         let expected = Effects::none()
             .reported(applied(0, Value::Noop, vec![]))
-            .sent(1, Message::HeartbeatAck { ballot: ballot(1, 1) })
+            .sent(1, HeartbeatAck { ballot: ballot(1, 1) })
             .set(Timer::Election);
         assert_eq!(beats(&mut bench, ballot(1, 1), 1), expected);
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::effects::Timer;
-use crate::message::Outcome;
+use crate::message::{Message, Outcome, ToClient, ToPeer};
 use crate::proposer;
 use crate::state::Storage;
 use crate::testing::*;
@@ -16,7 +16,7 @@ fn teaches(bench: &mut Bench, sender: u8, received: Entries) -> Effects {
     bench.step(|at, state, fx| on_decided(at, state, ReplicaId(sender), received, fx))
 }
 
-fn unheard_of(slot: u64, text: &str) -> Message {
+fn unheard_of(slot: u64, text: &str) -> Output {
     applied(slot, say(text), vec![Outcome::NoSession])
 }
 
@@ -185,7 +185,7 @@ mod answers {
     fn a_fetch_is_answered_with_what_is_applied() {
         let mut bench = Bench::new(0, 3).applied([say("a"), say("b")]);
         bench.state.learner.decided.insert(Slot(3), say("d"));
-        let decided = Message::Decided(run(1, vec![say("b")], 2));
+        let decided = Message::ToPeer(ToPeer::Decided(run(1, vec![say("b")], 2)));
         assert_eq!(answers_fetch(&mut bench, 1), Effects::none().sent(2, decided));
     }
 
@@ -200,7 +200,7 @@ mod answers {
     fn a_fetch_is_answered_across_the_compacted_bound() {
         let mut bench = Bench::restored(0, 3, Storage::after([say("a")], 9)).applied([say("b")]);
         bench.state.learner.decided.insert(Slot(0), say("a"));
-        let decided = Message::Decided(run(0, vec![say("a"), say("b")], 2));
+        let decided = Message::ToPeer(ToPeer::Decided(run(0, vec![say("a"), say("b")], 2)));
         assert_eq!(answers_fetch(&mut bench, 0), Effects::none().sent(2, decided));
     }
 
@@ -208,8 +208,9 @@ mod answers {
     fn entries_are_cut_by_their_number() {
         let mut bench = Bench::new(0, 3).applied([say("a"), say("b"), say("c")]);
         bench.tuning.chunk_entries_max = 2;
-        let decided =
-            |from, values| Effects::none().sent(2, Message::Decided(run(from, values, 3)));
+        let decided = |from, values| {
+            Effects::none().sent(2, Message::ToPeer(ToPeer::Decided(run(from, values, 3))))
+        };
         assert_eq!(answers_fetch(&mut bench, 0), decided(0, vec![say("a"), say("b")]));
         assert_eq!(answers_fetch(&mut bench, 2), decided(2, vec![say("c")]));
     }
@@ -230,9 +231,9 @@ mod answers {
         let mut bench = Bench::new(0, 3).applied([say("a")]);
         let mut tail =
             |from| bench.step_untouched(|at, state, fx| on_tail(at, state, ANN, Slot(from), fx));
-        let news = Message::Entries(run(0, vec![say("a")], 1));
+        let news = Message::ToClient(ToClient::Entries(run(0, vec![say("a")], 1)));
         assert_eq!(tail(0), Effects::none().sent_to(ANN, news));
-        let nothing = Message::Entries(run(1, vec![], 1));
+        let nothing = Message::ToClient(ToClient::Entries(run(1, vec![], 1)));
         assert_eq!(tail(1), Effects::none().sent_to(ANN, nothing));
     }
 }
@@ -275,11 +276,11 @@ mod compaction {
         let mut asks = |from| {
             bench.step_untouched(|at, state, fx| on_fetch(at, state, ReplicaId(2), Slot(from), fx))
         };
-        let decided = Message::Decided(run(1, vec![say("b"), say("c")], 3));
+        let decided = Message::ToPeer(ToPeer::Decided(run(1, vec![say("b"), say("c")], 3)));
         assert_eq!(asks(1), Effects::none().sent(2, decided));
         let asker = Asker::Replica(ReplicaId(2));
         let read = LogRead { asker, from: Slot(0), upto: Slot(3) };
-        assert_eq!(asks(0), Effects::none().reported(Message::ReadLog(read)));
+        assert_eq!(asks(0), Effects::none().reported(Output::ReadLog(read)));
     }
 
     #[test]
@@ -301,8 +302,8 @@ mod compaction {
         let mut tail =
             |from| bench.step_untouched(|at, state, fx| on_tail(at, state, ANN, Slot(from), fx));
         let read = LogRead { asker: Asker::Client(ANN), from: Slot(1), upto: Slot(2) };
-        assert_eq!(tail(1), Effects::none().reported(Message::ReadLog(read)));
-        let nothing = Message::Entries(run(2, vec![], 2));
+        assert_eq!(tail(1), Effects::none().reported(Output::ReadLog(read)));
+        let nothing = Message::ToClient(ToClient::Entries(run(2, vec![], 2)));
         assert_eq!(tail(2), Effects::none().sent_to(ANN, nothing));
     }
 

@@ -1,98 +1,78 @@
-//! Routes, plausibility and the readable form of every message class.
+//! Plausibility and the readable form of every message class.
 
+use super::numbers::{HOSTS_NUMBER, Numbered};
 use super::*;
+use crate::quorum::ReplicaSet;
 use crate::testing::*;
-use crate::types::{ReplicaId, Timestamp, User};
+use crate::types::{Body, Command, Nonce, Operation, ReplicaId, Seq, Slot, Timestamp, User, Value};
 
-/// One message of each class, in the order of their declaration, with its route and how it reads.
-fn one_of_each() -> Vec<(Message, Route, &'static str)> {
-    use Route::*;
+/// One message of each class, in the order of their declaration, and how it reads.
+fn one_of_each() -> Vec<(Message, &'static str)> {
     let (ann, b1, b2) = (session(3, 1), ballot(1, 0), ballot(2, 1));
     let list = votes([(4, vote(b1, Value::Noop))]);
     let chunk =
         Promise { from: Slot(2), compacted_upto: Slot(3), last: false, ..whole_promise(b2, list) };
     vec![
-        (Message::Request(post("ann", ann, 2, "hi")), ClientToReplica, "Request(\"hi\"#ann.2)"),
-        (Message::Tail { from: Slot(5) }, ClientToReplica, "Tail(from 5)"),
         (
-            Message::SessionOpened { nonce: Nonce(255), session: ann },
-            ReplicaToClient,
-            "SessionOpened(nonce ff, s3.1)",
+            Message::ToReplica(ToReplica::Request(post("ann", ann, 2, "hi"))),
+            "Request(\"hi\"#ann.2)",
         ),
-        (acknowledged(ann, 2, 9), ReplicaToClient, "Acknowledged(s3.1, #2, slot 9)"),
-        (Message::Busy { queued: 1 }, ReplicaToClient, "Busy(1 queued)"),
-        (Message::Redirect { leader: ReplicaId(2) }, ReplicaToClient, "Redirect(r2)"),
-        (Message::SessionExpired { session: ann }, ReplicaToClient, "SessionExpired(s3.1)"),
+        (Tail { from: Slot(5) }.into(), "Tail(from 5)"),
+        (SessionOpened { nonce: Nonce(255), session: ann }.into(), "SessionOpened(nonce ff, s3.1)"),
+        (acknowledged(ann, 2, 9).into(), "Acknowledged(s3.1, #2, slot 9)"),
+        (Busy { queued: 1 }.into(), "Busy(1 queued)"),
+        (Redirect { leader: ReplicaId(2) }.into(), "Redirect(r2)"),
+        (SessionExpired { session: ann }.into(), "SessionExpired(s3.1)"),
         (
-            Message::Entries(run(7, vec![Value::Noop, one(open("ann", 1))], 9)),
-            ReplicaToClient,
+            Message::ToClient(ToClient::Entries(run(7, vec![Value::Noop, one(open("ann", 1))], 9))),
             "Entries(applied<9, 7=Noop, 8=Open(ann, nonce 1))",
         ),
-        (Message::Promised { ballot: b2 }, ReplicaToClient, "Promised(b2.r1)"),
+        (PreVote { promised: b1, applied_upto: Slot(3) }.into(), "PreVote(b1.r0, applied<3)"),
+        (PreVoteGranted { asked: b1, promised: b2 }.into(), "PreVoteGranted(b1.r0, b2.r1)"),
+        (PreVoteRefused { asked: b1 }.into(), "PreVoteRefused(b1.r0)"),
+        (prepare(b2, 3).into(), "Prepare(b2.r1, from 3)"),
         (
-            Message::PreVote { promised: b1, applied_upto: Slot(3) },
-            Replicas,
-            "PreVote(b1.r0, applied<3)",
-        ),
-        (
-            Message::PreVoteGranted { asked: b1, promised: b2 },
-            Replicas,
-            "PreVoteGranted(b1.r0, b2.r1)",
-        ),
-        (Message::PreVoteRefused { asked: b1 }, Replicas, "PreVoteRefused(b1.r0)"),
-        (prepare(b2, 3), Replicas, "Prepare(b2.r1, from 3)"),
-        (
-            Message::Promise(chunk),
-            Replicas,
+            Message::ToPeer(ToPeer::Promise(chunk)),
             "Promise(b2.r1, [2, 5), compacted<3, more, 4=b1.r0:Noop)",
         ),
-        (accept(b1, 4, Value::Noop, 2), Replicas, "Accept(b1.r0, slot 4, Noop, decided<2)"),
-        (Message::Accepted { ballot: b1, slot: Slot(4) }, Replicas, "Accepted(b1.r0, slot 4)"),
-        (Message::Reject { promised: b2 }, Replicas, "Reject(b2.r1)"),
-        (heartbeat(b1, 2), Replicas, "Heartbeat(b1.r0, decided<2)"),
-        (Message::HeartbeatAck { ballot: b1 }, Replicas, "HeartbeatAck(b1.r0)"),
-        (fetch(2), Replicas, "Fetch(from 2)"),
-        (Message::Decided(run(0, vec![], 1)), Replicas, "Decided(applied<1)"),
+        (accept(b1, 4, Value::Noop, 2).into(), "Accept(b1.r0, slot 4, Noop, decided<2)"),
+        (Accepted { ballot: b1, slot: Slot(4) }.into(), "Accepted(b1.r0, slot 4)"),
+        (Reject { promised: b2 }.into(), "Reject(b2.r1)"),
+        (heartbeat(b1, 2).into(), "Heartbeat(b1.r0, decided<2)"),
+        (HeartbeatAck { ballot: b1 }.into(), "HeartbeatAck(b1.r0)"),
+        (fetch(2).into(), "Fetch(from 2)"),
+        (Message::ToPeer(ToPeer::Decided(run(0, vec![], 1))), "Decided(applied<1)"),
         (
-            Message::Relay(Relay {
-                passed: ReplicaSet::of(ReplicaId(2)),
-                command: post("ann", ann, 2, "hi"),
-            }),
-            Replicas,
+            Relay { passed: ReplicaSet::of(ReplicaId(2)), command: post("ann", ann, 2, "hi") }
+                .into(),
             "Relay(\"hi\"#ann.2, passed {r2})",
         ),
-        (Message::Submit(Body::Sync), Local, "Submit(Sync)"),
-        (Message::SkipSlot, Local, "SkipSlot"),
-        (applied(4, Value::Noop, vec![]), Local, "Applied(slot 4, Noop)"),
+        (Message::Input(Input::Submit(Body::Sync)), "Submit(Sync)"),
+        (Message::Input(Input::SkipSlot), "SkipSlot"),
+        (applied(4, Value::Noop, vec![]).into(), "Applied(slot 4, Noop)"),
         (
-            Message::ReadLog(LogRead {
+            Message::Output(Output::ReadLog(LogRead {
                 asker: Asker::Replica(ReplicaId(1)),
                 from: Slot(2),
                 upto: Slot(5),
-            }),
-            Local,
+            })),
             "ReadLog(for n1, [2, 5))",
         ),
-        (Message::Opened { session: ann }, Local, "Opened(s3.1)"),
-        (Message::Confirmed { seq: Seq(2), slot: Slot(9) }, Local, "Confirmed(#2, slot 9)"),
+        (Message::Output(Output::Opened { session: ann }), "Opened(s3.1)"),
         (
-            Message::OutcomeUnknown { unknown: vec![Seq(2), Seq(4)] },
-            Local,
+            Message::Output(Output::Confirmed { seq: Seq(2), slot: Slot(9) }),
+            "Confirmed(#2, slot 9)",
+        ),
+        (
+            Message::Output(Output::OutcomeUnknown { unknown: vec![Seq(2), Seq(4)] }),
             "OutcomeUnknown([2, 4])",
         ),
     ]
 }
 
 #[test]
-fn every_message_has_its_route() {
-    for (message, route, _) in one_of_each() {
-        assert_eq!(message.route(), route, "{message}");
-    }
-}
-
-#[test]
 fn every_message_reads_as_a_person_would_write_it() {
-    for (message, _, text) in one_of_each() {
+    for (message, text) in one_of_each() {
         assert_eq!((message.to_string().as_str(), format!("{message:?}").as_str()), (text, text));
     }
 }
@@ -105,18 +85,39 @@ fn the_table_of_classes_is_in_the_order_of_the_messages() {
 }
 
 #[test]
-fn drivers_take_what_actors_tell_them_and_what_a_host_adds() {
-    for class in Class::ALL {
-        let from_driver = matches!(class, Class::Submit | Class::SkipSlot);
-        let told = class.route() == Route::Local && !from_driver;
-        assert_eq!(class.taker() == Taker::Driver, told || *class == Class::Promised, "{class}");
+fn every_part_is_taken_by_whom_it_is_for() {
+    for (message, _) in one_of_each() {
+        let is_for = match (&message, message.class().taker()) {
+            (Message::ToReplica(_) | Message::ToPeer(_), taker) => taker == Taker::Replica,
+            (Message::ToClient(_), taker) => matches!(taker, Taker::Client | Taker::Reader),
+            (Message::Input(_), taker) => matches!(taker, Taker::Replica | Taker::Client),
+            (Message::Output(_), taker) => taker == Taker::Driver,
+        };
+        assert!(is_for, "{message}");
+    }
+}
+
+#[test]
+fn numbers_are_given_once_and_in_order() {
+    let numbers =
+        [ToReplica::NUMBERS, ToClient::NUMBERS, &[HOSTS_NUMBER], ToPeer::NUMBERS].concat();
+    assert_eq!(numbers, (0..22).collect::<Vec<_>>());
+}
+
+fn is_plausible(message: &Message) -> bool {
+    match message {
+        Message::ToReplica(message) => message.is_plausible(),
+        Message::ToClient(message) => message.is_plausible(),
+        Message::ToPeer(message) => message.is_plausible(),
+        // Its own driver's.
+        Message::Input(_) | Message::Output(_) => true,
     }
 }
 
 #[test]
 fn what_the_protocol_sends_is_plausible() {
-    for (message, ..) in one_of_each() {
-        assert!(message.is_plausible(), "{message}");
+    for (message, _) in one_of_each() {
+        assert!(is_plausible(&message), "{message}");
     }
 }
 
@@ -128,7 +129,11 @@ fn a_number_that_could_overflow_is_not_plausible_wherever_it_stands() {
     let numbered = |session, seq, acked_below| {
         let (seq, acked_below, body) = (Seq(seq), Seq(acked_below), Body::Sync);
         let operation = Operation::InSession { session, seq, acked_below, body };
-        Message::Request(Command { stamp: Timestamp(0), user: User::new("ann"), operation })
+        Message::ToReplica(ToReplica::Request(Command {
+            stamp: Timestamp(0),
+            user: User::new("ann"),
+            operation,
+        }))
     };
     let chunk = whole_promise(low, votes([(0, vote(low, Value::Noop))]));
     let ours = session(0, 0);
@@ -136,39 +141,38 @@ fn a_number_that_could_overflow_is_not_plausible_wherever_it_stands() {
         numbered(at, 1, 1),
         numbered(ours, far, 1),
         numbered(ours, 1, far),
-        Message::Tail { from: slot },
-        Message::SessionOpened { nonce: Nonce(0), session: at },
-        acknowledged(at, 1, 1),
-        acknowledged(ours, far, 1),
-        acknowledged(ours, 1, far),
-        Message::SessionExpired { session: at },
-        Message::Entries(run(far, vec![], 0)),
-        Message::Entries(run(0, vec![], far)),
-        Message::PreVote { promised: high, applied_upto: Slot(0) },
-        Message::PreVoteGranted { asked: high, promised: low },
-        Message::PreVoteGranted { asked: low, promised: high },
-        prepare(high, 0),
-        prepare(low, far),
-        Message::Promise(Promise { ballot: high, ..chunk.clone() }),
-        Message::Promise(Promise { from: slot, ..chunk.clone() }),
-        Message::Promise(Promise { next: slot, ..chunk.clone() }),
-        Message::Promise(Promise { compacted_upto: slot, ..chunk.clone() }),
-        Message::Promise(Promise { votes: vec![(slot, vote(low, Value::Noop))], ..chunk.clone() }),
-        Message::Promise(Promise { votes: vec![(fine, vote(high, Value::Noop))], ..chunk }),
-        accept(high, 0, Value::Noop, 0),
-        accept(low, far, Value::Noop, 0),
-        accept(low, 0, Value::Noop, far),
-        Message::Accepted { ballot: high, slot: fine },
-        Message::Accepted { ballot: low, slot },
-        Message::Reject { promised: high },
-        heartbeat(high, 0),
-        heartbeat(low, far),
-        Message::HeartbeatAck { ballot: high },
-        fetch(far),
-        Message::Decided(run(far, vec![], 0)),
-        Message::Opened { session: at },
+        Tail { from: slot }.into(),
+        SessionOpened { nonce: Nonce(0), session: at }.into(),
+        acknowledged(at, 1, 1).into(),
+        acknowledged(ours, far, 1).into(),
+        acknowledged(ours, 1, far).into(),
+        SessionExpired { session: at }.into(),
+        Message::ToClient(ToClient::Entries(run(far, vec![], 0))),
+        Message::ToClient(ToClient::Entries(run(0, vec![], far))),
+        PreVote { promised: high, applied_upto: Slot(0) }.into(),
+        PreVoteGranted { asked: high, promised: low }.into(),
+        PreVoteGranted { asked: low, promised: high }.into(),
+        prepare(high, 0).into(),
+        prepare(low, far).into(),
+        Promise { ballot: high, ..chunk.clone() }.into(),
+        Promise { from: slot, ..chunk.clone() }.into(),
+        Promise { next: slot, ..chunk.clone() }.into(),
+        Promise { compacted_upto: slot, ..chunk.clone() }.into(),
+        Promise { votes: vec![(slot, vote(low, Value::Noop))], ..chunk.clone() }.into(),
+        Promise { votes: vec![(fine, vote(high, Value::Noop))], ..chunk }.into(),
+        accept(high, 0, Value::Noop, 0).into(),
+        accept(low, far, Value::Noop, 0).into(),
+        accept(low, 0, Value::Noop, far).into(),
+        Accepted { ballot: high, slot: fine }.into(),
+        Accepted { ballot: low, slot }.into(),
+        Reject { promised: high }.into(),
+        heartbeat(high, 0).into(),
+        heartbeat(low, far).into(),
+        HeartbeatAck { ballot: high }.into(),
+        fetch(far).into(),
+        Message::ToPeer(ToPeer::Decided(run(far, vec![], 0))),
     ];
     for message in implausible {
-        assert!(!message.is_plausible(), "{message}");
+        assert!(!is_plausible(&message), "{message}");
     }
 }

@@ -1,7 +1,7 @@
 //! The proposer's rules, each as the exact effects it wants.
 
 use super::*;
-use crate::message::Outcome;
+use crate::message::{Message, Outcome, Output, ToPeer};
 use crate::state::Storage;
 use crate::testing::*;
 use crate::tuning::Tuning;
@@ -54,7 +54,7 @@ fn preparing(bench: &Bench) -> &Preparing {
 }
 
 /// A value that names no session comes to this.
-fn unheard_of(slot: u64, text: &str) -> Message {
+fn unheard_of(slot: u64, text: &str) -> Output {
     applied(slot, say(text), vec![Outcome::NoSession])
 }
 
@@ -184,7 +184,9 @@ mod a_new_leader {
         let to_one = effects.ahead.iter().filter(|(to, _)| *to == NodeId::from(ReplicaId(1)));
         to_one
             .filter_map(|(_, message)| match message {
-                Message::Accept { slot, value, .. } => Some((slot.0, value.clone())),
+                Message::ToPeer(ToPeer::Accept(Accept { slot, value, .. })) => {
+                    Some((slot.0, value.clone()))
+                }
                 _ => None,
             })
             .collect()
@@ -385,7 +387,7 @@ mod phase_2 {
         proposes_queued(&mut bench);
         assert_eq!(votes_for(&mut bench, 1, ballot(1, 0), 0), Effects::none());
         let second = votes_for(&mut bench, 2, ballot(1, 0), 0);
-        assert_eq!(second.sends[0], (NodeId::LOCAL, unheard_of(0, "a")));
+        assert_eq!(second.sends[0], (NodeId::LOCAL, unheard_of(0, "a").into()));
         ignores_vote(&mut bench, 0, ballot(1, 0), 0);
     }
 
@@ -400,7 +402,7 @@ mod phase_2 {
         );
         ignores_vote(&mut bench, 1, ballot(1, 0), 0);
         let third = votes_for(&mut bench, 4, ballot(1, 0), 0);
-        assert_eq!(third.sends[0], (NodeId::LOCAL, unheard_of(0, "a")));
+        assert_eq!(third.sends[0], (NodeId::LOCAL, unheard_of(0, "a").into()));
     }
 
     #[test]
@@ -563,6 +565,6 @@ mod skipped_slots {
         starts(&mut bench, ballot(2, 0));
         let effects = promises(&mut bench, 1, whole_promise(ballot(2, 0), vec![]));
         let repair = accept(ballot(2, 0), 0, Value::Noop, 0);
-        assert_eq!(effects.ahead[0], (NodeId::from(ReplicaId(1)), repair));
+        assert_eq!(effects.ahead[0], (NodeId::from(ReplicaId(1)), repair.into()));
     }
 }

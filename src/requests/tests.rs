@@ -4,6 +4,7 @@ use super::*;
 use crate::askers::Waiting;
 use crate::effects::Timer;
 use crate::learner;
+use crate::message::Accept;
 use crate::queue::Queue;
 use crate::testing::*;
 use crate::types::{Body, ReplicaId, Vote};
@@ -38,7 +39,7 @@ fn proposal(slot: u64, value: Value) -> Effects {
 }
 
 fn opened(nonce: u64, session: SessionId) -> Message {
-    Message::SessionOpened { nonce: Nonce(nonce), session }
+    Message::ToClient(ToClient::SessionOpened(SessionOpened { nonce: Nonce(nonce), session }))
 }
 
 fn waiting(asker: NodeId, upto: u64) -> Waiting {
@@ -81,7 +82,7 @@ mod admission {
         let mut bench = leader();
         asks(&mut bench, ANN, ann(1));
         assert_eq!(asks(&mut bench, BOB, ann(1)), Effects::none());
-        let answer = (BOB, acknowledged(session(0, 0), 1, 1));
+        let answer = (BOB, acknowledged(session(0, 0), 1, 1).into());
         assert_eq!(decides(&mut bench, 1, one(ann(1))).ahead[0], answer);
 
         asks(&mut bench, ANN, open("cy", 9));
@@ -161,7 +162,7 @@ mod admission {
             bench.leader_mut().in_flight.clear();
             let next = bench.step(|at, state, fx| proposer::propose_queued(at, state.to_mut(), fx));
             let (_, accepts) = &next.ahead[0];
-            let of = matches!(accepts, Message::Accept { value, .. } if *value == one(ann(slot)));
+            let of = matches!(accepts, Message::ToPeer(ToPeer::Accept(Accept { value, .. })) if *value == one(ann(slot)));
             assert!(of, "{next:?}");
         }
         assert_eq!(bench.leader().intake.held_bytes, 0);
@@ -206,7 +207,7 @@ mod admission {
     }
 
     fn busy(client: NodeId, queued: u32) -> Effects {
-        Effects::none().sent_to(client, Message::Busy { queued })
+        Effects::none().sent_to(client, Message::ToClient(ToClient::Busy(Busy { queued })))
     }
 }
 
@@ -216,7 +217,7 @@ mod redirection {
     #[test]
     fn a_follower_names_the_replica_that_leads() {
         let mut bench = Bench::new(0, 3).promised(ballot(4, 2));
-        let redirect = Message::Redirect { leader: ReplicaId(2) };
+        let redirect = Message::ToClient(ToClient::Redirect(Redirect { leader: ReplicaId(2) }));
         let expected = Effects::none().sent_to(ANN, redirect);
         assert_eq!(is_answered(&mut bench, ANN, open("ann", 7)), expected);
     }
@@ -279,7 +280,8 @@ mod answers_from_the_session_table {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
         bench.tuning.sessions_max = 1;
         let mut bench = bench.applied([one(open("ann", 7)), one(open("bob", 8))]);
-        let expired = Message::SessionExpired { session: session(0, 0) };
+        let expired =
+            Message::ToClient(ToClient::SessionExpired(SessionExpired { session: session(0, 0) }));
         let expected = Effects::none().sent_to(ANN, expired);
         assert_eq!(is_answered(&mut bench, ANN, ann(1)), expected);
     }
@@ -357,7 +359,8 @@ mod answers_at_the_slot {
         asks(&mut bench, ANN, ann(1));
         let eviction = decides(&mut bench, 1, one(open("bob", 8)));
         assert!(eviction.ahead.is_empty(), "only the driver hears of it: {eviction:?}");
-        let expired = Message::SessionExpired { session: session(0, 0) };
+        let expired =
+            Message::ToClient(ToClient::SessionExpired(SessionExpired { session: session(0, 0) }));
         let no_session = vec![Outcome::NoSession];
         let expected = Effects::none()
             .answered(ANN, expired)

@@ -9,7 +9,7 @@
 
 use paxos_chat::client::{Client, ClientState, ClientTuning};
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Entries, LogRead, Message};
+use paxos_chat::message::{Entries, Input, LogRead, Message, Output};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::reader::{Reader, ReaderState};
 use paxos_chat::replica::Replica;
@@ -159,7 +159,7 @@ impl World {
 
     /// A client's user says something.
     pub(crate) fn says(&mut self, name: &str, text: &str) {
-        self.tells(name, Message::Submit(Body::post(text)));
+        self.tells(name, Message::Input(Input::Submit(Body::post(text))));
     }
 
     /// An actor's own driver tells it something.
@@ -384,11 +384,11 @@ impl World {
 
     fn reported(&mut self, node: usize, message: Message) {
         let mut line = format!("reports {message}");
-        if let Message::ReadLog(read) = message {
+        if let Message::Output(Output::ReadLog(read)) = message {
             self.tell(&line);
             return self.answer(node, read);
         }
-        if let Message::Applied { slot, value, outcomes } = message {
+        if let Message::Output(Output::Applied { slot, value, outcomes }) = message {
             if !outcomes.is_empty() {
                 let _ = write!(line, " as {outcomes:?}");
             }

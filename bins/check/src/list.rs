@@ -1,6 +1,7 @@
 //! The `check list` command: the catalog, with its bounds in words.
 
 use super::plot::thousands;
+use paxos_chat::message::Message;
 use paxos_chat::tuning::Tuning;
 use paxos_chat_models::catalog::{Config, Entry, Grade};
 use paxos_chat_shell::say;
@@ -117,8 +118,8 @@ fn system(config: &Config) -> String {
     for (replica, slot) in &config.skips {
         let _ = write!(text, "; r{replica} skips slot {slot}");
     }
-    for (actor, message) in &config.inputs {
-        let _ = write!(text, "; actor {actor} is told to {message}");
+    for (actor, input) in &config.inputs {
+        let _ = write!(text, "; actor {actor} is told to {}", Message::from(input.clone()));
     }
     if let Some(replica) = config.reader {
         let _ = write!(text, "; a reader at r{replica}");

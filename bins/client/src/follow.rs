@@ -8,7 +8,7 @@ use super::Access;
 use super::meter::{Meter, Metered};
 use super::tail::{Post, posts};
 use crate::host::ReaderHost;
-use actor_runtime::driver::{Driver, DriverError, Handle, Input};
+use actor_runtime::driver::{Driver, DriverError, Handle, Order};
 use actor_runtime::storage::MemoryStorage;
 use paxos_chat::reader::Reader;
 use paxos_chat::types::{Slot, Value};
@@ -64,6 +64,6 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.0.give(Input::Stop);
+        self.0.give(Order::Stop);
     }
 }

@@ -6,9 +6,10 @@
 
 use actor_runtime::driver::{Host, Sender};
 use paxos_chat::client::Client;
-use paxos_chat::message::{Message, Route};
+use paxos_chat::message::{Message, Output, Plausible, ToClient, ToReplica};
 use paxos_chat::reader::Reader;
 use paxos_chat::types::{Operation, Seq, SessionId, Slot, Value};
+use paxos_chat_packets::Packet;
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
@@ -64,35 +65,47 @@ impl<F: FnMut(Event) -> io::Result<()>> ClientHost<F> {
 }
 
 impl<F: FnMut(Event) -> io::Result<()>> Host<Client> for ClientHost<F> {
-    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Duration) -> bool {
-        let is_from_replica = from == Sender::Replica;
-        is_from_replica && message.route() == Route::ReplicaToClient && message.is_plausible()
+    type Packet = Packet;
+
+    fn admit(&mut self, from: Sender<'_>, packet: Packet, _now: Duration) -> Option<Message> {
+        answer(from, packet).map(Message::from)
     }
 
-    fn releases(&mut self, message: &Message) -> bool {
-        if let Message::Request(command) = message
+    fn release(&mut self, message: Message) -> Option<Packet> {
+        if let Message::ToReplica(ToReplica::Request(command)) = &message
             && let Operation::InSession { seq, .. } = &command.operation
         {
             *self.sends.entry(*seq).or_default() += 1;
         }
-        message.route() == Route::ClientToReplica
+        Packet::of(message)
     }
 
     fn on_local(&mut self, message: Message) -> io::Result<()> {
         match message {
-            Message::Opened { session } => {
+            Message::Output(Output::Opened { session }) => {
                 self.session = Some(session);
                 (self.on_event)(Event::Opened(session))
             }
-            Message::Confirmed { seq, slot } => {
+            Message::Output(Output::Confirmed { seq, slot }) => {
                 let retries = self.sends.remove(&seq).unwrap_or_default().saturating_sub(1);
                 let Some(session) = self.session else { return Ok(()) };
                 (self.on_event)(Event::Confirmed { session, seq, slot, retries })
             }
-            Message::OutcomeUnknown { unknown } => (self.on_event)(Event::Expired { unknown }),
+            Message::Output(Output::OutcomeUnknown { unknown }) => {
+                (self.on_event)(Event::Expired { unknown })
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// What a replica answers a client.
+pub(crate) fn answer(from: Sender<'_>, packet: Packet) -> Option<ToClient> {
+    match packet {
+        Packet::ToClient(answer) if from == Sender::Replica => Some(answer),
+        _ => None,
+    }
+    .filter(Plausible::is_plausible)
 }
 
 /// The host of a reader.
@@ -115,21 +128,22 @@ impl<F: FnMut(Slot, Value) -> io::Result<()>> ReaderHost<F> {
 }
 
 impl<F: FnMut(Slot, Value) -> io::Result<()>> Host<Reader> for ReaderHost<F> {
-    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Duration) -> bool {
-        let Message::Entries(entries) = message else { return false };
-        if from == Sender::Replica {
-            self.applied_upto = Some(entries.applied_upto);
-        }
-        from == Sender::Replica
+    type Packet = Packet;
+
+    fn admit(&mut self, from: Sender<'_>, packet: Packet, _now: Duration) -> Option<Message> {
+        let answer = answer(from, packet)?;
+        let ToClient::Entries(entries) = &answer else { return None };
+        self.applied_upto = Some(entries.applied_upto);
+        Some(answer.into())
     }
 
-    fn releases(&mut self, message: &Message) -> bool {
-        message.route() == Route::ClientToReplica
+    fn release(&mut self, message: Message) -> Option<Packet> {
+        Packet::of(message)
     }
 
     fn on_local(&mut self, message: Message) -> io::Result<()> {
         match message {
-            Message::Applied { slot, value, .. } => (self.on_entry)(slot, value),
+            Message::Output(Output::Applied { slot, value, .. }) => (self.on_entry)(slot, value),
             _ => Ok(()),
         }
     }

@@ -46,14 +46,14 @@ use stateright::actor::Id;
 use crate::host::{ClientHost, Event};
 use crate::record::{Line, RecordWriter};
 use actor_runtime::clock::SystemClock;
-use actor_runtime::driver::{Driver, DriverError, Handle, Input, World};
+use actor_runtime::driver::{Driver, DriverError, Handle, Order, World};
 use actor_runtime::loss::{Loss, LossyNetwork};
 use actor_runtime::network::UdpNetwork;
 use actor_runtime::nodes::NodeTable;
 use actor_runtime::storage::{MemoryStorage, Storage};
 use actor_runtime::wire::Codec;
 use paxos_chat::client::{Client, ClientState, ClientStorage, ClientTuning};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Input, Message};
 use paxos_chat::types::{Body, Nonce, Seq, SessionId, User};
 use paxos_chat_config::Config;
 use paxos_chat_config::credentials::Token;
@@ -363,13 +363,13 @@ impl Speaker {
         drop(ledger);
         // One speaker is one thread (`&mut self`), so messages reach the driver in this order. An
         // ended driver has left its failure in the ledger.
-        self.handle.give(Input::Deliver(Message::Submit(Body::post(&text))));
+        self.handle.give(Order::Deliver(Message::Input(Input::Submit(Body::post(&text)))));
         Ok(seq)
     }
 
     /// Lets somebody look at the client from its own thread, later. False when it has ended.
     pub fn look(&self, look: impl FnOnce(&ClientState) + Send + 'static) -> bool {
-        self.handle.give(Input::Inspect(Box::new(move |driver| look(driver.state()))))
+        self.handle.give(Order::Inspect(Box::new(move |driver| look(driver.state()))))
     }
 
     /// The session, once it is open.
@@ -384,7 +384,7 @@ impl Speaker {
 
     /// Ends the client: nothing is sent or saved after this.
     pub fn stop(&mut self) {
-        self.handle.give(Input::Stop);
+        self.handle.give(Order::Stop);
         if let Some(thread) = self.thread.take() {
             // A panic there was printed there.
             let _ = thread.join();

@@ -10,13 +10,15 @@
 //!   two looks at the clock and a place in a queue, and nothing grows with the length of a run.
 
 use super::Access;
+use crate::host::answer;
 use actor_runtime::driver::{Driver, Host, Sender};
 use actor_runtime::storage::MemoryStorage;
 use actor_runtime::wire::Packing;
 use hdrhistogram::Histogram;
 use paxos_chat::client::{Client, ClientTuning};
-use paxos_chat::message::{Message, Route};
+use paxos_chat::message::{Input, Message, Output};
 use paxos_chat::types::{Body, Nonce};
+use paxos_chat_packets::Packet;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::io;
@@ -254,20 +256,21 @@ impl Tally {
 }
 
 impl Host<Client> for Tally {
-    fn admits(&mut self, from: Sender<'_>, message: &mut Message, _now: Duration) -> bool {
-        let is_from_replica = from == Sender::Replica;
-        is_from_replica && message.route() == Route::ReplicaToClient && message.is_plausible()
+    type Packet = Packet;
+
+    fn admit(&mut self, from: Sender<'_>, packet: Packet, _now: Duration) -> Option<Message> {
+        answer(from, packet).map(Message::from)
     }
 
-    fn releases(&mut self, message: &Message) -> bool {
-        message.route() == Route::ClientToReplica
+    fn release(&mut self, message: Message) -> Option<Packet> {
+        Packet::of(message)
     }
 
     fn on_local(&mut self, message: Message) -> io::Result<()> {
         match message {
-            Message::Opened { .. } => self.is_open = true,
-            Message::Confirmed { seq, .. } => self.confirm(seq.0, Instant::now()),
-            Message::OutcomeUnknown { .. } => self.has_expired = true,
+            Message::Output(Output::Opened { .. }) => self.is_open = true,
+            Message::Output(Output::Confirmed { seq, .. }) => self.confirm(seq.0, Instant::now()),
+            Message::Output(Output::OutcomeUnknown { .. }) => self.has_expired = true,
             _ => {}
         }
         Ok(())
@@ -336,7 +339,7 @@ fn make(
             let now = Instant::now();
             unsaid -= u64::from(now >= window.from);
             driver.host_mut().submit(now);
-            driver.deliver(Message::Submit(body.clone()));
+            driver.deliver(Message::Input(Input::Submit(body.clone())));
         }
         if driver.host().outstanding == 0 {
             break None;

@@ -7,8 +7,9 @@
 //!   1987).
 
 use actor_runtime::driver::{Host, Sender};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Acknowledged, Message, Plausible, ToClient, ToReplica};
 use paxos_chat::types::{Ballot, Operation, Seq};
+use paxos_chat_packets::Packet;
 use stateright::actor::Actor;
 use stateright::actor::Id;
 use std::collections::{BTreeMap, VecDeque};
@@ -94,17 +95,17 @@ impl Meter {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn on_sent(&self, message: &Message) {
+    fn on_sent(&self, packet: &Packet) {
         let now = Instant::now();
         let mut counts = self.lock();
-        match message {
-            Message::Tail { .. } => {
+        match packet {
+            Packet::ToReplica(ToReplica::Tail(_)) => {
                 counts.asked.push_back((now, false));
                 if counts.asked.len() > ASKED_MAX {
                     counts.asked.pop_front();
                 }
             }
-            Message::Request(command) => {
+            Packet::ToReplica(ToReplica::Request(command)) => {
                 let Operation::InSession { seq, .. } = command.operation else { return };
                 if seq > counts.sent_upto {
                     counts.sent_upto = seq;
@@ -123,8 +124,7 @@ impl Meter {
         let mut counts = self.lock();
         counts.heard = Some(now);
         match message {
-            Message::Promised { ballot } => counts.ballot = counts.ballot.max(Some(*ballot)),
-            Message::Entries(_) => {
+            Message::ToClient(ToClient::Entries(_)) => {
                 // Answers come in any order and do not name their questions: each is counted for
                 // the latest, which the delay between questions makes right on all but slow paths.
                 if let Some((asked, answered)) = counts.asked.iter_mut().rev().find(|(_, a)| !a) {
@@ -133,13 +133,20 @@ impl Meter {
                     counts.read_rtt = Some(rtt);
                 }
             }
-            Message::Acknowledged { seq, .. } => {
+            Message::ToClient(ToClient::Acknowledged(Acknowledged { seq, .. })) => {
                 if let Some(Some(sent)) = counts.sent.remove(seq) {
                     counts.commit_rtt = Some(now.duration_since(sent));
                 }
             }
             _ => {}
         }
+    }
+
+    /// A replica has promised this ballot.
+    fn on_promised(&self, ballot: Ballot) {
+        let mut counts = self.lock();
+        counts.heard = Some(Instant::now());
+        counts.ballot = counts.ballot.max(Some(ballot));
     }
 }
 
@@ -150,23 +157,27 @@ pub struct Metered<H> {
     meter: Meter,
 }
 
-impl<A: Actor<Msg = Message>, H: Host<A>> Host<A> for Metered<H> {
-    fn admits(&mut self, from: Sender, message: &mut Message, now: Duration) -> bool {
-        // Told beside what the actor asked for, and only measured.
-        let is_told = matches!(message, Message::Promised { .. });
-        let admits = !is_told && self.host.admits(from, message, now);
-        if admits || is_told && from == Sender::Replica && message.is_plausible() {
-            self.meter.on_received(message);
+impl<A: Actor<Msg = Message>, H: Host<A, Packet = Packet>> Host<A> for Metered<H> {
+    type Packet = Packet;
+
+    fn admit(&mut self, from: Sender, packet: Packet, now: Duration) -> Option<Message> {
+        // It is told beside what the actor has asked for, and only measured.
+        if let Packet::Promised(ballot) = packet
+            && from == Sender::Replica
+            && ballot.is_plausible()
+        {
+            self.meter.on_promised(ballot);
+            return None;
         }
-        admits
+        let message = self.host.admit(from, packet, now)?;
+        self.meter.on_received(&message);
+        Some(message)
     }
 
-    fn releases(&mut self, message: &Message) -> bool {
-        let releases = self.host.releases(message);
-        if releases {
-            self.meter.on_sent(message);
-        }
-        releases
+    fn release(&mut self, message: Message) -> Option<Packet> {
+        let packet = self.host.release(message)?;
+        self.meter.on_sent(&packet);
+        Some(packet)
     }
 
     fn on_local(&mut self, message: Message) -> io::Result<()> {
@@ -181,20 +192,24 @@ impl<A: Actor<Msg = Message>, H: Host<A>> Host<A> for Metered<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paxos_chat::message::Entries;
+    use paxos_chat::message::{Entries, Tail};
     use paxos_chat::types::Timestamp;
     use paxos_chat::types::{Body, Command, ReplicaId, SessionId, Slot, User};
 
     const SESSION: SessionId = SessionId { slot: Slot(0), index: 0 };
 
-    fn request(seq: u64) -> Message {
+    fn request(seq: u64) -> Packet {
         let operation = Operation::InSession {
             session: SESSION,
             seq: Seq(seq),
             acked_below: Seq(1),
             body: Body::post("hi"),
         };
-        Message::Request(Command { stamp: Timestamp(0), user: User::new("ann"), operation })
+        Packet::ToReplica(ToReplica::Request(Command {
+            stamp: Timestamp(0),
+            user: User::new("ann"),
+            operation,
+        }))
     }
 
     #[test]
@@ -205,9 +220,17 @@ mod tests {
         meter.on_sent(&request(1));
         let measured = meter.measured();
         assert_eq!((measured.sent_upto, measured.retries), (Seq(2), 1));
-        meter.on_received(&Message::Acknowledged { session: SESSION, seq: Seq(1), slot: Slot(1) });
+        meter.on_received(&Message::ToClient(ToClient::Acknowledged(Acknowledged {
+            session: SESSION,
+            seq: Seq(1),
+            slot: Slot(1),
+        })));
         assert_eq!(meter.measured().commit_rtt, None, "it was sent twice");
-        meter.on_received(&Message::Acknowledged { session: SESSION, seq: Seq(2), slot: Slot(2) });
+        meter.on_received(&Message::ToClient(ToClient::Acknowledged(Acknowledged {
+            session: SESSION,
+            seq: Seq(2),
+            slot: Slot(2),
+        })));
         assert!(meter.measured().commit_rtt.is_some());
     }
 
@@ -217,7 +240,7 @@ mod tests {
         assert_eq!(meter.measured().ballot, None);
         let of = |round| Ballot { round, replica: ReplicaId(1) };
         for round in [2, 3, 1] {
-            meter.on_received(&Message::Promised { ballot: of(round) });
+            meter.on_promised(of(round));
         }
         assert_eq!(meter.measured().ballot, Some(of(3)));
     }
@@ -225,10 +248,10 @@ mod tests {
     #[test]
     fn an_answered_question_is_not_lost() {
         let meter = Meter::default();
-        meter.on_sent(&Message::Tail { from: Slot(0) });
+        meter.on_sent(&Packet::ToReplica(ToReplica::Tail(Tail { from: Slot(0) })));
         assert_eq!(meter.measured().loss, None, "it may still be answered");
         let entries = Entries { from: Slot(0), values: Vec::new(), applied_upto: Slot(0) };
-        meter.on_received(&Message::Entries(entries));
+        meter.on_received(&Message::ToClient(ToClient::Entries(entries)));
         let measured = meter.measured();
         assert_eq!(measured.loss, Some(0.0));
         assert!(measured.read_rtt.is_some() && measured.silence.is_some());

@@ -8,7 +8,7 @@ use crate::obeyed::Obeyed;
 use crate::operator::local::{KILLED, Local};
 use crate::operator::rotate::what;
 use crate::process::{Args, format_only, prepare};
-use actor_runtime::driver::{Driver, DriverError, Input};
+use actor_runtime::driver::{Driver, DriverError, Order};
 use actor_runtime::keys::{Keyring, stay_out_of_core_dumps};
 use anyhow::Context;
 use paxos_chat::replica::Replica;
@@ -148,7 +148,7 @@ fn reload(args: &Args, local: &Local) {
     let secrets = what(&keyring.fingerprints());
     let (done, obeys) = channel();
     let keys = local.keys.clone();
-    let changed = Input::Change(Box::new(move |driver: &mut Driver<Replica, ReplicaHost>| {
+    let changed = Order::Change(Box::new(move |driver: &mut Driver<Replica, ReplicaHost>| {
         let is_rotated = keyring.fingerprints() != keys.keyring().fingerprints();
         if is_rotated {
             driver.codec_mut().set_keyring(keyring.clone());
@@ -198,7 +198,7 @@ fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
         ConsoleCommand::SkipSlot => {
             let leads = control.ask(move |driver| Status::of(id, driver).leads());
             if leads == Some(true) {
-                control.give(Input::Deliver(paxos_chat::message::Message::SkipSlot));
+                control.give(Order::Deliver(paxos_chat::message::Input::SkipSlot.into()));
                 note("skips the next slot");
             } else {
                 note("does not lead, so it hands out no slots; `status` says who leads");

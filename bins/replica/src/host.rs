@@ -17,12 +17,15 @@
 use crate::narrator::Narrator;
 use crate::vitals::{Observed, Vitals};
 use actor_runtime::driver::{Counters, Host, Sender};
-use paxos_chat::message::{Asker, Entries, LogRead, Message, Route};
+use paxos_chat::message::{
+    Asker, Entries, LogRead, Message, Output, Plausible, ToClient, ToPeer, ToReplica,
+};
 use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
 use paxos_chat::tuning::{TEXT_BYTES_MAX, Tuning, USER_BYTES_MAX};
 use paxos_chat::types::{Ballot, Body, Command, Operation, Slot, Timestamp};
 use paxos_chat_log::{Chain, Entry, Store};
+use paxos_chat_packets::Packet;
 use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -116,6 +119,14 @@ impl ReplicaHost {
         self.users.is_empty() || self.users.contains(user)
     }
 
+    /// What this user asks, as it enters the cluster, unless it asks too much or in another's name.
+    fn stamped(&self, message: ToReplica, user: &str, now: Duration) -> Option<ToReplica> {
+        let ToReplica::Request(mut command) = message else { return Some(message) };
+        command.stamp = Timestamp(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+        let is_own = *command.user.0 == *user;
+        (is_own && self.is_within_limits(&command)).then_some(ToReplica::Request(command))
+    }
+
     fn is_within_limits(&self, command: &Command) -> bool {
         let user = &*command.user.0;
         let text_bytes = match &command.operation {
@@ -130,47 +141,47 @@ impl ReplicaHost {
 const _: () = assert!(USER_BYTES_MAX == actor_runtime::wire::USER_BYTES_MAX);
 
 impl Host<Replica> for ReplicaHost {
-    fn admits(&mut self, from: Sender<'_>, message: &mut Message, now: Duration) -> bool {
-        if !message.is_plausible() {
-            return false;
+    type Packet = Packet;
+
+    fn admit(&mut self, from: Sender<'_>, packet: Packet, now: Duration) -> Option<Message> {
+        if !packet.is_plausible() {
+            return None;
         }
-        match (message.route(), from) {
-            (Route::Replicas, Sender::Replica) => {
-                if let Message::Decided(entries) = message {
+        match (packet, from) {
+            (Packet::ToPeer(message), Sender::Replica) => {
+                if let ToPeer::Decided(entries) = &message {
                     self.fetched += entries.values.len() as u64;
                 }
-                true
+                Some(message.into())
             }
-            (Route::ClientToReplica, Sender::Client(user)) if self.serves(user) => match message {
-                Message::Request(command) => {
-                    command.stamp = Timestamp(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-                    *command.user.0 == *user && self.is_within_limits(command)
-                }
-                _ => true,
-            },
-            _ => false,
+            (Packet::ToReplica(message), Sender::Client(user)) if self.serves(user) => {
+                self.stamped(message, user, now).map(Message::from)
+            }
+            (Packet::ToPeer(_) | Packet::ToReplica(_), _) => None,
+            // For clients.
+            (Packet::ToClient(_) | Packet::Promised(_), _) => None,
         }
     }
 
     fn may_wait(&self, message: &Message) -> bool {
-        matches!(message, Message::Tail { .. })
+        matches!(message, Message::ToReplica(ToReplica::Tail(_)))
     }
 
-    fn releases(&mut self, message: &Message) -> bool {
-        matches!(message.route(), Route::Replicas | Route::ReplicaToClient)
+    fn release(&mut self, message: Message) -> Option<Packet> {
+        Packet::of(message)
     }
 
-    fn beside(&self, message: &Message) -> Option<Message> {
-        let ballot = self.promised;
-        matches!(message, Message::Entries(_)).then_some(Message::Promised { ballot })
+    fn beside(&self, packet: &Packet) -> Option<Packet> {
+        let is_read = matches!(packet, Packet::ToClient(ToClient::Entries(_)));
+        is_read.then_some(Packet::Promised(self.promised))
     }
 
     fn on_local(&mut self, message: Message) -> io::Result<()> {
         match message {
-            Message::Applied { slot, value, outcomes } => {
+            Message::Output(Output::Applied { slot, value, outcomes }) => {
                 self.log.append(&Entry { slot, value, outcomes })?;
             }
-            Message::ReadLog(read) if self.has_place(read.asker) => {
+            Message::Output(Output::ReadLog(read)) if self.has_place(read.asker) => {
                 self.reads.insert(read.asker, read);
             }
             _ => {}
@@ -259,6 +270,7 @@ mod tests {
     use super::*;
     use actor_runtime::disk::fake::FakeDisk;
     use actor_runtime::wire::ClusterId;
+    use paxos_chat::message::{Busy, Heartbeat, Input, Tail};
     use paxos_chat::types::NodeId;
     use paxos_chat::types::{Nonce, ReplicaId, User, Value};
 
@@ -268,61 +280,61 @@ mod tests {
         ReplicaHost::new(log, users.iter().map(|user| (*user).to_owned()), &Tuning::default())
     }
 
-    fn opening(user: &str) -> Message {
+    fn opening(user: &str) -> Packet {
+        let (stamp, user) = (Timestamp(0), User::new(user));
         let operation = Operation::OpenSession { nonce: Nonce(1) };
-        Message::Request(Command { stamp: Timestamp(0), user: User::new(user), operation })
+        Packet::ToReplica(ToReplica::Request(Command { stamp, user, operation }))
     }
 
     const ANN: Sender<'static> = Sender::Client("ann");
+    const NOW: Duration = Duration::from_millis(7);
 
     #[test]
     fn senders_may_send_what_is_theirs() {
         let mut host = host(&[]);
-        let mut admits =
-            |from, mut message| host.admits(from, &mut message, Duration::from_millis(7));
-        let heartbeat = Message::Heartbeat { ballot: Ballot::ZERO, decided_upto: Slot(0) };
+        let mut admits = |from, packet| host.admit(from, packet, NOW).is_some();
+        let heartbeat = Heartbeat { ballot: Ballot::ZERO, decided_upto: Slot(0) };
+        let heartbeat = Packet::ToPeer(ToPeer::Heartbeat(heartbeat));
         assert!(admits(Sender::Replica, heartbeat.clone()));
         assert!(!admits(ANN, heartbeat));
         assert!(admits(ANN, opening("ann")));
         assert!(!admits(Sender::Replica, opening("ann")));
         for from in [Sender::Replica, ANN] {
-            assert!(!admits(from, Message::SkipSlot));
-            assert!(!admits(from, Message::Submit(Body::Sync)));
-            assert!(!admits(from, Message::Busy { queued: 1 }));
+            assert!(!admits(from, Packet::ToClient(ToClient::Busy(Busy { queued: 1 }))));
+            assert!(!admits(from, Packet::Promised(Ballot::ZERO)));
         }
     }
 
     #[test]
     fn requests_are_stamped_and_limited() {
-        let mut message = opening("ann");
-        assert!(host(&[]).admits(ANN, &mut message, Duration::from_millis(7)));
-        let Message::Request(command) = &message else { panic!("still a request") };
+        let admitted = host(&[]).admit(ANN, opening("ann"), NOW);
+        let Some(Message::ToReplica(ToReplica::Request(command))) = admitted else {
+            panic!("still a request")
+        };
         assert_eq!(command.stamp, Timestamp(7));
+        let serves = |users: &[&str], from, packet| host(users).admit(from, packet, NOW).is_some();
         let long = "x".repeat(USER_BYTES_MAX + 1);
-        let of_long = Sender::Client(&long);
-        assert!(!host(&[]).admits(of_long, &mut opening(&long), Duration::from_millis(7)));
-        assert!(host(&["ann"]).admits(ANN, &mut opening("ann"), Duration::from_millis(7)));
-        assert!(!host(&["bob"]).admits(ANN, &mut opening("ann"), Duration::from_millis(7)));
-        assert!(!host(&["bob"]).admits(
-            ANN,
-            &mut Message::Tail { from: Slot(0) },
-            Duration::from_millis(7)
-        ));
+        assert!(!serves(&[], Sender::Client(&long), opening(&long)));
+        assert!(serves(&["ann"], ANN, opening("ann")));
+        assert!(!serves(&["bob"], ANN, opening("ann")));
+        let tail = Packet::ToReplica(ToReplica::Tail(Tail { from: Slot(0) }));
+        assert!(!serves(&["bob"], ANN, tail));
     }
 
     #[test]
     fn nobody_speaks_in_another_s_name() {
-        assert!(host(&[]).admits(ANN, &mut opening("ann"), Duration::from_millis(7)));
-        assert!(!host(&[]).admits(ANN, &mut opening("bob"), Duration::from_millis(7)));
-        assert!(!host(&[]).admits(
-            Sender::Client("an"),
-            &mut opening("ann"),
-            Duration::from_millis(7)
-        ));
+        let admits = |from, packet| host(&[]).admit(from, packet, NOW).is_some();
+        assert!(admits(ANN, opening("ann")));
+        assert!(!admits(ANN, opening("bob")));
+        assert!(!admits(Sender::Client("an"), opening("ann")));
     }
 
     fn applied(slot: u64) -> Message {
-        Message::Applied { slot: Slot(slot), value: Value::Noop, outcomes: Vec::new() }
+        Message::Output(Output::Applied {
+            slot: Slot(slot),
+            value: Value::Noop,
+            outcomes: Vec::new(),
+        })
     }
 
     #[test]
@@ -330,7 +342,9 @@ mod tests {
         let mut host = host(&[]);
         host.tuning.chunk_entries_max = 2;
         let asker = Asker::Replica(ReplicaId(2));
-        let read = |from| Message::ReadLog(LogRead { asker, from: Slot(from), upto: Slot(5) });
+        let read = |from| {
+            Message::Output(Output::ReadLog(LogRead { asker, from: Slot(from), upto: Slot(5) }))
+        };
         for slot in 0..5 {
             host.on_local(applied(slot)).unwrap();
         }
@@ -338,7 +352,11 @@ mod tests {
         host.on_local(read(1)).unwrap();
         let answer = |from, count, upto| {
             let (from, applied_upto) = (Slot(from), Slot(upto));
-            Message::Decided(Entries { from, values: vec![Value::Noop; count], applied_upto })
+            Message::ToPeer(ToPeer::Decided(Entries {
+                from,
+                values: vec![Value::Noop; count],
+                applied_upto,
+            }))
         };
         let answers = host.on_turn_end().unwrap();
         let expected = [(Id::from(2), answer(1, 2, 3)), (Id::from(2), answer(3, 2, 5))];
@@ -358,7 +376,7 @@ mod tests {
         }
         for asker in [Asker::Replica(ReplicaId(2)), Asker::Client(NodeId(9))] {
             let read = LogRead { asker, from: Slot(0), upto: Slot(slots) };
-            host.on_local(Message::ReadLog(read)).unwrap();
+            host.on_local(Message::Output(Output::ReadLog(read))).unwrap();
         }
         let answers = host.on_turn_end().unwrap();
         let to = |node| answers.iter().filter(|(to, _)| *to == Id::from(node)).count();
@@ -371,7 +389,7 @@ mod tests {
         host.on_local(applied(0)).unwrap();
         let mut ask = |asker| {
             let read = LogRead { asker, from: Slot(0), upto: Slot(1) };
-            host.on_local(Message::ReadLog(read)).unwrap();
+            host.on_local(Message::Output(Output::ReadLog(read))).unwrap();
         };
         ask(Asker::Client(NodeId(100)));
         (1..2 * READS_MAX as u8).for_each(|id| ask(Asker::Replica(ReplicaId(id))));
@@ -380,7 +398,7 @@ mod tests {
 
     #[test]
     fn nothing_local_leaves() {
-        assert!(!host(&[]).releases(&Message::SkipSlot));
-        assert!(host(&[]).releases(&Message::Busy { queued: 1 }));
+        assert_eq!(host(&[]).release(Input::SkipSlot.into()), None);
+        assert!(host(&[]).release(Busy { queued: 1 }.into()).is_some());
     }
 }

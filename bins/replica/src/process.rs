@@ -23,7 +23,7 @@ use actor_runtime::disk::hook::HookedDisk;
 use actor_runtime::disk::meter::SyncMeter;
 use actor_runtime::disk::stall::Stall;
 use actor_runtime::disk::{Disk, SystemDisk};
-use actor_runtime::driver::{Driver, Handle, Input, World};
+use actor_runtime::driver::{Driver, Handle, Order, World};
 use actor_runtime::keys::Keyring;
 use actor_runtime::loss::{Loss, LossDial, Losses, LossyNetwork};
 use actor_runtime::network::UdpNetwork;
@@ -139,7 +139,7 @@ pub struct Prepared {
 }
 
 /// What is asked of a driver from other threads.
-pub type Inbox = Receiver<Input<Replica, ReplicaHost>>;
+pub type Inbox = Receiver<Order<Replica, ReplicaHost>>;
 
 /// Reads the configuration, opens the storage and the socket, and starts what serves operators,
 /// scrapers and signals.

@@ -21,8 +21,9 @@ use actor_runtime::network::Network;
 use actor_runtime::nodes::NodeTable;
 use actor_runtime::outbox::Outbox;
 use actor_runtime::wire::{Codec, Opened, Peer};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Fetch, ToPeer};
 use paxos_chat::types::{ReplicaId, Slot};
+use paxos_chat_packets::Packet;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
@@ -90,6 +91,9 @@ pub enum Reason {
     Told,
 }
 
+/// What every replica answers.
+const QUESTION: Packet = Packet::ToPeer(ToPeer::Fetch(Fetch { from: Slot(0) }));
+
 /// Waits until all other replicas, or a leader, were heard at these addresses, or until the gate is
 /// opened.
 ///
@@ -105,13 +109,13 @@ pub fn hold(
     let (mut nodes, mut outbox) = (NodeTable::new(addresses.to_vec(), 0), Outbox::default());
     let others = || (0..).zip(addresses).map(|(id, _)| id).filter(|id| *id != own);
     let mut missing: BTreeSet<u8> = others().collect();
-    let (mut arrivals, mut messages) = (Arrivals::new(), Vec::new());
+    let (mut arrivals, mut packets) = (Arrivals::new(), Vec::new());
     let mut ask_at = Instant::now();
     let reason = loop {
         if Instant::now() >= ask_at {
             for id in others() {
                 // What cannot be sent is lost, and asked again.
-                let _ = outbox.post(ReplicaId(id).into(), &Message::Fetch { from: Slot(0) });
+                let _ = outbox.post(ReplicaId(id).into(), &QUESTION);
             }
             outbox.dispatch(codec, &mut nodes, network);
             ask_at = Instant::now() + ASK_INTERVAL;
@@ -124,13 +128,13 @@ pub fn hold(
         let mut leader = None;
         while network.receive(&mut arrivals)? || !arrivals.is_empty() {
             for (_, datagram) in arrivals.iter_mut() {
-                let opened = codec.open_all::<Message>(None, datagram, &mut messages);
+                let opened = codec.open_all::<Packet>(None, datagram, &mut packets);
                 let Ok(Opened { peer: Peer::Replica(id), .. }) = opened else { continue };
                 missing.remove(&id);
-                let leads = |message: &Message| {
-                    matches!(message, Message::Heartbeat { .. } | Message::Accept { .. })
+                let leads = |packet: &Packet| {
+                    matches!(packet, Packet::ToPeer(ToPeer::Heartbeat(_) | ToPeer::Accept(_)))
                 };
-                if messages.iter().any(leads) {
+                if packets.iter().any(leads) {
                     leader = Some(id);
                 }
             }
@@ -157,6 +161,7 @@ mod tests {
     use actor_runtime::burst::Departures;
     use actor_runtime::keys::Secret;
     use actor_runtime::wire::ClusterId;
+    use paxos_chat::message::Heartbeat;
     use paxos_chat::types::Ballot;
     use std::collections::{BTreeMap, VecDeque};
 
@@ -200,9 +205,9 @@ mod tests {
         }
     }
 
-    fn sealed(codec: &mut Codec, message: &Message) -> Vec<u8> {
+    fn sealed(codec: &mut Codec, packet: &Packet) -> Vec<u8> {
         let mut datagram = Vec::new();
-        codec.seal(Peer::Replica(0), message, &mut datagram).unwrap();
+        codec.seal(Peer::Replica(0), packet, &mut datagram).unwrap();
         datagram
     }
 
@@ -218,8 +223,6 @@ mod tests {
         (reason, network)
     }
 
-    const QUESTION: Message = Message::Fetch { from: Slot(0) };
-
     #[test]
     fn it_ends_when_all_others_were_heard() {
         let [mut own, mut one, mut two] = codecs();
@@ -233,14 +236,17 @@ mod tests {
         assert_eq!(asked, [address(1), address(2)], "everybody else is asked");
         let mut datagram = network.sent[0].1.clone();
         let mut questions = Vec::new();
-        let from = one.open_all::<Message>(None, &mut datagram, &mut questions).unwrap().peer;
+        let from = one.open_all::<Packet>(None, &mut datagram, &mut questions).unwrap().peer;
         assert_eq!((from, questions), (Peer::Replica(0), vec![QUESTION]));
     }
 
     #[test]
     fn it_ends_when_a_leader_is_heard() {
         let [mut own, mut one, _] = codecs();
-        let heartbeat = Message::Heartbeat { ballot: Ballot::ZERO, decided_upto: Slot(0) };
+        let heartbeat = Packet::ToPeer(ToPeer::Heartbeat(Heartbeat {
+            ballot: Ballot::ZERO,
+            decided_upto: Slot(0),
+        }));
         let (reason, _) = held(&mut own, vec![sealed(&mut one, &heartbeat)]);
         assert_eq!(reason, Reason::Leader(1));
     }

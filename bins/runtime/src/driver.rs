@@ -28,7 +28,7 @@
 mod handle;
 mod intake;
 
-pub use handle::{Handle, Input};
+pub use handle::{Handle, Order};
 use intake::Opening;
 
 use crate::burst::Arrivals;
@@ -91,19 +91,23 @@ pub enum Sends {
 
 /// What a process adds to its actor.
 pub trait Host<A: Actor> {
-    /// May this message come from that sender, at this time of day? May change it before the actor sees it.
-    fn admits(&mut self, from: Sender<'_>, message: &mut A::Msg, now: Duration) -> bool;
+    /// What travels: messages of the actor, and what hosts tell each other beside them. A message that never
+    /// travels has none.
+    type Packet: Serialize + DeserializeOwned;
+
+    /// The message in this packet, as the actor is to see it, if that sender may send it, at this time of day.
+    fn admit(&mut self, from: Sender<'_>, packet: Self::Packet, now: Duration) -> Option<A::Msg>;
 
     /// Is this a question of a client, which may wait for its turn?
     fn may_wait(&self, _message: &A::Msg) -> bool {
         false
     }
 
-    /// May this message leave for a network? Called once for each time it is sent.
-    fn releases(&mut self, message: &A::Msg) -> bool;
+    /// The packet in which this message leaves for a network, if it may. Called once for each time it is sent.
+    fn release(&mut self, message: A::Msg) -> Option<Self::Packet>;
 
-    /// What else the node is told to which this message leaves, right behind it.
-    fn beside(&self, _message: &A::Msg) -> Option<A::Msg> {
+    /// What else the node is told to which this packet leaves, right behind it.
+    fn beside(&self, _packet: &Self::Packet) -> Option<Self::Packet> {
         None
     }
 
@@ -163,7 +167,7 @@ pub struct Counters {
 }
 
 /// Runs one actor.
-pub struct Driver<A: Actor<State: 'static>, H> {
+pub struct Driver<A: Actor<State: 'static>, H: Host<A>> {
     actor: A,
     id: Id,
     /// Always owned, so that handlers change it in place.
@@ -183,7 +187,7 @@ pub struct Driver<A: Actor<State: 'static>, H> {
     /// How many of the datagrams that have arrived were handled.
     handled: usize,
     /// What is left of the datagram that was opened last.
-    opened: Opening<A::Msg>,
+    opened: Opening<H::Packet>,
     questions: Questions<A::Msg>,
     /// When the next question may be answered, if there is anything else to do.
     questions_at: Duration,
@@ -195,7 +199,6 @@ pub struct Driver<A: Actor<State: 'static>, H> {
 impl<A, H> Driver<A, H>
 where
     A: Actor<Random = (), State: 'static>,
-    A::Msg: Serialize + DeserializeOwned,
     H: Host<A>,
 {
     /// Starts an actor from what its storage holds.
@@ -337,15 +340,15 @@ where
     ///
     /// # Errors
     /// When storage, network or host fail.
-    pub fn run(&mut self, inbox: &Receiver<Input<A, H>>) -> Result<(), DriverError> {
+    pub fn run(&mut self, inbox: &Receiver<Order<A, H>>) -> Result<(), DriverError> {
         loop {
             self.wait(None)?;
             for input in inbox.try_iter() {
                 match input {
-                    Input::Deliver(message) => self.deliver(message),
-                    Input::Inspect(inspect) => inspect(self),
-                    Input::Change(change) => change(self),
-                    Input::Stop => return self.flush(),
+                    Order::Deliver(message) => self.deliver(message),
+                    Order::Inspect(inspect) => inspect(self),
+                    Order::Change(change) => change(self),
+                    Order::Stop => return self.flush(),
                 }
             }
             self.turn()?;
@@ -421,10 +424,10 @@ where
         let answers = self.host.on_turn_end().map_err(DriverError::Host)?;
         self.world.storage.settle().map_err(DriverError::Storage)?;
         for (to, message) in to_send {
-            self.post(to, &message);
+            self.post(to, message);
         }
         for (to, message) in answers {
-            self.post(to, &message);
+            self.post(to, message);
         }
         self.dispatch();
         Ok(())
@@ -432,7 +435,7 @@ where
 
     fn save(&mut self) -> Result<(), DriverError> {
         for (to, message) in std::mem::take(&mut self.to_send_ahead) {
-            self.post(to, &message);
+            self.post(to, message);
         }
         self.dispatch();
         match self.to_save.take() {
@@ -443,13 +446,16 @@ where
 
     /// Puts a message into the outbox. Whatever cannot be sent is a lost message, which the protocol
     /// survives.
-    fn post(&mut self, to: Id, message: &A::Msg) {
-        let leaves = self.host.releases(message) && self.outbox.post(to, message).is_ok();
-        self.counters.unsent += u64::from(!leaves);
+    fn post(&mut self, to: Id, message: A::Msg) {
+        let packet = self.host.release(message);
+        let leaves = packet.filter(|packet| self.outbox.post(to, packet).is_ok());
+        self.counters.unsent += u64::from(leaves.is_none());
         if self.outbox.is_full() {
             self.dispatch();
         }
-        if leaves && let Some(beside) = self.host.beside(message) {
+        if let Some(packet) = leaves
+            && let Some(beside) = self.host.beside(&packet)
+        {
             // It is short, so it is never refused.
             let _ = self.outbox.post(to, &beside);
         }

@@ -9,12 +9,13 @@ use actor_runtime::network::Network;
 use actor_runtime::nodes::NodeTable;
 use actor_runtime::outbox::Outbox;
 use actor_runtime::wire::{Codec, Opened, Peer};
-use paxos_chat::message::Message;
+use paxos_chat::message::{SessionOpened, Tail, ToClient, ToReplica};
 use paxos_chat::types::{
     Body, Command, NodeId, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User,
 };
 use paxos_chat_config::Config;
 use paxos_chat_config::credentials::{Token, read_keyring, secret_path};
+use paxos_chat_packets::Packet;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,14 +83,14 @@ impl Sender {
         ([127, 0, 0, 1], self.port + u16::from(id)).into()
     }
 
-    pub(crate) fn sealed(&mut self, id: u8, message: &Message) -> Vec<u8> {
+    pub(crate) fn sealed(&mut self, id: u8, message: &Packet) -> Vec<u8> {
         let mut datagram = Vec::new();
         self.codec.seal(Peer::Replica(id), message, &mut datagram).unwrap();
         datagram
     }
 
     /// The datagrams of a message that travels in parts.
-    pub(crate) fn in_parts(&mut self, id: u8, message: &Message) -> Vec<Vec<u8>> {
+    pub(crate) fn in_parts(&mut self, id: u8, message: &Packet) -> Vec<Vec<u8>> {
         let sent = self.posted(|outbox| outbox.post(NodeId(id.into()).into(), message).unwrap());
         assert!(sent.len() > 1);
         sent
@@ -123,7 +124,7 @@ impl Sender {
         self.traffic.sent.fetch_add(datagram.len() as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn send(&mut self, id: u8, message: &Message) {
+    pub(crate) fn send(&mut self, id: u8, message: &Packet) {
         let datagram = self.sealed(id, message);
         self.send_raw(id, &datagram);
     }
@@ -137,21 +138,21 @@ impl Sender {
         Some(buffer)
     }
 
-    pub(crate) fn hears(&mut self) -> Option<Message> {
+    pub(crate) fn hears(&mut self) -> Option<Packet> {
         self.hears_all().pop()
     }
 
     /// What the next datagram says that arrives within a moment, but for the ballot beside entries. If it is a
     /// cookie alone, that is shown, and the next one counts.
-    pub(crate) fn hears_all(&mut self) -> Vec<Message> {
-        let mut messages: Vec<Message> = Vec::new();
+    pub(crate) fn hears_all(&mut self) -> Vec<Packet> {
+        let mut messages: Vec<Packet> = Vec::new();
         while let Some(mut datagram) = self.hears_raw() {
             let opened = self.codec.open_all(None, &mut datagram, &mut messages).unwrap();
             if opened.is_bare {
                 self.proves(opened);
                 continue;
             }
-            messages.retain(|message| !matches!(message, Message::Promised { .. }));
+            messages.retain(|message| !matches!(message, Packet::Promised(_)));
             break;
         }
         messages
@@ -159,15 +160,11 @@ impl Sender {
 
     pub(crate) fn is_answered(&mut self, id: u8) -> bool {
         self.send(id, &TAIL);
-        matches!(self.hears(), Some(Message::Entries(_)))
+        matches!(self.hears(), Some(Packet::ToClient(ToClient::Entries(_))))
     }
 
     /// Asks all replicas again and again, until one gives the answer that is wanted.
-    pub(crate) fn asks<T>(
-        &mut self,
-        message: &Message,
-        wanted: impl Fn(Message) -> Option<T>,
-    ) -> T {
+    pub(crate) fn asks<T>(&mut self, message: &Packet, wanted: impl Fn(Packet) -> Option<T>) -> T {
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(20) {
             (0..3).for_each(|id| self.send(id, message));
@@ -177,25 +174,31 @@ impl Sender {
                 }
             }
         }
-        panic!("no answer to {message}");
+        panic!("no answer to {message:?}");
     }
 
     pub(crate) fn opens_session(&mut self, user: &str) -> SessionId {
         let request = request(user, Operation::OpenSession { nonce: Nonce(7) });
         self.asks(&request, |answer| match answer {
-            Message::SessionOpened { session, .. } => Some(session),
+            Packet::ToClient(ToClient::SessionOpened(SessionOpened { session, .. })) => {
+                Some(session)
+            }
             _ => None,
         })
     }
 }
 
-pub(crate) const TAIL: Message = Message::Tail { from: Slot(0) };
+pub(crate) const TAIL: Packet = Packet::ToReplica(ToReplica::Tail(Tail { from: Slot(0) }));
 
-pub(crate) fn request(user: &str, operation: Operation) -> Message {
-    Message::Request(Command { stamp: Timestamp(0), user: User::new(user), operation })
+pub(crate) fn request(user: &str, operation: Operation) -> Packet {
+    Packet::ToReplica(ToReplica::Request(Command {
+        stamp: Timestamp(0),
+        user: User::new(user),
+        operation,
+    }))
 }
 
-pub(crate) fn post(user: &str, session: SessionId, text: &str) -> Message {
+pub(crate) fn post(user: &str, session: SessionId, text: &str) -> Packet {
     let body = Body::post(text);
     let (seq, acked_below) = (Seq(1), Seq(1));
     request(user, Operation::InSession { session, seq, acked_below, body })

@@ -7,7 +7,7 @@ use super::{demand, millis, seconds};
 use crate::deployed::Deployed;
 use crate::execution::Execution;
 use paxos_chat::client::{ClientPhase, ClientTuning};
-use paxos_chat::message::{Class, Message, Outcome};
+use paxos_chat::message::{Class, Input, Message, Outcome};
 use paxos_chat::state::Phase;
 use paxos_chat::types::{Operation, Value};
 use std::time::Duration;
@@ -76,7 +76,7 @@ pub(super) fn skipped_slot(deployed: &Deployed) -> Result<u32, String> {
         world.serves_all_within(seconds(1))?;
         let (_, leader) = world.leader()?;
         let skipped = world.applied_upto();
-        world.simulation.input(leader, Message::SkipSlot);
+        world.simulation.input(leader, Message::Input(Input::SkipSlot));
         world.longest_wait = Duration::ZERO;
         world.talks_for(seconds(6))?;
         let limit = 4 * deployed.tuning.election_timeout;

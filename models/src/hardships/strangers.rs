@@ -7,7 +7,11 @@ use crate::deployed::Deployed;
 use crate::node::NodeTimer;
 use paxos_chat::client::ClientPhase;
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Class, Entries, Message, Promise, Relay, Route, Taker};
+use paxos_chat::message::{
+    Accept, Accepted, Acknowledged, Busy, Class, Entries, Fetch, Heartbeat, HeartbeatAck, Input,
+    Message, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject, Relay,
+    SessionExpired, SessionOpened, Tail, Taker, ToClient, ToPeer, ToReplica,
+};
 use paxos_chat::quorum::ReplicaSet;
 use paxos_chat::state::Phase;
 use paxos_chat::types::{
@@ -73,7 +77,7 @@ fn waiting(deployed: &Deployed, prepares: bool, seed: u64) -> Result<Waiting, St
         let asked = world.replica(candidate).durable.promised;
         let supporters = (0..REPLICAS).filter(|id| ![leader, candidate].contains(id)).take(2);
         for supporter in supporters {
-            let granted = Message::PreVoteGranted { asked, promised: asked };
+            let granted = PreVoteGranted { asked, promised: asked }.into();
             world.simulation.forge(supporter, candidate, granted);
         }
     }
@@ -122,30 +126,30 @@ impl Waiting {
         let (asked, own) = (candidate.durable.promised, candidate.phase.own_ballot());
         let led = world.leads(*leader).unwrap_or_default();
         vec![
-            Message::Request(command.clone()),
-            Message::Tail { from: Slot(0) },
-            Message::SessionOpened { nonce, session },
-            Message::Acknowledged { session, seq, slot },
-            Message::Busy { queued: 1 },
-            Message::Redirect { leader: ReplicaId(2) },
-            Message::Redirect { leader: ReplicaId(3) },
-            Message::SessionExpired { session },
-            Message::Entries(entries.clone()),
-            Message::PreVote { promised: ballot, applied_upto: slot },
-            Message::PreVoteGranted { asked, promised: asked },
-            Message::PreVoteRefused { asked },
-            Message::Prepare { ballot, from: slot },
-            Message::Promise(empty_promise(own.unwrap_or(asked), slot)),
-            Message::Accept { ballot, slot, value, decided_upto: slot.next() },
-            Message::Accepted { ballot: led, slot },
-            Message::Reject { promised: ballot },
-            Message::Heartbeat { ballot, decided_upto: slot.next() },
-            Message::HeartbeatAck { ballot: led },
-            Message::Fetch { from: Slot(0) },
-            Message::Decided(entries),
-            Message::Relay(Relay { passed: ReplicaSet::default(), command }),
-            Message::Submit(Body::post("hi")),
-            Message::SkipSlot,
+            Message::ToReplica(ToReplica::Request(command.clone())),
+            Tail { from: Slot(0) }.into(),
+            SessionOpened { nonce, session }.into(),
+            Acknowledged { session, seq, slot }.into(),
+            Busy { queued: 1 }.into(),
+            Redirect { leader: ReplicaId(2) }.into(),
+            Redirect { leader: ReplicaId(3) }.into(),
+            SessionExpired { session }.into(),
+            Message::ToClient(ToClient::Entries(entries.clone())),
+            PreVote { promised: ballot, applied_upto: slot }.into(),
+            PreVoteGranted { asked, promised: asked }.into(),
+            PreVoteRefused { asked }.into(),
+            Prepare { ballot, from: slot }.into(),
+            Message::ToPeer(ToPeer::Promise(empty_promise(own.unwrap_or(asked), slot))),
+            Accept { ballot, slot, value, decided_upto: slot.next() }.into(),
+            Accepted { ballot: led, slot }.into(),
+            Reject { promised: ballot }.into(),
+            Heartbeat { ballot, decided_upto: slot.next() }.into(),
+            HeartbeatAck { ballot: led }.into(),
+            Fetch { from: Slot(0) }.into(),
+            Message::ToPeer(ToPeer::Decided(entries)),
+            Relay { passed: ReplicaSet::default(), command }.into(),
+            Message::Input(Input::Submit(Body::post("hi"))),
+            Message::Input(Input::SkipSlot),
         ]
     }
 
@@ -200,13 +204,13 @@ fn pairs() -> impl Iterator<Item = (Option<usize>, usize)> {
 
 /// May this one send it to that one?
 fn is_theirs(message: &Message, src: Option<usize>, dst: usize) -> bool {
-    let class = message.class();
-    class.taker() == kind(dst)
-        && match (class.route(), src.map(kind)) {
-            (Route::Replicas | Route::ReplicaToClient, src) => src == Some(Taker::Replica),
-            (Route::ClientToReplica, src) => src.is_some_and(|src| src != Taker::Replica),
-            (Route::Local, src) => src.is_none(),
-        }
+    let src = src.map(kind);
+    let may_send = match message {
+        Message::ToPeer(_) | Message::ToClient(_) => src == Some(Taker::Replica),
+        Message::ToReplica(_) => src.is_some_and(|src| src != Taker::Replica),
+        Message::Input(_) | Message::Output(_) => src.is_none(),
+    };
+    may_send && message.class().taker() == kind(dst)
 }
 
 pub(super) fn not_theirs(deployed: &Deployed) -> Result<u32, String> {
@@ -247,12 +251,12 @@ pub(super) fn late_answers(deployed: &Deployed) -> Result<u32, String> {
             let mut late = waiting(deployed, prepares, seed)?;
             let (slot, old) = (late.world.applied_upto(), late.old);
             let answers = [
-                Message::PreVoteGranted { asked: old, promised: old },
-                Message::PreVoteRefused { asked: old },
-                Message::Promise(empty_promise(old, slot)),
-                Message::Accepted { ballot: old, slot },
-                Message::Reject { promised: old },
-                Message::HeartbeatAck { ballot: old },
+                PreVoteGranted { asked: old, promised: old }.into(),
+                PreVoteRefused { asked: old }.into(),
+                Message::ToPeer(ToPeer::Promise(empty_promise(old, slot))),
+                Accepted { ballot: old, slot }.into(),
+                Reject { promised: old }.into(),
+                HeartbeatAck { ballot: old }.into(),
             ];
             for dst in [late.leader, late.candidate] {
                 for src in (0..REPLICAS).filter(|src| *src != dst) {
@@ -264,7 +268,12 @@ pub(super) fn late_answers(deployed: &Deployed) -> Result<u32, String> {
             // The client is known to have this acknowledgement, so nobody has it any more.
             let command = asks(late.session(), Seq(1), "u0");
             for dst in 0..REPLICAS {
-                late.is_ignored(CLIENT, dst, &Message::Request(command.clone()), seed)?;
+                late.is_ignored(
+                    CLIENT,
+                    dst,
+                    &Message::ToReplica(ToReplica::Request(command.clone())),
+                    seed,
+                )?;
             }
             runs += 1;
         }
@@ -282,11 +291,11 @@ fn client_has_everything(deployed: &Deployed) -> Result<(), String> {
         return Err(String::from("a client that is served has a session"));
     };
     let seq = Seq(world.client(0).durable.next_seq.0 - 1);
-    let leaders = (0..3).map(|leader| Message::Redirect { leader: ReplicaId(leader) });
+    let leaders = (0..3).map(|leader| Redirect { leader: ReplicaId(leader) }.into());
     let others = [
-        Message::Busy { queued: 100 },
-        Message::SessionOpened { nonce: world.client(0).durable.nonce, session },
-        Message::Acknowledged { session, seq, slot: world.applied_upto() },
+        Busy { queued: 100 }.into(),
+        SessionOpened { nonce: world.client(0).durable.nonce, session }.into(),
+        Acknowledged { session, seq, slot: world.applied_upto() }.into(),
     ];
     let messages: Vec<Message> = leaders.chain(others).collect();
     world.simulation.take_sent();
@@ -308,7 +317,7 @@ pub(super) fn stolen_session(deployed: &Deployed) -> Result<u32, String> {
         // One that was acknowledged, one that is proposed, the next one, and one that comes too early.
         let next = theft.world.client(0).durable.next_seq;
         for seq in [Seq(next.0 - 2), Seq(next.0 - 1), next, next.next()] {
-            let stolen = Message::Request(asks(session, seq, "eve"));
+            let stolen = Message::ToReplica(ToReplica::Request(asks(session, seq, "eve")));
             theft.is_ignored(NEWCOMER, leader, &stolen, seed)?;
         }
     }
@@ -338,7 +347,11 @@ pub(super) fn made_up_sessions(deployed: &Deployed) -> Result<u32, String> {
             let session = SessionId { slot: Slot(1_000_000 + number), index: 0 };
             let command = asks(session, Seq(1), "eve");
             (0..3).for_each(|id| {
-                world.simulation.forge(4, id, Message::Request(command.clone()));
+                world.simulation.forge(
+                    4,
+                    id,
+                    Message::ToReplica(ToReplica::Request(command.clone())),
+                );
             });
         }
         world.serves_all_within(seconds(1))?;

@@ -8,7 +8,7 @@ use crate::properties::bounds;
 use actor_checker::simulation::Simulation;
 use paxos_chat::client::{ClientPhase, ClientState, ClientStorage};
 use paxos_chat::effects::Timer;
-use paxos_chat::message::Message;
+use paxos_chat::message::{Input, Message, Output};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::state::Phase;
 use paxos_chat::state::State;
@@ -76,7 +76,8 @@ impl World {
         let now = self.now();
         self.waiting[client].insert(next, now);
         self.said += 1;
-        self.simulation.input(self.replicas + client, Message::Submit(Body::post(text)));
+        self.simulation
+            .input(self.replicas + client, Message::Input(Input::Submit(Body::post(text))));
     }
 
     /// What this client knows; it is up.
@@ -94,13 +95,13 @@ impl World {
         self.simulation.run_until(self.now() + time);
         for report in self.simulation.take_reports() {
             match report.message {
-                Message::Confirmed { seq: Seq(seq), .. } => {
+                Message::Output(Output::Confirmed { seq: Seq(seq), .. }) => {
                     let said = self.waiting[report.actor - self.replicas].remove(&seq);
                     let waited = report.at.saturating_sub(said.unwrap_or(report.at));
                     self.longest_wait = self.longest_wait.max(waited);
                     self.acknowledged += 1;
                 }
-                Message::OutcomeUnknown { unknown } => {
+                Message::Output(Output::OutcomeUnknown { unknown }) => {
                     let waiting = &mut self.waiting[report.actor - self.replicas];
                     waiting.retain(|seq, _| !unknown.contains(&Seq(*seq)));
                     self.unknown += unknown.len() as u64;

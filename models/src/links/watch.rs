@@ -3,7 +3,7 @@
 use super::{CHANGES_MAX, Change, Graph, Outcome, READERS, SETTLE, SILENCE_MAX, STAY, clients};
 use crate::node::{Node, NodeState};
 use actor_checker::simulation::Simulation;
-use paxos_chat::message::Message;
+use paxos_chat::message::{Input, Message, Output};
 use paxos_chat::state::Phase;
 use paxos_chat::types::{Ballot, Body, Seq, Slot};
 use std::collections::BTreeMap;
@@ -177,12 +177,12 @@ impl Watch {
                 user.said += 1;
                 user.waits_since = Some(now);
                 let body = Body::post(&format!("u{index} {}", user.said));
-                self.simulation.input(self.replicas + index, Message::Submit(body));
+                self.simulation.input(self.replicas + index, Message::Input(Input::Submit(body)));
             }
         }
         self.simulation.run_until(now + LOOK);
         for report in self.simulation.take_reports() {
-            if let Message::Confirmed { seq: Seq(seq), .. } = report.message {
+            if let Message::Output(Output::Confirmed { seq: Seq(seq), .. }) = report.message {
                 let user = &mut self.users[report.actor - self.replicas];
                 user.acknowledged = seq;
                 user.waits_since = None;

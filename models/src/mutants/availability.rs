@@ -7,7 +7,7 @@ use crate::deployed::Deployed;
 use crate::hardships::hardships;
 use crate::links;
 use paxos_chat::effects::Timer;
-use paxos_chat::message::Message;
+use paxos_chat::message::{Heartbeat, Message, Redirect, Reject, ToClient, ToPeer, ToReplica};
 use paxos_chat::state::Phase;
 use paxos_chat::state::State;
 use paxos_chat::tuning::Tuning;
@@ -99,11 +99,17 @@ impl Mutant {
 
     /// S14: who is rejected takes it for word of another leader.
     pub(super) fn believe(self, state: &State, src: &mut Id, msg: &mut Message) {
-        if let (Mutant::S14, Phase::Leading(_), Message::Reject { promised }) =
-            (self, &state.phase, &*msg)
+        if let (
+            Mutant::S14,
+            Phase::Leading(_),
+            Message::ToPeer(ToPeer::Reject(Reject { promised })),
+        ) = (self, &state.phase, &*msg)
         {
             *src = Id::from(usize::from(promised.replica.0));
-            *msg = Message::Heartbeat { ballot: *promised, decided_upto: Slot(0) };
+            *msg = Message::ToPeer(ToPeer::Heartbeat(Heartbeat {
+                ballot: *promised,
+                decided_upto: Slot(0),
+            }));
         }
     }
 
@@ -115,8 +121,13 @@ impl Mutant {
         commands: &mut Vec<Cmd>,
     ) {
         let leader = state.durable.promised.replica;
-        if let (Mutant::S15, Phase::PreVoting(_), Message::Request(_)) = (self, &state.phase, msg) {
-            commands.push(Command::Send(src, Message::Redirect { leader }));
+        if let (Mutant::S15, Phase::PreVoting(_), Message::ToReplica(ToReplica::Request(_))) =
+            (self, &state.phase, msg)
+        {
+            commands.push(Command::Send(
+                src,
+                Message::ToClient(ToClient::Redirect(Redirect { leader })),
+            ));
         }
     }
 
@@ -131,8 +142,12 @@ impl Mutant {
             }
             Mutant::B02 => (larger.chunk_entries_max, larger.chunk_bytes_max) = (NONE, NONE),
             Mutant::B03 => larger.window_slots += 1,
-            Mutant::A11 if !matches!(msg, Message::Request(_)) => larger.queue_commands_max = 0,
-            Mutant::A12 if matches!(msg, Message::Request(_)) => larger.sessions_max = NONE,
+            Mutant::A11 if !matches!(msg, Message::ToReplica(ToReplica::Request(_))) => {
+                larger.queue_commands_max = 0
+            }
+            Mutant::A12 if matches!(msg, Message::ToReplica(ToReplica::Request(_))) => {
+                larger.sessions_max = NONE
+            }
             _ => return self.stuck(state, msg, tuning),
         }
         Some(larger)
@@ -146,7 +161,8 @@ impl Mutant {
         let is_stuck = match self {
             Mutant::S10 => next + applied.max(leading.base).0 >= limit,
             Mutant::S16 => {
-                matches!(msg, Message::Decided(_)) || next - applied.0.min(next) >= limit
+                matches!(msg, Message::ToPeer(ToPeer::Decided(_)))
+                    || next - applied.0.min(next) >= limit
             }
             _ => false,
         };

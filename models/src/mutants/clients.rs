@@ -4,7 +4,7 @@
 use super::Mutant;
 use paxos_chat::client::{Client, ClientPhase, ClientState, ClientStorage, Pending};
 use paxos_chat::effects::{Durable, Timer};
-use paxos_chat::message::Message;
+use paxos_chat::message::{Message, ToClient};
 use paxos_chat::types::{Body, Nonce, Seq};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -59,9 +59,9 @@ impl MutatedClient {
     ) {
         let (before, target) = (state.durable.clone(), state.target);
         let (is_opening, is_expiry, is_redirect) = (
-            matches!(msg, Message::SessionOpened { .. }),
-            matches!(msg, Message::SessionExpired { .. }),
-            matches!(msg, Message::Redirect { .. }),
+            matches!(msg, Message::ToClient(ToClient::SessionOpened(_))),
+            matches!(msg, Message::ToClient(ToClient::SessionExpired(_))),
+            matches!(msg, Message::ToClient(ToClient::Redirect(_))),
         );
         let mut commands = Out::new();
         self.client.on_msg(id, state, src, msg, &mut commands);

@@ -4,7 +4,9 @@
 
 use super::{Cmd, Description, Mutant, Mutated, write};
 use paxos_chat::effects::Timer;
-use paxos_chat::message::Message;
+use paxos_chat::message::{
+    Accept, Heartbeat, HeartbeatAck, Message, Output, Prepare, Reject, ToClient, ToPeer, ToReplica,
+};
 use paxos_chat::state::Phase;
 use paxos_chat::state::State;
 use paxos_chat::types::{Slot, Value};
@@ -82,10 +84,14 @@ impl Mutated {
         match (self.mutant, msg) {
             (
                 Mutant::M32,
-                Message::Prepare { ballot, .. }
-                | Message::Accept { ballot, .. }
-                | Message::Heartbeat { ballot, .. },
-            ) if *ballot > promised => Some(Command::Send(src, Message::Reject { promised })),
+                Message::ToPeer(
+                    ToPeer::Prepare(Prepare { ballot, .. })
+                    | ToPeer::Accept(Accept { ballot, .. })
+                    | ToPeer::Heartbeat(Heartbeat { ballot, .. }),
+                ),
+            ) if *ballot > promised => {
+                Some(Command::Send(src, Message::ToPeer(ToPeer::Reject(Reject { promised }))))
+            }
             _ => None,
         }
     }
@@ -106,17 +112,17 @@ impl Mutated {
                     self.time_out(id, state, commands);
                 }
             }
-            (Mutant::L01, Message::Heartbeat { ballot, .. })
+            (Mutant::L01, Message::ToPeer(ToPeer::Heartbeat(Heartbeat { ballot, .. })))
                 if state.durable.promised == *ballot =>
             {
                 commands.push(Command::SetTimer(Timer::Election, delay()));
             }
-            (Mutant::L01, Message::HeartbeatAck { ballot })
+            (Mutant::L01, Message::ToPeer(ToPeer::HeartbeatAck(HeartbeatAck { ballot })))
                 if state.phase.own_ballot() == Some(*ballot) =>
             {
                 commands.push(Command::SetTimer(Timer::Election, delay()));
             }
-            (Mutant::L12, Message::HeartbeatAck { ballot }) => {
+            (Mutant::L12, Message::ToPeer(ToPeer::HeartbeatAck(HeartbeatAck { ballot }))) => {
                 if let Phase::Leading(leading) = &state.phase
                     && leading.ballot == *ballot
                     && state.learner.applied_upto < leading.base
@@ -124,11 +130,15 @@ impl Mutated {
                     commands.push(Command::SetTimer(Timer::Election, delay()));
                 }
             }
-            (Mutant::L05, Message::Promise(_)) => leave_gaps(before, state, commands),
-            (Mutant::L08, Message::Request(_)) => {
-                commands.retain(|c| !sends(c, |m| matches!(m, Message::Acknowledged { .. })));
+            (Mutant::L05, Message::ToPeer(ToPeer::Promise(_))) => {
+                leave_gaps(before, state, commands)
             }
-            (Mutant::L09, Message::Reject { .. }) => {
+            (Mutant::L08, Message::ToReplica(ToReplica::Request(_))) => {
+                commands.retain(|c| {
+                    !sends(c, |m| matches!(m, Message::ToClient(ToClient::Acknowledged(_))))
+                });
+            }
+            (Mutant::L09, Message::ToPeer(ToPeer::Reject(_))) => {
                 *state = before.clone();
                 commands.clear();
             }
@@ -141,16 +151,17 @@ impl Mutated {
     pub(super) fn unfair_on_timeout(&self, timer: Timer, commands: &mut Vec<Cmd>) {
         match (self.mutant, timer) {
             (Mutant::L03, Timer::Resend) => {
-                commands.retain(|c| !sends(c, |m| matches!(m, Message::Prepare { .. })));
+                commands
+                    .retain(|c| !sends(c, |m| matches!(m, Message::ToPeer(ToPeer::Prepare(_)))));
             }
             (Mutant::L04, Timer::Resend) => {
-                commands.retain(|c| !sends(c, |m| matches!(m, Message::Accept { .. })));
+                commands.retain(|c| !sends(c, |m| matches!(m, Message::ToPeer(ToPeer::Accept(_)))));
             }
             (Mutant::L10, Timer::Election) => {
                 commands.retain(|c| !matches!(c, Command::SetTimer(Timer::Election, _)));
             }
             (Mutant::L11, Timer::Resend) => {
-                commands.retain(|c| !sends(c, |m| matches!(m, Message::Fetch { .. })));
+                commands.retain(|c| !sends(c, |m| matches!(m, Message::ToPeer(ToPeer::Fetch(_)))));
             }
             _ => {}
         }
@@ -162,12 +173,14 @@ impl Mutated {
             Mutant::M33 => commands.retain(|c| !matches!(c, Command::SetTimer(Timer::Resend, _))),
             Mutant::S09 => {
                 for command in commands {
-                    if let Command::Send(_, Message::ReadLog(read)) = command {
+                    if let Command::Send(_, Message::Output(Output::ReadLog(read))) = command {
                         read.from = read.from.next();
                     }
                 }
             }
-            Mutant::L02 => commands.retain(|c| !sends(c, |m| matches!(m, Message::Fetch { .. }))),
+            Mutant::L02 => {
+                commands.retain(|c| !sends(c, |m| matches!(m, Message::ToPeer(ToPeer::Fetch(_)))))
+            }
             _ => {}
         }
     }
@@ -204,7 +217,7 @@ fn leave_gaps(before: &State, state: &mut State, commands: &mut Vec<Cmd>) {
             storage.votes.remove(&slot);
         });
         commands.retain(|c| {
-            !sends(c, |m| matches!(m, Message::Accept { slot: at, .. } if *at == slot))
+            !sends(c, |m| matches!(m, Message::ToPeer(ToPeer::Accept(Accept { slot: at, .. })) if *at == slot))
         });
     }
     super::save_again(state, commands);

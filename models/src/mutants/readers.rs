@@ -2,7 +2,7 @@
 
 use super::Mutant;
 use paxos_chat::effects::Timer;
-use paxos_chat::message::Message;
+use paxos_chat::message::{Message, ToClient};
 use paxos_chat::reader::{Reader, ReaderState};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -38,7 +38,7 @@ impl MutatedReader {
         mut msg: Message,
         out: &mut Out<Reader>,
     ) {
-        if let Message::Entries(entries) = &mut msg {
+        if let Message::ToClient(ToClient::Entries(entries)) = &mut msg {
             match self.mutant {
                 Mutant::R01 => entries.from = state.next,
                 Mutant::R02 if entries.from < state.next => state.to_mut().next = entries.from,

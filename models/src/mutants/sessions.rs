@@ -2,7 +2,7 @@
 //! declared gone before they were opened.
 
 use super::{Cmd, Mutant, Mutated, save_again, write};
-use paxos_chat::message::{Message, Outcome};
+use paxos_chat::message::{Message, Outcome, Output, SessionExpired, ToClient, ToReplica};
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::state::Phase;
 use paxos_chat::state::State;
@@ -26,11 +26,14 @@ impl Mutated {
                 evict(before, state, commands, false);
             }
             (Mutant::S04, _) => self.save_earlier_sessions(before, state, commands),
-            (Mutant::S11, Message::Request(command)) => {
+            (Mutant::S11, Message::ToReplica(ToReplica::Request(command))) => {
                 if let Operation::InSession { session, .. } = command.operation
                     && before.learner.sessions.get(session).is_none()
                 {
-                    commands.push(Command::Send(src, Message::SessionExpired { session }));
+                    commands.push(Command::Send(
+                        src,
+                        Message::ToClient(ToClient::SessionExpired(SessionExpired { session })),
+                    ));
                 }
             }
             _ => {}
@@ -45,7 +48,7 @@ impl Mutated {
         }
         let mut sessions = before.learner.sessions.clone();
         for command in commands.iter() {
-            if let Command::Send(_, Message::Applied { slot, value, .. }) = command
+            if let Command::Send(_, Message::Output(Output::Applied { slot, value, .. })) = command
                 && slot.next() < upto
             {
                 sessions.apply(*slot, value, self.replica.tuning().sessions_max);
@@ -89,7 +92,10 @@ fn evict(before: &State, state: &mut State, commands: &mut [Cmd], goes_the_last:
 /// P07: a duplicate is one only if the very same command stands at the other slot, stamp and all.
 pub(super) fn compare_by_value(state: &State, commands: &mut [Cmd]) {
     for command in commands {
-        let Command::Send(_, Message::Applied { value, outcomes, .. }) = command else { continue };
+        let Command::Send(_, Message::Output(Output::Applied { value, outcomes, .. })) = command
+        else {
+            continue;
+        };
         for (said, outcome) in value.commands().iter().zip(outcomes) {
             if let Outcome::Duplicate(Some(at)) = outcome
                 && let Some(other) = state.learner.decided.get(at)

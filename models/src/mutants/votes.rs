@@ -1,7 +1,7 @@
 //! Bugs of acceptors and candidates, in what they make of votes: the wrong slot, the wrong ballot, or none.
 
 use super::{Cmd, Mutant, Mutated, save_again, write};
-use paxos_chat::message::{Message, Promise};
+use paxos_chat::message::{Accept, Message, Promise, ToPeer};
 use paxos_chat::state::State;
 use paxos_chat::state::{Phase, Preparing};
 use paxos_chat::types::{ReplicaId, Slot, Vote};
@@ -11,8 +11,10 @@ impl Mutated {
     /// What a handler sees of votes that is not so.
     pub(super) fn change_votes(&self, state: &mut State, msg: &mut Message, src: Id) {
         match (self.mutant, msg) {
-            (Mutant::S01, Message::Promise(chunk)) => self.close_up(state, src, chunk),
-            (Mutant::S02, Message::Accept { ballot, slot, .. }) => {
+            (Mutant::S01, Message::ToPeer(ToPeer::Promise(chunk))) => {
+                self.close_up(state, src, chunk)
+            }
+            (Mutant::S02, Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, .. }))) => {
                 let (ballot, slot) = (*ballot, *slot);
                 let is_first = state.durable.votes.values().all(|vote| vote.ballot < ballot);
                 if ballot >= state.durable.promised && is_first {
@@ -22,7 +24,7 @@ impl Mutated {
                     write(&mut state.durable, |storage| storage.votes.extend(relabelled));
                 }
             }
-            (Mutant::S07, Message::Promise(chunk)) => {
+            (Mutant::S07, Message::ToPeer(ToPeer::Promise(chunk))) => {
                 if let Phase::Preparing(preparing) = &state.phase {
                     chunk.votes.retain(|(slot, _)| !preparing.reported.contains_key(slot));
                 }
@@ -41,7 +43,9 @@ impl Mutated {
     ) {
         let upto = state.durable.snapshot.upto;
         let compacts = upto > before.durable.snapshot.upto;
-        if let (Mutant::S13, Message::Decided(_), true) = (self.mutant, msg, compacts) {
+        if let (Mutant::S13, Message::ToPeer(ToPeer::Decided(_)), true) =
+            (self.mutant, msg, compacts)
+        {
             write(&mut state.durable, |storage| {
                 storage.votes.remove(&upto);
             });

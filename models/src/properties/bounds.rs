@@ -7,7 +7,7 @@ use crate::chat::Ghost;
 use crate::node::{Node, NodeState};
 use actor_checker::spec::{Event, Step};
 use paxos_chat::client::ClientState;
-use paxos_chat::message::Message;
+use paxos_chat::message::{Accept, Message, ToClient, ToPeer};
 use paxos_chat::state::Intake;
 use paxos_chat::state::State;
 use paxos_chat::state::{Leading, Phase};
@@ -129,7 +129,10 @@ fn is_vote_within(
     after: &State,
     step: &Step<'_, Node, Ghost>,
 ) -> bool {
-    let Event::Deliver { msg: Message::Accept { ballot, slot, .. }, .. } = &step.event else {
+    let Event::Deliver {
+        msg: Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, .. })), ..
+    } = &step.event
+    else {
         return true;
     };
     let has =
@@ -165,13 +168,14 @@ fn is_message_within(tuning: &Tuning, message: &Message) -> bool {
             && (is_single || amount.bytes <= tuning.chunk_bytes_max)
     };
     match message {
-        Message::Promise(promise) => {
+        Message::ToPeer(ToPeer::Promise(promise)) => {
             chunk(&mut promise.votes.iter().map(|(_, vote)| value(&vote.value)))
         }
-        Message::Decided(entries) | Message::Entries(entries) => {
+        Message::ToPeer(ToPeer::Decided(entries))
+        | Message::ToClient(ToClient::Entries(entries)) => {
             chunk(&mut entries.values.iter().map(value))
         }
-        Message::Accept { value: proposed, .. } => {
+        Message::ToPeer(ToPeer::Accept(Accept { value: proposed, .. })) => {
             let commands = proposed.commands().len();
             commands <= tuning.batch_commands_max.max(1)
                 && (commands == 1 || value(proposed) <= tuning.batch_bytes_max)

@@ -4,7 +4,10 @@
 //! These are claims. A run that relies on them checks each (see [`actor_checker::reductions::stale`]).
 
 use paxos_chat::client::{ClientPhase, ClientState};
-use paxos_chat::message::Message;
+use paxos_chat::message::{
+    Accept, Accepted, Acknowledged, Heartbeat, HeartbeatAck, Message, PreVoteGranted, Prepare,
+    Reject, ToClient, ToPeer, ToReplica,
+};
 use paxos_chat::state::Phase;
 use paxos_chat::state::State;
 use paxos_chat::types::{Ballot, Operation, Slot};
@@ -12,41 +15,9 @@ use paxos_chat::types::{Ballot, Operation, Slot};
 /// Is the message stale at this replica? A `mortal` one may crash and forget what it has applied;
 /// no ballot is above `highest`.
 pub fn at_replica(state: &State, src: usize, msg: &Message, mortal: bool, highest: Ballot) -> bool {
-    let promised = state.durable.promised;
-    // What is known to be decided for ever: after a crash, only what is below the snapshot.
-    let known = if mortal { state.durable.snapshot.upto } else { state.learner.applied_upto };
-    let last_ballot = promised >= highest;
     match msg {
-        Message::Promise(chunk) => match &state.phase {
-            Phase::Preparing(preparing) if preparing.ballot == chunk.ballot => {
-                preparing.complete.iter().any(|acceptor| usize::from(acceptor.0) == src)
-            }
-            _ => promised >= chunk.ballot,
-        },
-        Message::Accepted { ballot, slot } => match &state.phase {
-            Phase::Preparing(preparing) if preparing.ballot == *ballot => false,
-            Phase::Leading(leading) if leading.ballot == *ballot => {
-                *slot < leading.next && !leading.in_flight.contains_key(slot)
-            }
-            _ => promised >= *ballot,
-        },
-        Message::HeartbeatAck { ballot } => match &state.phase {
-            Phase::Preparing(preparing) if preparing.ballot == *ballot => false,
-            Phase::Leading(leading) if leading.ballot == *ballot => false,
-            _ => promised >= *ballot,
-        },
-        Message::Reject { promised: other } => *other <= promised,
-        Message::PreVoteGranted { asked, .. } => *asked < promised,
-        Message::Prepare { ballot, .. } => *ballot < promised && last_ballot,
-        Message::Accept { ballot, slot, .. } => {
-            *slot >= known
-                && *ballot < promised
-                && last_ballot
-                && state.durable.snapshot.upto == Slot(0)
-        }
-        Message::Heartbeat { ballot, .. } => *ballot < promised && last_ballot,
-        Message::Decided(entries) => entries.from.0 + entries.values.len() as u64 <= known.0,
-        Message::Request(command) => match &command.operation {
+        Message::ToPeer(message) => is_from_past(state, src, message, mortal, highest),
+        Message::ToReplica(ToReplica::Request(command)) => match &command.operation {
             Operation::InSession { session, seq, .. } if !mortal => {
                 let session = state.learner.sessions.get(*session);
                 session.is_some_and(|session| *seq <= session.last_seq)
@@ -57,16 +28,59 @@ pub fn at_replica(state: &State, src: usize, msg: &Message, mortal: bool, highes
     }
 }
 
+fn is_from_past(state: &State, src: usize, msg: &ToPeer, mortal: bool, highest: Ballot) -> bool {
+    let promised = state.durable.promised;
+    // What is known to be decided for ever: after a crash, only what is below the snapshot.
+    let known = if mortal { state.durable.snapshot.upto } else { state.learner.applied_upto };
+    let last_ballot = promised >= highest;
+    match msg {
+        ToPeer::Promise(chunk) => match &state.phase {
+            Phase::Preparing(preparing) if preparing.ballot == chunk.ballot => {
+                preparing.complete.iter().any(|acceptor| usize::from(acceptor.0) == src)
+            }
+            _ => promised >= chunk.ballot,
+        },
+        ToPeer::Accepted(Accepted { ballot, slot }) => match &state.phase {
+            Phase::Preparing(preparing) if preparing.ballot == *ballot => false,
+            Phase::Leading(leading) if leading.ballot == *ballot => {
+                *slot < leading.next && !leading.in_flight.contains_key(slot)
+            }
+            _ => promised >= *ballot,
+        },
+        ToPeer::HeartbeatAck(HeartbeatAck { ballot }) => match &state.phase {
+            Phase::Preparing(preparing) if preparing.ballot == *ballot => false,
+            Phase::Leading(leading) if leading.ballot == *ballot => false,
+            _ => promised >= *ballot,
+        },
+        ToPeer::Reject(Reject { promised: other }) => *other <= promised,
+        ToPeer::PreVoteGranted(PreVoteGranted { asked, .. }) => *asked < promised,
+        ToPeer::Accept(Accept { ballot, slot, .. }) => {
+            *slot >= known
+                && *ballot < promised
+                && last_ballot
+                && state.durable.snapshot.upto == Slot(0)
+        }
+        ToPeer::Prepare(Prepare { ballot, .. }) | ToPeer::Heartbeat(Heartbeat { ballot, .. }) => {
+            *ballot < promised && last_ballot
+        }
+        ToPeer::Decided(entries) => entries.from.0 + entries.values.len() as u64 <= known.0,
+        ToPeer::PreVote(_) | ToPeer::PreVoteRefused(_) | ToPeer::Fetch(_) | ToPeer::Relay(_) => {
+            false
+        }
+    }
+}
+
 /// Is the message stale at this client? What makes it so is saved, if the client may crash.
 pub fn at_client(state: &ClientState, msg: &Message) -> bool {
+    let Message::ToClient(message) = msg else { return false };
     let known = &state.durable;
     let has_expired = known.phase == ClientPhase::Expired;
-    match msg {
-        Message::Acknowledged { seq, .. } => {
+    match message {
+        ToClient::Acknowledged(Acknowledged { seq, .. }) => {
             *seq < known.next_seq && (has_expired || !known.unacknowledged.contains_key(seq))
         }
-        Message::SessionOpened { .. } => known.phase != ClientPhase::Opening,
-        Message::Busy { .. } => true,
-        _ => false,
+        ToClient::SessionOpened(_) => known.phase != ClientPhase::Opening,
+        ToClient::Busy(_) => true,
+        ToClient::Redirect(_) | ToClient::SessionExpired(_) | ToClient::Entries(_) => false,
     }
 }

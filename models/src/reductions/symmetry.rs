@@ -27,7 +27,11 @@ use imbl::OrdMap;
 use paxos_chat::askers::{Askers, Waiting};
 use paxos_chat::client::{ClientPhase, ClientState, ClientStorage, Pending};
 use paxos_chat::effects::Durable;
-use paxos_chat::message::{Asker, Entries, LogRead, Message, Outcome, Promise, Relay};
+use paxos_chat::message::{
+    Accept, Accepted, Acknowledged, Asker, Busy, Entries, Fetch, Heartbeat, HeartbeatAck, Input,
+    LogRead, Message, Outcome, Output, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise,
+    Redirect, Reject, Relay, SessionExpired, SessionOpened, Tail, ToClient, ToPeer, ToReplica,
+};
 use paxos_chat::pacing::{Flight, Pacing};
 use paxos_chat::patience::Patience;
 use paxos_chat::quorum::ReplicaSet;
@@ -239,57 +243,96 @@ impl Renaming {
     /// What a message becomes.
     pub fn message(&self, message: &Message) -> Message {
         match message {
-            Message::Request(command) => Message::Request(self.command(command)),
-            Message::SessionOpened { nonce, session } => Message::SessionOpened {
-                nonce: image(&self.nonces, nonce),
-                session: self.session(*session),
-            },
-            Message::Acknowledged { session, seq, slot } => {
-                Message::Acknowledged { session: self.session(*session), seq: *seq, slot: *slot }
+            Message::ToReplica(message) => self.to_replica(message).into(),
+            Message::ToClient(message) => self.to_client(message).into(),
+            Message::ToPeer(message) => self.to_peer(message).into(),
+            Message::Input(input) => self.input(input).into(),
+            Message::Output(output) => self.output(output).into(),
+        }
+    }
+
+    fn to_replica(&self, message: &ToReplica) -> ToReplica {
+        match message {
+            ToReplica::Request(command) => ToReplica::Request(self.command(command)),
+            // It names nobody.
+            ToReplica::Tail(Tail { from: _ }) => message.clone(),
+        }
+    }
+
+    fn to_client(&self, message: &ToClient) -> ToClient {
+        match message {
+            ToClient::SessionOpened(SessionOpened { nonce, session }) => {
+                let (nonce, session) = (image(&self.nonces, nonce), self.session(*session));
+                ToClient::SessionOpened(SessionOpened { nonce, session })
             }
-            Message::Redirect { leader } => Message::Redirect { leader: self.replica(*leader) },
-            Message::SessionExpired { session } => {
-                Message::SessionExpired { session: self.session(*session) }
+            ToClient::Acknowledged(Acknowledged { session, seq, slot }) => {
+                let (session, seq, slot) = (self.session(*session), *seq, *slot);
+                ToClient::Acknowledged(Acknowledged { session, seq, slot })
             }
-            Message::Entries(entries) => Message::Entries(self.entries(entries)),
-            Message::Promise(promise) => Message::Promise(self.promise(promise)),
-            Message::Accept { ballot, slot, value, decided_upto } => Message::Accept {
-                ballot: *ballot,
-                slot: *slot,
-                value: self.value(value),
-                decided_upto: *decided_upto,
-            },
-            Message::Decided(entries) => Message::Decided(self.entries(entries)),
-            Message::Relay(Relay { passed, command }) => Message::Relay(Relay {
+            ToClient::Redirect(Redirect { leader }) => {
+                ToClient::Redirect(Redirect { leader: self.replica(*leader) })
+            }
+            ToClient::SessionExpired(SessionExpired { session }) => {
+                ToClient::SessionExpired(SessionExpired { session: self.session(*session) })
+            }
+            ToClient::Entries(entries) => ToClient::Entries(self.entries(entries)),
+            // It names nobody.
+            ToClient::Busy(Busy { queued: _ }) => message.clone(),
+        }
+    }
+
+    fn to_peer(&self, message: &ToPeer) -> ToPeer {
+        match message {
+            ToPeer::Promise(promise) => ToPeer::Promise(self.promise(promise)),
+            ToPeer::Accept(Accept { ballot, slot, value, decided_upto }) => {
+                ToPeer::Accept(Accept {
+                    ballot: *ballot,
+                    slot: *slot,
+                    value: self.value(value),
+                    decided_upto: *decided_upto,
+                })
+            }
+            ToPeer::Decided(entries) => ToPeer::Decided(self.entries(entries)),
+            ToPeer::Relay(Relay { passed, command }) => ToPeer::Relay(Relay {
                 passed: self.replicas(*passed),
                 command: self.command(command),
             }),
-            Message::Submit(body) => Message::Submit(image(&self.bodies, body)),
-            Message::Applied { slot, value, outcomes } => Message::Applied {
+            // These name nobody who could change places: who stands for election does not.
+            ToPeer::PreVote(PreVote { promised: _, applied_upto: _ })
+            | ToPeer::PreVoteGranted(PreVoteGranted { asked: _, promised: _ })
+            | ToPeer::PreVoteRefused(PreVoteRefused { asked: _ })
+            | ToPeer::Prepare(Prepare { ballot: _, from: _ })
+            | ToPeer::Accepted(Accepted { ballot: _, slot: _ })
+            | ToPeer::Reject(Reject { promised: _ })
+            | ToPeer::Heartbeat(Heartbeat { ballot: _, decided_upto: _ })
+            | ToPeer::HeartbeatAck(HeartbeatAck { ballot: _ })
+            | ToPeer::Fetch(Fetch { from: _ }) => message.clone(),
+        }
+    }
+
+    fn input(&self, input: &Input) -> Input {
+        match input {
+            Input::Submit(body) => Input::Submit(image(&self.bodies, body)),
+            Input::SkipSlot => Input::SkipSlot,
+        }
+    }
+
+    fn output(&self, output: &Output) -> Output {
+        match output {
+            Output::Applied { slot, value, outcomes } => Output::Applied {
                 slot: *slot,
                 value: self.entry(*slot, value),
                 outcomes: outcomes.iter().map(|outcome| self.outcome(*outcome)).collect(),
             },
-            Message::ReadLog(LogRead { asker, from, upto }) => {
-                Message::ReadLog(LogRead { asker: self.asker(*asker), from: *from, upto: *upto })
+            Output::ReadLog(LogRead { asker, from, upto }) => {
+                let (asker, from, upto) = (self.asker(*asker), *from, *upto);
+                Output::ReadLog(LogRead { asker, from, upto })
             }
-            Message::Opened { session } => Message::Opened { session: self.session(*session) },
-            // These name nobody who could change places: who stands for election does not.
-            Message::Tail { from: _ }
-            | Message::Busy { queued: _ }
-            | Message::Promised { ballot: _ }
-            | Message::PreVote { promised: _, applied_upto: _ }
-            | Message::PreVoteGranted { asked: _, promised: _ }
-            | Message::PreVoteRefused { asked: _ }
-            | Message::Prepare { ballot: _, from: _ }
-            | Message::Accepted { ballot: _, slot: _ }
-            | Message::Reject { promised: _ }
-            | Message::Heartbeat { ballot: _, decided_upto: _ }
-            | Message::HeartbeatAck { ballot: _ }
-            | Message::Fetch { from: _ }
-            | Message::SkipSlot
-            | Message::Confirmed { seq: _, slot: _ }
-            | Message::OutcomeUnknown { unknown: _ } => message.clone(),
+            Output::Opened { session } => Output::Opened { session: self.session(*session) },
+            // These name nobody.
+            Output::Confirmed { seq: _, slot: _ } | Output::OutcomeUnknown { unknown: _ } => {
+                output.clone()
+            }
         }
     }
 

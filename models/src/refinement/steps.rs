@@ -9,7 +9,7 @@ use super::{Action, ChatActor};
 use crate::chat::{Ghost, ReplicaGhost};
 use crate::node::NodeState;
 use actor_checker::spec::Step;
-use paxos_chat::message::{Message, Promise};
+use paxos_chat::message::{Accept, Accepted, Message, Prepare, Promise, ToPeer};
 use paxos_chat::types::{Ballot, Slot, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,10 +39,10 @@ pub(super) fn actions<A: ChatActor>(
     let mut proposed = BTreeSet::new();
     for (_, message) in step.sends {
         match message {
-            Message::Prepare { ballot, .. } if *ballot > held => {
+            Message::ToPeer(ToPeer::Prepare(Prepare { ballot, .. })) if *ballot > held => {
                 begun.insert(*ballot);
             }
-            Message::Accept { ballot, slot, value, .. } => {
+            Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, value, .. })) => {
                 let again = before.votes.get(&(*slot, *ballot)) == Some(value);
                 if !again {
                     proposed.insert((*slot, *ballot, value.clone()));
@@ -72,8 +72,10 @@ pub(super) fn untrue<'a>(
     sends: &'a [(usize, Message)],
 ) -> Option<&'a Message> {
     sends.iter().map(|(_, message)| message).find(|message| match message {
-        Message::Promise(chunk) => !is_true(ghost, chunk),
-        Message::Accepted { ballot, slot } => !ghost.votes.contains_key(&(*slot, *ballot)),
+        Message::ToPeer(ToPeer::Promise(chunk)) => !is_true(ghost, chunk),
+        Message::ToPeer(ToPeer::Accepted(Accepted { ballot, slot })) => {
+            !ghost.votes.contains_key(&(*slot, *ballot))
+        }
         _ => false,
     })
 }

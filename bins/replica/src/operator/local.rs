@@ -16,10 +16,10 @@ use crate::vitals::{Role, Vitals, rss_bytes};
 use crate::warm_up::Gate;
 use actor_runtime::disk::meter::SyncMeter;
 use actor_runtime::disk::stall::Stall;
-use actor_runtime::driver::{Driver, Handle, Input, Sends};
+use actor_runtime::driver::{Driver, Handle, Order, Sends};
 use actor_runtime::loss::{Loss, LossDial};
 use paxos_chat::effects::Timer;
-use paxos_chat::message::Message;
+use paxos_chat::message::{Input, Message};
 use paxos_chat::replica::Replica;
 use paxos_chat::state::Phase;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -108,7 +108,7 @@ impl Local {
         if self.gate.status().is_some() {
             std::process::exit(0);
         }
-        self.control.give(Input::Stop);
+        self.control.give(Order::Stop);
     }
 
     /// Does this, but for [`Fault::Kill`], which is the caller's to do.
@@ -150,7 +150,7 @@ impl Local {
                 if Role::of(&driver.state().phase) != Role::Leading {
                     return Err("it does not lead, so it hands out no slots".into());
                 }
-                driver.deliver(Message::SkipSlot);
+                driver.deliver(Message::Input(Input::SkipSlot));
                 Ok(())
             }),
             Fault::StallDisk(millis) => {
@@ -175,7 +175,7 @@ impl Local {
         }
         let deadline = Instant::now() + PATIENCE;
         let (done, result) = sync_channel(1);
-        self.control.give(Input::Change(Box::new(move |driver: &mut ReplicaDriver| {
+        self.control.give(Order::Change(Box::new(move |driver: &mut ReplicaDriver| {
             if Instant::now() < deadline {
                 // Whoever asked may have given up in this very moment.
                 let _ = done.send(change(driver));

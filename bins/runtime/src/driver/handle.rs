@@ -5,12 +5,12 @@
 //! - *Between turns*: a driver is looked at and changed on its own thread, when no message is being
 //!   handled.
 
-use super::Driver;
+use super::{Driver, Host};
 use crate::network::Waker;
 use stateright::actor::Actor;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-/// Inputs of the user that may wait for a driver.
+/// Orders that may wait for a driver.
 const INBOX_MAX: usize = 1024;
 
 /// Looks at a driver from its own thread.
@@ -19,8 +19,8 @@ type Inspection<A, H> = Box<dyn FnOnce(&Driver<A, H>) + Send>;
 /// Changes a driver on its own thread.
 type Change<A, H> = Box<dyn FnOnce(&mut Driver<A, H>) + Send>;
 
-/// What a driver's user asks of it from another thread.
-pub enum Input<A: Actor<State: 'static>, H> {
+/// What a driver's process orders it to do from another thread.
+pub enum Order<A: Actor<State: 'static>, H: Host<A>> {
     /// Hand the actor this message.
     Deliver(A::Msg),
     /// Show yourself.
@@ -32,26 +32,26 @@ pub enum Input<A: Actor<State: 'static>, H> {
 }
 
 /// Talks to a running driver from other threads.
-pub struct Handle<A: Actor<State: 'static>, H> {
-    inbox: SyncSender<Input<A, H>>,
+pub struct Handle<A: Actor<State: 'static>, H: Host<A>> {
+    inbox: SyncSender<Order<A, H>>,
     waker: Waker,
 }
 
-impl<A: Actor<State: 'static>, H> Clone for Handle<A, H> {
+impl<A: Actor<State: 'static>, H: Host<A>> Clone for Handle<A, H> {
     fn clone(&self) -> Self {
         Handle { inbox: self.inbox.clone(), waker: self.waker.clone() }
     }
 }
 
-impl<A: Actor<State: 'static>, H> Handle<A, H> {
+impl<A: Actor<State: 'static>, H: Host<A>> Handle<A, H> {
     /// A handle, and the inbox for the driver whose network this waker wakes.
-    pub fn new(waker: Waker) -> (Handle<A, H>, Receiver<Input<A, H>>) {
+    pub fn new(waker: Waker) -> (Handle<A, H>, Receiver<Order<A, H>>) {
         let (inbox, receiver) = sync_channel(INBOX_MAX);
         (Handle { inbox, waker }, receiver)
     }
 
     /// Gives the driver an input; waits while its inbox is full. False when it has ended.
-    pub fn give(&self, input: Input<A, H>) -> bool {
+    pub fn give(&self, input: Order<A, H>) -> bool {
         let taken = self.inbox.send(input).is_ok();
         self.waker.wake();
         taken
@@ -63,7 +63,7 @@ impl<A: Actor<State: 'static>, H> Handle<A, H> {
         question: impl FnOnce(&Driver<A, H>) -> T + Send + 'static,
     ) -> Option<T> {
         let (answer, answers) = sync_channel(1);
-        self.give(Input::Inspect(Box::new(move |driver| {
+        self.give(Order::Inspect(Box::new(move |driver| {
             // Whoever asked may have gone.
             let _ = answer.send(question(driver));
         })));

@@ -3,17 +3,15 @@
 use super::{BURST_MAX, Driver, DriverError, Host, MESSAGES_MAX, QUESTIONS_PART, Sender};
 use crate::nodes::Heard;
 use crate::wire::{Opened, Peer, WireError};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use stateright::actor::{Actor, Id};
 use std::net::SocketAddr;
 
 /// The datagram that was opened last.
 #[derive(Debug)]
-pub(super) struct Opening<M> {
+pub(super) struct Opening<P> {
     of: Option<Origin>,
-    /// Those of its messages that were not handed over, the next one last.
-    messages: Vec<M>,
+    /// Those of its packets that were not handed over, the next one last.
+    packets: Vec<P>,
 }
 
 /// Where a datagram came from.
@@ -38,23 +36,22 @@ impl Left {
     }
 }
 
-impl<M> Default for Opening<M> {
-    fn default() -> Opening<M> {
-        Opening { of: None, messages: Vec::new() }
+impl<P> Default for Opening<P> {
+    fn default() -> Opening<P> {
+        Opening { of: None, packets: Vec::new() }
     }
 }
 
-impl<M> Opening<M> {
+impl<P> Opening<P> {
     /// Is nothing left of it?
     pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+        self.packets.is_empty()
     }
 }
 
 impl<A, H> Driver<A, H>
 where
     A: Actor<Random = (), State: 'static>,
-    A::Msg: Serialize + DeserializeOwned,
     H: Host<A>,
 {
     /// Hands over what has arrived, until there is no more or it was much.
@@ -88,16 +85,16 @@ where
 
     /// Opens a datagram, whose messages are to be handed over.
     fn open(&mut self, address: SocketAddr, datagram: &mut [u8]) {
-        let (mut messages, bytes) = (std::mem::take(&mut self.opened.messages), datagram.len());
-        match self.codec.open_all(Some(address), datagram, &mut messages) {
+        let (mut packets, bytes) = (std::mem::take(&mut self.opened.packets), datagram.len());
+        match self.codec.open_all(Some(address), datagram, &mut packets) {
             Ok(Opened { peer, is_proven, is_bare }) => {
                 let heard = Heard { address, is_proven, bytes };
                 self.opened.of = Some(Origin { peer, heard, id: None, is_bare });
             }
             Err(error) => self.count_dropped(&error),
         }
-        messages.reverse();
-        self.opened.messages = messages;
+        packets.reverse();
+        self.opened.packets = packets;
     }
 
     /// Hands over the messages of the datagram that was opened last, each if its sender may send it, as long as there
@@ -105,10 +102,10 @@ where
     fn take_messages(&mut self, left: &mut Left) {
         let Some(mut of) = self.opened.of.take() else { return };
         while left.messages > 0
-            && let Some(message) = self.opened.messages.pop()
+            && let Some(packet) = self.opened.packets.pop()
         {
             left.messages -= 1;
-            self.take_message(&mut of, message);
+            self.take_message(&mut of, packet);
         }
         if self.opened.is_empty() {
             self.take_proof(of);
@@ -117,16 +114,17 @@ where
         }
     }
 
-    fn take_message(&mut self, of: &mut Origin, mut message: A::Msg) {
+    fn take_message(&mut self, of: &mut Origin, packet: H::Packet) {
         let Origin { peer, heard, id, .. } = of;
         let sender = match &peer {
             Peer::Replica(_) => Sender::Replica,
             Peer::Client(client) => Sender::Client(client.user.as_str()),
         };
-        if !self.host.admits(sender, &mut message, self.world.clock.time_of_day()) {
+        let now = self.world.clock.time_of_day();
+        let Some(message) = self.host.admit(sender, packet, now) else {
             self.counters.refused += 1;
             return;
-        }
+        };
         // Whoever sends nothing that is admitted is not remembered.
         let id = *id.get_or_insert_with(|| self.nodes.heard(*peer, *heard));
         if let Peer::Client(client) = *peer

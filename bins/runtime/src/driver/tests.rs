@@ -206,16 +206,18 @@ impl Storage<Vec<u8>> for TestWorld {
 }
 
 impl Host<Keeper> for TestWorld {
-    fn admits(&mut self, _: Sender<'_>, message: &mut Say, _: Duration) -> bool {
-        *message != Say::Private
+    type Packet = Say;
+
+    fn admit(&mut self, _: Sender<'_>, packet: Say, _: Duration) -> Option<Say> {
+        (packet != Say::Private).then_some(packet)
     }
 
     fn may_wait(&self, message: &Say) -> bool {
         matches!(message, Say::Ask(_))
     }
 
-    fn releases(&mut self, message: &Say) -> bool {
-        *message != Say::Private
+    fn release(&mut self, message: Say) -> Option<Say> {
+        (message != Say::Private).then_some(message)
     }
 
     fn on_local(&mut self, message: Say) -> io::Result<()> {

@@ -1,0 +1,102 @@
+//! Examples of everything that travels, for whatever must see them all: the pinned bytes, and the
+//! fuzzer's first datagrams.
+//!
+//! **Invariant**: every number has an example, which a test holds; between them they show every kind of operation,
+//! body and value.
+
+use crate::Packet;
+use paxos_chat::message::{
+    Accept, Accepted, Acknowledged, Busy, Entries, Fetch, Heartbeat, HeartbeatAck, PreVote,
+    PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject, Relay, SessionExpired,
+    SessionOpened, Tail, ToClient, ToPeer, ToReplica,
+};
+use paxos_chat::types::{
+    Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
+    Value, Vote,
+};
+
+const SLOT: Slot = Slot(300);
+const BALLOT: Ballot = Ballot { round: 200, replica: ReplicaId(2) };
+const SESSION: SessionId = SessionId { slot: Slot(129), index: 3 };
+
+fn command(operation: Operation) -> Command {
+    Command { stamp: Timestamp(1_700_000_000_000), user: User::new("alice"), operation }
+}
+
+fn opening() -> Command {
+    command(Operation::OpenSession { nonce: Nonce(0x0123_4567_89ab_cdef) })
+}
+
+fn saying(body: Body) -> Command {
+    let (seq, acked_below) = (Seq(130), Seq(128));
+    command(Operation::InSession { session: SESSION, seq, acked_below, body })
+}
+
+fn values() -> Vec<Value> {
+    let batch = [opening(), saying(Body::post("hé")), saying(Body::Sync)];
+    vec![Value::Noop, Value::batch(batch)]
+}
+
+fn entries() -> Entries {
+    Entries { from: SLOT, values: values(), applied_upto: Slot(70_000) }
+}
+
+fn promise() -> Promise {
+    let vote = |value| Vote { ballot: BALLOT, value };
+    Promise {
+        ballot: BALLOT,
+        from: Slot(1),
+        next: Slot(302),
+        compacted_upto: Slot(2),
+        last: true,
+        votes: (300..).map(Slot).zip(values().into_iter().map(vote)).collect(),
+    }
+}
+
+fn to_replica() -> Vec<ToReplica> {
+    let said = [Body::post("hé"), Body::Sync].map(saying);
+    let requests = [opening()].into_iter().chain(said).map(ToReplica::Request);
+    requests.chain([ToReplica::Tail(Tail { from: SLOT })]).collect()
+}
+
+fn to_client() -> Vec<ToClient> {
+    let (session, seq, slot) = (SESSION, Seq(130), SLOT);
+    vec![
+        ToClient::SessionOpened(SessionOpened { nonce: Nonce(7), session }),
+        ToClient::Acknowledged(Acknowledged { session, seq, slot }),
+        ToClient::Busy(Busy { queued: 500 }),
+        ToClient::Redirect(Redirect { leader: ReplicaId(2) }),
+        ToClient::SessionExpired(SessionExpired { session }),
+        ToClient::Entries(entries()),
+    ]
+}
+
+fn to_peer() -> Vec<ToPeer> {
+    let (ballot, slot) = (BALLOT, SLOT);
+    let accept = |value| Accept { ballot, slot, value, decided_upto: Slot(299) };
+    let accepts = values().into_iter().map(accept).map(ToPeer::Accept);
+    let passed = [ReplicaId(0), ReplicaId(2)].into_iter().collect();
+    let others = [
+        ToPeer::PreVote(PreVote { promised: ballot, applied_upto: slot }),
+        ToPeer::PreVoteGranted(PreVoteGranted { asked: Ballot::ZERO, promised: ballot }),
+        ToPeer::PreVoteRefused(PreVoteRefused { asked: ballot }),
+        ToPeer::Prepare(Prepare { ballot, from: slot }),
+        ToPeer::Promise(promise()),
+        ToPeer::Accepted(Accepted { ballot, slot }),
+        ToPeer::Reject(Reject { promised: ballot }),
+        ToPeer::Heartbeat(Heartbeat { ballot, decided_upto: slot }),
+        ToPeer::HeartbeatAck(HeartbeatAck { ballot }),
+        ToPeer::Fetch(Fetch { from: slot }),
+        ToPeer::Decided(entries()),
+        ToPeer::Relay(Relay { passed, command: saying(Body::post("hé")) }),
+    ];
+    accepts.chain(others).collect()
+}
+
+/// One of everything that travels, or more where it may look different.
+pub(super) fn examples() -> Vec<Packet> {
+    let to_replica = to_replica().into_iter().map(Packet::ToReplica);
+    let to_client = to_client().into_iter().map(Packet::ToClient);
+    let to_peer = to_peer().into_iter().map(Packet::ToPeer);
+    to_replica.chain(to_client).chain([Packet::Promised(BALLOT)]).chain(to_peer).collect()
+}

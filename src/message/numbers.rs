@@ -1,0 +1,97 @@
+//! The numbers of messages in datagrams.
+//!
+//! A message is written as one variant of one enum: its number, and what it says. A datagram that is told by
+//! the number alone which of the parts of [`super::Message`] it holds can be read by whoever knows one of them.
+//!
+//! **Invariant — numbers stay**: a number is never given to another message, or programs of two versions
+//! would misread each other.
+//!
+//! **Absent**: [`super::Input`] and [`super::Output`], which have no numbers.
+
+use super::{
+    Accept, Accepted, Acknowledged, Busy, Entries, Fetch, Heartbeat, HeartbeatAck, PreVote,
+    PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject, Relay, SessionExpired,
+    SessionOpened, Tail, ToClient, ToPeer, ToReplica,
+};
+use crate::types::Command;
+use serde::de::{Error, Unexpected, VariantAccess};
+use serde::{Serialize, Serializer};
+
+/// The number of what hosts tell each other beside messages.
+pub const HOSTS_NUMBER: u32 = 8;
+
+/// A part of the messages, each with a number that no other part has.
+pub trait Numbered: Serialize + Sized {
+    /// Its numbers, in order.
+    const NUMBERS: &'static [u32];
+
+    /// The message with this number, of which the content is read.
+    ///
+    /// # Errors
+    /// When the number is of another part, or the content is none.
+    fn read<'de, A: VariantAccess<'de>>(number: u32, content: A) -> Result<Self, A::Error>;
+}
+
+macro_rules! numbered {
+    ($part:ident { $($number:literal: $class:ident($payload:ty),)* }) => {
+        impl Numbered for $part {
+            const NUMBERS: &'static [u32] = &[$($number),*];
+
+            fn read<'de, A: VariantAccess<'de>>(number: u32, content: A) -> Result<Self, A::Error> {
+                match number {
+                    $($number => content.newtype_variant::<$payload>().map($part::$class),)*
+                    other => {
+                        let other = Unexpected::Unsigned(other.into());
+                        Err(A::Error::invalid_value(other, &"the number of a message"))
+                    }
+                }
+            }
+        }
+
+        impl Serialize for $part {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $($part::$class(content) => serializer.serialize_newtype_variant(
+                        "Message", $number, stringify!($class), content,
+                    ),)*
+                }
+            }
+        }
+    };
+}
+
+numbered! {
+    ToReplica {
+        0: Request(Command),
+        1: Tail(Tail),
+    }
+}
+
+numbered! {
+    ToClient {
+        2: SessionOpened(SessionOpened),
+        3: Acknowledged(Acknowledged),
+        4: Busy(Busy),
+        5: Redirect(Redirect),
+        6: SessionExpired(SessionExpired),
+        7: Entries(Entries),
+    }
+}
+
+numbered! {
+    ToPeer {
+        9: PreVote(PreVote),
+        10: PreVoteGranted(PreVoteGranted),
+        11: PreVoteRefused(PreVoteRefused),
+        12: Prepare(Prepare),
+        13: Promise(Promise),
+        14: Accept(Accept),
+        15: Accepted(Accepted),
+        16: Reject(Reject),
+        17: Heartbeat(Heartbeat),
+        18: HeartbeatAck(HeartbeatAck),
+        19: Fetch(Fetch),
+        20: Decided(Entries),
+        21: Relay(Relay),
+    }
+}
