@@ -13,13 +13,12 @@
 //!
 //! **Source**: *Paxos Made Simple* (2001), sections 2.2 and 3; chunked promises are our own.
 
-use crate::effects::{Durable, Effects};
-use crate::message::{Accept, Accepted, Asker, Promise, Reject};
-use crate::state::{Context, State, Storage};
+use crate::message::{Accept, Accepted, Asker, Prepare, Promise, Reject};
+use crate::state::Storage;
+use crate::step::Step;
 use crate::tuning::Tuning;
 use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
 use crate::{election, learner};
-use std::borrow::Cow;
 
 impl Storage {
     /// The storage of a replica that has applied these values from slot 0 on, and taken a
@@ -61,89 +60,83 @@ impl Storage {
 }
 
 /// Raises the promise. The caller has made sure that `ballot` is not below it.
-pub fn promise(durable: &mut Durable<Storage>, ballot: Ballot, effects: &mut Effects) {
-    assert!(ballot >= durable.promised, "promised never goes back");
-    if ballot > durable.promised {
-        durable.write(effects).promised = ballot;
+pub fn promise(step: &mut Step<'_, '_>, ballot: Ballot) {
+    assert!(ballot >= step.promised(), "promised never goes back");
+    if ballot > step.promised() {
+        step.write().promised = ballot;
     }
 }
 
 /// Phase 1b: promises, and reports the votes from the asked slot on.
 pub fn on_prepare(
-    at: &Context<'_>,
-    state: &mut Cow<'_, State>,
+    step: &mut Step<'_, '_>,
     candidate: ReplicaId,
-    ballot: Ballot,
-    from: Slot,
-    effects: &mut Effects,
+    Prepare { ballot, from }: Prepare,
 ) {
-    if ballot < state.durable.promised {
-        let promised = state.durable.promised;
-        effects.send(candidate, Reject { promised });
+    if ballot < step.promised() {
+        let promised = step.promised();
+        step.send(candidate, Reject { promised });
         return;
     }
-    if ballot > state.durable.promised {
-        election::follow(at, state, ballot, effects);
-    } else if at.tuning.adapts() {
+    if ballot > step.promised() {
+        election::follow(step, ballot);
+    } else if step.tuning.adapts() {
         // The candidate goes on, and gives up by itself if it gets no further.
-        election::restart_timer(at, state, effects);
+        election::restart_timer(step);
     }
-    let chunk = state.durable.promise_chunk(ballot, from, at.tuning);
-    effects.send(candidate, chunk);
+    let chunk = step.state.durable.promise_chunk(ballot, from, step.tuning);
+    step.send(candidate, chunk);
 }
 
 /// Phase 2b: votes, and learns from the bound that the proposal carries.
 pub fn on_accept(
-    at: &Context<'_>,
-    state: &mut Cow<'_, State>,
+    step: &mut Step<'_, '_>,
     leader: ReplicaId,
-    accept: Accept,
-    effects: &mut Effects,
+    Accept { ballot, slot, value, decided_upto }: Accept,
 ) {
-    let Accept { ballot, slot, value, decided_upto } = accept;
-    if slot < state.durable.snapshot.upto {
-        learner::send_entries(at, state, Asker::Replica(leader), slot, effects);
+    if slot < step.state.durable.snapshot.upto {
+        learner::send_entries(step, Asker::Replica(leader), slot);
         return;
     }
-    if ballot < state.durable.promised {
-        let promised = state.durable.promised;
-        effects.send(leader, Reject { promised });
+    if ballot < step.promised() {
+        let promised = step.promised();
+        step.send(leader, Reject { promised });
         return;
     }
-    if ballot > state.durable.promised {
-        election::follow(at, state, ballot, effects);
+    if ballot > step.promised() {
+        election::follow(step, ballot);
     }
     // A vote that is not cast is as good as a lost message; the leader asks again.
-    if slot.0.saturating_sub(state.learner.applied_upto.0) < at.tuning.votes_ahead_max {
-        if state.durable.votes.get(&slot).is_none_or(|held| held.ballot < ballot) {
+    if slot.0.saturating_sub(step.state.learner.applied_upto.0) < step.tuning.votes_ahead_max {
+        if step.state.durable.votes.get(&slot).is_none_or(|held| held.ballot < ballot) {
             let vote = Vote { ballot, value };
-            state.to_mut().durable.write(effects).votes.insert(slot, vote);
-        } else if at.tuning.adapts() {
+            step.write().votes.insert(slot, vote);
+        } else if step.tuning.adapts() {
             // A vote was lost, so there is a reason why the bound does not move. Who asks for it less and
             // less often is not taken for alive for ever.
-            election::restart_timer(at, state, effects);
+            election::restart_timer(step);
         }
-        effects.send(leader, Accepted { ballot, slot });
+        step.send(leader, Accepted { ballot, slot });
     }
-    learner::on_announcement(at, state, ballot, decided_upto, effects);
+    learner::on_announcement(step, ballot, decided_upto);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effects::Timer;
+    use crate::effects::{Effects, Timer};
     use crate::message::{LogRead, Message, Output, ToPeer};
     use crate::state::Phase;
     use crate::testing::*;
 
     fn asks(bench: &mut Bench, candidate: u8, ballot: Ballot, from: u64) -> Effects {
         let candidate = ReplicaId(candidate);
-        bench.step(|at, state, fx| on_prepare(at, state, candidate, ballot, Slot(from), fx))
+        bench.step(|step| on_prepare(step, candidate, Prepare { ballot, from: Slot(from) }))
     }
 
     fn proposes(bench: &mut Bench, ballot: Ballot, slot: u64, value: Value) -> Effects {
         let accept = Accept { ballot, slot: Slot(slot), value, decided_upto: Slot(0) };
-        bench.step(|at, state, fx| on_accept(at, state, ballot.replica, accept, fx))
+        bench.step(|step| on_accept(step, ballot.replica, accept))
     }
 
     #[test]
@@ -159,8 +152,8 @@ mod tests {
     fn an_equal_ballot_is_promised_again_without_a_save() {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
         let promise = Message::ToPeer(ToPeer::Promise(whole_promise(ballot(1, 1), vec![])));
-        let again = bench.step_untouched(|at, state, fx| {
-            on_prepare(at, state, ReplicaId(1), ballot(1, 1), Slot(0), fx);
+        let again = bench.step_untouched(|step| {
+            on_prepare(step, ReplicaId(1), Prepare { ballot: ballot(1, 1), from: Slot(0) });
         });
         assert_eq!(again, Effects::none().sent(1, promise));
     }
@@ -168,8 +161,8 @@ mod tests {
     #[test]
     fn a_prepare_below_the_promise_is_rejected_with_it() {
         let mut bench = Bench::new(0, 3).promised(ballot(2, 2));
-        let rejected = bench.step_untouched(|at, state, fx| {
-            on_prepare(at, state, ReplicaId(1), ballot(2, 1), Slot(0), fx);
+        let rejected = bench.step_untouched(|step| {
+            on_prepare(step, ReplicaId(1), Prepare { ballot: ballot(2, 1), from: Slot(0) });
         });
         let promised = ballot(2, 2);
         assert_eq!(
@@ -206,8 +199,7 @@ mod tests {
         assert_eq!(leader.state.phase, Phase::Follower);
 
         let mut candidate = Bench::new(0, 3);
-        candidate
-            .step(|at, state, fx| crate::proposer::start(at, state.to_mut(), ballot(1, 0), fx));
+        candidate.step(|step| crate::proposer::start(step, ballot(1, 0)));
         let expected =
             Effects::saved().sent(1, promise).cancelled(Timer::Resend).set(Timer::Election);
         assert_eq!(asks(&mut candidate, 1, ballot(1, 1), 0), expected);
@@ -236,8 +228,7 @@ mod tests {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).voted(0, ballot(1, 1), say("a"));
         let (of, slot, value) = (ballot(1, 1), Slot(0), say("a"));
         let accept = Accept { ballot: of, slot, value, decided_upto: Slot(0) };
-        let again =
-            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(1), accept, fx));
+        let again = bench.step_untouched(|step| on_accept(step, ReplicaId(1), accept));
         assert_eq!(again, Effects::none().sent(1, accepted(ballot(1, 1), 0)));
     }
 
@@ -254,8 +245,7 @@ mod tests {
         asks(&mut bench, 2, ballot(2, 2), 0);
         let accept =
             Accept { ballot: ballot(1, 1), slot: Slot(0), value: say("a"), decided_upto: Slot(0) };
-        let rejected =
-            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(1), accept, fx));
+        let rejected = bench.step_untouched(|step| on_accept(step, ReplicaId(1), accept));
         let promised = ballot(2, 2);
         assert_eq!(rejected, Effects::none().sent(1, Reject { promised }));
     }
@@ -267,8 +257,7 @@ mod tests {
         bench.state.learner.decided.insert(Slot(1), say("b"));
         let accept =
             Accept { ballot: ballot(9, 2), slot: Slot(1), value: say("x"), decided_upto: Slot(0) };
-        let answer =
-            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(2), accept, fx));
+        let answer = bench.step_untouched(|step| on_accept(step, ReplicaId(2), accept));
         let decided = Message::ToPeer(ToPeer::Decided(run(1, vec![say("b")], 2)));
         assert_eq!(answer, Effects::none().sent(2, decided));
     }
@@ -279,8 +268,7 @@ mod tests {
         let mut bench = Bench::restored(0, 3, storage).promised(ballot(1, 1));
         let (of, slot, value) = (ballot(9, 2), Slot(1), say("x"));
         let accept = Accept { ballot: of, slot, value, decided_upto: Slot(0) };
-        let answer =
-            bench.step_untouched(|at, state, fx| on_accept(at, state, ReplicaId(2), accept, fx));
+        let answer = bench.step_untouched(|step| on_accept(step, ReplicaId(2), accept));
         let asker = Asker::Replica(ReplicaId(2));
         let read = Output::ReadLog(LogRead { asker, from: Slot(1), upto: Slot(2) });
         assert_eq!(answer, Effects::none().reported(read));
@@ -307,8 +295,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "promised never goes back")]
     fn promised_never_goes_back() {
-        let mut durable = Bench::new(0, 3).promised(ballot(2, 0)).state.durable;
-        promise(&mut durable, ballot(1, 2), &mut Effects::none());
+        let mut bench = Bench::new(0, 3).promised(ballot(2, 0));
+        bench.step(|step| promise(step, ballot(1, 2)));
     }
 
     /// Votes of equal size at these slots, and the bytes of one of them.

@@ -10,7 +10,7 @@
 //! | [`types`], [`message`], [`tuning`] | vocabulary, messages, parameters |
 //! | [`quorum`] | majorities |
 //! | [`effects`] | what a handler wants done; durable state |
-//! | [`state`] | what a replica knows, as plain data |
+//! | [`state`], [`step`] | what a replica knows, as plain data; what a handler is given |
 //! | [`acceptor`] | promises and votes |
 //! | [`proposer`] | phase 1, phase 2, the window |
 //! | [`learner`] | what is decided, the log, catch-up, compaction |
@@ -41,6 +41,7 @@ pub mod requests;
 pub mod session;
 pub mod shell;
 pub mod state;
+pub mod step;
 #[cfg(test)]
 mod testing;
 pub mod tuning;

@@ -17,57 +17,49 @@
 //! **Source**: *Paxos Made Simple* (2001), sections 2.2 and 3; the pull of promises in chunks is our
 //! own, and so is the base: the lowest slot that a leader may propose at.
 
-use crate::effects::{Effects, Timer};
+use crate::effects::Timer;
 use crate::message::{Accept, Accepted, Fetch, Prepare, Promise};
 use crate::pacing::{Flight, Pacing, TICKS_MIN};
 use crate::quorum::ReplicaSet;
-use crate::state::{Context, Intake, Leading, Phase, Preparing, State};
+use crate::state::{Intake, Leading, Phase, Preparing, State};
+use crate::step::Step;
 use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
 use crate::{acceptor, election, learner, requests};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Phase 1a: saves its own promise of a new ballot, then asks for those of the others.
-pub fn start(at: &Context<'_>, state: &mut State, ballot: Ballot, effects: &mut Effects) {
-    assert!(ballot > state.durable.promised, "a ballot is never used twice");
-    acceptor::promise(&mut state.durable, ballot, effects);
-    let from = state.learner.applied_upto;
-    let own = state.durable.votes.range(from..);
-    state.phase = Phase::Preparing(Preparing {
+pub fn start(step: &mut Step<'_, '_>, ballot: Ballot) {
+    assert!(ballot > step.promised(), "a ballot is never used twice");
+    acceptor::promise(step, ballot);
+    let from = step.state.learner.applied_upto;
+    let own = step.state.durable.votes.range(from..);
+    let preparing = Preparing {
         ballot,
         from,
         expected: BTreeMap::new(),
-        complete: ReplicaSet::of(at.me),
+        complete: ReplicaSet::of(step.me),
         compacted_upto: from,
         reported: own.map(|(slot, vote)| (*slot, vote.clone())).collect(),
         ticks: 0,
-        wait: if at.tuning.adapts() { TICKS_MIN } else { 0 },
-    });
-    for peer in at.cluster.peers(at.me) {
-        effects.send(peer, Prepare { ballot, from });
-    }
-    effects.set_timer(Timer::Resend, at.tuning.resend_delay());
-    election::restart_timer(at, state, effects);
-    lead_if_promised(at, state, effects);
+        wait: if step.tuning.adapts() { TICKS_MIN } else { 0 },
+    };
+    step.state.to_mut().phase = Phase::Preparing(preparing);
+    step.send_to_peers(Prepare { ballot, from });
+    step.effects.set_timer(Timer::Resend, step.tuning.resend_delay());
+    election::restart_timer(step);
+    lead_if_promised(step);
 }
 
 /// Takes a chunk of a promise, if it is the one expected; then asks for the next, or leads.
-pub fn on_promise(
-    at: &Context<'_>,
-    state: &mut Cow<'_, State>,
-    acceptor: ReplicaId,
-    chunk: Promise,
-    effects: &mut Effects,
-) {
-    let Phase::Preparing(preparing) = &state.phase else { return };
+pub fn on_promise(step: &mut Step<'_, '_>, acceptor: ReplicaId, chunk: Promise) {
+    let Some(preparing) = step.state.preparing() else { return };
     if chunk.ballot != preparing.ballot
         || preparing.complete.contains(acceptor)
         || chunk.from != preparing.expected_of(acceptor)
     {
         return;
     }
-    let state = state.to_mut();
-    let Phase::Preparing(preparing) = &mut state.phase else { return };
+    let Some(preparing) = step.state.to_mut().preparing_mut() else { return };
     preparing.ticks = 0;
     preparing.compacted_upto = preparing.compacted_upto.max(chunk.compacted_upto);
     for (slot, vote) in chunk.votes {
@@ -79,13 +71,13 @@ pub fn on_promise(
     } else {
         preparing.expected.insert(acceptor, chunk.next);
         let ballot = preparing.ballot;
-        effects.send(acceptor, Prepare { ballot, from: chunk.next });
+        step.send(acceptor, Prepare { ballot, from: chunk.next });
     }
-    if at.tuning.adapts() {
+    if step.tuning.adapts() {
         // Many chunks take long, and each is progress.
-        election::restart_timer(at, state, effects);
+        election::restart_timer(step);
     }
-    lead_if_promised(at, state, effects);
+    lead_if_promised(step);
 }
 
 impl Preparing {
@@ -104,17 +96,18 @@ impl Preparing {
 }
 
 /// Starts phase 2 if a quorum has promised and reported everything.
-fn lead_if_promised(at: &Context<'_>, state: &mut State, effects: &mut Effects) {
-    let Phase::Preparing(preparing) = &state.phase else { return };
-    if !at.cluster.is_quorum(preparing.complete) {
+fn lead_if_promised(step: &mut Step<'_, '_>) {
+    let Some(preparing) = step.state.preparing() else { return };
+    if !step.cluster.is_quorum(preparing.complete) {
         return;
     }
     let ballot = preparing.ballot;
-    let base = state.learner.applied_upto.max(preparing.compacted_upto);
+    let base = step.state.learner.applied_upto.max(preparing.compacted_upto);
     let mut reported = preparing.reported.clone();
     reported.retain(|slot, _| *slot >= base);
     let next = reported.keys().next_back().map_or(base, |highest| highest.next());
     // From here on a slot at or above the base is decided by counting votes of this ballot only.
+    let state = step.state.to_mut();
     state.learner.decided = state.learner.decided.split(&base).0;
     state.phase = Phase::Leading(Leading {
         ballot,
@@ -126,195 +119,184 @@ fn lead_if_promised(at: &Context<'_>, state: &mut State, effects: &mut Effects) 
         outbid: Ballot::ZERO,
         intake: Intake::default(),
     });
-    effects.set_timer(Timer::Heartbeat, at.tuning.heartbeat_delay());
-    effects.set_timer(Timer::Resend, at.tuning.resend_delay());
-    election::restart_timer(at, state, effects);
+    step.effects.set_timer(Timer::Heartbeat, step.tuning.heartbeat_delay());
+    step.effects.set_timer(Timer::Resend, step.tuning.resend_delay());
+    election::restart_timer(step);
     for slot in base.upto(next) {
         let value = reported.remove(&slot).map_or(Value::Noop, |vote| vote.value);
-        propose(at, state, ballot, slot, value, effects);
+        propose(step, slot, Vote { ballot, value });
     }
-    election::announce(at, state, effects);
-    requests::name_leader(at, state, at.me, effects);
-    ask_below_base(at, state, effects);
+    election::announce(step);
+    requests::name_leader(step, step.me);
+    ask_below_base(step);
 }
 
-/// Phase 2a: asks for the votes of the others, votes, and saves meanwhile.
-fn propose(
-    at: &Context<'_>,
-    state: &mut State,
-    ballot: Ballot,
-    slot: Slot,
-    value: Value,
-    effects: &mut Effects,
-) {
-    let vote = Vote { ballot, value: value.clone() };
-    state.durable.write(effects).votes.insert(slot, vote);
-    let Phase::Leading(leading) = &mut state.phase else { return };
-    let flight = leading.pacing.proposed(value.size_bytes(), at.tuning);
+/// Phase 2a: asks for the votes of the others, casts its own, and saves meanwhile.
+fn propose(step: &mut Step<'_, '_>, slot: Slot, vote: Vote) {
+    step.write().votes.insert(slot, vote.clone());
+    let Vote { ballot, value } = vote;
+    let Some(leading) = step.state.to_mut().leading_mut() else { return };
+    let flight = leading.pacing.proposed(value.size_bytes(), step.tuning);
     leading.in_flight.insert(slot, flight);
-    let decided_upto = state.learner.applied_upto;
-    for peer in at.cluster.peers(at.me) {
+    let decided_upto = step.state.learner.applied_upto;
+    for peer in step.peers() {
         let value = value.clone();
-        effects.send_ahead(peer, Accept { ballot, slot, value, decided_upto });
+        step.effects.send_ahead(peer, Accept { ballot, slot, value, decided_upto });
     }
-    effects.send(at.me, Accepted { ballot, slot });
+    step.send(step.me, Accepted { ballot, slot });
 }
 
 /// Counts a vote of this leader's own ballot, cast by another or, once it is saved, by itself.
 pub fn on_accepted(
-    at: &Context<'_>,
-    state: &mut Cow<'_, State>,
+    step: &mut Step<'_, '_>,
     acceptor: ReplicaId,
-    ballot: Ballot,
-    slot: Slot,
-    effects: &mut Effects,
+    Accepted { ballot, slot }: Accepted,
 ) {
-    let Phase::Leading(leading) = &state.phase else { return };
+    let Some(leading) = step.state.leading() else { return };
     let flight = leading.in_flight.get(&slot);
     if ballot != leading.ballot || flight.is_none_or(|flight| flight.voters.contains(acceptor)) {
         return;
     }
-    let state = state.to_mut();
-    if let Phase::Leading(leading) = &mut state.phase
+    if let Some(leading) = step.state.to_mut().leading_mut()
         && let Some(flight) = leading.in_flight.get_mut(&slot)
     {
         flight.voters.insert(acceptor);
-        if acceptor != at.me {
-            leading.pacing.voted(acceptor, flight, at.tuning);
+        if acceptor != step.me {
+            leading.pacing.voted(acceptor, flight, step.tuning);
         }
     }
-    decide_if_voted(at, state, slot, effects);
-    propose_queued(at, state, effects);
+    decide_if_voted(step, slot);
+    propose_queued(step);
     // Whoever waits for the bound would otherwise wait for the next heartbeat.
-    if let Phase::Leading(leading) = &state.phase
-        && leading.in_flight.is_empty()
-    {
-        election::announce(at, state, effects);
+    if step.state.leading().is_some_and(|leading| leading.in_flight.is_empty()) {
+        election::announce(step);
     }
 }
 
 /// Decides a slot that a majority has voted for in this leader's ballot.
-fn decide_if_voted(at: &Context<'_>, state: &mut State, slot: Slot, effects: &mut Effects) {
-    let Phase::Leading(leading) = &mut state.phase else { return };
-    let is_voted = |flight: &Flight| at.cluster.is_quorum(flight.voters);
+fn decide_if_voted(step: &mut Step<'_, '_>, slot: Slot) {
+    let Some(leading) = step.state.to_mut().leading_mut() else { return };
+    let is_voted = |flight: &Flight| step.cluster.is_quorum(flight.voters);
     if !leading.in_flight.get(&slot).is_some_and(is_voted) {
         return;
     }
     let flight = leading.in_flight.remove(&slot).unwrap_or_default();
-    leading.pacing.decided(&flight, at.tuning);
-    let vote = state.durable.votes.get(&slot).expect("a leader votes for what it proposes");
+    leading.pacing.decided(&flight, step.tuning);
+    let vote = step.state.durable.votes.get(&slot).expect("a leader votes for what it proposes");
     let decided = vec![(slot, vote.value.clone())];
-    learner::decide(at, state, decided, effects);
+    learner::decide(step, decided);
 }
 
 /// Proposes what is queued, as far as the window has room; in a busy leader, full values only.
-pub fn propose_queued(at: &Context<'_>, state: &mut State, effects: &mut Effects) {
-    while let Phase::Leading(leading) = &mut state.phase {
-        let spread = leading.next.0 - state.learner.applied_upto.max(leading.base).0;
-        let window = at.tuning.window_slots;
+pub fn propose_queued(step: &mut Step<'_, '_>) {
+    loop {
+        let State { phase: Phase::Leading(leading), learner, .. } = step.state.to_mut() else {
+            return;
+        };
+        let spread = leading.next.0 - learner.applied_upto.max(leading.base).0;
+        let window = step.tuning.window_slots;
         if leading.in_flight.len() >= window
-            || spread >= window as u64 + at.tuning.stuck_slots_max
-            || !leading.pacing.has_room(at.tuning)
+            || spread >= window as u64 + step.tuning.stuck_slots_max
+            || !leading.pacing.has_room(step.tuning)
         {
             return;
         }
-        let is_busy = leading.in_flight.len() >= at.tuning.eager_slots;
-        let Some(value) = leading.intake.queue.next_value(at.tuning, is_busy) else { return };
+        let is_busy = leading.in_flight.len() >= step.tuning.eager_slots;
+        let Some(value) = leading.intake.queue.next_value(step.tuning, is_busy) else { return };
         for command in value.commands() {
-            leading.intake.refill(command.session(), &state.learner.sessions, at.tuning);
+            leading.intake.refill(command.session(), &learner.sessions, step.tuning);
         }
-        while at.tuning.skip_slots.contains(&leading.next) {
+        while step.tuning.skip_slots.contains(&leading.next) {
             leading.next = leading.next.next();
         }
         let (ballot, slot) = (leading.ballot, leading.next);
         leading.next = slot.next();
-        propose(at, state, ballot, slot, value, effects);
+        propose(step, slot, Vote { ballot, value });
     }
 }
 
 /// Jumps over the next slot, if this replica leads: an injected fault.
-pub fn on_skip_slot(state: &mut Cow<'_, State>) {
-    if !matches!(state.phase, Phase::Leading(_)) {
-        return;
-    }
-    if let Phase::Leading(leading) = &mut state.to_mut().phase {
+pub fn on_skip_slot(step: &mut Step<'_, '_>) {
+    if step.state.leading().is_some()
+        && let Some(leading) = step.state.to_mut().leading_mut()
+    {
         leading.next = leading.next.next();
     }
 }
 
 /// Sends again what was not answered.
-pub fn on_resend_timeout(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
-    match &state.phase {
+pub fn on_resend_timeout(step: &mut Step<'_, '_>) {
+    match &step.state.phase {
         Phase::Follower | Phase::PreVoting(_) => return,
-        Phase::Preparing(_) => prepare_again(at, state, effects),
+        Phase::Preparing(_) => prepare_again(step),
         Phase::Leading(_) => {
-            propose_again(at, state, effects);
-            fetch_below_base(at, state, effects);
+            propose_again(step);
+            fetch_below_base(step);
         }
     }
-    effects.set_timer(Timer::Resend, at.tuning.resend_delay());
+    step.effects.set_timer(Timer::Resend, step.tuning.resend_delay());
 }
 
 /// Asks those again who have not promised or not reported everything, less and less often.
-fn prepare_again(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
-    if at.tuning.adapts()
-        && let Phase::Preparing(preparing) = &mut state.to_mut().phase
+fn prepare_again(step: &mut Step<'_, '_>) {
+    if step.tuning.adapts()
+        && let Some(preparing) = step.state.to_mut().preparing_mut()
     {
         preparing.ticks += 1;
         if preparing.ticks < preparing.wait {
             return;
         }
         preparing.ticks = 0;
-        preparing.wait = (2 * preparing.wait).min(at.tuning.resend_ticks_max);
+        preparing.wait = (2 * preparing.wait).min(step.tuning.resend_ticks_max);
     }
-    let Phase::Preparing(preparing) = &state.phase else { return };
+    let Some(preparing) = step.state.preparing() else { return };
     let ballot = preparing.ballot;
-    for peer in at.cluster.peers(at.me).filter(|p| !preparing.complete.contains(*p)) {
+    for peer in step.peers().filter(|p| !preparing.complete.contains(*p)) {
         let from = preparing.expected_of(peer);
-        effects.send(peer, Prepare { ballot, from });
+        step.effects.send(peer, Prepare { ballot, from });
     }
 }
 
 /// Asks those again who have not voted, each when an answer is overdue, and as much as may be under way.
-fn propose_again(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
-    if at.tuning.adapts()
-        && let Phase::Leading(leading) = &mut state.to_mut().phase
+fn propose_again(step: &mut Step<'_, '_>) {
+    if step.tuning.adapts()
+        && let Some(leading) = step.state.to_mut().leading_mut()
     {
-        leading.pacing.tick(at.tuning);
+        leading.pacing.tick(step.tuning);
     }
-    let Phase::Leading(leading) = &state.phase else { return };
-    let (ballot, decided_upto) = (leading.ballot, state.learner.applied_upto);
-    let again = overdue(at, leading);
+    let Some(leading) = step.state.leading() else { return };
+    let (ballot, decided_upto) = (leading.ballot, step.state.learner.applied_upto);
+    let again = overdue(step, leading);
     for (slot, peer) in &again {
-        let vote = state.durable.votes.get(slot).expect("a leader votes for what it proposes");
+        let vote = step.state.durable.votes.get(slot).expect("a leader votes for what it proposes");
         let (slot, value) = (*slot, vote.value.clone());
-        effects.send(*peer, Accept { ballot, slot, value, decided_upto });
+        step.effects.send(*peer, Accept { ballot, slot, value, decided_upto });
     }
-    if !at.tuning.adapts() || again.is_empty() {
+    if !step.tuning.adapts() || again.is_empty() {
         return;
     }
     let lowest = leading.in_flight.first_key_value();
     if lowest.is_some_and(|(slot, flight)| flight.again.is_empty() && again[0].0 == *slot) {
         // What all others wait for was lost, and has as much time again.
-        election::restart_timer(at, state, effects);
+        election::restart_timer(step);
     }
-    if let Phase::Leading(leading) = &mut state.to_mut().phase {
+    if let Some(leading) = step.state.to_mut().leading_mut() {
         for (slot, peer) in again {
             let flight = leading.in_flight.get_mut(&slot).expect("it is in flight");
-            leading.pacing.sent_again(flight, peer, at.tuning);
+            leading.pacing.sent_again(flight, peer, step.tuning);
         }
     }
 }
 
 /// What is sent again, and to whom: the lowest slots, as much as may be under way to a peer.
-fn overdue(at: &Context<'_>, leading: &Leading) -> Vec<(Slot, ReplicaId)> {
+fn overdue(step: &Step<'_, '_>, leading: &Leading) -> Vec<(Slot, ReplicaId)> {
     let Leading { in_flight, pacing, .. } = leading;
-    let allowance = pacing.allowance(at.tuning);
+    let allowance = pacing.allowance(step.tuning);
     let mut bytes: BTreeMap<ReplicaId, usize> = BTreeMap::new();
     let mut again = Vec::new();
     for (slot, flight) in in_flight {
-        let silent = at.cluster.peers(at.me).filter(|peer| !flight.voters.contains(*peer));
-        for peer in silent.filter(|peer| pacing.is_due(*peer, flight, at.tuning)) {
+        let silent = step.peers().filter(|peer| !flight.voters.contains(*peer));
+        for peer in silent.filter(|peer| pacing.is_due(*peer, flight, step.tuning)) {
             let bytes = bytes.entry(peer).or_default();
             if *bytes == 0 || *bytes + flight.bytes <= allowance {
                 *bytes += flight.bytes;
@@ -326,28 +308,26 @@ fn overdue(at: &Context<'_>, leading: &Leading) -> Vec<(Slot, ReplicaId)> {
 }
 
 /// A leader that lacks decided slots below its base asks everyone for them.
-fn fetch_below_base(at: &Context<'_>, state: &mut Cow<'_, State>, effects: &mut Effects) {
-    let Phase::Leading(leading) = &state.phase else { return };
-    if state.learner.applied_upto >= leading.base {
+fn fetch_below_base(step: &mut Step<'_, '_>) {
+    let Some(leading) = step.state.leading() else { return };
+    if step.state.learner.applied_upto >= leading.base {
         return;
     }
-    if at.tuning.adapts() {
-        let applied_upto = state.learner.applied_upto;
-        let Phase::Leading(leading) = &mut state.to_mut().phase else { return };
-        if !leading.pacing.fetches(applied_upto, at.tuning) {
+    if step.tuning.adapts() {
+        let applied_upto = step.state.learner.applied_upto;
+        let Some(leading) = step.state.to_mut().leading_mut() else { return };
+        if !leading.pacing.fetches(applied_upto, step.tuning) {
             return;
         }
     }
-    ask_below_base(at, state, effects);
+    ask_below_base(step);
 }
 
-fn ask_below_base(at: &Context<'_>, state: &State, effects: &mut Effects) {
-    let Phase::Leading(leading) = &state.phase else { return };
-    let from = state.learner.applied_upto;
+fn ask_below_base(step: &mut Step<'_, '_>) {
+    let Some(leading) = step.state.leading() else { return };
+    let from = step.state.learner.applied_upto;
     if from < leading.base {
-        for peer in at.cluster.peers(at.me) {
-            effects.send(peer, Fetch { from });
-        }
+        step.send_to_peers(Fetch { from });
     }
 }
 

@@ -7,15 +7,13 @@ use crate::acceptor;
 use crate::effects::{Effects, Timer};
 use crate::election;
 use crate::learner;
-use crate::message::{
-    Accepted, Fetch, Heartbeat, HeartbeatAck, Input, Message, PreVote, PreVoteGranted,
-    PreVoteRefused, Prepare, Reject, Tail, ToPeer, ToReplica,
-};
+use crate::message::{Input, Message, ToPeer, ToReplica};
 use crate::proposer;
 use crate::quorum::Cluster;
 use crate::requests;
 use crate::shell::emit;
-use crate::state::{Context, State, Storage};
+use crate::state::{State, Storage};
+use crate::step::Step;
 use crate::tuning::Tuning;
 use crate::types::{NodeId, ReplicaId};
 use stateright::actor::{Actor, Id, Out};
@@ -39,10 +37,21 @@ impl Replica {
         &self.tuning
     }
 
-    fn context(&self, id: Id) -> Context<'_> {
+    /// What one handler of this replica is given.
+    fn step<'a, 's>(
+        &'a self,
+        id: Id,
+        state: &'a mut Cow<'s, State>,
+        effects: &'a mut Effects,
+    ) -> Step<'a, 's> {
+        let (me, cluster) = (self.replica_id(id), self.cluster);
+        Step { me, cluster, tuning: &self.tuning, state, effects }
+    }
+
+    fn replica_id(&self, id: Id) -> ReplicaId {
         let index = u8::try_from(usize::from(id)).unwrap_or(u8::MAX);
         assert!(index < self.cluster.len(), "replica ids are 0 to {}", self.cluster.len() - 1);
-        Context { me: ReplicaId(index), cluster: self.cluster, tuning: &self.tuning }
+        ReplicaId(index)
     }
 }
 
@@ -54,9 +63,9 @@ impl Actor for Replica {
     type Random = ();
 
     fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Self>) -> State {
-        let at = self.context(id);
+        self.replica_id(id);
         let mut effects = Effects::default();
-        effects.set_timer(Timer::Election, at.tuning.election_delay(0));
+        effects.set_timer(Timer::Election, self.tuning.election_delay(0));
         let state = State::restored(storage.clone().unwrap_or_default());
         emit(effects, || (*state.durable).clone(), out);
         state
@@ -71,17 +80,13 @@ impl Actor for Replica {
         out: &mut Out<Self>,
     ) {
         let mut effects = Effects::default();
+        let step = &mut self.step(id, state, &mut effects);
         let src = NodeId::from(src);
-        let fx = &mut effects;
         match (msg, self.cluster.replica(src)) {
-            (Message::ToPeer(message), Some(peer)) => {
-                self.on_peer_message(id, state, peer, message, fx);
-            }
-            (Message::ToReplica(message), None) => {
-                self.on_client_message(id, state, src, message, fx);
-            }
+            (Message::ToPeer(message), Some(peer)) => on_peer_message(step, peer, message),
+            (Message::ToReplica(message), None) => on_client_message(step, src, message),
             (Message::Input(Input::SkipSlot), _) if src == NodeId::LOCAL => {
-                proposer::on_skip_slot(state);
+                proposer::on_skip_slot(step);
             }
             // Not this sender's to send.
             (Message::ToPeer(_), None) | (Message::ToReplica(_), Some(_)) => {}
@@ -92,12 +97,12 @@ impl Actor for Replica {
     }
 
     fn on_timeout(&self, id: Id, state: &mut Cow<'_, State>, timer: &Timer, out: &mut Out<Self>) {
-        let at = self.context(id);
         let mut effects = Effects::default();
+        let step = &mut self.step(id, state, &mut effects);
         match timer {
-            Timer::Election => election::on_election_timeout(&at, state, &mut effects),
-            Timer::Heartbeat => election::on_heartbeat_timeout(&at, state, &mut effects),
-            Timer::Resend => proposer::on_resend_timeout(&at, state, &mut effects),
+            Timer::Election => election::on_election_timeout(step),
+            Timer::Heartbeat => election::on_heartbeat_timeout(step),
+            Timer::Resend => proposer::on_resend_timeout(step),
             Timer::Retry => {}
         }
         emit(effects, || (*state.durable).clone(), out);
@@ -108,67 +113,35 @@ impl Actor for Replica {
     }
 }
 
-impl Replica {
-    fn on_peer_message(
-        &self,
-        id: Id,
-        state: &mut Cow<'_, State>,
-        src: ReplicaId,
-        message: ToPeer,
-        fx: &mut Effects,
-    ) {
-        let at = &self.context(id);
-        match message {
-            ToPeer::PreVote(PreVote { promised, applied_upto }) => {
-                election::on_pre_vote(at, state, src, promised, applied_upto, fx);
-            }
-            ToPeer::PreVoteGranted(PreVoteGranted { asked, promised }) => {
-                election::on_pre_vote_granted(at, state, src, asked, promised, fx);
-            }
-            ToPeer::PreVoteRefused(PreVoteRefused { asked }) => {
-                election::on_pre_vote_refused(state, src, asked);
-            }
-            ToPeer::Prepare(Prepare { ballot, from }) => {
-                acceptor::on_prepare(at, state, src, ballot, from, fx);
-            }
-            ToPeer::Promise(chunk) => proposer::on_promise(at, state, src, chunk, fx),
-            ToPeer::Accept(accept) => acceptor::on_accept(at, state, src, accept, fx),
-            ToPeer::Accepted(Accepted { ballot, slot }) => {
-                proposer::on_accepted(at, state, src, ballot, slot, fx);
-            }
-            ToPeer::Reject(Reject { promised }) => election::on_reject(at, state, promised, fx),
-            ToPeer::Heartbeat(Heartbeat { ballot, decided_upto }) => {
-                election::on_heartbeat(at, state, src, ballot, decided_upto, fx);
-            }
-            ToPeer::HeartbeatAck(HeartbeatAck { ballot }) => {
-                election::on_heartbeat_ack(at, state, src, ballot, fx);
-            }
-            ToPeer::Fetch(Fetch { from }) => learner::on_fetch(at, state, src, from, fx),
-            ToPeer::Decided(entries) => learner::on_decided(at, state, src, entries, fx),
-            ToPeer::Relay(relay) => requests::on_relay(at, state, src, relay, fx),
-        }
+fn on_peer_message(step: &mut Step<'_, '_>, src: ReplicaId, message: ToPeer) {
+    match message {
+        ToPeer::PreVote(asks) => election::on_pre_vote(step, src, asks),
+        ToPeer::PreVoteGranted(granted) => election::on_pre_vote_granted(step, src, granted),
+        ToPeer::PreVoteRefused(refused) => election::on_pre_vote_refused(step, src, refused),
+        ToPeer::Prepare(prepare) => acceptor::on_prepare(step, src, prepare),
+        ToPeer::Promise(chunk) => proposer::on_promise(step, src, chunk),
+        ToPeer::Accept(accept) => acceptor::on_accept(step, src, accept),
+        ToPeer::Accepted(accepted) => proposer::on_accepted(step, src, accepted),
+        ToPeer::Reject(reject) => election::on_reject(step, reject),
+        ToPeer::Heartbeat(heartbeat) => election::on_heartbeat(step, src, heartbeat),
+        ToPeer::HeartbeatAck(ack) => election::on_heartbeat_ack(step, src, ack),
+        ToPeer::Fetch(fetch) => learner::on_fetch(step, src, fetch),
+        ToPeer::Decided(entries) => learner::on_decided(step, src, entries),
+        ToPeer::Relay(relay) => requests::on_relay(step, src, relay),
     }
+}
 
-    fn on_client_message(
-        &self,
-        id: Id,
-        state: &mut Cow<'_, State>,
-        client: NodeId,
-        message: ToReplica,
-        fx: &mut Effects,
-    ) {
-        let at = &self.context(id);
-        match message {
-            ToReplica::Request(command) => requests::on_request(at, state, client, command, fx),
-            ToReplica::Tail(Tail { from }) => learner::on_tail(at, state, client, from, fx),
-        }
+fn on_client_message(step: &mut Step<'_, '_>, client: NodeId, message: ToReplica) {
+    match message {
+        ToReplica::Request(command) => requests::on_request(step, client, command),
+        ToReplica::Tail(tail) => learner::on_tail(step, client, tail),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Busy, ToClient};
+    use crate::message::{Busy, Tail, ToClient};
     use crate::state::Phase;
     use crate::testing::*;
     use crate::types::{Slot, Value};

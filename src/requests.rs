@@ -16,7 +16,6 @@
 //! **Source**: Ongaro's thesis (2014), sections 6.2 and 6.3.
 
 use crate::askers::Askers;
-use crate::effects::Effects;
 use crate::learner;
 use crate::message::{
     Acknowledged, Asker, Busy, Entries, Message, Outcome, Redirect, Relay, SessionExpired,
@@ -25,128 +24,97 @@ use crate::message::{
 use crate::proposer;
 use crate::quorum::ReplicaSet;
 use crate::session::{ACKNOWLEDGEMENTS_MAX, Session, Sessions};
-use crate::state::{Context, Intake, Phase, State};
+use crate::state::{Intake, Phase, State};
+use crate::step::Step;
 use crate::tuning::Tuning;
 use crate::types::{Command, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value};
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// A client asks for a command to be put into the log.
-pub fn on_request(
-    at: &Context<'_>,
-    state: &mut Cow<'_, State>,
-    client: NodeId,
-    command: Command,
-    effects: &mut Effects,
-) {
-    match answer_from_table(state, &command) {
-        Some(answer) => effects.send(client, answer),
-        None => take(at, state, client, ReplicaSet::default(), command, effects),
+pub fn on_request(step: &mut Step<'_, '_>, client: NodeId, command: Command) {
+    match answer_from_table(step.state, &command) {
+        Some(answer) => step.send(client, answer),
+        None => take(step, client, ReplicaSet::default(), command),
     }
 }
 
 /// Another replica asks for a command to be put into the log, on behalf of a client that it answers
 /// itself.
-pub fn on_relay(
-    at: &Context<'_>,
-    state: &mut Cow<'_, State>,
-    relayer: ReplicaId,
-    relay: Relay,
-    effects: &mut Effects,
-) {
-    let Relay { passed, command } = relay;
-    let slot = match answer_from_table(state, &command) {
-        None => return take(at, state, relayer.into(), passed, command, effects),
+pub fn on_relay(step: &mut Step<'_, '_>, relayer: ReplicaId, Relay { passed, command }: Relay) {
+    let slot = match answer_from_table(step.state, &command) {
+        None => return take(step, relayer.into(), passed, command),
         Some(ToClient::Acknowledged(Acknowledged { slot, .. })) => slot,
         Some(ToClient::SessionOpened(SessionOpened { session, .. })) => session.slot,
         // That the session has expired it finds out when it has applied as much.
         Some(_) => return,
     };
     // It applies this, fetches what is below, and answers.
-    learner::send_entries(at, state, Asker::Replica(relayer), slot, effects);
+    learner::send_entries(step, Asker::Replica(relayer), slot);
 }
 
 /// Queues a new command, if this replica leads; otherwise says who does, and passes it on.
-fn take(
-    at: &Context<'_>,
-    state: &mut Cow<'_, State>,
-    asker: NodeId,
-    passed: ReplicaSet,
-    command: Command,
-    effects: &mut Effects,
-) {
-    let Phase::Leading(leading) = &state.phase else {
-        return pass_on(at, state, asker, passed, command, effects);
+fn take(step: &mut Step<'_, '_>, asker: NodeId, passed: ReplicaSet, command: Command) {
+    let Some(leading) = step.state.leading() else {
+        return pass_on(step, asker, passed, command);
     };
     let queue = &leading.intake.queue;
-    match admission(state, &leading.intake, &command) {
+    match admission(step.state, &leading.intake, &command) {
         Admission::Ignore => {}
-        Admission::InProgress => note_asker(at, state, asker, &command),
-        Admission::Hold => hold(at, state, asker, command),
-        Admission::Enqueue if queue.is_full_for(&command.user, at.tuning) => {
+        Admission::InProgress => note_asker(step, asker, &command),
+        Admission::Hold => hold(step, asker, command),
+        Admission::Enqueue if queue.is_full_for(&command.user, step.tuning) => {
             // Whoever asked another replica is told by its own patience.
             if passed.is_empty() {
-                effects.send(asker, Busy { queued: queue.values(at.tuning) });
+                step.effects.send(asker, Busy { queued: queue.values(step.tuning) });
             }
         }
         Admission::Enqueue => {
-            note_asker(at, state, asker, &command);
-            let state = state.to_mut();
-            if let Phase::Leading(leading) = &mut state.phase {
+            note_asker(step, asker, &command);
+            if let State { phase: Phase::Leading(leading), learner, .. } = step.state.to_mut() {
                 let session = command.session();
                 leading.intake.admit(command);
-                leading.intake.refill(session, &state.learner.sessions, at.tuning);
+                leading.intake.refill(session, &learner.sessions, step.tuning);
             }
-            proposer::propose_queued(at, state, effects);
+            proposer::propose_queued(step);
         }
     }
 }
 
 /// A replica that does not lead names the leader to a client, and passes the command on to it, or to a
 /// peer that hears one.
-fn pass_on(
-    at: &Context<'_>,
-    state: &mut Cow<'_, State>,
-    asker: NodeId,
-    mut passed: ReplicaSet,
-    command: Command,
-    effects: &mut Effects,
-) {
-    if is_over(state, &command) {
+fn pass_on(step: &mut Step<'_, '_>, asker: NodeId, mut passed: ReplicaSet, command: Command) {
+    if is_over(step.state, &command) {
         return;
     }
-    let promised = state.durable.promised;
-    let leader = (promised.round > 0 && promised.replica != at.me).then_some(promised.replica);
-    let next = match &state.phase {
-        // The one that it has promised to is not heard.
-        Phase::PreVoting(attempt) => attempt.guide,
-        _ => leader,
-    };
+    let promised = step.promised();
+    let leader = (promised.round > 0 && promised.replica != step.me).then_some(promised.replica);
+    // Whoever asks for an election does not hear the one that it has promised to.
+    let next = step.state.pre_voting().map_or(leader, |attempt| attempt.guide);
     if let (Some(leader), true) = (leader, passed.is_empty())
-        && !matches!(state.phase, Phase::PreVoting(_))
+        && step.state.pre_voting().is_none()
     {
-        effects.send(asker, Redirect { leader });
+        step.send(asker, Redirect { leader });
     }
-    if !at.tuning.relay {
+    if !step.tuning.relay {
         return;
     }
-    note_asker(at, state, asker, &command);
+    note_asker(step, asker, &command);
     if let Some(next) = next.filter(|next| !passed.contains(*next)) {
-        passed.insert(at.me);
-        effects.send(next, Relay { passed, command });
+        passed.insert(step.me);
+        step.send(next, Relay { passed, command });
     }
 }
 
 /// A leader has been found: tells the clients that have asked here.
-pub fn name_leader(at: &Context<'_>, state: &State, leader: ReplicaId, effects: &mut Effects) {
-    if !at.tuning.relay {
+pub fn name_leader(step: &mut Step<'_, '_>, leader: ReplicaId) {
+    if !step.tuning.relay {
         return;
     }
-    let Askers { sessions, openings } = &state.askers;
+    let Askers { sessions, openings } = &step.state.askers;
     let in_sessions = sessions.values().map(|waiting| waiting.asker);
     let askers: BTreeSet<NodeId> = in_sessions.chain(openings.values().copied()).collect();
-    for client in askers.into_iter().filter(|asker| at.cluster.replica(*asker).is_none()) {
-        effects.send(client, Redirect { leader });
+    for client in askers.into_iter().filter(|asker| step.cluster.replica(*asker).is_none()) {
+        step.effects.send(client, Redirect { leader });
     }
 }
 
@@ -220,32 +188,37 @@ fn admission(state: &State, intake: &Intake, command: &Command) -> Admission {
 }
 
 /// Remembers where the answer to a command goes.
-fn note_asker(at: &Context<'_>, state: &mut Cow<'_, State>, asker: NodeId, command: &Command) {
-    let is_client = |node: &NodeId| at.cluster.replica(*node).is_none();
+fn note_asker(step: &mut Step<'_, '_>, asker: NodeId, command: &Command) {
+    let is_client = |node: &NodeId| step.cluster.replica(*node).is_none();
     // A client that has asked here itself is answered from here, whoever passes its question on.
-    let asker =
-        state.askers.of(command).filter(is_client).filter(|_| !is_client(&asker)).unwrap_or(asker);
-    if !state.askers.is_noted(asker, command) {
-        let State { askers, learner, .. } = state.to_mut();
-        askers.note(asker, command, &learner.sessions, at.tuning.sessions_max);
+    let asker = step
+        .state
+        .askers
+        .of(command)
+        .filter(is_client)
+        .filter(|_| !is_client(&asker))
+        .unwrap_or(asker);
+    if !step.state.askers.is_noted(asker, command) {
+        let State { askers, learner, .. } = step.state.to_mut();
+        askers.note(asker, command, &learner.sessions, step.tuning.sessions_max);
     }
 }
 
 /// Keeps a command until the earlier ones of its session have come, if there is room, or a later one can give
 /// way.
-fn hold(at: &Context<'_>, state: &mut Cow<'_, State>, asker: NodeId, command: Command) {
+fn hold(step: &mut Step<'_, '_>, asker: NodeId, command: Command) {
     let Operation::InSession { session, seq, .. } = command.operation else { return };
-    let Phase::Leading(leading) = &state.phase else { return };
+    let Some(leading) = step.state.leading() else { return };
     let Intake { held, held_bytes, .. } = &leading.intake;
-    let has_room = held.len() < at.tuning.held_commands_max
-        && held_bytes + command.size_bytes() <= at.tuning.queue_bytes_max;
+    let has_room = held.len() < step.tuning.held_commands_max
+        && held_bytes + command.size_bytes() <= step.tuning.queue_bytes_max;
     let last = held.range(..=(session, Seq(u64::MAX))).next_back();
     if !has_room && last.is_none_or(|(last, _)| *last < (session, seq)) {
         return;
     }
-    note_asker(at, state, asker, &command);
-    if let Phase::Leading(leading) = &mut state.to_mut().phase {
-        leading.intake.hold((session, seq), command, at.tuning);
+    note_asker(step, asker, &command);
+    if let Some(leading) = step.state.to_mut().leading_mut() {
+        leading.intake.hold((session, seq), command, step.tuning);
     }
 }
 
@@ -327,19 +300,12 @@ impl Intake {
 
 /// Answers those who wait here for the commands that were applied at this slot: a client is told what
 /// became of its own, a replica is given the value, which tells it.
-pub fn answer(
-    at: &Context<'_>,
-    state: &mut State,
-    slot: Slot,
-    value: &Value,
-    outcomes: &[Outcome],
-    effects: &mut Effects,
-) {
-    let State { phase, askers, learner, .. } = state;
+pub fn answer(step: &mut Step<'_, '_>, slot: Slot, value: &Value, outcomes: &[Outcome]) {
+    let State { phase, askers, .. } = step.state.to_mut();
     let mut relayers = ReplicaSet::default();
-    let mut tell = |asker: NodeId, message: Message| match at.cluster.replica(asker) {
+    let mut tell = |asker: NodeId, message: Message| match step.cluster.replica(asker) {
         Some(replica) => drop(relayers.insert(replica)),
-        None => effects.send_ahead(asker, message),
+        None => step.effects.send_ahead(asker, message),
     };
     for (command, outcome) in value.commands().iter().zip(outcomes) {
         match (&command.operation, *outcome) {
@@ -375,8 +341,19 @@ pub fn answer(
     for relayer in relayers.iter() {
         let (values, applied_upto) = (vec![value.clone()], slot.next());
         let entries = Entries { from: slot, values, applied_upto };
-        effects.send_ahead(relayer, ToPeer::Decided(entries));
+        step.effects.send_ahead(relayer, ToPeer::Decided(entries));
     }
+    forget_closed(step, outcomes);
+    if let State { phase: Phase::Leading(leading), learner, .. } = step.state.to_mut() {
+        for command in value.commands() {
+            leading.intake.refill(command.session(), &learner.sessions, step.tuning);
+        }
+    }
+}
+
+/// Forgets what is remembered of sessions that are gone, which these outcomes may have evicted.
+fn forget_closed(step: &mut Step<'_, '_>, outcomes: &[Outcome]) {
+    let State { phase, askers, learner, .. } = step.state.to_mut();
     let sessions = &learner.sessions;
     let is_open = |session: &SessionId| sessions.get(*session).is_some();
     if askers.sessions.len() > sessions.len() {
@@ -390,9 +367,6 @@ pub fn answer(
         if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Opened(_))) {
             // Nothing else evicts.
             intake.forget_held_unless(is_open);
-        }
-        for command in value.commands() {
-            intake.refill(command.session(), sessions, at.tuning);
         }
     }
 }

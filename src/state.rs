@@ -10,9 +10,8 @@ use crate::effects::Durable;
 use crate::pacing::{Flight, Pacing};
 use crate::patience::Patience;
 use crate::queue::Queue;
-use crate::quorum::{Cluster, ReplicaSet};
+use crate::quorum::ReplicaSet;
 use crate::session::Sessions;
-use crate::tuning::Tuning;
 use crate::types::{Ballot, Command, Nonce, ReplicaId, Seq, SessionId, Slot, User, Value, Vote};
 use imbl::OrdMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,16 +35,6 @@ pub struct State {
     /// What it lacks of its leader's log, and whom it has asked. Kept only if time-outs
     /// adapt; otherwise it asks the leader, at each heartbeat.
     pub lacking: Option<Lacking>,
-}
-
-/// What a role function may read besides its state.
-pub struct Context<'a> {
-    /// This replica.
-    pub me: ReplicaId,
-    /// The size of the cluster.
-    pub cluster: Cluster,
-    /// Sizes, limits and time-outs.
-    pub tuning: &'a Tuning,
 }
 
 impl State {
@@ -180,6 +169,38 @@ pub struct Leading {
     pub outbid: Ballot,
     /// What clients want.
     pub intake: Intake,
+}
+
+impl State {
+    /// What it keeps while it asks whether an election would be supported, if it does.
+    pub fn pre_voting(&self) -> Option<&PreVoting> {
+        if let Phase::PreVoting(attempt) = &self.phase { Some(attempt) } else { None }
+    }
+
+    /// What it keeps in phase 1, if it prepares.
+    pub fn preparing(&self) -> Option<&Preparing> {
+        if let Phase::Preparing(preparing) = &self.phase { Some(preparing) } else { None }
+    }
+
+    /// What it keeps in phase 2, if it leads.
+    pub fn leading(&self) -> Option<&Leading> {
+        if let Phase::Leading(leading) = &self.phase { Some(leading) } else { None }
+    }
+
+    /// As [`State::pre_voting`], to be changed.
+    pub fn pre_voting_mut(&mut self) -> Option<&mut PreVoting> {
+        if let Phase::PreVoting(attempt) = &mut self.phase { Some(attempt) } else { None }
+    }
+
+    /// As [`State::preparing`], to be changed.
+    pub fn preparing_mut(&mut self) -> Option<&mut Preparing> {
+        if let Phase::Preparing(preparing) = &mut self.phase { Some(preparing) } else { None }
+    }
+
+    /// As [`State::leading`], to be changed.
+    pub fn leading_mut(&mut self) -> Option<&mut Leading> {
+        if let Phase::Leading(leading) = &mut self.phase { Some(leading) } else { None }
+    }
 }
 
 impl Phase {

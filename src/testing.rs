@@ -15,9 +15,10 @@ use crate::message::{
 use crate::pacing::{Flight, Pacing};
 use crate::quorum::{Cluster, ReplicaSet};
 use crate::state::Intake;
+use crate::state::State;
 use crate::state::Storage;
-use crate::state::{Context, State};
 use crate::state::{Leading, Phase};
+use crate::step::Step;
 use crate::tuning::Tuning;
 use crate::types::{
     Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp,
@@ -313,14 +314,11 @@ impl Bench {
     }
 
     /// Runs one handler and returns what it wants done.
-    pub(crate) fn step(
-        &mut self,
-        handler: impl FnOnce(&Context<'_>, &mut Cow<'_, State>, &mut Effects),
-    ) -> Effects {
-        let at = Context { me: self.me, cluster: self.cluster, tuning: &self.tuning };
-        let mut effects = Effects::none();
-        let mut state = Cow::Borrowed(&self.state);
-        handler(&at, &mut state, &mut effects);
+    pub(crate) fn step(&mut self, handler: impl FnOnce(&mut Step<'_, '_>)) -> Effects {
+        let (me, cluster, tuning) = (self.me, self.cluster, &self.tuning);
+        let (mut state, mut effects) = (Cow::Borrowed(&self.state), Effects::none());
+        let mut step = Step { me, cluster, tuning, state: &mut state, effects: &mut effects };
+        handler(&mut step);
         if let Cow::Owned(after) = state {
             let changed = after.durable != self.state.durable;
             assert_eq!(effects.save, changed, "a durable change is saved, and nothing else is");
@@ -332,13 +330,10 @@ impl Bench {
     }
 
     /// Runs one handler that must leave the state as it is, without so much as a copy of it.
-    pub(crate) fn step_untouched(
-        &mut self,
-        handler: impl FnOnce(&Context<'_>, &mut Cow<'_, State>, &mut Effects),
-    ) -> Effects {
-        self.step(|at, state, effects| {
-            handler(at, state, effects);
-            assert!(matches!(state, Cow::Borrowed(_)), "the state is not touched");
+    pub(crate) fn step_untouched(&mut self, handler: impl FnOnce(&mut Step<'_, '_>)) -> Effects {
+        self.step(|step| {
+            handler(step);
+            assert!(matches!(step.state, Cow::Borrowed(_)), "the state is not touched");
         })
     }
 }

@@ -1,9 +1,11 @@
 //! The rules of elections, each as the exact effects it wants.
 
 use super::*;
+use crate::effects::Effects;
 use crate::message::{Message, ToPeer};
 use crate::state::Preparing;
 use crate::testing::*;
+use crate::types::Slot;
 use crate::types::Value;
 
 fn times_out(bench: &mut Bench) -> Effects {
@@ -11,24 +13,28 @@ fn times_out(bench: &mut Bench) -> Effects {
 }
 
 fn beats(bench: &mut Bench, ballot: Ballot, upto: u64) -> Effects {
-    bench.step(|at, state, fx| on_heartbeat(at, state, ballot.replica, ballot, Slot(upto), fx))
+    bench.step(|step| {
+        on_heartbeat(step, ballot.replica, Heartbeat { ballot, decided_upto: Slot(upto) })
+    })
 }
 
 fn acknowledges(bench: &mut Bench, follower: u8, ballot: Ballot) -> Effects {
-    bench.step(|at, state, fx| on_heartbeat_ack(at, state, ReplicaId(follower), ballot, fx))
+    bench.step(|step| on_heartbeat_ack(step, ReplicaId(follower), HeartbeatAck { ballot }))
 }
 
 fn rejects(bench: &mut Bench, promised: Ballot) -> Effects {
-    bench.step(|at, state, fx| on_reject(at, state, promised, fx))
+    bench.step(|step| on_reject(step, Reject { promised }))
 }
 
 fn grants(bench: &mut Bench, supporter: u8, asked: Ballot, promised: Ballot) -> Effects {
     let supporter = ReplicaId(supporter);
-    bench.step(|at, state, fx| on_pre_vote_granted(at, state, supporter, asked, promised, fx))
+    bench.step(|step| on_pre_vote_granted(step, supporter, PreVoteGranted { asked, promised }))
 }
 
 fn answers_pre_vote(bench: &mut Bench, asked: Ballot) -> Effects {
-    bench.step_untouched(|at, state, fx| on_pre_vote(at, state, ReplicaId(2), asked, Slot(0), fx))
+    bench.step_untouched(|step| {
+        on_pre_vote(step, ReplicaId(2), PreVote { promised: asked, applied_upto: Slot(0) })
+    })
 }
 
 fn set(replicas: impl IntoIterator<Item = u8>) -> ReplicaSet {
@@ -97,7 +103,7 @@ mod a_time_out {
     fn leaves_a_candidate_in_its_ballot_where_nobody_is_asked_first() {
         let mut bench = Bench::new(0, 3);
         bench.tuning.pre_vote = false;
-        bench.step(|at, state, fx| proposer::start(at, state.to_mut(), ballot(1, 0), fx));
+        bench.step(|step| proposer::start(step, ballot(1, 0)));
         let effects = bench.step_untouched(on_election_timeout);
         assert_eq!(effects, Effects::none().set(Timer::Election));
     }
@@ -105,7 +111,7 @@ mod a_time_out {
     #[test]
     fn makes_a_candidate_give_up_its_ballot_and_ask_for_support_again() {
         let mut bench = Bench::new(0, 3);
-        bench.step(|at, state, fx| proposer::start(at, state.to_mut(), ballot(1, 0), fx));
+        bench.step(|step| proposer::start(step, ballot(1, 0)));
         let promised = ballot(1, 0);
         let expected = Effects::none()
             .sent_to_all(
@@ -129,7 +135,7 @@ mod a_time_out {
             bench.state.patience.doublings
         };
         let mut candidate = Bench::new(0, 3);
-        candidate.step(|at, state, fx| proposer::start(at, state.to_mut(), ballot(1, 0), fx));
+        candidate.step(|step| proposer::start(step, ballot(1, 0)));
         assert_eq!(doubled(candidate), 1);
         assert_eq!(doubled(Bench::new(0, 3).leading(2, 0)), 1);
         let mut follower = Bench::new(0, 3);
@@ -170,7 +176,9 @@ mod a_pre_vote {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).applied(log);
         let asks = |bench: &mut Bench| {
             let asked = ballot(1, 1);
-            bench.step(|at, state, fx| on_pre_vote(at, state, ReplicaId(2), asked, Slot(0), fx))
+            bench.step(|step| {
+                on_pre_vote(step, ReplicaId(2), PreVote { promised: asked, applied_upto: Slot(0) })
+            })
         };
         let promised = ballot(1, 1);
         let expected = Effects::none()
@@ -201,7 +209,7 @@ mod a_pre_vote {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).relaying();
         times_out(&mut bench);
         for asked in [ballot(7, 1), ballot(1, 1)] {
-            bench.step(|_, state, _| on_pre_vote_refused(state, ReplicaId(2), asked));
+            bench.step(|step| on_pre_vote_refused(step, ReplicaId(2), PreVoteRefused { asked }));
             let Phase::PreVoting(attempt) = &bench.state.phase else { panic!("it asks") };
             assert_eq!(attempt.guide, (asked == ballot(1, 1)).then_some(ReplicaId(2)));
         }
@@ -227,7 +235,7 @@ mod a_pre_vote {
         let (asked, promised) = (Ballot::ZERO, Ballot::ZERO);
         let granted = Message::ToPeer(ToPeer::PreVoteGranted(PreVoteGranted { asked, promised }));
         assert_eq!(answers_pre_vote(&mut bench, asked), Effects::none().sent(2, granted.clone()));
-        bench.step(|at, state, fx| proposer::start(at, state.to_mut(), ballot(1, 0), fx));
+        bench.step(|step| proposer::start(step, ballot(1, 0)));
         let granted = Message::ToPeer(ToPeer::PreVoteGranted(PreVoteGranted {
             asked,
             promised: ballot(1, 0),
@@ -272,8 +280,12 @@ mod a_pre_vote {
         grants(&mut bench, 2, ballot(1, 1), ballot(1, 1));
         for (supporter, asked) in [(2, ballot(1, 1)), (0, ballot(1, 1)), (3, ballot(0, 0))] {
             let supporter = ReplicaId(supporter);
-            let effects = bench.step_untouched(|at, state, fx| {
-                on_pre_vote_granted(at, state, supporter, asked, ballot(9, 4), fx);
+            let effects = bench.step_untouched(|step| {
+                on_pre_vote_granted(
+                    step,
+                    supporter,
+                    PreVoteGranted { asked, promised: ballot(9, 4) },
+                );
             });
             assert_eq!(effects, Effects::none());
         }
@@ -284,8 +296,12 @@ mod a_pre_vote {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1));
         times_out(&mut bench);
         beats(&mut bench, ballot(1, 1), 0);
-        let effects = bench.step_untouched(|at, state, fx| {
-            on_pre_vote_granted(at, state, ReplicaId(2), ballot(1, 1), ballot(1, 1), fx);
+        let effects = bench.step_untouched(|step| {
+            on_pre_vote_granted(
+                step,
+                ReplicaId(2),
+                PreVoteGranted { asked: ballot(1, 1), promised: ballot(1, 1) },
+            );
         });
         assert_eq!(effects, Effects::none());
     }
@@ -313,7 +329,7 @@ mod a_reject {
         assert_eq!(bench.leader().ballot, ballot(1, 0), "it goes on");
         let own = ballot(1, 0);
         let effects =
-            bench.step(|at, state, fx| on_heartbeat_ack(at, state, ReplicaId(2), own, fx));
+            bench.step(|step| on_heartbeat_ack(step, ReplicaId(2), HeartbeatAck { ballot: own }));
         let expected = Effects::saved()
             .sent_to_all([1, 2], prepare(ballot(5, 0), 0))
             .set(Timer::Resend)
@@ -325,7 +341,7 @@ mod a_reject {
     fn that_is_not_above_the_promise_is_ignored() {
         let mut bench = Bench::new(0, 3).leading(2, 0);
         for stale in [ballot(1, 2), ballot(2, 0)] {
-            let effects = bench.step_untouched(|at, state, fx| on_reject(at, state, stale, fx));
+            let effects = bench.step_untouched(|step| on_reject(step, Reject { promised: stale }));
             assert_eq!(effects, Effects::none());
         }
     }
@@ -348,8 +364,12 @@ mod a_heartbeat {
     #[test]
     fn of_a_lower_ballot_is_rejected_with_the_promise() {
         let mut bench = Bench::new(0, 3).promised(ballot(2, 2));
-        let effects = bench.step_untouched(|at, state, fx| {
-            on_heartbeat(at, state, ReplicaId(1), ballot(1, 1), Slot(9), fx);
+        let effects = bench.step_untouched(|step| {
+            on_heartbeat(
+                step,
+                ReplicaId(1),
+                Heartbeat { ballot: ballot(1, 1), decided_upto: Slot(9) },
+            );
         });
         let promised = ballot(2, 2);
         assert_eq!(effects, Effects::none().sent(1, Reject { promised }));
@@ -380,8 +400,12 @@ mod a_heartbeat {
     #[test]
     fn without_progress_is_no_sign_of_life_while_a_vote_is_held_above_it() {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 1)).voted(0, ballot(1, 1), say("a"));
-        let effects = bench.step_untouched(|at, state, fx| {
-            on_heartbeat(at, state, ReplicaId(1), ballot(1, 1), Slot(0), fx);
+        let effects = bench.step_untouched(|step| {
+            on_heartbeat(
+                step,
+                ReplicaId(1),
+                Heartbeat { ballot: ballot(1, 1), decided_upto: Slot(0) },
+            );
         });
         assert_eq!(effects, ack(ballot(1, 1)));
     }
@@ -426,9 +450,7 @@ mod a_heartbeat {
         let mut leader = Bench::new(0, 3).applied([say("a")]).leading(1, 1);
         let expected =
             Effects::none().sent_to_all([1, 2], heartbeat(ballot(1, 0), 1)).set(Timer::Heartbeat);
-        let tick = |bench: &mut Bench| {
-            bench.step_untouched(|at, state, fx| on_heartbeat_timeout(at, state, fx))
-        };
+        let tick = |bench: &mut Bench| bench.step_untouched(on_heartbeat_timeout);
         assert_eq!(tick(&mut leader), expected);
         assert_eq!(tick(&mut Bench::new(0, 3)), Effects::none());
     }
@@ -470,8 +492,8 @@ mod an_acknowledged_heartbeat {
         let mut bench = Bench::new(0, 5).leading(2, 0);
         acknowledges(&mut bench, 3, ballot(2, 0));
         for (follower, of) in [(3, ballot(2, 0)), (1, ballot(1, 0))] {
-            let effects = bench.step_untouched(|at, state, fx| {
-                on_heartbeat_ack(at, state, ReplicaId(follower), of, fx);
+            let effects = bench.step_untouched(|step| {
+                on_heartbeat_ack(step, ReplicaId(follower), HeartbeatAck { ballot: of });
             });
             assert_eq!(effects, Effects::none());
         }
@@ -480,8 +502,8 @@ mod an_acknowledged_heartbeat {
     #[test]
     fn at_a_follower_is_ignored() {
         let mut bench = Bench::new(0, 3).promised(ballot(1, 0));
-        let effects = bench.step_untouched(|at, state, fx| {
-            on_heartbeat_ack(at, state, ReplicaId(1), ballot(1, 0), fx);
+        let effects = bench.step_untouched(|step| {
+            on_heartbeat_ack(step, ReplicaId(1), HeartbeatAck { ballot: ballot(1, 0) });
         });
         assert_eq!(effects, Effects::none());
     }

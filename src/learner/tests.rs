@@ -1,19 +1,22 @@
 //! The learner's rules, each as the exact effects it wants.
 
 use super::*;
+use crate::effects::Effects;
 use crate::effects::Timer;
 use crate::message::{Message, Outcome, ToClient, ToPeer};
 use crate::proposer;
+use crate::state::Phase;
 use crate::state::Storage;
 use crate::testing::*;
+use crate::tuning::Tuning;
 use crate::types::Vote;
 
 fn announces(bench: &mut Bench, ballot: Ballot, upto: u64) -> Effects {
-    bench.step(|at, state, fx| on_announcement(at, state, ballot, Slot(upto), fx))
+    bench.step(|step| on_announcement(step, ballot, Slot(upto)))
 }
 
 fn teaches(bench: &mut Bench, sender: u8, received: Entries) -> Effects {
-    bench.step(|at, state, fx| on_decided(at, state, ReplicaId(sender), received, fx))
+    bench.step(|step| on_decided(step, ReplicaId(sender), received))
 }
 
 fn unheard_of(slot: u64, text: &str) -> Output {
@@ -61,8 +64,7 @@ mod announced_bounds {
     fn below_what_is_applied_change_nothing_but_prove_life() {
         let mut bench = Bench::new(0, 3).promised(ballot(2, 1)).applied([say("a"), say("b")]);
         bench.state.leader_alive = true;
-        let effects = bench
-            .step_untouched(|at, state, fx| on_announcement(at, state, ballot(2, 1), Slot(1), fx));
+        let effects = bench.step_untouched(|step| on_announcement(step, ballot(2, 1), Slot(1)));
         assert_eq!(effects, Effects::none().set(Timer::Election));
     }
 }
@@ -100,8 +102,7 @@ mod decided_values {
         let mut bench = Bench::new(0, 3).applied([say("a")]);
         bench.state.learner.decided.insert(Slot(2), say("c"));
         for known in [run(0, vec![say("a")], 9), run(2, vec![say("c")], 9)] {
-            let effects = bench
-                .step_untouched(|at, state, fx| on_decided(at, state, ReplicaId(1), known, fx));
+            let effects = bench.step_untouched(|step| on_decided(step, ReplicaId(1), known));
             assert_eq!(effects, Effects::none());
         }
     }
@@ -145,9 +146,9 @@ mod a_leader_that_learns_from_others {
             .set(Timer::Election);
         assert_eq!(teaches(&mut bench, 1, run(0, vec![say("theirs")], 1)), expected);
         assert_eq!(bench.state.phase, Phase::Follower);
-        let silent = bench.step_untouched(|at, state, fx| {
-            election::on_heartbeat_timeout(at, state, fx);
-            proposer::on_resend_timeout(at, state, fx);
+        let silent = bench.step_untouched(|step| {
+            election::on_heartbeat_timeout(step);
+            proposer::on_resend_timeout(step);
         });
         assert_eq!(silent, Effects::none());
     }
@@ -168,8 +169,7 @@ mod a_leader_that_learns_from_others {
     fn what_it_decided_itself_goes_on_leading() {
         let mut bench = Bench::new(0, 3).leading(1, 0).applied([say("a")]);
         let known = run(0, vec![say("a")], 1);
-        let effects =
-            bench.step_untouched(|at, state, fx| on_decided(at, state, ReplicaId(1), known, fx));
+        let effects = bench.step_untouched(|step| on_decided(step, ReplicaId(1), known));
         assert_eq!(effects, Effects::none());
     }
 }
@@ -178,7 +178,7 @@ mod answers {
     use super::*;
 
     fn answers_fetch(bench: &mut Bench, from: u64) -> Effects {
-        bench.step_untouched(|at, state, fx| on_fetch(at, state, ReplicaId(2), Slot(from), fx))
+        bench.step_untouched(|step| on_fetch(step, ReplicaId(2), Fetch { from: Slot(from) }))
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod answers {
     fn a_reader_is_answered_even_if_there_is_nothing_new() {
         let mut bench = Bench::new(0, 3).applied([say("a")]);
         let mut tail =
-            |from| bench.step_untouched(|at, state, fx| on_tail(at, state, ANN, Slot(from), fx));
+            |from| bench.step_untouched(|step| on_tail(step, ANN, Tail { from: Slot(from) }));
         let news = Message::ToClient(ToClient::Entries(run(0, vec![say("a")], 1)));
         assert_eq!(tail(0), Effects::none().sent_to(ANN, news));
         let nothing = Message::ToClient(ToClient::Entries(run(1, vec![], 1)));
@@ -274,7 +274,7 @@ mod compaction {
         let kept: Vec<_> = bench.state.learner.decided.keys().collect();
         assert_eq!(kept, [&Slot(1), &Slot(2)]);
         let mut asks = |from| {
-            bench.step_untouched(|at, state, fx| on_fetch(at, state, ReplicaId(2), Slot(from), fx))
+            bench.step_untouched(|step| on_fetch(step, ReplicaId(2), Fetch { from: Slot(from) }))
         };
         let decided = Message::ToPeer(ToPeer::Decided(run(1, vec![say("b"), say("c")], 3)));
         assert_eq!(asks(1), Effects::none().sent(2, decided));
@@ -300,7 +300,7 @@ mod compaction {
         let mut bench = compacting(2);
         teaches(&mut bench, 1, run(0, vec![say("a"), say("b")], 2));
         let mut tail =
-            |from| bench.step_untouched(|at, state, fx| on_tail(at, state, ANN, Slot(from), fx));
+            |from| bench.step_untouched(|step| on_tail(step, ANN, Tail { from: Slot(from) }));
         let read = LogRead { asker: Asker::Client(ANN), from: Slot(1), upto: Slot(2) };
         assert_eq!(tail(1), Effects::none().reported(Output::ReadLog(read)));
         let nothing = Message::ToClient(ToClient::Entries(run(2, vec![], 2)));

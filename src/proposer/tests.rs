@@ -1,6 +1,7 @@
 //! The proposer's rules, each as the exact effects it wants.
 
 use super::*;
+use crate::effects::Effects;
 use crate::message::{Message, Outcome, Output, ToPeer};
 use crate::state::Storage;
 use crate::testing::*;
@@ -8,28 +9,28 @@ use crate::tuning::Tuning;
 use crate::types::NodeId;
 
 fn starts(bench: &mut Bench, ballot: Ballot) -> Effects {
-    bench.step(|at, state, fx| start(at, state.to_mut(), ballot, fx))
+    bench.step(|step| start(step, ballot))
 }
 
 fn promises(bench: &mut Bench, acceptor: u8, chunk: Promise) -> Effects {
-    bench.step(|at, state, fx| on_promise(at, state, ReplicaId(acceptor), chunk, fx))
+    bench.step(|step| on_promise(step, ReplicaId(acceptor), chunk))
 }
 
 fn ignores_promise(bench: &mut Bench, acceptor: u8, chunk: Promise) {
     let acceptor = ReplicaId(acceptor);
-    let effects = bench.step_untouched(|at, state, fx| on_promise(at, state, acceptor, chunk, fx));
+    let effects = bench.step_untouched(|step| on_promise(step, acceptor, chunk));
     assert_eq!(effects, Effects::none());
 }
 
 fn votes_for(bench: &mut Bench, acceptor: u8, ballot: Ballot, slot: u64) -> Effects {
     let acceptor = ReplicaId(acceptor);
-    bench.step(|at, state, fx| on_accepted(at, state, acceptor, ballot, Slot(slot), fx))
+    bench.step(|step| on_accepted(step, acceptor, Accepted { ballot, slot: Slot(slot) }))
 }
 
 fn ignores_vote(bench: &mut Bench, acceptor: u8, ballot: Ballot, slot: u64) {
     let acceptor = ReplicaId(acceptor);
-    let effects = bench.step_untouched(|at, state, fx| {
-        on_accepted(at, state, acceptor, ballot, Slot(slot), fx);
+    let effects = bench.step_untouched(|step| {
+        on_accepted(step, acceptor, Accepted { ballot, slot: Slot(slot) });
     });
     assert_eq!(effects, Effects::none());
 }
@@ -45,7 +46,7 @@ fn queue(bench: &mut Bench, texts: &[&str]) {
 }
 
 fn proposes_queued(bench: &mut Bench) -> Effects {
-    bench.step(|at, state, fx| propose_queued(at, state.to_mut(), fx))
+    bench.step(propose_queued)
 }
 
 fn preparing(bench: &Bench) -> &Preparing {
@@ -534,7 +535,7 @@ mod skipped_slots {
     #[test]
     fn a_leader_told_to_skip_jumps_over_the_next_slot() {
         let mut bench = Bench::new(0, 3).leading(1, 4);
-        let effects = bench.step(|_, state, _| on_skip_slot(state));
+        let effects = bench.step(on_skip_slot);
         assert_eq!((effects, bench.leader().next), (Effects::none(), Slot(5)));
         queue(&mut bench, &["a"]);
         let expected = Effects::saved().proposed_to([1, 2], accept(ballot(1, 0), 5, say("a"), 0));
@@ -543,7 +544,7 @@ mod skipped_slots {
 
     #[test]
     fn a_follower_told_to_skip_does_nothing() {
-        Bench::new(0, 3).step_untouched(|_, state, _| on_skip_slot(state));
+        Bench::new(0, 3).step_untouched(on_skip_slot);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::askers::Waiting;
+use crate::effects::Effects;
 use crate::effects::Timer;
 use crate::learner;
-use crate::message::Accept;
+use crate::message::{Accept, Accepted};
 use crate::queue::Queue;
 use crate::testing::*;
 use crate::types::{Body, ReplicaId, Vote};
@@ -12,15 +13,15 @@ use crate::types::{Nonce, User};
 use std::collections::BTreeMap;
 
 fn asks(bench: &mut Bench, client: NodeId, command: Command) -> Effects {
-    bench.step(|at, state, fx| on_request(at, state, client, command, fx))
+    bench.step(|step| on_request(step, client, command))
 }
 
 fn is_answered(bench: &mut Bench, client: NodeId, command: Command) -> Effects {
-    bench.step_untouched(|at, state, fx| on_request(at, state, client, command, fx))
+    bench.step_untouched(|step| on_request(step, client, command))
 }
 
 fn decides(bench: &mut Bench, slot: u64, value: Value) -> Effects {
-    bench.step(|at, state, fx| learner::decide(at, state.to_mut(), vec![(Slot(slot), value)], fx))
+    bench.step(|step| learner::decide(step, vec![(Slot(slot), value)]))
 }
 
 /// Leads in ballot b1.r0 from slot 1 on; slot 0 has opened Ann's session `s0.0`.
@@ -160,7 +161,7 @@ mod admission {
         for slot in 2..4 {
             decides(&mut bench, slot - 1, one(ann(slot - 1)));
             bench.leader_mut().in_flight.clear();
-            let next = bench.step(|at, state, fx| proposer::propose_queued(at, state.to_mut(), fx));
+            let next = bench.step(proposer::propose_queued);
             let (_, accepts) = &next.ahead[0];
             let of = matches!(accepts, Message::ToPeer(ToPeer::Accept(Accept { value, .. })) if *value == one(ann(slot)));
             assert!(of, "{next:?}");
@@ -175,7 +176,7 @@ mod admission {
         bench.tuning.window_slots = 0;
         for seq in [1025, 2, 3, 4] {
             // The first is further than any client goes.
-            bench.step(|at, state, fx| on_request(at, state, ANN, ann(seq), fx));
+            bench.step(|step| on_request(step, ANN, ann(seq)));
         }
         decides(&mut bench, 1, one(ann(1)));
         let intake = &bench.leader().intake;
@@ -414,8 +415,12 @@ mod batches {
         assert_eq!(asks(&mut bench, ANN, ann(2)), Effects::none());
         assert_eq!(asks(&mut bench, BOB, open("bob", 8)), Effects::none());
         for voter in [0, 1] {
-            bench.step(|at, state, fx| {
-                proposer::on_accepted(at, state, ReplicaId(voter), ballot(1, 0), Slot(1), fx);
+            bench.step(|step| {
+                proposer::on_accepted(
+                    step,
+                    ReplicaId(voter),
+                    Accepted { ballot: ballot(1, 0), slot: Slot(1) },
+                );
             });
         }
         let both = Value::batch([ann(2), open("bob", 8)]);

@@ -1,0 +1,57 @@
+//! One step of a replica: what a handler may read, what it may change, and what it wants done.
+//!
+//! **Invariant — an untouched state costs nothing**: the state is borrowed until a handler changes it, so a
+//! handler looks first, and calls `to_mut` once it knows that it will.
+//!
+//! **Absent**: what happened, which is the handler's own argument.
+
+use crate::effects::Effects;
+use crate::message::Message;
+use crate::quorum::Cluster;
+use crate::state::{State, Storage};
+use crate::tuning::Tuning;
+use crate::types::{Ballot, NodeId, ReplicaId};
+use std::borrow::Cow;
+
+/// What a role's function is given.
+pub struct Step<'a, 's> {
+    /// This replica.
+    pub me: ReplicaId,
+    /// The size of the cluster.
+    pub cluster: Cluster,
+    /// Sizes, limits and time-outs.
+    pub tuning: &'a Tuning,
+    /// What this replica knows.
+    pub state: &'a mut Cow<'s, State>,
+    /// What it wants done.
+    pub effects: &'a mut Effects,
+}
+
+impl Step<'_, '_> {
+    /// The other replicas.
+    pub fn peers(&self) -> impl Iterator<Item = ReplicaId> + use<> {
+        self.cluster.peers(self.me)
+    }
+
+    /// The highest ballot promised.
+    pub fn promised(&self) -> Ballot {
+        self.state.durable.promised
+    }
+
+    /// Write access to what survives a crash, at the price of a save.
+    pub fn write(&mut self) -> &mut Storage {
+        self.state.to_mut().durable.write(self.effects)
+    }
+
+    /// See [`Effects::send`].
+    pub fn send(&mut self, to: impl Into<NodeId>, message: impl Into<Message>) {
+        self.effects.send(to, message);
+    }
+
+    /// Sends this to every other replica.
+    pub fn send_to_peers(&mut self, message: impl Into<Message> + Clone) {
+        for peer in self.peers() {
+            self.effects.send(peer, message.clone());
+        }
+    }
+}
