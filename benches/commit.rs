@@ -118,15 +118,9 @@ impl Whole {
             count.set(count.get() + u64::from(matches!(event, Event::Confirmed { .. })));
             Ok(())
         });
-        let actor = Client {
-            user: User::new("ann"),
-            nonce: Nonce(1),
-            session: None,
-            script: Vec::new(),
-            is_durable: false,
-            replicas: (0..REPLICAS).map(|id| NodeId(id.into())).collect(),
-            tuning: ClientTuning { window: 1024, ..ClientTuning::default() },
-        };
+        let asks = (0..REPLICAS).map(|id| NodeId(id.into())).collect();
+        let tuning = ClientTuning { window: 1024, ..ClientTuning::default() };
+        let actor = Client::new(User::new("ann"), Nonce(1), asks, tuning);
         let (key, name) = (secret.user(cluster, "ann", 0), UserName::new("ann").expect("a name"));
         let codec = Codec::client(&key, cluster, name, usize::from(REPLICAS));
         let memory = Box::new(MemoryStorage::default());

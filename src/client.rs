@@ -37,19 +37,14 @@ use std::time::Duration;
 pub struct Client {
     /// Whose client it is.
     pub user: User,
-    /// Names the session to be opened; new for every session. A session that was saved has its own.
-    pub nonce: Nonce,
-    /// A session that is open already, in place of opening one.
-    pub session: Option<SessionId>,
-    /// What to say from the first `Retry` time-out on, before anything submitted later; in its first
-    /// life only.
-    pub script: Vec<Body>,
     /// The replicas to ask, in the order in which they are tried.
     pub replicas: Vec<NodeId>,
     /// It survives its crashes: it saves what that takes. Otherwise it saves nothing.
     pub is_durable: bool,
     /// Parameters.
     pub tuning: ClientTuning,
+    /// What it knows before it has done anything.
+    first: ClientStorage,
 }
 
 /// Parameters of a client or reader.
@@ -206,6 +201,37 @@ impl ClientState {
 }
 
 impl Client {
+    /// A client that saves nothing, and opens a session of this nonce, which is new for every session. A session
+    /// that was saved has its own.
+    pub fn new(user: User, nonce: Nonce, replicas: Vec<NodeId>, tuning: ClientTuning) -> Client {
+        let first = ClientStorage {
+            nonce,
+            phase: ClientPhase::Opening,
+            waiting: VecDeque::new(),
+            next_seq: Seq::FIRST,
+            unacknowledged: BTreeMap::new(),
+        };
+        Client { user, replicas, is_durable: false, tuning, first }
+    }
+
+    /// In a session that is open already, in place of opening one.
+    pub fn in_session(mut self, session: SessionId) -> Client {
+        self.first.phase = ClientPhase::Open(session);
+        self
+    }
+
+    /// With something to say from the first `Retry` time-out on, before anything submitted later; in its first life
+    /// only.
+    pub fn saying(mut self, script: impl IntoIterator<Item = Body>) -> Client {
+        self.first.waiting = script.into_iter().collect();
+        self
+    }
+
+    /// The nonce of the first session that it opens.
+    pub fn nonce(&self) -> Nonce {
+        self.first.nonce
+    }
+
     /// May times double?
     fn adapts(&self) -> bool {
         self.tuning.backoff_doublings_max > 0
@@ -240,21 +266,10 @@ impl Client {
         storage
     }
 
-    /// What a client has before it has done anything.
-    fn first_storage(&self) -> ClientStorage {
-        ClientStorage {
-            nonce: self.nonce,
-            phase: self.session.map_or(ClientPhase::Opening, ClientPhase::Open),
-            waiting: self.script.iter().cloned().collect(),
-            next_seq: Seq::FIRST,
-            unacknowledged: BTreeMap::new(),
-        }
-    }
-
     /// What it goes on with after its session has expired: another session, and nothing to say.
     fn new_session(&self) -> ClientStorage {
         let (phase, waiting) = (ClientPhase::Opening, VecDeque::new());
-        ClientStorage { phase, waiting, ..self.first_storage() }
+        ClientStorage { phase, waiting, ..self.first.clone() }
     }
 
     fn opening(&self, nonce: Nonce) -> Command {
@@ -655,7 +670,7 @@ impl Actor for Client {
             // The nonce is new, and so saved before it is used.
             found => {
                 effects.save = self.is_durable;
-                if found.is_some() { self.new_session() } else { self.first_storage() }
+                if found.is_some() { self.new_session() } else { self.first.clone() }
             }
         };
         let state = ClientState {

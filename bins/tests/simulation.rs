@@ -181,15 +181,9 @@ impl Simulation {
             let (key, name) = (secret.user(cluster, &user, 0), UserName::new(&user).unwrap());
             let codec = Codec::client(&key, cluster, name, usize::from(REPLICAS));
             let codec = codec.with_packing(packing);
-            let actor = Client {
-                user: User::new(&user),
-                nonce: Nonce(id.into()),
-                session: None,
-                script: Vec::new(),
-                is_durable: false,
-                replicas: (0..REPLICAS).map(|id| NodeId(id.into())).collect(),
-                tuning: ClientTuning::default(),
-            };
+            let replicas = (0..REPLICAS).map(|id| NodeId(id.into())).collect();
+            let (user, nonce) = (User::new(&user), Nonce(id.into()));
+            let actor = Client::new(user, nonce, replicas, ClientTuning::default());
             let world = world(&air, id, loss, seed);
             let id = NodeId(id.into()).into();
             let host = ClientHost::new(sink);

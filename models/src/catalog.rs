@@ -257,15 +257,15 @@ impl Config {
         };
         let clients = self.clients.iter().map(|plan| {
             let user = User::new(plan.user);
-            let client = Client {
-                session: sessions.get(&user).copied(),
-                nonce: Self::nonce(plan),
-                script: self.scripted(plan),
-                replicas: plan.asks.iter().map(|id| NodeId::from(ReplicaId(*id))).collect(),
-                is_durable: plan.crashes,
-                tuning: self.client_tuning(plan.window),
-                user,
-            };
+            let session = sessions.get(&user).copied();
+            let asks = plan.asks.iter().map(|id| NodeId::from(ReplicaId(*id))).collect();
+            let tuning = self.client_tuning(plan.window);
+            let mut client = Client::new(user, Self::nonce(plan), asks, tuning);
+            client.is_durable = plan.crashes;
+            client = client.saying(self.scripted(plan));
+            if let Some(session) = session {
+                client = client.in_session(session);
+            }
             let node = match self.mutant.filter(|mutant| mutant.is_of_clients()) {
                 None => Node::Client(client),
                 Some(mutant) => Node::MutatedClient(MutatedClient { client, mutant }),

@@ -45,15 +45,10 @@ impl Deployed {
 
     /// The client of this number, who asks these replicas.
     pub(crate) fn client(&self, number: usize, replicas: Vec<NodeId>) -> Placed {
-        let client = Client {
-            user: User::new(&format!("u{number}")),
-            nonce: Nonce(number as u64),
-            session: None,
-            script: Vec::new(),
-            replicas,
-            is_durable: self.durable_clients,
-            tuning: self.client_tuning.clone(),
-        };
+        let user = User::new(&format!("u{number}"));
+        let tuning = self.client_tuning.clone();
+        let mut client = Client::new(user, Nonce(number as u64), replicas, tuning);
+        client.is_durable = self.durable_clients;
         let node = match self.mutant.filter(|mutant| mutant.is_of_clients()) {
             None => Node::Client(client),
             Some(mutant) => Node::MutatedClient(MutatedClient { client, mutant }),

@@ -6,15 +6,8 @@ use crate::types::Slot;
 
 /// Two replicas, at nodes 0 and 1.
 fn client() -> Client {
-    Client {
-        user: User::new("ann"),
-        nonce: Nonce(7),
-        session: None,
-        script: Vec::new(),
-        replicas: vec![NodeId(0), NodeId(1)],
-        is_durable: false,
-        tuning: ClientTuning { window: 2, ask_at_once: 1, ..ClientTuning::default() },
-    }
+    let tuning = ClientTuning { window: 2, ask_at_once: 1, ..ClientTuning::default() };
+    Client::new(User::new("ann"), Nonce(7), vec![NodeId(0), NodeId(1)], tuning)
 }
 
 fn ours() -> SessionId {
@@ -35,7 +28,7 @@ impl Chat {
 
     /// In a session that is open.
     fn open() -> Chat {
-        Chat::started(Client { session: Some(ours()), ..client() }).0
+        Chat::started(client().in_session(ours())).0
     }
 
     /// A client after its start, and the timers that it wants.
@@ -154,14 +147,13 @@ mod opening {
 
     #[test]
     fn an_open_session_without_anything_to_say_needs_no_timer() {
-        assert_eq!(Chat::started(Client { session: Some(ours()), ..client() }).1, []);
+        assert_eq!(Chat::started(client().in_session(ours())).1, []);
     }
 
     #[test]
     fn a_script_is_said_at_the_first_time_out() {
         let script = vec![Body::post("a"), Body::post("b"), Body::post("c")];
-        let (mut chat, timers) =
-            Chat::started(Client { session: Some(ours()), script, ..client() });
+        let (mut chat, timers) = Chat::started(client().in_session(ours()).saying(script));
         assert_eq!(timers.len(), 1);
         let expected =
             Effects::none().sent(0, request(1, 1, "a")).sent(0, request(2, 1, "b")).retry(0);
@@ -696,7 +688,10 @@ mod a_durable_client {
     fn starts(storage: Option<ClientStorage>) -> (Chat, Option<ClientStorage>, Vec<Message>) {
         // Its own nonce is another one in each life.
         let nonce = Nonce(if storage.is_some() { 8 } else { 7 });
-        let client = Client { is_durable: true, nonce, ..client() };
+        let client = Client {
+            is_durable: true,
+            ..Client::new(User::new("ann"), nonce, client().replicas, client().tuning)
+        };
         let mut out = Out::new();
         let state = client.on_start(Id::from(9), &storage, &mut out);
         let (mut saved, mut sent) = (None, Vec::new());

@@ -107,16 +107,13 @@ impl World {
     pub(crate) fn client(&mut self, user: &str, session: Option<SessionId>) {
         // Whoever opens a session asks replica 1 first, the others replica 0.
         let first = usize::from(session.is_none());
-        let client = Client {
-            user: User::new(user),
-            nonce: Nonce(1),
-            session,
-            script: Vec::new(),
-            is_durable: false,
-            replicas: (0..self.replicas)
-                .map(|id| NodeId(((id + first) % self.replicas) as u64))
-                .collect(),
-            tuning: ClientTuning { ask_at_once: 1, ..ClientTuning::default() },
+        let in_turn = |id| NodeId(((id + first) % self.replicas) as u64);
+        let replicas = (0..self.replicas).map(in_turn).collect();
+        let tuning = ClientTuning { ask_at_once: 1, ..ClientTuning::default() };
+        let client = Client::new(User::new(user), Nonce(1), replicas, tuning);
+        let client = match session {
+            Some(session) => client.in_session(session),
+            None => client,
         };
         let mut out = Out::new();
         let state = client.on_start(Id::from(self.nodes.len()), &None, &mut out);

@@ -127,10 +127,9 @@ impl Access {
     }
 
     fn client(&self, user: &str, nonce: Nonce, tuning: ClientTuning) -> Client {
-        let replicas = self.config.nodes();
-        let user = User::new(user);
-        let (session, script, is_durable) = (None, Vec::new(), self.state.is_some());
-        Client { user, nonce, session, script, replicas, is_durable, tuning }
+        let mut client = Client::new(User::new(user), nonce, self.config.nodes(), tuning);
+        client.is_durable = self.state.is_some();
+        client
     }
 }
 

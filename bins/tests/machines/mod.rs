@@ -228,15 +228,8 @@ pub(crate) fn client(air: &Rc<Air>, confirmed: &Rc<Cell<u64>>, seed: u64) -> Cli
         rng: Box::new(StdRng::seed_from_u64(seed)),
         storage: Box::new(MemoryStorage::default()),
     };
-    let actor = Client {
-        user: User::new("ann"),
-        nonce: Nonce(1),
-        session: None,
-        script: Vec::new(),
-        is_durable: false,
-        replicas: (0..REPLICAS).map(|id| NodeId(id.into())).collect(),
-        tuning: ClientTuning::default(),
-    };
+    let replicas = (0..REPLICAS).map(|id| NodeId(id.into())).collect();
+    let actor = Client::new(User::new("ann"), Nonce(1), replicas, ClientTuning::default());
     let count = Rc::clone(confirmed);
     let sink: Box<dyn FnMut(Event) -> io::Result<()>> = Box::new(move |event| {
         count.set(count.get() + u64::from(matches!(event, Event::Confirmed { .. })));

@@ -133,7 +133,7 @@ impl MutatedClient {
     /// C01 and C05: all that is pending is said in another session.
     fn anew(&self, storage: &ClientStorage) -> ClientStorage {
         ClientStorage {
-            nonce: Nonce(self.client.nonce.0 + 1),
+            nonce: Nonce(self.client.nonce().0 + 1),
             phase: ClientPhase::Opening,
             waiting: storage.pending().map(|(_, body)| body.clone()).collect(),
             next_seq: Seq::FIRST,
