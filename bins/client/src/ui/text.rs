@@ -42,63 +42,70 @@ pub fn width(text: &str) -> usize {
 /// Breaks a neutralised text into rows of at most `columns`, between words where that is possible.
 /// The first row begins `indent` columns further right.
 pub fn wrap(text: &str, columns: usize, indent: usize) -> Vec<String> {
-    let mut rows = Vec::new();
+    let mut rows = Rows::new(columns.max(2), indent);
     for line in text.split('\n') {
-        let indent = if rows.is_empty() { indent } else { 0 };
-        wrap_line(line, columns.max(2), indent, &mut rows);
+        line.split_word_bounds().for_each(|word| rows.put_word(word));
+        rows.end_row();
     }
-    rows
+    rows.ended
 }
 
 /// Breaks a text that is being typed into rows of at most `columns`, wherever they are full: so its
 /// beginning has the same rows as the whole.
 pub fn chop(text: &str, columns: usize) -> Vec<String> {
-    let mut rows = Vec::new();
+    let mut rows = Rows::new(columns, 0);
     for line in neutralise(text).split('\n') {
-        let (mut row, mut left) = (String::new(), columns);
-        for grapheme in line.graphemes(true) {
-            let wide = UnicodeWidthStr::width(grapheme);
-            if wide > left {
-                rows.push(std::mem::take(&mut row));
-                left = columns;
-            }
-            left = left.saturating_sub(wide);
-            row.push_str(grapheme);
-        }
-        rows.push(row);
+        rows.put(line);
+        rows.end_row();
     }
-    rows
+    rows.ended
 }
 
-fn wrap_line(line: &str, columns: usize, indent: usize, rows: &mut Vec<String>) {
-    let mut row = String::new();
-    let mut left = columns.saturating_sub(indent);
-    for word in line.split_word_bounds() {
-        let wide = width(word);
-        if wide <= left {
-            left -= wide;
-            row.push_str(word);
-        } else if word.chars().all(char::is_whitespace) {
-            // White space at the end of a row is not seen.
-            rows.push(std::mem::take(&mut row));
-            left = columns;
-        } else {
-            if wide <= columns && !(row.is_empty() && left == columns) {
-                rows.push(std::mem::take(&mut row));
-                left = columns;
+/// Rows as they are filled.
+struct Rows {
+    columns: usize,
+    ended: Vec<String>,
+    row: String,
+    /// Columns that are free in the present row.
+    left: usize,
+}
+
+impl Rows {
+    fn new(columns: usize, indent: usize) -> Rows {
+        let left = columns.saturating_sub(indent);
+        Rows { columns, ended: Vec::new(), row: String::new(), left }
+    }
+
+    fn end_row(&mut self) {
+        self.ended.push(std::mem::take(&mut self.row));
+        self.left = self.columns;
+    }
+
+    /// Puts a text, broken wherever a row is full.
+    fn put(&mut self, text: &str) {
+        for grapheme in text.graphemes(true) {
+            let wide = UnicodeWidthStr::width(grapheme);
+            if wide > self.left {
+                self.end_row();
             }
-            for grapheme in word.graphemes(true) {
-                let wide = UnicodeWidthStr::width(grapheme);
-                if wide > left {
-                    rows.push(std::mem::take(&mut row));
-                    left = columns;
-                }
-                left = left.saturating_sub(wide);
-                row.push_str(grapheme);
-            }
+            self.left = self.left.saturating_sub(wide);
+            self.row.push_str(grapheme);
         }
     }
-    rows.push(row);
+
+    /// Puts a word, which is broken only if it is longer than a row.
+    fn put_word(&mut self, word: &str) {
+        let wide = width(word);
+        let is_fresh = self.row.is_empty() && self.left == self.columns;
+        if wide > self.left && word.chars().all(char::is_whitespace) {
+            // White space at the end of a row is not seen.
+            return self.end_row();
+        }
+        if wide > self.left && wide <= self.columns && !is_fresh {
+            self.end_row();
+        }
+        self.put(word);
+    }
 }
 
 #[cfg(test)]
