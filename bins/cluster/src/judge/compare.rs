@@ -5,7 +5,8 @@
 //!
 //! **Invariant — bounded**: two lines are held at a time, however long the logs are.
 
-use super::{Faults, LogFile};
+use super::evidence::LogFile;
+use super::faults::Faults;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -20,9 +21,9 @@ pub(super) fn compare(logs: &[LogFile], faults: &mut Faults) -> bool {
     let before = faults.count();
     for file in logs {
         let id = file.id;
-        if let Some(wrong) = &file.told.damage {
+        if let Some(wrong) = &file.account.damage {
             faults.push(format!("replica {id}: its log is damaged: {wrong}"));
-        } else if let Some(line) = file.told.torn_at
+        } else if let Some(line) = file.account.torn_at
             && !file.killed
         {
             faults.push(format!("replica {id}: its log breaks off in line {line}"));

@@ -9,7 +9,7 @@
 //! **Invariant — bounded**: what is held does not grow with the log, but with the sessions in it and
 //! with what clients recorded.
 
-use super::Faults;
+use super::faults::Faults;
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{Body, Operation, Seq, SessionId, Slot};
 use paxos_chat_client::record::Record;
@@ -20,7 +20,7 @@ use std::path::Path;
 
 /// What a log tells.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Account {
     /// Lines, without the header.
     pub(super) lines: u64,
     /// All digits of its hash.
@@ -41,14 +41,16 @@ pub(super) struct Told {
     pub(super) losses: Faults,
 }
 
-impl Told {
+impl Account {
     /// Reads the log in this file.
-    pub(super) fn of(path: &Path, records: &Records<'_>) -> Told {
+    pub(super) fn of(path: &Path, records: &Records<'_>) -> Account {
         match Reader::open(path) {
             Ok(reader) => History::new(records).read(reader),
-            Err(error) => {
-                Told { hash: "damaged".into(), damage: Some(error.to_string()), ..Told::default() }
-            }
+            Err(error) => Account {
+                hash: "damaged".into(),
+                damage: Some(error.to_string()),
+                ..Account::default()
+            },
         }
     }
 }
@@ -109,17 +111,17 @@ struct History<'a> {
     speakers: BTreeMap<SessionId, Speaker>,
     /// For each record, which of its acknowledgements were found.
     found: Vec<Vec<bool>>,
-    told: Told,
+    account: Account,
 }
 
 impl<'a> History<'a> {
     fn new(records: &'a Records<'a>) -> History<'a> {
         let found = records.records.iter().map(|r| vec![false; r.acknowledged.len()]).collect();
         let (replay, speakers) = (Replay::default(), BTreeMap::new());
-        History { records, replay, speakers, found, told: Told::default() }
+        History { records, replay, speakers, found, account: Account::default() }
     }
 
-    fn read<R: std::io::BufRead>(mut self, mut reader: Reader<R>) -> Told {
+    fn read<R: std::io::BufRead>(mut self, mut reader: Reader<R>) -> Account {
         let damage = loop {
             match reader.next_entry() {
                 Ok(Some(entry)) => self.take(&entry),
@@ -132,17 +134,17 @@ impl<'a> History<'a> {
         self.find_missing();
         let position = reader.position();
         let hash = if damage.is_some() { "damaged".into() } else { position.chain.to_hex() };
-        Told { lines: position.lines, hash, torn_at: reader.torn_at(), damage, ..self.told }
+        Account { lines: position.lines, hash, torn_at: reader.torn_at(), damage, ..self.account }
     }
 
     fn take(&mut self, entry: &Entry) {
         let slot = entry.slot;
         if self.replay.outcomes(slot, &entry.value) != entry.outcomes {
-            self.told
+            self.account
                 .faults
                 .push(format!("slot {slot}: replaying the log leads to other outcomes"));
         }
-        self.told.noops += u64::from(entry.value.commands().is_empty());
+        self.account.noops += u64::from(entry.value.commands().is_empty());
         for (command, outcome) in entry.value.commands().iter().zip(&entry.outcomes) {
             match (&command.operation, outcome) {
                 (Operation::OpenSession { nonce }, Outcome::Opened(session)) => {
@@ -165,12 +167,12 @@ impl<'a> History<'a> {
             *last = seq.0;
         } else {
             let highest = above.last().copied().unwrap_or(*last).max(*last);
-            self.told
+            self.account
                 .faults
                 .push(format!("slot {slot}: message {seq} of {session} follows message {highest}"));
             if seq.0 <= *last || !above.insert(seq.0) {
-                self.told.duplicates.insert((session, seq.0));
-                self.told
+                self.account.duplicates.insert((session, seq.0));
+                self.account
                     .faults
                     .push(format!("slot {slot}: message {seq} of {session} took effect before"));
             }
@@ -181,7 +183,7 @@ impl<'a> History<'a> {
         // Nothing is known of what was submitted without records.
         if !records.is_empty() && said.is_none_or(|said| **said != **text) {
             let wrong = format!("slot {slot}: nobody submitted this message {seq} of {session}");
-            self.told.faults.push(wrong);
+            self.account.faults.push(wrong);
         }
         for (record, place) in self.records.awaited(session, seq, slot) {
             self.found[record][place] |=
@@ -196,8 +198,8 @@ impl<'a> History<'a> {
                     continue;
                 }
                 let (seq, slot, user) = (ack.seq, ack.slot, &record.user);
-                self.told.missing.insert((index, seq));
-                self.told.losses.push(format!(
+                self.account.missing.insert((index, seq));
+                self.account.losses.push(format!(
                     "message {seq} of {user} was acknowledged for slot {slot} and is not there"
                 ));
             }

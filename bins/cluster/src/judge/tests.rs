@@ -1,5 +1,6 @@
 //! Verdicts on logs that are made here, good and bad.
 
+use super::faults::FAULTS_MAX;
 use super::*;
 use actor_runtime::wire::ClusterId;
 use paxos_chat::message::Outcome;
@@ -9,6 +10,8 @@ use paxos_chat::types::{
 use paxos_chat_client::record::{Line, RecordWriter};
 use paxos_chat_log::replay::Replay;
 use paxos_chat_log::{Entry, LogWriter};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 const NONCE: u64 = 7;
 const OURS: SessionId = SessionId { slot: Slot(0), index: 0 };
