@@ -1,6 +1,6 @@
 //! Progress on a terminal; where standard error is none, the bar hides itself.
 
-use crate::harness::run::Progress;
+use crate::harness::progress::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// How many messages are acknowledged, and what happened.

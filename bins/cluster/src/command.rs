@@ -2,8 +2,8 @@
 
 use crate::bar::Bar;
 use crate::configure::{ConfigArgs, write_config};
+use crate::harness::error::RunError;
 use crate::harness::plot;
-use crate::harness::run::RunError;
 use crate::harness::soak::{SoakOptions, SoakReport, soak};
 use crate::run::{RunArgs, list_scenarios, run_cluster, verify};
 use actor_runtime::keys::Beside;

@@ -1,13 +1,15 @@
 //! Whole clusters: configured, run with faults, and judged by what they leave.
 //!
+//! Each file uses only those above it:
+//!
 //! | file | what it holds |
 //! |---|---|
-//! | [`command`] | the command line |
+//! | [`judge`] | logs on disk against what clients recorded |
+//! | [`harness`] | clusters of real processes, and the faults injected into them |
+//! | [`bar`] | progress on a terminal |
 //! | [`configure`] | `cluster config` |
 //! | [`run`] | `cluster run`, `cluster scenarios`, `cluster verify` |
-//! | [`harness`] | clusters of real processes, and the faults injected into them |
-//! | [`judge`] | logs on disk against what clients recorded |
-//! | [`bar`] | progress on a terminal |
+//! | [`command`] | the command line |
 
 #![forbid(unsafe_code)]
 

@@ -4,10 +4,11 @@
 //! cannot be made, 130 for one that was interrupted.
 
 use super::bar::Bar;
+use crate::harness::fault::{Fault, KillLoop};
 use crate::harness::input::{self, Source};
-use crate::harness::kill_loop::KillLoop;
+use crate::harness::options::RunOptions;
 use crate::harness::report;
-use crate::harness::run::{Fault, RunOptions, run};
+use crate::harness::run::run;
 use crate::harness::scenario::{self, SCENARIOS, Scenario};
 use crate::judge::{Evidence, Verdict, judge};
 use actor_runtime::loss::Loss;
@@ -104,7 +105,7 @@ impl RunArgs {
             (None, count) => Fault::OneAfterAnother(count),
         };
         if let Some(scenario) = self.scenario {
-            scenario.apply(&mut options);
+            options.play(scenario);
         }
         Ok(options)
     }

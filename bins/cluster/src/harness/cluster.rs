@@ -1,11 +1,11 @@
 //! The replicas of a run: configured on free ports, started, and started again.
 
-use super::feed::Script;
-use super::kill_loop::KillLoop;
-use super::process::{
-    ClientArgs, ClientProcess, Programs, ReplicaArgs, ReplicaProcess, StartError, StorageMode,
-};
-use super::run::{Fault, PATIENCE, RunError, RunOptions};
+use super::client::{ClientArgs, ClientProcess};
+use super::error::RunError;
+use super::fault::{Fault, KillLoop};
+use super::options::RunOptions;
+use super::process::{Programs, ReplicaArgs, ReplicaProcess, StartError, StorageMode};
+use super::script::Script;
 use paxos_chat_config::credentials::{Token, make_secret, read_keyring, secret_path};
 use paxos_chat_config::{Config, Timeouts, check_f};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,29 @@ use std::time::{Duration, Instant};
 const START_ATTEMPTS: u32 = 5;
 /// How long the port of a killed replica may be held by somebody else.
 const RESTART_MAX: Duration = Duration::from_secs(5);
+
+/// How long nothing may be acknowledged.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The folder must not hold the files of another run.
+fn prepare_folder(folder: &Path) -> Result<(), RunError> {
+    std::fs::create_dir_all(folder)?;
+    let mut files = std::fs::read_dir(folder)?.filter_map(Result::ok);
+    if let Some(file) = files.find(|file| {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        name.ends_with(".log")
+            || name.ends_with(paxos_chat_client::record::EXTENSION)
+            || name == "run.json"
+    }) {
+        return Err(RunError::Usage(format!(
+            "{} is of an earlier run: give --log-dir another folder, or remove that file and the \
+             others of that run",
+            file.path().display()
+        )));
+    }
+    Ok(())
+}
 
 /// The configuration to run, on free ports of this machine if none is given.
 fn configure(options: &RunOptions) -> Result<Config, RunError> {
@@ -77,6 +100,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn start(programs: &Programs, options: &RunOptions) -> Result<Cluster, RunError> {
+        prepare_folder(&options.folder)?;
         let mut attempt = 1;
         loop {
             match Cluster::try_start(programs, options) {

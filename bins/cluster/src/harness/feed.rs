@@ -1,10 +1,7 @@
-//! What clients are given to say, and when: messages are released in shares, so that faults fall
-//! among writes.
-//!
-//! **Invariant**: what is generated follows from the seed, and no two generated messages of a run are
-//! equal. What is read from a file is said as it is.
+//! When clients are given what they say: messages are released in shares, so that faults fall among
+//! writes.
 
-use super::process::ClientProcess;
+use super::client::ClientProcess;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::io::Write;
@@ -31,33 +28,6 @@ impl Share {
     /// How many of these messages that is.
     pub(super) fn of(self, messages: u64) -> u64 {
         (u128::from(messages) * u128::from(self.parts) / u128::from(self.of)) as u64
-    }
-}
-
-/// What one client says.
-#[derive(Clone, Debug)]
-pub(super) enum Script {
-    /// So many generated messages.
-    Generated(u64),
-    /// These lines.
-    Lines(Arc<[String]>),
-}
-
-impl Script {
-    /// How many messages there are.
-    pub(super) fn messages(&self) -> u64 {
-        match self {
-            Script::Generated(count) => *count,
-            Script::Lines(lines) => lines.len() as u64,
-        }
-    }
-
-    /// Message number `number`, from 1 on, without its end of line.
-    fn text(&self, name: &str, number: u64, rng: &mut StdRng) -> String {
-        match self {
-            Script::Generated(_) => sentence(name, number, rng),
-            Script::Lines(lines) => lines[number as usize - 1].clone(),
-        }
     }
 }
 
@@ -111,14 +81,6 @@ impl Feed {
     }
 }
 
-/// A message that is told from all others, with characters of one to four bytes.
-fn sentence(name: &str, number: u64, rng: &mut StdRng) -> String {
-    const WORDS: [&str; 8] = ["slot", "größer", "ballot", "投票", "🙂", "quorum", "\\t", "\"log\""];
-    let words: Vec<&str> =
-        (0..rng.random_range(1..6)).map(|_| WORDS[rng.random_range(0..WORDS.len())]).collect();
-    format!("{name} #{number}: {}", words.join(" "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,18 +91,5 @@ mod tests {
         assert_eq!(Share::NONE.of(7), 0);
         assert_eq!([1, 2, 3].map(|parts| Share::new(parts, 3).of(7)), [2, 4, 7]);
         assert_eq!(Share::new(1, 2).of(u64::MAX), u64::MAX / 2);
-    }
-
-    #[test]
-    fn generated_messages_differ_and_follow_from_the_seed() {
-        let script = Script::Generated(50);
-        let said = |seed| {
-            let mut rng = StdRng::seed_from_u64(seed);
-            (1..=50).map(|n| script.text("ann", n, &mut rng)).collect::<Vec<_>>()
-        };
-        assert_eq!(said(1), said(1));
-        assert_ne!(said(1), said(2));
-        let distinct: std::collections::BTreeSet<String> = said(1).into_iter().collect();
-        assert_eq!(distinct.len(), 50);
     }
 }

@@ -3,7 +3,7 @@
 //! **Invariant — checked before anything runs**: a file that cannot be said is refused with its
 //! name, the line and the remedy.
 
-use super::run::RunError;
+use super::error::RunError;
 use paxos_chat::tuning::TEXT_BYTES_MAX;
 use paxos_chat_config::check_user;
 use std::collections::BTreeSet;

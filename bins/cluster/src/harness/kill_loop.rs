@@ -5,12 +5,13 @@
 //! - *Everything random follows from the seed*; what a moment hits, the machine decides.
 //! - *Bounded*: so many rounds, each with a limit.
 
+use super::error::RunError;
+use super::fault::KillLoop;
 use super::feed::{Feed, Share};
 use super::process::Programs;
-use super::run::{Faults, RunError, Stage};
+use super::stage::{Mishap, Stage};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// Rounds of killing, and the shares that messages are released in.
@@ -20,29 +21,9 @@ const BEFORE_KILL_MAX: Duration = Duration::from_millis(200);
 /// The longest time that a killed replica is down.
 const DOWN_MAX: Duration = Duration::from_millis(800);
 
-/// Which replicas are killed and restarted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KillLoop {
-    /// This one, in each round.
-    One(u8),
-    /// In each round a random one, the primary, or all at once.
-    All,
-}
-
-impl FromStr for KillLoop {
-    type Err = String;
-    fn from_str(text: &str) -> Result<KillLoop, String> {
-        if text == "all" {
-            return Ok(KillLoop::All);
-        }
-        let id = text.parse().map_err(|_| format!("{text:?} is neither a replica nor `all`"))?;
-        Ok(KillLoop::One(id))
-    }
-}
-
 impl Stage<'_> {
     /// Kills and restarts, round after round, until all messages are released.
-    pub(super) fn kill_and_restart(&mut self, whom: KillLoop, feed: &Feed) -> Faults {
+    pub(super) fn kill_and_restart(&mut self, whom: KillLoop, feed: &Feed) -> Mishap {
         let programs = Programs::find()?;
         let mut rng = StdRng::seed_from_u64(self.options.seed);
         for round in 0..ROUNDS {

@@ -4,8 +4,9 @@
 //! - *Order, not time*: each fault waits for what it needs to see, and never merely for a while.
 //! - *Only a primary is killed*: it said that it leads right before.
 
+use super::error::RunError;
 use super::feed::{Feed, Share};
-use super::run::{Faults, RunError, Stage};
+use super::stage::{Kill, Mishap, Stage};
 use actor_runtime::disk::SystemDisk;
 use paxos_chat::state;
 use paxos_chat::tuning::Tuning;
@@ -20,32 +21,15 @@ const PRIMARY_MAX: Duration = Duration::from_secs(20);
 /// How often a primary that stepped down before it proposed is forgiven.
 const ATTEMPTS: u64 = 3;
 
-/// A primary that was killed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Killed {
-    /// The ballot in which it led.
-    pub(super) ballot: Ballot,
-    /// Which of those that it left had voted for anything once they had heard all that it sent; `None`
-    /// if nobody has looked.
-    pub(super) voters: Option<BTreeSet<u8>>,
-}
-
-impl Killed {
-    /// Its id.
-    pub(super) fn id(&self) -> u8 {
-        self.ballot.replica.0
-    }
-}
-
 impl Stage<'_> {
     /// Kills so many primaries, one after another, while there is no client yet.
-    pub(super) fn kill_before_proposing(&mut self, count: u8) -> Faults {
+    pub(super) fn kill_before_proposing(&mut self, count: u8) -> Mishap {
         for _ in 0..count {
             let Some(primary) = self.wait_for_primary()? else { return no_primary() };
             self.kill_primary(primary)?;
             let voters = self.voters()?;
-            if let Some(killed) = self.kills.last_mut() {
-                killed.voters = Some(voters);
+            if let Some(kill) = self.kills.last_mut() {
+                kill.voters = Some(voters);
             }
         }
         Ok(None)
@@ -74,7 +58,7 @@ impl Stage<'_> {
     }
 
     /// Kills the primary of the moment, again and again, spread over the messages.
-    pub(super) fn kill_one_after_another(&mut self, count: u8, feed: &Feed) -> Faults {
+    pub(super) fn kill_one_after_another(&mut self, count: u8, feed: &Feed) -> Mishap {
         let phases = u64::from(count) + 1;
         for phase in 1..phases {
             let share = Share::new(phase, phases);
@@ -91,7 +75,7 @@ impl Stage<'_> {
 
     /// Holds everybody but the primary, lets clients speak, and kills it once it has proposed what
     /// nobody can have voted for but itself.
-    pub(super) fn kill_after_proposing(&mut self, feed: &Feed) -> Faults {
+    pub(super) fn kill_after_proposing(&mut self, feed: &Feed) -> Mishap {
         let least = ATTEMPTS + 1;
         if self.clients.iter().all(|client| client.script.messages() < least) {
             return Err(RunError::Usage(format!(
@@ -187,7 +171,7 @@ impl Stage<'_> {
         replica.kill()?;
         let id = replica.id;
         self.cluster.killed.insert(id);
-        self.kills.push(Killed { ballot, voters: None });
+        self.kills.push(Kill { ballot, voters: None });
         self.progress.note(&format!("killed the primary, replica {id}"));
         Ok(())
     }
@@ -199,6 +183,6 @@ pub(super) fn has_proposed(saved: &state::Storage, ballot: Ballot, from: Slot) -
     saved.votes.iter().any(|(slot, vote)| *slot >= from && vote.ballot == ballot)
 }
 
-fn no_primary() -> Faults {
+fn no_primary() -> Mishap {
     Ok(Some(format!("no primary within {} s", PRIMARY_MAX.as_secs())))
 }

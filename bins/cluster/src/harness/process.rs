@@ -1,35 +1,31 @@
-//! Replicas and clients as child processes.
+//! The programs of this project as child processes, and replicas as such.
 //!
 //! **Invariant — no child is left behind**: each is killed and waited for when its handle goes,
 //! on panic too; and should this process be killed itself, replicas stop because their standard
 //! input ends, and clients because of their patience. A replica that is held meanwhile goes on when
 //! the system finds its process group orphaned.
 
-use super::feed::Script;
 use paxos_chat_replica::console::Status;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 /// How long a process may take for what takes it no time.
-const PROMPTLY: Duration = Duration::from_secs(5);
+pub(super) const PROMPTLY: Duration = Duration::from_secs(5);
 /// Lines of a replica that may wait to be read here.
 const LINES_MAX: usize = 1024;
-/// How long load is made that is not told to end, in seconds: longer than any run, a day.
-const LOAD_SECONDS: u64 = 86_400;
-
 /// A child process that ends with its handle.
 #[derive(Debug)]
-pub struct Guarded(Child);
+pub struct Guard(pub(super) Child);
 
-impl Guarded {
-    fn spawn(command: &mut Command) -> io::Result<Guarded> {
+impl Guard {
+    pub(super) fn spawn(command: &mut Command) -> io::Result<Guard> {
         let program = command.get_program().to_owned();
-        command.spawn().map(Guarded).map_err(|error| {
+        command.spawn().map(Guard).map_err(|error| {
             let program = Path::new(&program).display();
             io::Error::new(error.kind(), format!("cannot start {program}: {error}"))
         })
@@ -63,7 +59,7 @@ impl Guarded {
     }
 }
 
-impl Drop for Guarded {
+impl Drop for Guard {
     fn drop(&mut self) {
         // An error means that it has ended already.
         let _ = self.kill();
@@ -98,7 +94,7 @@ impl Programs {
         Ok(Programs { folder })
     }
 
-    fn command(&self, name: &str) -> Command {
+    pub(super) fn command(&self, name: &str) -> Command {
         Command::new(self.folder.join(name))
     }
 }
@@ -134,7 +130,7 @@ pub enum StorageMode {
 pub struct ReplicaProcess {
     /// Its id.
     pub id: u8,
-    child: Guarded,
+    child: Guard,
     console: Option<ChildStdin>,
     lines: Receiver<String>,
 }
@@ -185,7 +181,7 @@ impl ReplicaProcess {
             StorageMode::Volatile => drop(command.arg("--volatile")),
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
-        let mut child = Guarded::spawn(&mut command).map_err(failed)?;
+        let mut child = Guard::spawn(&mut command).map_err(failed)?;
         let console = child.0.stdin.take();
         let stdout = child.0.stdout.take().ok_or_else(|| failed(io::Error::other("no output")))?;
         let (sender, lines) = sync_channel(LINES_MAX);
@@ -284,164 +280,5 @@ impl ReplicaProcess {
             // An error means that it has ended in the meantime.
             let _ = self.kill();
         }
-    }
-}
-
-/// A running client that says what it is fed.
-#[derive(Debug)]
-pub struct ClientProcess {
-    /// Its name.
-    pub name: String,
-    /// What it is to say.
-    pub(super) script: Script,
-    child: Guarded,
-    input: Option<ChildStdin>,
-    record: File,
-    partial: Vec<u8>,
-    acknowledged: u64,
-}
-
-/// What is given to a client's process.
-#[derive(Clone, Debug)]
-pub struct ClientArgs<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// What it is to say.
-    pub(super) script: Script,
-    /// Its token's file.
-    pub token: &'a Path,
-    /// The configuration's file.
-    pub config: &'a Path,
-    /// The folder of records.
-    pub folder: &'a Path,
-    /// Its seed.
-    pub seed: u64,
-    /// How long it waits for an answer.
-    pub patience: Duration,
-}
-
-impl ClientProcess {
-    /// Starts a client.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn start(programs: &Programs, args: &ClientArgs<'_>) -> io::Result<ClientProcess> {
-        let name = args.name;
-        let path = args.folder.join(format!("{name}.{}", paxos_chat_client::record::EXTENSION));
-        let stderr = File::create(args.folder.join(format!("{name}.stderr")))?;
-        let mut command = programs.command("client");
-        command.arg("--config").arg(args.config).arg("--name").arg(name);
-        command.arg("--token").arg(args.token);
-        command.arg("--record").arg(&path).arg("--seed").arg(args.seed.to_string());
-        command.arg("--patience").arg(args.patience.as_secs().to_string()).arg("send");
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
-        let mut child = Guarded::spawn(&mut command)?;
-        let input = child.0.stdin.take();
-        let deadline = Instant::now() + PROMPTLY;
-        let record = loop {
-            match File::open(&path) {
-                Ok(file) => break file,
-                Err(error) if Instant::now() >= deadline || child.try_wait()?.is_some() => {
-                    return Err(io::Error::new(error.kind(), format!("{name} does not start")));
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        };
-        let (partial, acknowledged) = (Vec::new(), 0);
-        let (name, script) = (name.to_owned(), args.script.clone());
-        Ok(ClientProcess { name, script, child, input, record, partial, acknowledged })
-    }
-
-    /// Its standard input, once.
-    pub fn take_input(&mut self) -> Option<ChildStdin> {
-        self.input.take()
-    }
-
-    /// How many messages its record says are acknowledged.
-    ///
-    /// # Errors
-    /// When the record cannot be read.
-    pub fn acknowledged(&mut self) -> io::Result<u64> {
-        let position = self.record.stream_position()?;
-        self.record.seek(SeekFrom::Start(position))?;
-        self.record.read_to_end(&mut self.partial)?;
-        while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.partial.drain(..=end).collect();
-            self.acknowledged += u64::from(line.starts_with(b"{\"event\":\"acknowledged\""));
-        }
-        Ok(self.acknowledged)
-    }
-
-    /// Has it ended?
-    pub fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
-    }
-}
-
-/// A client's process that makes load.
-#[derive(Debug)]
-pub struct LoadProcess {
-    child: Guarded,
-}
-
-/// What load to make.
-#[derive(Clone, Copy, Debug)]
-pub struct LoadArgs<'a> {
-    /// The configuration's file.
-    pub config: &'a Path,
-    /// The token's file.
-    pub token: &'a Path,
-    /// Clients.
-    pub clients: u32,
-    /// Messages of each that are unacknowledged at once.
-    pub outstanding: u16,
-    /// Bytes of each message.
-    pub size: usize,
-}
-
-impl LoadProcess {
-    /// Starts making load, without an end of its own within any run.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn start(programs: &Programs, args: &LoadArgs<'_>) -> io::Result<LoadProcess> {
-        let mut command = programs.command("client");
-        command.arg("--config").arg(args.config).arg("--token").arg(args.token);
-        command.args(["load", "--json"]);
-        let numbers = [
-            ("--clients", u64::from(args.clients)),
-            ("--seconds", LOAD_SECONDS),
-            ("--outstanding", args.outstanding.into()),
-            ("--size", args.size as u64),
-        ];
-        for (flag, number) in numbers {
-            command.arg(flag).arg(number.to_string());
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        Ok(LoadProcess { child: Guarded::spawn(&mut command)? })
-    }
-
-    /// Lets it send no more.
-    ///
-    /// # Errors
-    /// When the system refuses the signal.
-    pub fn end(&self) -> io::Result<()> {
-        let pid = Pid::from_child(&self.child.0);
-        Ok(kill_process(pid, Signal::INT)?)
-    }
-
-    /// What it reports, once it has ended.
-    ///
-    /// # Errors
-    /// When it has ended without a report.
-    pub(super) fn result(&mut self) -> io::Result<Option<super::soak::LoadResult>> {
-        if self.child.try_wait()?.is_none() {
-            return Ok(None);
-        }
-        let mut report = String::new();
-        if let Some(mut stdout) = self.child.0.stdout.take() {
-            stdout.read_to_string(&mut report)?;
-        }
-        Ok(Some(serde_json::from_str(&report)?))
     }
 }

@@ -1,9 +1,9 @@
 //! Named scenarios: a cluster, what its clients say, one fault, and the proof that it happened.
 //!
 //! **Invariant — a scenario that did not happen has failed**: the verdict of each includes
-//! [`super::happened`], which looks for the event in what replicas and clients left on disk.
+//! `events`, which looks for the event in what replicas and clients left on disk.
 
-use super::run::{Fault, RunOptions};
+use super::fault::Fault;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -136,18 +136,6 @@ pub fn find(name: &str) -> Result<&'static Scenario, String> {
         let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
         format!("there is no scenario {name:?}; there are {}", names.join(", "))
     })
-}
-
-impl Scenario {
-    /// Has a run do this, with as many clients and messages as its options say.
-    pub fn apply(&'static self, options: &mut RunOptions) {
-        options.f = self.f;
-        options.fault = self.fault;
-        options.skip_slots = self.skip_slots.iter().copied().collect();
-        options.loss.get_or_insert(self.loss);
-        options.pace.clone_from(&self.pace);
-        options.scenario = Some(self);
-    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,11 @@
 //! and `cluster verify` judges the folder.
 
 use super::cluster::Cluster;
-use super::process::{LoadArgs, LoadProcess, Programs};
-use super::run::{Progress, RunError, RunOptions, prepare_folder};
+use super::error::RunError;
+use super::load::{LoadArgs, LoadProcess, LoadResult};
+use super::options::RunOptions;
+use super::process::Programs;
+use super::progress::Progress;
 use paxos_chat_replica::console::Status;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -127,7 +130,6 @@ pub fn soak(
         )));
     }
     let programs = Programs::find()?;
-    prepare_folder(&options.folder)?;
     let run = RunOptions::new(options.folder.clone(), options.seed);
     let cluster = Cluster::start(&programs, &run)?;
     let token = cluster.invite("load")?;
@@ -139,7 +141,8 @@ pub fn soak(
         size: options.size,
     };
     let load = LoadProcess::start(&programs, &load)?;
-    let away = (options.away > 0).then_some(Away { at: options.messages / 10, phase: Phase::Up });
+    let away =
+        (options.away > 0).then_some(Absence { at: options.messages / 10, phase: Phase::Up });
     let mut soak = Soak {
         options,
         run: &run,
@@ -168,17 +171,8 @@ pub fn soak(
     })
 }
 
-/// What the client's process reports.
-#[derive(Clone, Copy, Debug, serde::Deserialize)]
-pub(super) struct LoadResult {
-    acknowledged: u64,
-    errors: u64,
-    seconds: f64,
-    ops_per_s: f64,
-}
-
 /// The last replica's absence.
-struct Away {
+struct Absence {
     /// It goes once so many messages are applied.
     at: u64,
     phase: Phase,
@@ -210,7 +204,7 @@ struct Soak<'a> {
     load: LoadProcess,
     started: Instant,
     samples: Vec<Sample>,
-    away: Option<Away>,
+    away: Option<Absence>,
 }
 
 impl Soak<'_> {
@@ -333,7 +327,7 @@ impl Soak<'_> {
 
     fn caught_up(&self) -> Option<CatchUp> {
         match &self.away {
-            Some(Away { phase: Phase::CaughtUp(catch_up), .. }) => Some(catch_up.clone()),
+            Some(Absence { phase: Phase::CaughtUp(catch_up), .. }) => Some(catch_up.clone()),
             _ => None,
         }
     }

@@ -7,9 +7,10 @@
 //!   of its own ballot in its journal shows that it has proposed; that it has not shows in that
 //!   neither it nor anybody who heard all that it sent has a vote.
 
-use super::primaries::Killed;
-use super::run::{Fault, RunError, Stage};
+use super::error::RunError;
+use super::fault::Fault;
 use super::scenario::Scenario;
+use super::stage::{Kill, Stage};
 use crate::judge::Verdict;
 use paxos_chat::message::Outcome;
 use paxos_chat::state;
@@ -22,7 +23,7 @@ use std::collections::BTreeSet;
 const RETRIED_MIN: u64 = 10;
 
 /// What happened, or what is missing.
-type Happened = Result<Vec<String>, String>;
+type Finding = Result<Vec<String>, String>;
 
 impl Stage<'_> {
     /// What happened in a scenario, or what should have happened and did not.
@@ -30,23 +31,23 @@ impl Stage<'_> {
         &self,
         scenario: &Scenario,
         verdict: &Verdict,
-    ) -> Result<Happened, RunError> {
+    ) -> Result<Finding, RunError> {
         let survivor = verdict.replicas.iter().find(|replica| !replica.killed);
         let Some(survivor) = survivor else { return Ok(Err("no replica has survived".into())) };
         let Ok(log) = self.read_log(survivor.id) else {
             return Ok(Err("the log of a survivor is damaged".into()));
         };
         let mut dead = Vec::new();
-        for killed in &self.kills {
-            let saved = self.saved(killed.ballot.replica)?;
-            let Ok(own) = self.read_log(killed.id()) else {
-                return Ok(Err(format!("the log of replica {} is damaged", killed.id())));
+        for kill in &self.kills {
+            let saved = self.saved(kill.ballot.replica)?;
+            let Ok(own) = self.read_log(kill.id()) else {
+                return Ok(Err(format!("the log of replica {} is damaged", kill.id())));
             };
-            dead.push(Dead { killed: killed.clone(), saved, applied_upto: Slot(own.len() as u64) });
+            dead.push(Casualty { kill: kill.clone(), saved, applied_upto: Slot(own.len() as u64) });
         }
         let said = verdict.clients.iter().map(|client| client.sent).sum();
         let retries = verdict.clients.iter().map(|client| client.retries).sum();
-        Ok(judge(scenario, &Left { log: &log, dead: &dead, said, retries }))
+        Ok(judge(scenario, &Remains { log: &log, dead: &dead, said, retries }))
     }
 
     /// The slots in the log of a replica. Scenarios are short.
@@ -60,51 +61,51 @@ impl Stage<'_> {
     }
 }
 
-/// A primary that was killed, and what it left.
-struct Dead {
-    killed: Killed,
+/// A primary that was killed, and what it remains.
+struct Casualty {
+    kill: Kill,
     saved: state::Storage,
     applied_upto: Slot,
 }
 
-/// What a run left.
-struct Left<'a> {
+/// What a run remains.
+struct Remains<'a> {
     /// The log of the survivors.
     log: &'a [Entry],
-    dead: &'a [Dead],
+    dead: &'a [Casualty],
     /// Messages that clients have submitted.
     said: u64,
     /// How often messages were sent again.
     retries: u64,
 }
 
-fn judge(scenario: &Scenario, left: &Left<'_>) -> Happened {
+fn judge(scenario: &Scenario, remains: &Remains<'_>) -> Finding {
     let mut events = match scenario.fault {
         Fault::None => Vec::new(),
-        Fault::BeforeProposing(count) => left.before_proposing(count)?,
-        Fault::AfterProposing => left.after_proposing()?,
-        Fault::OneAfterAnother(count) => left.one_after_another(count)?,
+        Fault::BeforeProposing(count) => remains.before_proposing(count)?,
+        Fault::AfterProposing => remains.after_proposing()?,
+        Fault::OneAfterAnother(count) => remains.one_after_another(count)?,
         Fault::KillLoop(_) => return Err("no scenario has a loop of kills".into()),
     };
     for slot in scenario.skip_slots {
-        events.push(left.skipped(Slot(*slot))?);
+        events.push(remains.skipped(Slot(*slot))?);
     }
     if scenario.loss > 0.0 {
-        if left.retries * RETRIED_MIN < left.said {
-            let Left { retries, said, .. } = left;
+        if remains.retries * RETRIED_MIN < remains.said {
+            let Remains { retries, said, .. } = remains;
             return Err(format!("only {retries} of {said} messages were sent again: too few"));
         }
-        events.push(format!("messages were lost: {} times one was sent again", left.retries));
+        events.push(format!("messages were lost: {} times one was sent again", remains.retries));
     }
-    events.push(left.all_said()?);
+    events.push(remains.all_said()?);
     // Whoever waits for what was lost says the rest at once.
     if scenario.pace.is_some() && scenario.loss == 0.0 {
-        events.push(left.interleaved()?);
+        events.push(remains.interleaved()?);
     }
     Ok(events)
 }
 
-impl Left<'_> {
+impl Remains<'_> {
     fn killed(&self, count: u8) -> Result<(), String> {
         if self.dead.len() == usize::from(count) {
             return Ok(());
@@ -112,12 +113,12 @@ impl Left<'_> {
         Err(format!("{} primaries were killed where {count} should have been", self.dead.len()))
     }
 
-    fn before_proposing(&self, count: u8) -> Happened {
+    fn before_proposing(&self, count: u8) -> Finding {
         self.killed(count)?;
         self.dead
             .iter()
-            .map(|Dead { killed, saved, applied_upto }| {
-                let (id, ballot) = (killed.id(), killed.ballot);
+            .map(|Casualty { kill, saved, applied_upto }| {
+                let (id, ballot) = (kill.id(), kill.ballot);
                 if saved.promised != ballot {
                     let promised = saved.promised;
                     return Err(format!("replica {id} led in {ballot} and promised {promised}"));
@@ -126,7 +127,7 @@ impl Left<'_> {
                 if has_voted || *applied_upto > Slot(0) {
                     return Err(format!("replica {id} had voted or applied something before"));
                 }
-                match &killed.voters {
+                match &kill.voters {
                     None => Err(format!("nobody looked for votes when replica {id} was dead")),
                     Some(voters) if !voters.is_empty() => {
                         let voters: Vec<String> = voters.iter().map(u8::to_string).collect();
@@ -142,10 +143,10 @@ impl Left<'_> {
             .collect()
     }
 
-    fn after_proposing(&self) -> Happened {
+    fn after_proposing(&self) -> Finding {
         self.killed(1)?;
-        let Dead { killed, saved, applied_upto } = &self.dead[0];
-        let (id, ballot) = (killed.id(), killed.ballot);
+        let Casualty { kill, saved, applied_upto } = &self.dead[0];
+        let (id, ballot) = (kill.id(), kill.ballot);
         let mut open = saved.votes.range(*applied_upto..);
         let Some((slot, vote)) = open.find(|(_, vote)| vote.ballot == ballot) else {
             return Err(format!("replica {id} has left no proposal that it did not see decided"));
@@ -160,13 +161,13 @@ impl Left<'_> {
         )])
     }
 
-    fn one_after_another(&self, count: u8) -> Happened {
+    fn one_after_another(&self, count: u8) -> Finding {
         self.killed(count)?;
-        let ids: BTreeSet<u8> = self.dead.iter().map(|dead| dead.killed.id()).collect();
+        let ids: BTreeSet<u8> = self.dead.iter().map(|dead| dead.kill.id()).collect();
         let ballots = self.dead.windows(2);
         if ids.len() != self.dead.len()
             || !ballots.map(|pair| (&pair[0], &pair[1])).all(|(first, next)| {
-                first.killed.ballot < next.killed.ballot && first.applied_upto < next.applied_upto
+                first.kill.ballot < next.kill.ballot && first.applied_upto < next.applied_upto
             })
         {
             return Err("no later primary went on where the one before it was killed".into());
@@ -175,9 +176,9 @@ impl Left<'_> {
         if self.log.len() as u64 <= last.0 {
             return Err("nothing was decided after the last primary was killed".into());
         }
-        let event = |dead: &Dead| {
-            let Dead { killed, applied_upto, .. } = dead;
-            let (id, ballot) = (killed.id(), killed.ballot);
+        let event = |dead: &Casualty| {
+            let Casualty { kill, applied_upto, .. } = dead;
+            let (id, ballot) = (kill.id(), kill.ballot);
             format!("replica {id} led in {ballot} and died having applied {applied_upto} slots")
         };
         Ok(self.dead.iter().map(event).collect())

@@ -26,21 +26,21 @@ fn log(values: Vec<Value>) -> Vec<Entry> {
     (0..).zip(values).map(entry).collect()
 }
 
-fn dead(ballot: Ballot, applied_upto: u64, votes: &[(u64, Ballot, Value)]) -> Dead {
+fn dead(ballot: Ballot, applied_upto: u64, votes: &[(u64, Ballot, Value)]) -> Casualty {
     let mut saved = state::Storage { promised: ballot, ..state::Storage::default() };
     for (slot, ballot, value) in votes {
         saved.votes.insert(Slot(*slot), Vote { ballot: *ballot, value: value.clone() });
     }
-    let killed = Killed { ballot, voters: Some(BTreeSet::new()) };
-    Dead { killed, saved, applied_upto: Slot(applied_upto) }
+    let kill = Kill { ballot, voters: Some(BTreeSet::new()) };
+    Casualty { kill, saved, applied_upto: Slot(applied_upto) }
 }
 
-fn happened(scenario: &str, log: &[Entry], dead: &[Dead], retries: u64) -> Happened {
+fn happened(scenario: &str, log: &[Entry], dead: &[Casualty], retries: u64) -> Finding {
     let said = log.iter().map(|entry| entry.value.commands().len() as u64).sum();
-    judge(find(scenario).unwrap(), &Left { log, dead, said, retries })
+    judge(find(scenario).unwrap(), &Remains { log, dead, said, retries })
 }
 
-fn lacks(found: Happened, what: &str) {
+fn lacks(found: Finding, what: &str) {
     let missing = found.unwrap_err();
     assert!(missing.contains(what), "{missing} does not say {what}");
 }
@@ -60,7 +60,7 @@ fn a_primary_that_died_when_nobody_had_a_vote_proposed_nothing() {
         [(Some([1, 2].into()), "replica 1, 2 had voted"), (None, "nobody looked")]
     {
         let mut proposed = dead(FIRST, 0, &[]);
-        proposed.killed.voters = voters;
+        proposed.kill.voters = voters;
         lacks(happened(name, &log, &[proposed], 0), missing);
     }
     let two = "two-primaries-fail-before-proposing";
@@ -118,7 +118,7 @@ fn clients_at_the_same_time_take_turns() {
     lacks(happened("stress", &speak("aaabbb"), &[], 0), "only 2 turns");
     let judged = judge(
         find("one-client-one-message").unwrap(),
-        &Left { log: &speak("a"), dead: &[], said: 2, retries: 0 },
+        &Remains { log: &speak("a"), dead: &[], said: 2, retries: 0 },
     );
     lacks(judged, "holds 1 messages where 2 were said");
 }
