@@ -9,96 +9,50 @@
 //!   or the command fails.
 //! - *What was not finished is a bound*, never a ratio.
 
+mod args;
 mod child;
+mod comparison;
 mod ratios;
 mod small;
 
+pub(super) use args::CompareArgs;
 pub(super) use child::{MeasureArgs, measure};
 
-use super::bar::Bar;
-use super::plot::thousands;
-use super::{INCOMPLETE, INTERRUPTED, VIOLATED};
+use crate::bar::Bar;
+use crate::interrupt;
+use crate::plot::thousands;
+use crate::status::{INCOMPLETE, VIOLATED, worse};
 use anyhow::ensure;
-use child::{Measured, Run};
+use child::{Contender, Measurement};
+use comparison::Comparison;
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::{entries, silent};
 use paxos_chat_shell::{say, tell};
-use ratios::Smallest;
+use ratios::Minima;
 use serde_json::json;
-use std::sync::atomic::Ordering;
-
-/// `ActorModel` needs so many seconds at least for a ratio to count.
-const COUNTS_FROM_SECONDS: f64 = 2.0;
-
-/// Which entries, within which limits, and what to print.
-#[derive(Clone, Debug, clap::Args)]
-pub struct CompareArgs {
-    /// Entries of the catalog without crashes and inputs, or small bounds of this command's own; all
-    /// small ones and all quick entries if not given.
-    pub names: Vec<String>,
-    /// End each run after so many seconds.
-    #[arg(long, default_value_t = 60)]
-    pub max_seconds: u64,
-    /// End each run when its process has so many mebibytes resident.
-    #[arg(long, default_value_t = 4096)]
-    pub max_memory_mib: u64,
-    /// End each run above so many unique states.
-    #[arg(long)]
-    pub max_states: Option<u64>,
-    /// Worker threads of each run; all cores if not given.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// Let our engine keep all ghosts and judge all properties, as `check` does. Ghosts tell states
-    /// apart that `ActorModel` does not, so counts are not compared then.
-    #[arg(long)]
-    pub judged: bool,
-    /// One JSON object a line.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// The three runs of an entry.
-struct Compared {
-    name: &'static str,
-    purpose: &'static str,
-    theirs: Measured,
-    unreduced: Measured,
-    reduced: Measured,
-}
-
-impl Compared {
-    fn counts_differ(&self, args: &CompareArgs) -> bool {
-        let finished = self.theirs.complete && self.unreduced.complete;
-        finished && !args.judged && self.theirs.unique_states != self.unreduced.unique_states
-    }
-
-    fn is_too_small(&self) -> bool {
-        self.theirs.complete && self.theirs.seconds < COUNTS_FROM_SECONDS
-    }
-}
 
 /// Runs what was asked for, and prints a block an entry, then the smallest ratios.
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<u8> {
     let entries = asked(args)?;
     let fixed = fixed_costs(args)?;
-    if !args.json {
+    if !args.format.json {
         print_head(args, &fixed);
     }
-    let (mut smallest, mut status) = (Smallest::default(), 0);
+    let (mut minima, mut status) = (Minima::default(), 0);
     for entry in &entries {
         let Some(compared) = compare(entry, args)? else {
             tell!("check: interrupted; the entries from {:?} on were not compared", entry.name);
-            return Ok(super::worse(status, INCOMPLETE));
+            return Ok(worse(status, INCOMPLETE));
         };
         let void = [&compared.unreduced, &compared.reduced].iter().any(|run| run.failed());
-        if compared.counts_differ(args) || void {
+        if compared.counts_differ(args.runs.judged) || void {
             status = VIOLATED;
         } else if !compared.is_too_small() {
-            smallest.add(&compared);
+            minima.add(&compared);
         }
         print(&compared, args);
     }
-    smallest.print(args);
+    minima.print(args.format);
     if status == VIOLATED {
         tell!("check: a run failed, or two counts differ that must be equal: see above");
     }
@@ -128,46 +82,46 @@ fn asked(args: &CompareArgs) -> anyhow::Result<Vec<Entry>> {
 }
 
 /// What each kind of run costs on a system of one state: the memory that is there anyway.
-fn fixed_costs(args: &CompareArgs) -> anyhow::Result<[Measured; 2]> {
+fn fixed_costs(args: &CompareArgs) -> anyhow::Result<[Measurement; 2]> {
     let bar = Bar::new("one state", None);
-    let both =
-        [Run::Theirs, Run::Reduced].map(|run| child::spawn(child::ONE_STATE, run, args, &bar));
+    let both = [Contender::Theirs, Contender::Reduced]
+        .map(|run| child::spawn(child::ONE_STATE, run, &args.runs, &bar));
     bar.finish();
     let [theirs, ours] = both;
     Ok([theirs?, ours?])
 }
 
 /// The three runs of an entry; `None` if somebody asked to stop.
-fn compare(entry: &Entry, args: &CompareArgs) -> anyhow::Result<Option<Compared>> {
+fn compare(entry: &Entry, args: &CompareArgs) -> anyhow::Result<Option<Comparison>> {
     let mut runs = Vec::new();
-    for run in [Run::Reduced, Run::Unreduced, Run::Theirs] {
+    for run in [Contender::Reduced, Contender::Unreduced, Contender::Theirs] {
         let bar = Bar::new(&format!("{}, {}", entry.name, run.name()), None);
-        let measured = child::spawn(entry.name, run, args, &bar);
+        let measured = child::spawn(entry.name, run, &args.runs, &bar);
         bar.finish();
         runs.push(measured?);
-        if INTERRUPTED.load(Ordering::Relaxed) {
+        if interrupt::is_asked() {
             return Ok(None);
         }
     }
     let [reduced, unreduced, theirs] =
         runs.try_into().unwrap_or_else(|_| unreachable!("three runs"));
     let (name, purpose) = (entry.name, entry.purpose);
-    Ok(Some(Compared { name, purpose, theirs, unreduced, reduced }))
+    Ok(Some(Comparison { name, purpose, theirs, unreduced, reduced }))
 }
 
-fn print_head(args: &CompareArgs, [theirs, ours]: &[Measured; 2]) {
-    let threads = super::args::threads(args.threads);
+fn print_head(args: &CompareArgs, [theirs, ours]: &[Measurement; 2]) {
+    let threads = args.runs.threads();
     say!(
         "Each run is a process of its own with {threads} threads, ended after {} s or {} MiB.",
-        args.max_seconds,
-        args.max_memory_mib
+        args.runs.max_seconds,
+        args.runs.max_memory_mib
     );
     say!(
         "ActorModel: stateright's breadth-first search on its own model of the same actors; one \
          trivial property;\n  its network's memory of the last delivery is taken away, which \
          spares it states.\ncompact: our engine; {}; its time includes the check of every claim \
          that a reduction relies on.",
-        match args.judged {
+        match args.runs.judged {
             true => "with all ghosts and all safety properties judged in every state",
             false => "nothing is remembered or judged, as with ActorModel",
         }
@@ -186,23 +140,23 @@ fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-fn print(compared: &Compared, args: &CompareArgs) {
-    if args.json {
+fn print(compared: &Comparison, args: &CompareArgs) {
+    if args.format.json {
         say!("{}", as_object(compared, args));
         return;
     }
-    let Compared { name, theirs, unreduced, reduced, .. } = compared;
+    let Comparison { name, theirs, unreduced, reduced, .. } = compared;
     let small = if compared.is_too_small() { ": too small to count" } else { "" };
     let what = compared.purpose;
     say!("{name}{small} ({what})");
     line("ActorModel", theirs, "");
     let rate = ratios::rate(compared);
-    let differ = if compared.counts_differ(args) { "  COUNTS DIFFER" } else { "" };
+    let differ = if compared.counts_differ(args.runs.judged) { "  COUNTS DIFFER" } else { "" };
     line("compact, no reductions", unreduced, &format!("{rate:.1}x the states/s{differ}"));
     line("compact, reductions", reduced, &ratios::in_words(compared));
 }
 
-fn line(what: &str, run: &Measured, ratios: &str) {
+fn line(what: &str, run: &Measurement, ratios: &str) {
     let unfinished = match (&run.void, &run.stopped) {
         (Some(void), _) => format!("  VOID: {void}"),
         (None, Some(stopped)) => format!("  not finished: {stopped}"),
@@ -219,15 +173,15 @@ fn line(what: &str, run: &Measured, ratios: &str) {
     );
 }
 
-fn as_object(compared: &Compared, args: &CompareArgs) -> serde_json::Value {
+fn as_object(compared: &Comparison, args: &CompareArgs) -> serde_json::Value {
     let ratios = ratios::Ratios::of(compared);
     json!({
         "name": compared.name,
-        "judged": args.judged,
+        "judged": args.runs.judged,
         "actor_model": compared.theirs,
         "compact_no_reductions": compared.unreduced,
         "compact": compared.reduced,
-        "counts_differ": compared.counts_differ(args),
+        "counts_differ": compared.counts_differ(args.runs.judged),
         "too_small": compared.is_too_small(),
         "at_least": !compared.theirs.complete,
         "ratios": ratios,

@@ -2,7 +2,7 @@
 //!
 //! **Absent**: running anything. What is completed is what the catalog has a count of.
 
-use super::VIOLATED;
+use crate::status::VIOLATED;
 use anyhow::Context;
 use paxos_chat_models::entries;
 use paxos_chat_models::features::{Feature, Pair, pairs};

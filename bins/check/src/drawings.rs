@@ -28,8 +28,18 @@ pub(super) fn claim(option: &str, file: Option<&PathBuf>) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Writes the message sequence chart to a file, if one was asked for; returns the exit status.
+pub(super) fn write_chart(file: Option<&PathBuf>, draw: impl FnOnce() -> String) -> u8 {
+    file.map_or(0, |file| write_file(file, &draw(), "the message sequence chart"))
+}
+
+/// The same with a plot.
+pub(super) fn write_plot(file: Option<&PathBuf>, draw: impl FnOnce() -> String) -> u8 {
+    file.map_or(0, |file| write_file(file, &draw(), "the plot"))
+}
+
 /// Writes a file; returns the exit status.
-pub(super) fn write_file(file: &Path, content: &str, what: &str) -> u8 {
+fn write_file(file: &Path, content: &str, what: &str) -> u8 {
     match std::fs::write(file, content) {
         Ok(()) => {
             tell!("check: {what} is in {}", file.display());

@@ -1,6 +1,7 @@
 //! Serves stateright's Explorer.
 
-use super::custom::named;
+use crate::interrupt;
+use crate::selection::named;
 use actor_checker::compact::Reductions;
 use actor_checker::explore::Explorable;
 use anyhow::{Context, bail};
@@ -30,7 +31,7 @@ pub(super) fn serve(name: &str, address: &str) -> anyhow::Result<()> {
     };
     // The handler that lets runs end cleanly would keep the server alive.
     std::thread::spawn(|| {
-        while !super::INTERRUPTED.load(std::sync::atomic::Ordering::Relaxed) {
+        while !interrupt::is_asked() {
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
         std::process::exit(0);

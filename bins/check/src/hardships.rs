@@ -1,13 +1,15 @@
 //! The `check hardships` command: the deployed actors under virtual time, where disks, links and clients'
 //! luck are worse than their time-outs take for granted.
 
-use super::{INCOMPLETE, INTERRUPTED, VIOLATED};
+use crate::bar::Bar;
+use crate::flags::Format;
+use crate::interrupt;
+use crate::status::{INCOMPLETE, VIOLATED};
 use anyhow::bail;
 use paxos_chat_models::deployed::Deployed;
 use paxos_chat_models::hardships::{Hardship, hardships};
 use paxos_chat_shell::{say, tell};
 use serde_json::json;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Which hardships, and what to print.
@@ -15,33 +17,33 @@ use std::time::Instant;
 pub struct HardshipArgs {
     /// Hardships by their names, which a run without any prints; all if none is named.
     pub names: Vec<String>,
-    /// One JSON object a line.
-    #[arg(long)]
-    pub json: bool,
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: Format,
 }
 
 /// Runs the hardships that were asked for, and prints a row each.
 pub(super) fn run(args: &HardshipArgs) -> anyhow::Result<u8> {
     let chosen = chosen(&args.names)?;
-    if !args.json {
+    if !args.format.json {
         say!("{:22} {:>4} {:>8}  result", "hardship", "runs", "seconds");
     }
     let mut status = 0;
     for hardship in &chosen {
-        if INTERRUPTED.load(Ordering::Relaxed) {
+        if interrupt::is_asked() {
             tell!("check: interrupted; {:?} and what follows were not run", hardship.name);
             return Ok(if status == 0 { INCOMPLETE } else { status });
         }
         let begun = Instant::now();
-        let bar = super::bar::Bar::new(hardship.name, None);
+        let bar = Bar::new(hardship.name, None);
         let result = hardship.run(&Deployed::default());
         bar.finish();
         if result.is_err() {
             status = VIOLATED;
         }
-        print(hardship, &result, begun.elapsed().as_secs_f64(), args.json);
+        print(hardship, &result, begun.elapsed().as_secs_f64(), args.format.json);
     }
-    if status == 0 && !args.json {
+    if status == 0 && !args.format.json {
         say!(
             "\nWhat is demanded was met in each of these runs: deployed replicas and clients, under \
              virtual time. Nothing is\nclaimed of other runs."

@@ -19,8 +19,8 @@ pub(super) struct Violation {
 #[derive(Default)]
 pub(super) struct Kills(BTreeMap<Mutant, Vec<Violation>>);
 
-/// The mutants that a property kills.
-struct Killed {
+/// What a property is worth: the mutants that it kills.
+struct Worth {
     /// All of them.
     all: Vec<Mutant>,
     /// Those that no property kills in fewer steps.
@@ -35,21 +35,21 @@ impl Kills {
         self.0.insert(mutant, violated);
     }
 
-    fn of(&self, property: &str) -> Killed {
-        let mut killed = Killed { all: Vec::new(), first: Vec::new(), alone: Vec::new() };
+    fn of(&self, property: &str) -> Worth {
+        let mut worth = Worth { all: Vec::new(), first: Vec::new(), alone: Vec::new() };
         for (mutant, violated) in &self.0 {
             let Some(own) = violated.iter().find(|other| other.property == property) else {
                 continue;
             };
-            killed.all.push(*mutant);
+            worth.all.push(*mutant);
             if violated.iter().all(|other| other.depth >= own.depth) {
-                killed.first.push(*mutant);
+                worth.first.push(*mutant);
             }
             if violated.len() == 1 {
-                killed.alone.push(*mutant);
+                worth.alone.push(*mutant);
             }
         }
-        killed
+        worth
     }
 
     /// Prints a row a property; is each needed by a mutant, or kept for a reason?
@@ -59,7 +59,7 @@ impl Kills {
         }
         let mut all_needed = true;
         for safety in &SAFETY {
-            let Killed { all, first, alone } = self.of(safety.name);
+            let Worth { all, first, alone } = self.of(safety.name);
             let is_needed = !alone.is_empty();
             all_needed &= is_needed || safety.kept.is_some();
             if as_json {

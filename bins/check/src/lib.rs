@@ -7,16 +7,43 @@
 //!   reads them.
 //! - *A count that differs from the catalog's is a failure*, because it means that the protocol
 //!   or the model has changed.
+//!
+//! Each file uses only those above it:
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `status` | exit statuses |
+//! | `interrupt` | somebody asks to stop |
+//! | `limits` | when a run must stop early |
+//! | `bar` | the line that says where a run stands |
+//! | `exploration` | a run under its limits, with its line |
+//! | `flags`, `engine` | flags that several commands have |
+//! | `drawings`, `plot` | the files that were asked for; states by depth |
+//! | `bounds` | bounds in words |
+//! | `selection` | the entries that were asked for |
+//! | `list` | `check list` |
+//! | `run` | `check all`, `check full`, `check run` |
+//! | `progress` | `check progress` |
+//! | `kills`, `mutants` | `check mutants` |
+//! | `refine` | `check refine` |
+//! | `links`, `hardships` | `check links`, `check hardships` |
+//! | `coverage` | `check coverage` |
+//! | `compare` | `check compare` |
+//! | `explore` | `check explore` |
+//! | `args` | the command line |
 
 mod args;
 mod bar;
+mod bounds;
 mod compare;
 mod coverage;
-mod custom;
 mod drawings;
-mod entry;
+mod engine;
+mod exploration;
 mod explore;
+mod flags;
 mod hardships;
+mod interrupt;
 mod kills;
 mod limits;
 mod links;
@@ -25,46 +52,30 @@ mod mutants;
 mod plot;
 mod progress;
 mod refine;
-mod table;
+mod run;
+mod selection;
+mod status;
 
 pub use args::{Args, Command};
 
-use actor_checker::engine::Stopped;
-use args::RunArgs;
 use paxos_chat_models::catalog::Grade;
 use paxos_chat_models::entries;
-use paxos_chat_shell::output::CANNOT_WRITE;
 use paxos_chat_shell::tell;
+use run::RunArgs;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Set when somebody asks to stop.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-const VIOLATED: u8 = 1;
-const USAGE: u8 = 2;
-const INCOMPLETE: u8 = 3;
 
 /// Runs the command.
 pub fn run(args: Args) -> ExitCode {
-    // A second handler is an error only if one was set before, and then that one serves.
-    let _ = ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            tell!("check: interrupted again: ended at once, with nothing decided");
-            std::process::exit(INCOMPLETE.into());
-        }
-    });
+    interrupt::listen();
     let result = match args.command.unwrap_or(Command::All(RunArgs::default())) {
-        Command::All(options) => entry::run_all(Grade::Quick, &options),
-        Command::Full(options) => entry::run_all(Grade::Full, &options),
-        Command::List { json } => {
-            list::list(&entries::catalog(), json);
+        Command::All(options) => run::run_all(Grade::Quick, &options),
+        Command::Full(options) => run::run_all(Grade::Full, &options),
+        Command::List(format) => {
+            list::list(&entries::catalog(), format.json);
             Ok(0)
         }
         Command::Coverage { feature, json } => coverage::run(feature.as_deref(), json),
-        Command::Run(args) => {
-            custom::entry(&args).and_then(|entry| entry::run_alone(&entry, &args.options))
-        }
+        Command::Run(args) => run::run_alone(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::Progress(args) => progress::run(&args),
         Command::Links(args) => links::run(&args),
@@ -78,30 +89,7 @@ pub fn run(args: Args) -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             tell!("check: {error:#}");
-            ExitCode::from(USAGE)
+            ExitCode::from(status::USAGE)
         }
-    }
-}
-
-/// A violation is worse than a result that could not be written, which is worse than an incomplete
-/// run, which is worse than success.
-fn worse(left: u8, right: u8) -> u8 {
-    let rank = |status: u8| match status {
-        VIOLATED => 3,
-        CANNOT_WRITE => 2,
-        INCOMPLETE => 1,
-        _ => 0,
-    };
-    if rank(right) > rank(left) { right } else { left }
-}
-
-/// Why a run stopped early, in words.
-fn stopped_because(stopped: &Stopped) -> String {
-    match stopped {
-        Stopped::Violation => "a property is violated".into(),
-        Stopped::States => "the limit of --max-states was reached".into(),
-        Stopped::Memory => "the limit of --max-memory-mib was reached".into(),
-        Stopped::Interrupted => "interrupted".into(),
-        Stopped::Panic(message) => format!("an actor or a property panicked: {message}"),
     }
 }

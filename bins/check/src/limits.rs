@@ -6,7 +6,7 @@
 //! **Without a limit given**, a run stops before it has taken what the machine has left: an
 //! incomplete result is worth more than being killed.
 
-use super::INTERRUPTED;
+use crate::interrupt;
 use actor_checker::engine::Stopped;
 use actor_checker::memory;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,18 +27,19 @@ pub(super) struct Limits {
 
 /// Watches one run.
 pub(super) struct Watch {
-    shared: Arc<Shared>,
+    signals: Arc<Signals>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// What a run and its watch tell each other.
 #[derive(Default)]
-struct Shared {
+struct Signals {
     stop: AtomicBool,
     over: AtomicBool,
     why: OnceLock<String>,
 }
 
-impl Shared {
+impl Signals {
     fn stop(&self, why: String) {
         // The first reason stays.
         let _ = self.why.set(why);
@@ -49,31 +50,36 @@ impl Shared {
 impl Watch {
     /// Watches from now on.
     pub(super) fn new(limits: Limits) -> Watch {
-        let shared = Arc::new(Shared::default());
-        let watched = Arc::clone(&shared);
+        let signals = Arc::new(Signals::default());
+        let watched = Arc::clone(&signals);
         let builder = std::thread::Builder::new().name("watch".into());
         // Without a thread for it there are no limits; the run itself will hardly get any further.
         let thread = builder.spawn(move || watch(&watched, limits)).ok();
-        Watch { shared, thread }
+        Watch { signals, thread }
     }
 
     /// Raised when the run must stop.
     pub(super) fn flag(&self) -> &AtomicBool {
-        &self.shared.stop
+        &self.signals.stop
     }
 
     /// Why a run stopped, in words.
     pub(super) fn because(&self, stopped: &Stopped) -> String {
-        match (stopped, self.shared.why.get()) {
-            (Stopped::Interrupted, Some(why)) => why.clone(),
-            (stopped, _) => super::stopped_because(stopped),
+        match stopped {
+            Stopped::Violation => "a property is violated".into(),
+            Stopped::States => "the limit of --max-states was reached".into(),
+            Stopped::Memory => "the limit of --max-memory-mib was reached".into(),
+            Stopped::Interrupted => {
+                self.signals.why.get().cloned().unwrap_or_else(|| "interrupted".into())
+            }
+            Stopped::Panic(message) => format!("an actor or a property panicked: {message}"),
         }
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::Relaxed);
+        self.signals.over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             let _ = thread.join();
@@ -81,16 +87,16 @@ impl Drop for Watch {
     }
 }
 
-fn watch(shared: &Shared, limits: Limits) {
+fn watch(signals: &Signals, limits: Limits) {
     let started = Instant::now();
     let ceiling = Ceiling::of_this_machine();
-    while !shared.over.load(Ordering::Relaxed) {
-        if INTERRUPTED.load(Ordering::Relaxed) {
-            shared.stop("interrupted".into());
+    while !signals.over.load(Ordering::Relaxed) {
+        if interrupt::is_asked() {
+            signals.stop("interrupted".into());
         } else if limits.seconds.is_some_and(|max| started.elapsed().as_secs() >= max) {
-            shared.stop("the limit of --max-seconds was reached".into());
+            signals.stop("the limit of --max-seconds was reached".into());
         } else if let Some(why) = ceiling.is_reached(limits.memory_bytes) {
-            shared.stop(why);
+            signals.stop(why);
         }
         std::thread::park_timeout(LOOK_EVERY);
     }

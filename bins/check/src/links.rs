@@ -1,7 +1,10 @@
 //! The `check links` command: the deployed actors over every set of links that a quorum survives.
 
-use super::drawings::{claim, write_file};
-use super::{INCOMPLETE, INTERRUPTED, VIOLATED, args};
+use crate::bar::Bar;
+use crate::drawings::{claim, write_chart};
+use crate::flags::{Format, Threads};
+use crate::interrupt;
+use crate::status::{INCOMPLETE, VIOLATED};
 use actor_checker::{chart, trace};
 use anyhow::bail;
 use paxos_chat_models::deployed::Deployed;
@@ -12,7 +15,6 @@ use paxos_chat_shell::{say, tell};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Which groups, and what to print.
@@ -23,12 +25,12 @@ pub struct LinksArgs {
     /// Only cases whose name contains this.
     #[arg(long, value_name = "TEXT")]
     pub case: Option<String>,
-    /// Worker threads; all cores if not given.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// One JSON object a line.
-    #[arg(long)]
-    pub json: bool,
+    /// Worker threads.
+    #[command(flatten)]
+    pub threads: Threads,
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: Format,
     /// Draw the end of the first run that fails as a message sequence chart.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
@@ -44,7 +46,7 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<u8> {
     claim("--svg", args.svg.as_ref())?;
     let groups = chosen(args)?;
     let deployed = Deployed::default();
-    if !args.json {
+    if !args.format.json {
         say!(
             "{:10} {:>6} {:>7} {:>13} {:>13} {:>8} {:>8}  result",
             "group",
@@ -59,17 +61,17 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<u8> {
     let mut failed = None;
     for (group, cases) in groups {
         let group = &group;
-        let ran = run_group(group, cases, args, &deployed);
-        print(group, &ran, args);
-        let first = ran.failures.into_iter().next();
+        let summary = run_group(group, cases, args, &deployed);
+        print(group, &summary, args);
+        let first = summary.failures.into_iter().next();
         failed = failed.or(first.map(|(case, _)| case));
-        if ran.interrupted {
+        if summary.interrupted {
             tell!("check: interrupted: not all runs of {:?} were made", group.name);
             return Ok(if failed.is_some() { VIOLATED } else { INCOMPLETE });
         }
     }
     let Some(case) = failed else {
-        if !args.json {
+        if !args.format.json {
             say!(
                 "\nIn each of these runs, once the links have not changed for {SETTLE} election \
                  time-outs: every request is acknowledged\nwithin {SILENCE_MAX} time-outs, leaders \
@@ -80,15 +82,12 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<u8> {
         return Ok(0);
     };
     let story = case.tell(&deployed, SEED);
-    if !args.json {
+    if !args.format.json {
         let begins = story.steps.len().saturating_sub(STEPS_MAX);
         say!("\nhow {} ends, as its last {STEPS_MAX} steps:", case.name);
         say!("{}", trace::to_text(&story.steps[begins..]).trim_end());
     }
-    if let Some(file) = &args.svg {
-        let drawn = chart::draw_steps(story.names, &story.steps);
-        write_file(file, &drawn, "the message sequence chart");
-    }
+    write_chart(args.svg.as_ref(), || chart::draw_steps(story.names, &story.steps));
     Ok(VIOLATED)
 }
 
@@ -121,7 +120,7 @@ fn chosen(args: &LinksArgs) -> anyhow::Result<Vec<(Group, Vec<Case>)>> {
 
 /// What the runs of a group came to.
 #[derive(Default)]
-struct Ran {
+struct Summary {
     cases: usize,
     /// In the order of the cases.
     failures: Vec<(Case, String)>,
@@ -132,49 +131,49 @@ struct Ran {
     interrupted: bool,
 }
 
-fn run_group(group: &Group, cases: Vec<Case>, args: &LinksArgs, deployed: &Deployed) -> Ran {
+fn run_group(group: &Group, cases: Vec<Case>, args: &LinksArgs, deployed: &Deployed) -> Summary {
     let begun = Instant::now();
     let outcomes: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; cases.len()]);
-    let bar = super::bar::Bar::new(group.name, None);
+    let bar = Bar::new(group.name, None);
     let done = |index: usize, outcome: Outcome| {
         let mut outcomes = outcomes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         outcomes[index] = Some(outcome);
         let done = outcomes.iter().flatten().count();
         bar.say(format!("{done} of {} runs", cases.len()));
     };
-    let go_on = || !INTERRUPTED.load(Ordering::Relaxed);
-    run_all(&cases, deployed, args::threads(args.threads), &go_on, &done);
+    let go_on = || !interrupt::is_asked();
+    run_all(&cases, deployed, args.threads.count(), &go_on, &done);
     bar.finish();
-    let mut ran = Ran { cases: cases.len(), ..Ran::default() };
+    let mut summary = Summary { cases: cases.len(), ..Summary::default() };
     let outcomes = outcomes.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     for (case, outcome) in cases.into_iter().zip(outcomes) {
         let Some(outcome) = outcome else {
-            ran.interrupted = true;
+            summary.interrupted = true;
             continue;
         };
-        ran.acknowledged += outcome.acknowledged;
-        ran.longest_wait = ran.longest_wait.max(outcome.longest_wait);
-        ran.changes = ran.changes.max(outcome.changes);
-        ran.failures.extend(outcome.failure.map(|what| (case, what)));
+        summary.acknowledged += outcome.acknowledged;
+        summary.longest_wait = summary.longest_wait.max(outcome.longest_wait);
+        summary.changes = summary.changes.max(outcome.changes);
+        summary.failures.extend(outcome.failure.map(|what| (case, what)));
     }
-    ran.elapsed = begun.elapsed();
-    ran
+    summary.elapsed = begun.elapsed();
+    summary
 }
 
-fn print(group: &Group, ran: &Ran, args: &LinksArgs) {
-    if args.json {
-        let failures = ran.failures.iter();
+fn print(group: &Group, summary: &Summary, args: &LinksArgs) {
+    if args.format.json {
+        let failures = summary.failures.iter();
         say!(
             "{}",
             json!({
                 "group": group.name,
                 "what": group.what,
-                "runs": ran.cases,
-                "complete": !ran.interrupted,
-                "acknowledged": ran.acknowledged,
-                "longest_wait_ms": ran.longest_wait.as_millis() as u64,
-                "leaders_max": ran.changes,
-                "seconds": ran.elapsed.as_secs_f64(),
+                "runs": summary.cases,
+                "complete": !summary.interrupted,
+                "acknowledged": summary.acknowledged,
+                "longest_wait_ms": summary.longest_wait.as_millis() as u64,
+                "leaders_max": summary.changes,
+                "seconds": summary.elapsed.as_secs_f64(),
                 "failures": failures
                     .map(|(case, what)| json!({"case": case.name, "what": what}))
                     .collect::<Vec<_>>(),
@@ -182,8 +181,8 @@ fn print(group: &Group, ran: &Ran, args: &LinksArgs) {
         );
         return;
     }
-    let failed = ran.failures.len();
-    let result = match (failed, ran.interrupted) {
+    let failed = summary.failures.len();
+    let result = match (failed, summary.interrupted) {
         (0, false) if args.case.is_some() => "holds, of the cases that were asked for".into(),
         (0, false) => format!("holds: {}", group.what),
         (0, true) => "incomplete".into(),
@@ -192,14 +191,14 @@ fn print(group: &Group, ran: &Ran, args: &LinksArgs) {
     say!(
         "{:10} {:>6} {:>7} {:>13} {:>13} {:>8} {:>8.1}  {result}",
         group.name,
-        ran.cases,
+        summary.cases,
         failed,
-        ran.acknowledged,
-        ran.longest_wait.as_millis(),
-        ran.changes,
-        ran.elapsed.as_secs_f64(),
+        summary.acknowledged,
+        summary.longest_wait.as_millis(),
+        summary.changes,
+        summary.elapsed.as_secs_f64(),
     );
-    for (case, what) in ran.failures.iter().take(NAMED_MAX) {
+    for (case, what) in summary.failures.iter().take(NAMED_MAX) {
         say!("  {}: {what}", case.name);
     }
     if failed > NAMED_MAX {

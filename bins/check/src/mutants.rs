@@ -1,27 +1,28 @@
 //! The `check mutants` command: every known bug is run against the catalog until an entry kills it; then
 //! that entry is run on, to see which properties the bug violates and which it does not.
 
-use super::args::{self, MutantArgs};
-use super::bar::Bar;
-use super::drawings::{claim, write_file};
-use super::kills::{Kills, Violation};
-use super::limits::{Limits, Watch};
-use super::progress;
-use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse};
+use crate::bar::Bar;
+use crate::drawings::{claim, write_chart};
+use crate::exploration::Exploration;
+use crate::flags::{Format, Search, Threads};
+use crate::interrupt;
+use crate::kills::{Kills, Violation};
+use crate::limits::{Limits, Watch};
+use crate::progress;
+use crate::status::{INCOMPLETE, VIOLATED, worse};
 use actor_checker::compact::Reductions;
-use actor_checker::engine::{Discovery, Options, Progress, Stopped};
+use actor_checker::engine::{Discovery, Options, Stopped};
 use actor_checker::progress::PROPERTY;
 use actor_checker::{chart, trace};
 use anyhow::{Context, ensure};
 use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::entries;
 use paxos_chat_models::mutants::{self, Description, Mutant};
-use paxos_chat_models::progress as chat;
 use paxos_chat_models::properties::{SAFETY, Safety};
 use paxos_chat_models::run::{self, Engine};
 use paxos_chat_shell::{say, tell};
 use serde_json::json;
-use std::sync::atomic::Ordering;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// So many states of the entry that kills a mutant are judged to see what else it violates.
@@ -33,7 +34,24 @@ const ASSERTION: &str = "an assertion of an actor";
 /// What a mutant is killed by whose actors serve too late, or not at all, under virtual time.
 const VIRTUAL_TIME: &str = "virtual time: what was demanded is not met";
 
+/// Which mutants, and what to print.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct MutantArgs {
+    /// Only this one, with the sequence of messages that kills it.
+    pub name: Option<String>,
+    /// Stop each as incomplete above so many states.
+    #[arg(long)]
+    pub max_states: Option<u64>,
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: Format,
+    /// Draw the counterexample as a message sequence chart.
+    #[arg(long, value_name = "FILE", requires = "name")]
+    pub svg: Option<PathBuf>,
+}
+
 /// What became of a mutant.
+#[derive(Default)]
 struct Fate {
     /// The entry and the property that killed it.
     killed_by: Option<(&'static str, &'static str)>,
@@ -64,7 +82,7 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
         args.name.as_deref().unwrap_or("")
     );
     claim("--svg", args.svg.as_ref())?;
-    if !args.json {
+    if !args.format.json {
         say!(
             "{:6} {:46} {:18} {:>5} {:>9} {:>7}  property",
             "mutant",
@@ -90,14 +108,14 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
             (None, None) => VIOLATED,
         };
         worst = worse(worst, unwritten);
-        if INTERRUPTED.load(Ordering::Relaxed) {
+        if interrupt::is_asked() {
             return Ok(if worst == 0 { INCOMPLETE } else { worst });
         }
     }
-    if args.name.is_none() && !kills.print(args.json) {
+    if args.name.is_none() && !kills.print(args.format.json) {
         worst = VIOLATED;
     }
-    if !args.json {
+    if !args.format.json {
         let verdict = match worst {
             0 if args.name.is_some() => "as it should be",
             0 => {
@@ -116,7 +134,7 @@ impl Fate {
     fn add_virtual_time(&mut self, name: &'static str, mutant: Mutant) -> bool {
         let begun = Instant::now();
         let bar = Bar::new(&format!("{mutant:?} on {name}"), None);
-        let killed = mutants::availability::kill(name, mutant, args::threads(None));
+        let killed = mutants::availability::kill(name, mutant, Threads::default().count());
         bar.finish();
         self.seconds += begun.elapsed().as_secs_f64();
         self.killed_by = killed.is_some().then_some((name, VIRTUAL_TIME));
@@ -125,7 +143,9 @@ impl Fate {
     }
 
     /// Adds a check of progress; true if that has killed the mutant.
-    fn add_progress(&mut self, entry: &'static str, found: progress::Found) -> bool {
+    fn add_progress(&mut self, entry: &Entry, max_states: Option<u64>) -> bool {
+        let search = Search { max_states, ..Search::default() };
+        let found = progress::check(entry, &search, false);
         let report = &found.outcome.report;
         self.unique_states += report.unique_states;
         self.seconds += report.elapsed.as_secs_f64();
@@ -133,84 +153,75 @@ impl Fate {
         self.path = found.text;
         self.svg = found.svg;
         let killed = found.outcome.violation.is_some();
-        self.killed_by = killed.then_some((entry, PROPERTY));
+        self.killed_by = killed.then_some((entry.name, PROPERTY));
         let stopped = found.stopped.clone();
         self.stopped = stopped.filter(|_| !killed).or(found.outcome.void.filter(|_| !killed));
         killed
     }
-}
 
-fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
-    let mut fate = Fate {
-        killed_by: None,
-        violated: Vec::new(),
-        depth: 0,
-        unique_states: 0,
-        seconds: 0.0,
-        path: String::new(),
-        svg: String::new(),
-        stopped: None,
-    };
-    for name in mutant.entries {
-        if mutant.mutant.is_of_availability() {
-            if fate.add_virtual_time(name, mutant.mutant) {
-                return Ok(fate);
-            }
-            continue;
-        }
-        let mut entry = entries::find(name)
-            .with_context(|| format!("mutant {:?} names entry {name:?}", mutant.mutant))?;
-        entry.config.mutant = Some(mutant.mutant);
-        if mutant.mutant.is_of_liveness() {
-            let limits =
-                progress::ProgressArgs { max_states: args.max_states, ..Default::default() };
-            let found = progress::check(&entry, chat::REDUCTIONS, &limits);
-            if fate.add_progress(entry.name, found) {
-                return Ok(fate);
-            }
-            continue;
-        }
-        let watch = Watch::new(Limits::default());
-        let bar = Bar::new(&format!("{:?} on {name}", mutant.mutant), None);
-        let show = |progress: &Progress| bar.show(progress);
-        let options = Options {
-            interrupted: Some(watch.flag()),
-            max_states: args.max_states,
-            progress: Some(&show),
-            ..Options::default()
+    /// Adds a search for a violation; true if that has killed the mutant.
+    fn add_search(&mut self, entry: &Entry, mutant: Mutant, max_states: Option<u64>) -> bool {
+        let exploration = Exploration {
+            name: &format!("{mutant:?} on {}", entry.name),
+            known: None,
+            threads: Threads::default().count(),
+            max_states,
+            limits: Limits::default(),
         };
         // The claims of staleness are about the protocol as it is. One that a mutant refutes can
         // hide states, but not invent any; where it would hide the bug, nothing is claimed.
-        let stale_messages = mutant.mutant != Mutant::M05;
+        let stale_messages = mutant != Mutant::M05;
         let reductions = Reductions { stale_messages, ..Reductions::ALL };
-        let (outcome, model) = run::run(&entry.config, &[], Engine::Compact, reductions, &options);
-        bar.finish();
-        fate.unique_states += outcome.report.unique_states;
-        fate.seconds += outcome.report.elapsed.as_secs_f64();
-        let violated = outcome.properties.iter().zip(&outcome.report.discoveries);
-        let mut violated = violated.filter(|(property, _)| !property.holds);
+        let explore = |options: &Options<'_>| {
+            run::run(&entry.config, &[], Engine::Compact, reductions, options)
+        };
+        let ((outcome, model), watch) = exploration.run(explore);
+        let report = &outcome.report;
+        self.unique_states += report.unique_states;
+        self.seconds += report.elapsed.as_secs_f64();
+        self.depth = report.depth;
+        self.stopped = report.stopped.as_ref().map(|stopped| watch.because(stopped));
+        let properties = outcome.properties.iter().zip(&report.discoveries);
+        let mut violated = properties.filter(|(property, _)| !property.holds);
         if let Some((property, found)) = violated.next() {
-            fate.killed_by = Some((entry.name, property.name));
-            fate.depth = found.map_or(0, |found| found.depth);
-            fate.path = trace::to_text(&property.counterexample);
-            fate.svg = chart::draw(&model, &property.counterexample);
-            fate.stopped = None;
-            fate.violated = violated_by(&entry, reductions);
-            return Ok(fate);
+            self.killed_by = Some((entry.name, property.name));
+            self.depth = found.map_or(0, |found| found.depth);
+            self.path = trace::to_text(&property.counterexample);
+            self.svg = chart::draw(&model, &property.counterexample);
+            self.violated = violated_by(entry, reductions);
+        } else if let Some(Stopped::Panic(message)) = &report.stopped {
+            self.killed_by = Some((entry.name, ASSERTION));
+            self.path = message.clone();
+            self.violated = vec![Violation { property: ASSERTION, depth: self.depth }];
+        } else if outcome.void.is_some() {
+            // A survivor counts only if no claim has hidden anything.
+            self.stopped = Some("a claim of staleness is refuted by the mutant".into());
         }
-        if let Some(Stopped::Panic(message)) = &outcome.report.stopped {
-            fate.killed_by = Some((entry.name, ASSERTION));
-            fate.depth = outcome.report.depth;
-            fate.path = message.clone();
-            fate.stopped = None;
-            fate.violated = vec![Violation { property: ASSERTION, depth: fate.depth }];
-            return Ok(fate);
+        if self.killed_by.is_some() {
+            self.stopped = None;
         }
-        fate.depth = outcome.report.depth;
-        fate.stopped = outcome.report.stopped.as_ref().map(|stopped| watch.because(stopped));
-        // A survivor counts only if no claim has hidden anything.
-        if outcome.void.is_some() {
-            fate.stopped = Some("a claim of staleness is refuted by the mutant".into());
+        self.killed_by.is_some()
+    }
+}
+
+/// Runs a mutant on its entries, until one kills it.
+fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
+    let Description { mutant, entries, .. } = *mutant;
+    let mut fate = Fate::default();
+    for name in entries {
+        let is_killed = if mutant.is_of_availability() {
+            fate.add_virtual_time(name, mutant)
+        } else {
+            let mut entry = entries::find(name)
+                .with_context(|| format!("mutant {mutant:?} names entry {name:?}"))?;
+            entry.config.mutant = Some(mutant);
+            match mutant.is_of_liveness() {
+                true => fate.add_progress(&entry, args.max_states),
+                false => fate.add_search(&entry, mutant, args.max_states),
+            }
+        };
+        if is_killed {
+            break;
         }
     }
     Ok(fate)
@@ -241,7 +252,7 @@ fn counted(count: u64) -> String {
 /// Prints what became of a mutant; returns the exit status of the printing.
 fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
     let (config, property) = fate.killed_by.unwrap_or(("", ""));
-    if args.json {
+    if args.format.json {
         let name_and_depth = |of: &Violation| json!({"property": of.property, "depth": of.depth});
         let violated: Vec<_> = fate.violated.iter().map(name_and_depth).collect();
         let line = json!({
@@ -267,10 +278,10 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
             fate.seconds
         );
     }
-    if let (Some(why), true) = (mutant.equivalent, args.name.is_some() && !args.json) {
+    if let (Some(why), true) = (mutant.equivalent, args.name.is_some() && !args.format.json) {
         say!("\nequivalent: {why}");
     }
-    if args.name.is_some() && !args.json {
+    if args.name.is_some() && !args.format.json {
         for other in fate.violated.iter().filter(|other| other.property != property) {
             say!("{:>95}  also: {}", other.depth, other.property);
         }
@@ -284,9 +295,9 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
             );
             0
         }
-        Some(file) if fate.killed_by.is_some() => {
-            write_file(file, &fate.svg, "the message sequence chart")
+        svg => {
+            let asked = svg.as_ref().filter(|_| fate.killed_by.is_some());
+            write_chart(asked, || fate.svg.clone())
         }
-        _ => 0,
     }
 }

@@ -1,43 +1,36 @@
 //! The `check progress` command: fair schedules from every state of an entry.
 
-use super::custom::named;
-use super::drawings::{claim, write_file};
-use super::limits::{Limits, Watch};
-use super::{INCOMPLETE, INTERRUPTED, VIOLATED, worse};
-use actor_checker::compact::Reductions;
-use actor_checker::engine::{Options, Progress, Stopped};
+use crate::drawings::{claim, write_chart};
+use crate::exploration::Exploration;
+use crate::flags::{Format, Search};
+use crate::limits::Limits;
+use crate::selection::{all_named, of_grade, run_each};
+use crate::status::{INCOMPLETE, VIOLATED, worse};
+use actor_checker::engine::Stopped;
 use actor_checker::progress::{Outcome, PROPERTY, ROUNDS_MAX, Violation};
 use actor_checker::{chart, trace};
 use paxos_chat_models::catalog::{Entry, Grade};
-use paxos_chat_models::entries;
 use paxos_chat_models::progress as chat;
-use paxos_chat_shell::{say, tell};
+use paxos_chat_shell::say;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 /// Which entries, and what to print.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ProgressArgs {
     /// Entries of the catalog; all quick ones if none is named.
     pub names: Vec<String>,
-    /// Worker threads; all cores if not given.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// Stop as incomplete above so many states.
-    #[arg(long)]
-    pub max_states: Option<u64>,
-    /// Explore every step and keep every message.
-    #[arg(long)]
-    pub no_reductions: bool,
+    /// How states are searched.
+    #[command(flatten)]
+    pub search: Search,
     /// Run replicas that ask for support before they use a ballot, as the deployed ones do, from
     /// the states of entries that do without.
     #[arg(long)]
     pub pre_vote: bool,
-    /// One JSON object a line.
-    #[arg(long)]
-    pub json: bool,
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: Format,
     /// Draw a violation, if there is one, as a message sequence chart.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
@@ -46,12 +39,11 @@ pub struct ProgressArgs {
 /// Runs the entries that were asked for, and prints a row each.
 pub(super) fn run(args: &ProgressArgs) -> anyhow::Result<u8> {
     claim("--svg", args.svg.as_ref())?;
-    let entries: Vec<Entry> = if args.names.is_empty() {
-        entries::catalog().into_iter().filter(|entry| entry.grade == Grade::Quick).collect()
-    } else {
-        args.names.iter().map(|name| named(name)).collect::<anyhow::Result<_>>()?
+    let entries = match args.names.as_slice() {
+        [] => of_grade(Grade::Quick),
+        names => all_named(names)?,
     };
-    if !args.json {
+    if !args.format.json {
         say!(
             "{:18} {:>10} {:>10} {:>10} {:>9} {:>10} {:>8}  result",
             "entry",
@@ -63,15 +55,11 @@ pub(super) fn run(args: &ProgressArgs) -> anyhow::Result<u8> {
             "seconds"
         );
     }
-    let mut worst = 0;
-    for entry in &entries {
-        worst = worse(worst, run_one(entry, args));
-        if INTERRUPTED.load(Ordering::Relaxed) {
-            tell!("check: interrupted; the entries after {:?} were not run", entry.name);
-            return Ok(worse(worst, INCOMPLETE));
-        }
-    }
-    if !args.json && worst == 0 {
+    let worst = match run_each(&entries, |entry| run_one(entry, args)) {
+        Ok(worst) => worst,
+        Err(interrupted) => return Ok(interrupted),
+    };
+    if !args.format.json && worst == 0 {
         say!(
             "\nFrom every state of these entries, each schedule delivers every pending request: \
              each replica in turn\nfirst to time out, all in lockstep, and the newest message \
@@ -83,11 +71,10 @@ pub(super) fn run(args: &ProgressArgs) -> anyhow::Result<u8> {
 }
 
 fn run_one(entry: &Entry, args: &ProgressArgs) -> u8 {
-    let reductions = if args.no_reductions { Reductions::NONE } else { chat::REDUCTIONS };
-    let found = check(entry, reductions, args);
-    let Found { outcome, text, svg, stopped } = &found;
+    let finding = check(entry, &args.search, args.pre_vote);
+    let Finding { outcome, text, svg, stopped } = &finding;
     let status = status(outcome);
-    if args.json {
+    if args.format.json {
         say!("{}", as_json(entry, outcome, args.pre_vote, status));
     } else {
         say!("{}", row(entry, outcome, stopped.as_deref()));
@@ -95,14 +82,12 @@ fn run_one(entry: &Entry, args: &ProgressArgs) -> u8 {
             say!("{}", text.trim_end());
         }
     }
-    match (&args.svg, &outcome.violation) {
-        (Some(file), Some(_)) => worse(status, write_file(file, svg, "the message sequence chart")),
-        _ => status,
-    }
+    let drawn = args.svg.as_ref().filter(|_| outcome.violation.is_some());
+    worse(status, write_chart(drawn, || svg.clone()))
 }
 
 /// What a check of progress found, and the violation as text and as a picture.
-pub(super) struct Found {
+pub(super) struct Finding {
     pub(super) outcome: Outcome,
     pub(super) text: String,
     pub(super) svg: String,
@@ -111,31 +96,24 @@ pub(super) struct Found {
 }
 
 /// Checks the progress of an entry, which may have a mutant.
-pub(super) fn check(entry: &Entry, reductions: Reductions, args: &ProgressArgs) -> Found {
-    let bar = super::bar::Bar::new(entry.name, None);
-    let watch = Watch::new(Limits::default());
-    let show = |progress: &Progress| bar.show(progress);
-    let mut options = Options {
-        max_states: args.max_states,
-        interrupted: Some(watch.flag()),
-        progress: Some(&show),
-        ..Options::default()
+pub(super) fn check(entry: &Entry, search: &Search, pre_vote: bool) -> Finding {
+    let exploration = Exploration {
+        name: entry.name,
+        known: None,
+        threads: search.threads.count(),
+        max_states: search.max_states,
+        limits: Limits::default(),
     };
-    if let Some(threads) = args.threads {
-        options.threads = usize::from(threads);
-    }
-    let (outcome, model) = if args.pre_vote {
-        chat::check_with_pre_votes(&entry.config, reductions, &options)
-    } else {
-        chat::check_config(&entry.config, reductions, &options)
-    };
-    bar.finish();
+    let reductions = search.reductions(chat::REDUCTIONS);
+    let check = if pre_vote { chat::check_with_pre_votes } else { chat::check_config };
+    let ((outcome, model), watch) =
+        exploration.run(|options| check(&entry.config, reductions, options));
     let (text, svg) = match &outcome.violation {
         Some(violation) => (told(violation), chart::draw(&model, &violation.steps)),
         None => Default::default(),
     };
     let stopped = outcome.report.stopped.as_ref().map(|stopped| watch.because(stopped));
-    Found { outcome, text, svg, stopped }
+    Finding { outcome, text, svg, stopped }
 }
 
 /// The violation as numbered lines.

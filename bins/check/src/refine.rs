@@ -1,22 +1,20 @@
 //! The `check refine` command: at every slot, each step of the real actors is a sequence of steps of
 //! Lamport's specification of Paxos.
 
-use super::args::threads;
-use super::bar::Bar;
-use super::custom::named;
-use super::drawings::{claim, write_file};
-use super::limits::{Limits, Watch};
-use super::{INCOMPLETE, INTERRUPTED, VIOLATED, entry::reductions, worse};
-use actor_checker::engine::{Options, Progress};
+use crate::drawings::{claim, write_chart};
+use crate::exploration::Exploration;
+use crate::flags::{Format, Search};
+use crate::limits::{Limits, Watch};
+use crate::selection::{all_named, run_each};
+use crate::status::{INCOMPLETE, VIOLATED, worse};
+use actor_checker::compact::Reductions;
 use actor_checker::spec::Kind;
 use actor_checker::{chart, trace};
 use paxos_chat_models::catalog::Entry;
-use paxos_chat_models::run::PropertyOutcome;
-use paxos_chat_models::run::{self, Refined};
-use paxos_chat_shell::{say, tell};
+use paxos_chat_models::run::{self, PropertyOutcome, Refined};
+use paxos_chat_shell::say;
 use serde_json::json;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 /// The entries that are run if none is named: leaders change in each, and between them they have
 /// crashes, compaction, skipped slots and promises in chunks.
@@ -29,21 +27,15 @@ pub struct RefineArgs {
     /// Entries of the catalog; those with a leader change that cover crashes, compaction, skipped
     /// slots and chunks if not given.
     pub names: Vec<String>,
-    /// Worker threads; all cores if not given.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// Stop as incomplete above so many states.
-    #[arg(long)]
-    pub max_states: Option<u64>,
+    /// How states are searched.
+    #[command(flatten)]
+    pub search: Search,
     /// Stop as incomplete after so many seconds.
     #[arg(long)]
     pub max_seconds: Option<u64>,
-    /// Explore every step and keep every message.
-    #[arg(long)]
-    pub no_reductions: bool,
-    /// One JSON object a line.
-    #[arg(long)]
-    pub json: bool,
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: Format,
     /// Draw the path to a step that is none of the specification's.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
@@ -52,10 +44,11 @@ pub struct RefineArgs {
 /// Runs the entries, and prints a row each.
 pub(super) fn run(args: &RefineArgs) -> anyhow::Result<u8> {
     claim("--svg", args.svg.as_ref())?;
-    let names = ENTRIES.map(String::from);
-    let names = if args.names.is_empty() { &names[..] } else { &args.names };
-    let entries = names.iter().map(|name| named(name)).collect::<anyhow::Result<Vec<Entry>>>()?;
-    if !args.json {
+    let entries = match args.names.as_slice() {
+        [] => all_named(&ENTRIES)?,
+        names => all_named(names)?,
+    };
+    if !args.format.json {
         say!(
             "{:18} {:>10} {:>11} {:>5} {:>8}  do the actors refine Paxos?",
             "entry",
@@ -65,15 +58,11 @@ pub(super) fn run(args: &RefineArgs) -> anyhow::Result<u8> {
             "seconds"
         );
     }
-    let mut worst = 0;
-    for entry in &entries {
-        worst = worse(worst, run_one(entry, args));
-        if INTERRUPTED.load(Ordering::Relaxed) {
-            tell!("check: interrupted; the entries after {:?} were not run", entry.name);
-            return Ok(worse(worst, INCOMPLETE));
-        }
-    }
-    if !args.json {
+    let worst = match run_each(&entries, |entry| run_one(entry, args)) {
+        Ok(worst) => worst,
+        Err(interrupted) => return Ok(interrupted),
+    };
+    if !args.format.json {
         say!(
             "\n{}",
             match worst {
@@ -87,19 +76,16 @@ pub(super) fn run(args: &RefineArgs) -> anyhow::Result<u8> {
 }
 
 fn run_one(entry: &Entry, args: &RefineArgs) -> u8 {
-    let bar = Bar::new(entry.name, None);
-    let show = |progress: &Progress| bar.show(progress);
-    let watch = Watch::new(Limits { memory_bytes: None, seconds: args.max_seconds });
-    let options = Options {
-        threads: threads(args.threads),
-        max_states: args.max_states,
-        interrupted: Some(watch.flag()),
-        progress: Some(&show),
-        ..Options::default()
+    let exploration = Exploration {
+        name: entry.name,
+        known: None,
+        threads: args.search.threads.count(),
+        max_states: args.search.max_states,
+        limits: Limits { memory_bytes: None, seconds: args.max_seconds },
     };
-    let reductions = reductions(args.no_reductions);
-    let refined = run::refine(&entry.config, reductions, &options);
-    bar.finish();
+    let reductions = args.search.reductions(Reductions::ALL);
+    let (refined, watch) =
+        exploration.run(|options| run::refine(&entry.config, reductions, options));
     let status = match &refined.outcome {
         outcome if outcome.is_violated() || outcome.void.is_some() => VIOLATED,
         outcome if !outcome.is_complete() => INCOMPLETE,
@@ -108,13 +94,9 @@ fn run_one(entry: &Entry, args: &RefineArgs) -> u8 {
         _ => 0,
     };
     print(entry, &refined, status, args, &watch);
-    match (&args.svg, violated(&refined)) {
-        (Some(file), Some(property)) => {
-            let svg = chart::draw(&refined.model, &property.counterexample);
-            worse(status, write_file(file, &svg, "the message sequence chart"))
-        }
-        _ => status,
-    }
+    let Some(property) = violated(&refined) else { return status };
+    let draw = || chart::draw(&refined.model, &property.counterexample);
+    worse(status, write_chart(args.svg.as_ref(), draw))
 }
 
 fn violated(refined: &Refined) -> Option<&PropertyOutcome> {
@@ -127,7 +109,7 @@ fn print(entry: &Entry, refined: &Refined, status: u8, args: &RefineArgs, watch:
     let report = &outcome.report;
     let transitions = report.generated_states.saturating_sub(1);
     let stopped = report.stopped.as_ref().map(|stopped| watch.because(stopped));
-    if args.json {
+    if args.format.json {
         let properties = outcome.properties.iter().map(|property| {
             let always = property.kind == Kind::Always;
             json!({

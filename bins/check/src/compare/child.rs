@@ -3,12 +3,14 @@
 //! The child prints one JSON object and ends. It ends too when its standard input does, so that
 //! none is left behind, however its parent ends.
 
-use super::{CompareArgs, small};
-use crate::args::EngineArg;
+use super::args::RunLimits;
+use super::small;
 use crate::bar::Bar;
-use crate::entry::reductions;
+use crate::engine::EngineArg;
+use crate::interrupt;
 use crate::limits::{Limits, Watch};
-use crate::{INTERRUPTED, args};
+use crate::status::INCOMPLETE;
+use actor_checker::compact::Reductions;
 use actor_checker::engine::Options;
 use actor_checker::memory::{kib_after, peak_resident_bytes};
 use anyhow::Context;
@@ -18,7 +20,6 @@ use paxos_chat_shell::say;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// The name of a system of one state, to measure what a run costs anyway.
@@ -29,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(20);
 
 /// Which run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Run {
+pub(super) enum Contender {
     /// stateright's `ActorModel`.
     Theirs,
     /// Our engine without reductions.
@@ -38,12 +39,12 @@ pub(super) enum Run {
     Reduced,
 }
 
-impl Run {
+impl Contender {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Run::Theirs => "ActorModel",
-            Run::Unreduced => "compact without reductions",
-            Run::Reduced => "compact with reductions",
+            Contender::Theirs => "ActorModel",
+            Contender::Unreduced => "compact without reductions",
+            Contender::Reduced => "compact with reductions",
         }
     }
 }
@@ -56,21 +57,13 @@ pub struct MeasureArgs {
     engine: EngineArg,
     #[arg(long)]
     no_reductions: bool,
-    #[arg(long)]
-    judged: bool,
-    #[arg(long)]
-    threads: Option<u16>,
-    #[arg(long)]
-    max_seconds: u64,
-    #[arg(long)]
-    max_memory_mib: u64,
-    #[arg(long)]
-    max_states: Option<u64>,
+    #[command(flatten)]
+    limits: RunLimits,
 }
 
 /// What a run took.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Measured {
+pub(super) struct Measurement {
     pub(super) complete: bool,
     pub(super) stopped: Option<String>,
     pub(super) void: Option<String>,
@@ -85,7 +78,7 @@ pub(super) struct Measured {
     pub(super) stale_claims: usize,
 }
 
-impl Measured {
+impl Measurement {
     pub(super) fn above_bytes(&self) -> u64 {
         self.peak_bytes.saturating_sub(self.baseline_bytes)
     }
@@ -105,22 +98,23 @@ impl Measured {
 /// In the child: one run, one line.
 pub(crate) fn measure(args: &MeasureArgs) -> anyhow::Result<u8> {
     end_with_parent();
+    let limits = &args.limits;
     let config = match args.name.as_str() {
         ONE_STATE => Config::new(1).ballots(&[]),
         name => small::find(name)?.config,
     };
-    let memory_bytes = Some(args.max_memory_mib << 20);
-    let watch = Watch::new(Limits { memory_bytes, seconds: Some(args.max_seconds) });
+    let memory_bytes = Some(limits.max_memory_mib << 20);
+    let watch = Watch::new(Limits { memory_bytes, seconds: Some(limits.max_seconds) });
     let options = Options {
-        threads: args::threads(args.threads),
-        max_states: args.max_states,
+        threads: limits.threads(),
+        max_states: limits.max_states,
         interrupted: Some(watch.flag()),
         ..Options::default()
     };
-    let reductions = reductions(args.no_reductions);
+    let reductions = if args.no_reductions { Reductions::NONE } else { Reductions::ALL };
     let baseline_bytes = peak_resident_bytes().unwrap_or(0);
     let started = Instant::now();
-    let outcome = if args.judged && args.engine != EngineArg::ActorModel {
+    let outcome = if limits.judged && args.engine != EngineArg::ActorModel {
         let mut outcome = run::run(&config, &[], args.engine.engine(), reductions, &options).0;
         outcome.report.elapsed = started.elapsed();
         outcome
@@ -128,7 +122,7 @@ pub(crate) fn measure(args: &MeasureArgs) -> anyhow::Result<u8> {
         run::run_bare(&config, args.engine.engine(), reductions, &options)
     };
     let report = &outcome.report;
-    let measured = Measured {
+    let measured = Measurement {
         complete: outcome.is_complete(),
         stopped: report.stopped.as_ref().map(|stopped| watch.because(stopped)),
         void: outcome.void.clone(),
@@ -149,14 +143,14 @@ fn end_with_parent() {
     std::thread::spawn(|| {
         let mut rest = [0; 16];
         while std::io::stdin().read(&mut rest).is_ok_and(|read| read > 0) {}
-        std::process::exit(super::INCOMPLETE.into());
+        std::process::exit(INCOMPLETE.into());
     });
 }
 
 /// A child that is ended when it is dropped.
-struct Running(Child);
+struct Guard(Child);
 
-impl Drop for Running {
+impl Drop for Guard {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -166,13 +160,13 @@ impl Drop for Running {
 /// In the parent: starts a child, shows how it is doing, and reads what it says.
 pub(super) fn spawn(
     name: &str,
-    run: Run,
-    args: &CompareArgs,
+    run: Contender,
+    limits: &RunLimits,
     bar: &Bar,
-) -> anyhow::Result<Measured> {
-    let mut child = Running(command(name, run, args)?.spawn().context("a run cannot be started")?);
+) -> anyhow::Result<Measurement> {
+    let mut child = Guard(command(name, run, limits)?.spawn().context("a run cannot be started")?);
     let started = Instant::now();
-    let mut seen = Measured::default();
+    let mut seen = Measurement::default();
     loop {
         if let Some(status) = child.0.try_wait().context("a run cannot be waited for")? {
             let mut said = String::new();
@@ -188,8 +182,8 @@ pub(super) fn spawn(
         if let Some(bytes) = peak_of(child.0.id()) {
             seen.peak_bytes = bytes;
         }
-        let late = started.elapsed() > Duration::from_secs(args.max_seconds) + GRACE;
-        if INTERRUPTED.load(Ordering::Relaxed) || late {
+        let late = started.elapsed() > Duration::from_secs(limits.max_seconds) + GRACE;
+        if interrupt::is_asked() || late {
             seen.stopped = Some("ended from outside".into());
             return Ok(seen);
         }
@@ -203,22 +197,14 @@ fn peak_of(process: u32) -> Option<u64> {
     kib_after(&status, "VmHWM:").map(|kib| kib << 10)
 }
 
-fn command(name: &str, run: Run, args: &CompareArgs) -> anyhow::Result<Command> {
+fn command(name: &str, run: Contender, limits: &RunLimits) -> anyhow::Result<Command> {
     let program = std::env::current_exe().context("where this program is cannot be found out")?;
     let mut command = Command::new(program);
-    let engine = if run == Run::Theirs { EngineArg::ActorModel } else { EngineArg::Compact };
+    let engine = if run == Contender::Theirs { EngineArg::ActorModel } else { EngineArg::Compact };
     command.args(["measure", name, "--engine", engine.name()]);
-    command.args(["--max-seconds", &args.max_seconds.to_string()]);
-    command.args(["--max-memory-mib", &args.max_memory_mib.to_string()]);
-    command.args(["--threads", &args::threads(args.threads).to_string()]);
-    if let Some(max) = args.max_states {
-        command.args(["--max-states", &max.to_string()]);
-    }
-    if run == Run::Unreduced {
+    command.args(limits.to_args());
+    if run == Contender::Unreduced {
         command.arg("--no-reductions");
-    }
-    if args.judged {
-        command.arg("--judged");
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     Ok(command)

@@ -1,6 +1,7 @@
 //! How much sooner, in how much less memory, at how many more states a second.
 
-use super::{CompareArgs, Compared};
+use super::comparison::Comparison;
+use crate::flags::Format;
 use paxos_chat_shell::say;
 use serde::Serialize;
 use serde_json::json;
@@ -25,8 +26,8 @@ pub(super) struct Ratios {
 
 impl Ratios {
     /// Lower bounds where `ActorModel` was ended before it was done.
-    pub(super) fn of(compared: &Compared) -> Ratios {
-        let Compared { theirs, reduced, .. } = compared;
+    pub(super) fn of(compared: &Comparison) -> Ratios {
+        let Comparison { theirs, reduced, .. } = compared;
         // A run of ours that was ended has no time to compare.
         let ours = reduced.complete.then_some(reduced);
         let ratio = |theirs: u64, ours: u64| theirs as f64 / ours.max(1) as f64;
@@ -40,12 +41,12 @@ impl Ratios {
 }
 
 /// How many times the unique states a second, without reductions.
-pub(super) fn rate(compared: &Compared) -> f64 {
+pub(super) fn rate(compared: &Comparison) -> f64 {
     compared.unreduced.rate() / compared.theirs.rate().max(1e-6)
 }
 
 /// The ratios of the run with reductions.
-pub(super) fn in_words(compared: &Compared) -> String {
+pub(super) fn in_words(compared: &Comparison) -> String {
     let ratios = Ratios::of(compared);
     let (Some(sooner), Some(less), Some(in_all)) =
         (ratios.sooner, ratios.less_memory, ratios.less_memory_in_all)
@@ -58,21 +59,21 @@ pub(super) fn in_words(compared: &Compared) -> String {
 
 /// The smallest ratios over the entries that count.
 #[derive(Debug, Default)]
-pub(super) struct Smallest {
+pub(super) struct Minima {
     /// Where `ActorModel` came to its end.
     finished: Vec<(&'static str, Ratios)>,
     /// Where it did not: lower bounds of the first three.
     unfinished: Vec<(&'static str, Ratios)>,
 }
 
-impl Smallest {
-    pub(super) fn add(&mut self, compared: &Compared) {
+impl Minima {
+    pub(super) fn add(&mut self, compared: &Comparison) {
         let of = if compared.theirs.complete { &mut self.finished } else { &mut self.unfinished };
         of.push((compared.name, Ratios::of(compared)));
     }
 
-    pub(super) fn print(&self, args: &CompareArgs) {
-        if args.json {
+    pub(super) fn print(&self, format: Format) {
+        if format.json {
             let least = |of: &[(&'static str, Ratios)]| {
                 json!({
                     "entries": of.iter().map(|(name, _)| *name).collect::<Vec<&str>>(),

@@ -1,7 +1,7 @@
 //! Bounds that `ActorModel` can explore to the end within a minute: almost all entries of the catalog
 //! are too large for it, and would give lower bounds only.
 
-use crate::custom::named;
+use crate::selection::named;
 use paxos_chat_models::catalog::{Config, Entry, Grade};
 
 /// The small bounds. They are not in the catalog: it covers what they reach.

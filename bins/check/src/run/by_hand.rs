@@ -1,11 +1,11 @@
 //! The entry that `check run` is asked for: one of the catalog, or bounds given by hand.
 
 use super::args::{CustomArgs, PlantArg};
+use crate::selection::named;
 use actor_checker::compact::Faults;
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use paxos_chat::types::Slot;
 use paxos_chat_models::catalog::{Config, Entry, Grade};
-use paxos_chat_models::entries;
 use paxos_chat_models::mutants::Mutant;
 
 const USERS: [&str; 5] = ["ann", "bob", "cy", "dan", "eve"];
@@ -23,13 +23,6 @@ pub(super) fn entry(args: &CustomArgs) -> anyhow::Result<Entry> {
         });
     }
     Ok(entry)
-}
-
-/// The entry of this name.
-pub(super) fn named(name: &str) -> anyhow::Result<Entry> {
-    entries::find(name).with_context(|| {
-        format!("there is no entry {name:?} in the catalog; `check list` names them all")
-    })
 }
 
 fn by_hand(args: &CustomArgs) -> anyhow::Result<Entry> {

@@ -1,9 +1,10 @@
 //! What `check` prints: a row a run, the coverage, the verdict; or one JSON object a line.
 
-use super::args::{EngineArg, RunArgs};
-use super::limits::Watch;
-use super::list::bounds;
-use super::{INCOMPLETE, VIOLATED};
+use super::args::RunArgs;
+use crate::bounds;
+use crate::engine::EngineArg;
+use crate::limits::Watch;
+use crate::status::{INCOMPLETE, VIOLATED};
 use actor_checker::compact::Reductions;
 use actor_checker::engine::Stopped;
 use actor_checker::memory::peak_resident_bytes;
@@ -34,14 +35,14 @@ pub(super) fn header(as_json: bool) {
 /// Prints what an entry is for and its bounds, and the head of the table.
 pub(super) fn introduction(entry: &Entry, as_json: bool) {
     if !as_json {
-        say!("{}: {}\n{}\n", entry.name, entry.purpose, bounds(&entry.config));
+        say!("{}: {}\n{}\n", entry.name, entry.purpose, bounds::all(&entry.config));
         header(false);
     }
 }
 
 /// A run, and how it was run.
 #[derive(Clone, Copy)]
-pub(super) struct Ran<'a> {
+pub(super) struct Run<'a> {
     pub(super) entry: &'a Entry,
     pub(super) outcome: &'a Outcome,
     pub(super) options: &'a RunArgs,
@@ -50,10 +51,10 @@ pub(super) struct Ran<'a> {
 }
 
 /// Prints a run.
-pub(super) fn row(ran: &Ran<'_>, status: u8, verbose: bool) {
-    let Ran { entry, outcome, options, .. } = *ran;
-    if options.json {
-        say!("{}", as_json(ran));
+pub(super) fn row(run: &Run<'_>, status: u8, verbose: bool) {
+    let Run { entry, outcome, options, .. } = *run;
+    if options.format.json {
+        say!("{}", as_json(run));
         return;
     }
     let report = &outcome.report;
@@ -66,7 +67,7 @@ pub(super) fn row(ran: &Ran<'_>, status: u8, verbose: bool) {
         report.depth,
         seconds,
         report.unique_states as f64 / seconds.max(0.001),
-        result(ran, status)
+        result(run, status)
     );
     for property in outcome.properties.iter().filter(|property| !property.holds) {
         let incomplete = if outcome.report.complete { "" } else { " so far" };
@@ -79,7 +80,7 @@ pub(super) fn row(ran: &Ran<'_>, status: u8, verbose: bool) {
         say!("    void: {void}");
     }
     if verbose {
-        print_details(outcome, ran.reductions, options);
+        print_details(outcome, run.reductions, options);
     }
 }
 
@@ -133,8 +134,8 @@ fn in_words(reductions: Reductions) -> String {
     if on.is_empty() { "none".into() } else { on.join(", ") }
 }
 
-fn result(ran: &Ran<'_>, status: u8) -> String {
-    let Ran { entry, outcome, options, watch, .. } = *ran;
+fn result(run: &Run<'_>, status: u8) -> String {
+    let Run { entry, outcome, options, watch, .. } = *run;
     let known = entry.unique_states.filter(|_| options.is_counted());
     match (status, &outcome.report.stopped) {
         (_, _) if outcome.void.is_some() => "VOID".into(),
@@ -150,8 +151,8 @@ fn result(ran: &Ran<'_>, status: u8) -> String {
     }
 }
 
-fn as_json(ran: &Ran<'_>) -> serde_json::Value {
-    let Ran { entry, outcome, options, reductions, watch } = *ran;
+fn as_json(run: &Run<'_>) -> serde_json::Value {
+    let Run { entry, outcome, options, reductions, watch } = *run;
     let report = &outcome.report;
     let properties: Vec<serde_json::Value> = outcome
         .properties
@@ -171,10 +172,10 @@ fn as_json(ran: &Ran<'_>) -> serde_json::Value {
         .collect();
     json!({
         "name": entry.name,
-        "bounds": bounds(&entry.config),
+        "bounds": bounds::all(&entry.config),
         "engine": options.engine.name(),
         "judged": options.is_judged(),
-        "threads": options.threads(),
+        "threads": options.search.threads.count(),
         "reductions": {
             "eager_sends": reductions.eager_sends, "stale_messages": reductions.stale_messages,
             "symmetry": reductions.symmetry,
@@ -221,7 +222,7 @@ pub(super) fn coverage(coverage: &Coverage, as_json: bool) -> usize {
 
 /// Prints the verdict on all runs.
 pub(super) fn verdict(status: u8, elapsed: Duration, options: &RunArgs) {
-    if options.json {
+    if options.format.json {
         return;
     }
     let verdict = match status {

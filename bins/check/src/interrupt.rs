@@ -1,0 +1,24 @@
+//! Somebody asks to stop: runs end with what they have found; asked again, the process ends at once.
+
+use crate::status::INCOMPLETE;
+use paxos_chat_shell::tell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set when somebody asks to stop.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Notes from now on that somebody asks.
+pub(super) fn listen() {
+    // A second handler is an error only if one was set before, and then that one serves.
+    let _ = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            tell!("check: interrupted again: ended at once, with nothing decided");
+            std::process::exit(INCOMPLETE.into());
+        }
+    });
+}
+
+/// Has somebody asked to stop?
+pub(super) fn is_asked() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}

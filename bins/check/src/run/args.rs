@@ -1,0 +1,117 @@
+//! The arguments of `check all`, `check full` and `check run`.
+
+use crate::engine::EngineArg;
+use crate::flags::{Format, Search};
+use clap::{Args, ValueEnum};
+use paxos_chat_models::run::Engine;
+use std::path::PathBuf;
+
+/// How to run, and what to print.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunArgs {
+    /// What explores.
+    #[arg(long, value_enum, default_value_t = EngineArg::Compact)]
+    pub engine: EngineArg,
+    /// How states are searched.
+    #[command(flatten)]
+    pub search: Search,
+    /// Stop as incomplete above so many mebibytes of this process's memory; nine tenths of what is
+    /// available if not given.
+    #[arg(long, visible_alias = "max-memory", value_name = "MIB")]
+    pub max_memory_mib: Option<u64>,
+    /// Stop as incomplete after so many seconds.
+    #[arg(long)]
+    pub max_seconds: Option<u64>,
+    /// Remember and judge nothing, as `--engine actor-model` does: only states are counted.
+    #[arg(long)]
+    pub unjudged: bool,
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: Format,
+    /// Draw the counterexample, if there is one, as a message sequence chart; with several
+    /// entries, FILE gets the entry's name added.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Draw the states by depth; with several entries, FILE gets the entry's name added.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// What explores.
+    pub fn engine(&self) -> Engine {
+        self.engine.engine()
+    }
+
+    /// Is anything remembered and judged?
+    pub fn is_judged(&self) -> bool {
+        self.engine != EngineArg::ActorModel && !self.unjudged
+    }
+
+    /// Can the count be compared with the catalog's?
+    pub fn is_counted(&self) -> bool {
+        self.is_judged() && !self.search.no_reductions
+    }
+}
+
+/// An entry by name, or bounds by hand.
+#[derive(Clone, Debug, Args)]
+pub struct CustomArgs {
+    /// An entry of the catalog; without it, the bounds below.
+    #[arg(conflicts_with_all = ["replicas", "clients", "messages", "max_round", "crashes"])]
+    pub name: Option<String>,
+    /// How many replicas.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub replicas: u8,
+    /// How many clients; client i asks replica i, so that they are rivals.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub clients: u8,
+    /// How many messages each client says.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=9))]
+    pub messages: u32,
+    /// The highest round of a ballot.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=9))]
+    pub max_round: u32,
+    /// How many replicas, from 0 on, may stand for election; all but the last if not given.
+    #[arg(long)]
+    pub candidates: Option<u8>,
+    /// How many crashes in all, of f replicas at once.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=9))]
+    pub crashes: u32,
+    /// Crashed replicas stay dead.
+    #[arg(long)]
+    pub no_recovery: bool,
+    /// Slots in flight at once, and requests that a client may have unacknowledged.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub window: u8,
+    /// Votes or entries in one chunk.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=99))]
+    pub chunk: u8,
+    /// Take a snapshot every so many slots; 0 is never.
+    #[arg(long, default_value_t = 0)]
+    pub snapshot_slots: u64,
+    /// Slots that replica 0 jumps over when it leads.
+    #[arg(long, value_delimiter = ',', value_name = "SLOT")]
+    pub skip_slots: Vec<u64>,
+    /// Ask for support before a ballot is used.
+    #[arg(long)]
+    pub pre_vote: bool,
+    /// Clients open their sessions through the log.
+    #[arg(long)]
+    pub open_sessions: bool,
+    /// Plant a failing assertion, to see how a run ends: tests of the checker itself ask for it.
+    #[arg(long, value_enum, hide = true)]
+    pub plant: Option<PlantArg>,
+    /// How to run, and what to print.
+    #[command(flatten)]
+    pub options: RunArgs,
+}
+
+/// Where an assertion is planted that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlantArg {
+    /// In a handler of an actor.
+    Handler,
+    /// In a handler, but only when claims of staleness are checked after the search.
+    Claims,
+}
