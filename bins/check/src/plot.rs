@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 const HEIGHT: usize = 260;
 const TOP: usize = 56;
+const BOTTOM: usize = TOP + HEIGHT;
 const LEFT: usize = 92;
 const RIGHT: usize = 30;
 /// All bars together are about so wide, and each has at least [`BAR_MIN`].
@@ -14,11 +15,11 @@ const BAR_MIN: usize = 4;
 pub(super) fn draw(name: &str, by_depth: &[u64]) -> String {
     let bars = by_depth.len().max(1);
     let bar = (BARS / bars).clamp(BAR_MIN, 40);
-    let width = (LEFT + bars * bar + RIGHT).max(360);
+    let right = LEFT + bars * bar;
+    let width = (right + RIGHT).max(360);
     let total: u64 = by_depth.iter().sum();
     let most = by_depth.iter().copied().max().unwrap_or(1).max(1);
     let top_line = ceiling(most);
-    let bottom = TOP + HEIGHT;
     let mut svg = format!(
         "<svg version='1.1' width='{width}' height='{height}' viewBox='0 0 {width} {height}' \
          xmlns='http://www.w3.org/2000/svg' font-family='sans-serif' font-size='11' \
@@ -27,25 +28,40 @@ pub(super) fn draw(name: &str, by_depth: &[u64]) -> String {
          <text x='{LEFT}' y='22' font-size='15' font-weight='bold'>{name}</text>\n\
          <text x='{LEFT}' y='40'>{} unique states by depth</text>\n",
         thousands(total),
-        height = bottom + 48,
+        height = BOTTOM + 48,
     );
+    draw_lines(&mut svg, right, top_line);
+    draw_bars(&mut svg, by_depth, bar, top_line);
+    let (x, y) = (LEFT.midpoint(right), BOTTOM + 36);
+    let _ = writeln!(
+        svg,
+        "<text x='{x}' y='{y}' text-anchor='middle'>steps from the initial state</text>\n</svg>"
+    );
+    svg
+}
+
+/// Draws four lines and the axis, with their values.
+fn draw_lines(svg: &mut String, right: usize, top_line: u64) {
     for quarter in 0..=4 {
-        let y = bottom - HEIGHT * quarter / 4;
+        let y = BOTTOM - HEIGHT * quarter / 4;
         let value = top_line * quarter as u64 / 4;
         let _ = writeln!(
             svg,
-            "<line x1='{LEFT}' x2='{}' y1='{y}' y2='{y}' stroke='#d4d8dd'/>\
+            "<line x1='{LEFT}' x2='{right}' y1='{y}' y2='{y}' stroke='#d4d8dd'/>\
              <text x='{}' y='{}' text-anchor='end'>{}</text>",
-            LEFT + bars * bar,
             LEFT - 8,
             y + 4,
             thousands(value)
         );
     }
-    let every = label_every(bars, bar);
+}
+
+/// Draws a bar for each depth.
+fn draw_bars(svg: &mut String, by_depth: &[u64], bar: usize, top_line: u64) {
+    let every = label_every(by_depth.len(), bar);
     for (depth, count) in by_depth.iter().enumerate() {
         let tall = *count as f64 / top_line as f64 * HEIGHT as f64;
-        let (x, y) = (LEFT + depth * bar, bottom as f64 - tall);
+        let (x, y) = (LEFT + depth * bar, BOTTOM as f64 - tall);
         let _ = writeln!(
             svg,
             "<rect x='{x}' y='{y:.1}' width='{}' height='{tall:.1}' fill='#2f6fb5'>\
@@ -54,16 +70,10 @@ pub(super) fn draw(name: &str, by_depth: &[u64]) -> String {
             thousands(*count)
         );
         if depth % every == 0 {
-            let (x, y) = (x + bar / 2, bottom + 16);
+            let (x, y) = (x + bar / 2, BOTTOM + 16);
             let _ = writeln!(svg, "<text x='{x}' y='{y}' text-anchor='middle'>{depth}</text>");
         }
     }
-    let (x, y) = (LEFT + bars * bar / 2, bottom + 36);
-    let _ = writeln!(
-        svg,
-        "<text x='{x}' y='{y}' text-anchor='middle'>steps from the initial state</text>\n</svg>"
-    );
-    svg
 }
 
 /// A round number that four lines divide, and that nothing exceeds.
