@@ -55,87 +55,84 @@ pub(super) fn system(config: &Config) -> String {
     text
 }
 
-/// The parameters of the replicas: a new one does not compile until it is printed.
+/// The parameters of the replicas.
 pub(super) fn parameters(config: &Config) -> String {
-    let Tuning {
-        window_slots,
-        eager_slots,
-        queue_commands_max,
-        queue_bytes_max,
-        held_commands_max,
-        batch_commands_max,
-        batch_bytes_max,
-        chunk_entries_max,
-        chunk_bytes_max,
-        sessions_max,
-        snapshot_slots,
-        recent_slots,
-        votes_ahead_max,
-        stuck_slots_max,
-        flight_bytes_max,
-        relay,
-        doublings_max,
-        resend_ticks_max,
-        calm_slots,
-        pre_vote,
-        skip_slots,
-        election_timeout,
-        heartbeat_interval,
-        resend_interval,
-    } = &config.tuning;
-    let eager = match eager_slots {
-        slots if slots < window_slots => format!(" (eager below {slots})"),
+    let mut parts = main_parameters(&config.tuning);
+    parts.extend(differences(&config.tuning));
+    parts.extend(config.overlaps.then(|| "disk and network overlap".to_owned()));
+    parts.join(", ")
+}
+
+/// The parameters that are always told.
+fn main_parameters(tuning: &Tuning) -> Vec<String> {
+    let eager = match tuning.eager_slots {
+        slots if slots < tuning.window_slots => format!(" (eager below {slots})"),
         _ => String::new(),
     };
-    let mut parts = vec![
-        format!("window {window_slots}{eager}"),
-        format!("batch {batch_commands_max}"),
-        format!("queue {queue_commands_max}"),
-        format!("chunk {chunk_entries_max}"),
-        format!("sessions {sessions_max}"),
-        match snapshot_slots {
+    vec![
+        format!("window {}{eager}", tuning.window_slots),
+        format!("batch {}", tuning.batch_commands_max),
+        format!("queue {}", tuning.queue_commands_max),
+        format!("chunk {}", tuning.chunk_entries_max),
+        format!("sessions {}", tuning.sessions_max),
+        match tuning.snapshot_slots {
             0 => "no snapshots".into(),
             1 => "a snapshot after every slot".into(),
             slots => format!("a snapshot every {slots} slots"),
         },
-    ];
-    let mut note = |differs: bool, text: String| {
-        if differs {
-            parts.push(text);
-        }
-    };
+    ]
+}
+
+/// The parameters that are told where they differ from the deployed ones: a new one does not compile
+/// until it is here, or among those that are always told.
+fn differences(tuning: &Tuning) -> impl Iterator<Item = String> {
+    let Tuning {
+        window_slots: _,
+        eager_slots: _,
+        batch_commands_max: _,
+        queue_commands_max: _,
+        chunk_entries_max: _,
+        sessions_max: _,
+        snapshot_slots: _,
+        queue_bytes_max: queue_bytes,
+        held_commands_max: held,
+        batch_bytes_max: batch_bytes,
+        chunk_bytes_max: chunk_bytes,
+        recent_slots: recent,
+        votes_ahead_max: ahead,
+        stuck_slots_max: stuck,
+        flight_bytes_max: flight_bytes,
+        relay,
+        doublings_max: doublings,
+        resend_ticks_max: ticks,
+        calm_slots: calm,
+        pre_vote,
+        skip_slots,
+        election_timeout: election,
+        heartbeat_interval: heartbeat,
+        resend_interval: resend,
+    } = tuning;
     let deployed = Tuning::default();
-    let ahead = *votes_ahead_max != deployed.votes_ahead_max;
-    note(ahead, format!("votes {votes_ahead_max} ahead"));
-    let stuck = *stuck_slots_max != deployed.stuck_slots_max;
-    note(stuck, format!("{stuck_slots_max} slots above a stuck one"));
-    let flight = *flight_bytes_max != deployed.flight_bytes_max;
-    note(flight, format!("{flight_bytes_max} bytes in flight"));
-    note(*held_commands_max > 0, format!("{held_commands_max} commands held"));
-    note(*pre_vote, "pre-vote".into());
-    note(*relay, "relay".into());
-    note(*doublings_max > 0, format!("time-outs double {doublings_max} times"));
-    let ticks = *resend_ticks_max != deployed.resend_ticks_max;
-    note(ticks, format!("sent again after {resend_ticks_max} ticks at most"));
-    note(*calm_slots != deployed.calm_slots, format!("calm after {calm_slots} slots"));
-    note(*recent_slots > 0, format!("{recent_slots} recent slots in memory"));
-    let queue_bytes = *queue_bytes_max != deployed.queue_bytes_max;
-    note(queue_bytes, format!("{queue_bytes_max} bytes of the queue"));
-    let batch_bytes = *batch_bytes_max != deployed.batch_bytes_max;
-    note(batch_bytes, format!("{batch_bytes_max} bytes of a value"));
-    let chunk_bytes = *chunk_bytes_max != deployed.chunk_bytes_max;
-    note(chunk_bytes, format!("{chunk_bytes_max} bytes of a chunk"));
-    note(!skip_slots.is_empty(), format!("all skip slots {skip_slots:?}"));
-    let times = [
-        (election_timeout, deployed.election_timeout, "election time-out"),
-        (heartbeat_interval, deployed.heartbeat_interval, "heartbeat interval"),
-        (resend_interval, deployed.resend_interval, "resend interval"),
+    let notes = [
+        (*ahead != deployed.votes_ahead_max, format!("votes {ahead} ahead")),
+        (*stuck != deployed.stuck_slots_max, format!("{stuck} slots above a stuck one")),
+        (*flight_bytes != deployed.flight_bytes_max, format!("{flight_bytes} bytes in flight")),
+        (*held > 0, format!("{held} commands held")),
+        (*pre_vote, "pre-vote".into()),
+        (*relay, "relay".into()),
+        (*doublings > 0, format!("time-outs double {doublings} times")),
+        (*ticks != deployed.resend_ticks_max, format!("sent again after {ticks} ticks at most")),
+        (*calm != deployed.calm_slots, format!("calm after {calm} slots")),
+        (*recent > 0, format!("{recent} recent slots in memory")),
+        (*queue_bytes != deployed.queue_bytes_max, format!("{queue_bytes} bytes of the queue")),
+        (*batch_bytes != deployed.batch_bytes_max, format!("{batch_bytes} bytes of a value")),
+        (*chunk_bytes != deployed.chunk_bytes_max, format!("{chunk_bytes} bytes of a chunk")),
+        (!skip_slots.is_empty(), format!("all skip slots {skip_slots:?}")),
+        (*election != deployed.election_timeout, format!("election time-out {election:?}")),
+        (*heartbeat != deployed.heartbeat_interval, format!("heartbeat interval {heartbeat:?}")),
+        (*resend != deployed.resend_interval, format!("resend interval {resend:?}")),
     ];
-    for (time, usual, what) in times {
-        note(*time != usual, format!("{what} {time:?}"));
-    }
-    note(config.overlaps, "disk and network overlap".into());
-    parts.join(", ")
+    notes.into_iter().filter_map(|(differs, text)| differs.then_some(text))
 }
 
 #[cfg(test)]
