@@ -1,6 +1,6 @@
 //! A soak as a picture: the resident set of each replica over the messages applied.
 
-use super::soak::SoakReport;
+use super::soak::{Sample, SoakReport};
 use std::fmt::Write;
 
 const WIDTH: f64 = 860.0;
@@ -18,61 +18,17 @@ pub fn draw(report: &SoakReport, title: &str) -> String {
     let samples = &report.samples;
     let messages = samples.iter().map(|s| s.messages).max().unwrap_or(0).max(1) as f64;
     let rss = samples.iter().flat_map(|s| s.rss_bytes.iter().flatten()).max().copied().unwrap_or(0);
-    let (x_step, y_step) = (step(messages / 1e6), step(rss as f64 / MIB));
-    let x_max = (messages / 1e6 / x_step).ceil() * x_step;
-    let y_max = (rss as f64 / MIB / y_step).ceil().max(1.0) * y_step;
-    let x = |millions: f64| LEFT + millions / x_max * (WIDTH - LEFT - RIGHT);
-    let y = |mib: f64| HEIGHT - BOTTOM - mib / y_max * (HEIGHT - TOP - BOTTOM);
+    let scales = Scales::to(messages / 1e6, rss as f64 / MIB);
     let mut svg = format!(
         "<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{HEIGHT}' \
          viewBox='0 0 {WIDTH} {HEIGHT}' font-family='sans-serif' font-size='12' fill='#1b2733'>\n\
          <rect width='{WIDTH}' height='{HEIGHT}' fill='#fbfbf8'/>\n\
          <text x='{LEFT}' y='22' font-size='15' font-weight='bold'>{title}</text>\n"
     );
-    // A string takes what is written.
-    for tick in ticks(x_max, x_step) {
-        let (at, bottom) = (x(tick), HEIGHT - BOTTOM);
-        let _ = writeln!(
-            svg,
-            "<line x1='{at:.1}' y1='{TOP}' x2='{at:.1}' y2='{bottom}' stroke='#e3e3dc'/>\
-             <text x='{at:.1}' y='{}' text-anchor='middle'>{}</text>",
-            bottom + 17.0,
-            label(tick)
-        );
-    }
-    for tick in ticks(y_max, y_step) {
-        let (at, right) = (y(tick), WIDTH - RIGHT);
-        let _ = writeln!(
-            svg,
-            "<line x1='{LEFT}' y1='{at:.1}' x2='{right}' y2='{at:.1}' stroke='#e3e3dc'/>\
-             <text x='{}' y='{:.1}' text-anchor='end'>{}</text>",
-            LEFT - 8.0,
-            at + 4.0,
-            label(tick)
-        );
-    }
-    let _ = writeln!(
-        svg,
-        "<text x='{}' y='{}' text-anchor='middle'>messages applied, millions</text>\
-         <text x='16' y='{}' text-anchor='middle' transform='rotate(-90 16 {})'>resident set, MiB</text>",
-        f64::midpoint(LEFT, WIDTH - RIGHT),
-        HEIGHT - 14.0,
-        HEIGHT / 2.0,
-        HEIGHT / 2.0
-    );
+    scales.draw(&mut svg);
     let replicas = samples.first().map_or(0, |sample| sample.rss_bytes.len());
     for id in 0..replicas {
-        let mut path = String::new();
-        let mut is_down = true;
-        for sample in samples {
-            let Some(rss) = sample.rss_bytes[id] else {
-                is_down = true;
-                continue;
-            };
-            let command = if std::mem::take(&mut is_down) { 'M' } else { 'L' };
-            let (x, y) = (x(sample.messages as f64 / 1e6), y(rss as f64 / MIB));
-            let _ = write!(path, "{command}{x:.1} {y:.1}");
-        }
+        let path = scales.path(samples, id);
         let colour = COLOURS[id % COLOURS.len()];
         let at = LEFT + 420.0 + 110.0 * id as f64;
         let _ = writeln!(
@@ -85,6 +41,83 @@ pub fn draw(report: &SoakReport, title: &str) -> String {
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+/// Where a point is in the picture.
+struct Scales {
+    x_max: f64,
+    x_step: f64,
+    y_max: f64,
+    y_step: f64,
+}
+
+impl Scales {
+    /// Scales to so many millions of messages, and so many MiB.
+    fn to(millions: f64, mib: f64) -> Scales {
+        let (x_step, y_step) = (step(millions), step(mib));
+        let x_max = (millions / x_step).ceil() * x_step;
+        let y_max = (mib / y_step).ceil().max(1.0) * y_step;
+        Scales { x_max, x_step, y_max, y_step }
+    }
+
+    fn x(&self, millions: f64) -> f64 {
+        LEFT + millions / self.x_max * (WIDTH - LEFT - RIGHT)
+    }
+
+    fn y(&self, mib: f64) -> f64 {
+        HEIGHT - BOTTOM - mib / self.y_max * (HEIGHT - TOP - BOTTOM)
+    }
+
+    /// Draws the axes, with their ticks and names.
+    fn draw(&self, svg: &mut String) {
+        // A string takes what is written.
+        for tick in ticks(self.x_max, self.x_step) {
+            let (at, bottom) = (self.x(tick), HEIGHT - BOTTOM);
+            let _ = writeln!(
+                svg,
+                "<line x1='{at:.1}' y1='{TOP}' x2='{at:.1}' y2='{bottom}' stroke='#e3e3dc'/>\
+                 <text x='{at:.1}' y='{}' text-anchor='middle'>{}</text>",
+                bottom + 17.0,
+                label(tick)
+            );
+        }
+        for tick in ticks(self.y_max, self.y_step) {
+            let (at, right) = (self.y(tick), WIDTH - RIGHT);
+            let _ = writeln!(
+                svg,
+                "<line x1='{LEFT}' y1='{at:.1}' x2='{right}' y2='{at:.1}' stroke='#e3e3dc'/>\
+                 <text x='{}' y='{:.1}' text-anchor='end'>{}</text>",
+                LEFT - 8.0,
+                at + 4.0,
+                label(tick)
+            );
+        }
+        let _ = writeln!(
+            svg,
+            "<text x='{}' y='{}' text-anchor='middle'>messages applied, millions</text>\
+             <text x='16' y='{}' text-anchor='middle' transform='rotate(-90 16 {})'>resident set, MiB</text>",
+            f64::midpoint(LEFT, WIDTH - RIGHT),
+            HEIGHT - 14.0,
+            HEIGHT / 2.0,
+            HEIGHT / 2.0
+        );
+    }
+
+    /// The line of a replica, with a gap where it was down.
+    fn path(&self, samples: &[Sample], replica: usize) -> String {
+        let mut path = String::new();
+        let mut is_down = true;
+        for sample in samples {
+            let Some(rss) = sample.rss_bytes[replica] else {
+                is_down = true;
+                continue;
+            };
+            let command = if std::mem::take(&mut is_down) { 'M' } else { 'L' };
+            let (x, y) = (self.x(sample.messages as f64 / 1e6), self.y(rss as f64 / MIB));
+            let _ = write!(path, "{command}{x:.1} {y:.1}");
+        }
+        path
+    }
 }
 
 /// A round distance between ticks, so that there are four to ten of them.
@@ -107,7 +140,6 @@ fn label(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::harness::soak::Sample;
 
     #[test]
     fn a_replica_that_is_down_leaves_a_gap() {
