@@ -251,41 +251,13 @@ fn counted(count: u64) -> String {
 
 /// Prints what became of a mutant; returns the exit status of the printing.
 fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
-    let (config, property) = fate.killed_by.unwrap_or(("", ""));
     if args.format.json {
-        let name_and_depth = |of: &Violation| json!({"property": of.property, "depth": of.depth});
-        let violated: Vec<_> = fate.violated.iter().map(name_and_depth).collect();
-        let line = json!({
-            "mutant": format!("{:?}", mutant.mutant), "bug": mutant.bug, "seen": mutant.seen,
-            "killed": fate.killed_by.is_some(), "config": config, "property": property,
-            "violated": violated,
-            "depth": fate.depth, "unique_states": fate.unique_states, "seconds": fate.seconds,
-        });
-        say!("{line}");
+        say!("{}", as_json(mutant, fate));
     } else {
-        let verdict = match (&fate.killed_by, &fate.stopped) {
-            (Some(_), _) => property.to_string(),
-            (None, Some(stopped)) => format!("incomplete: {stopped}"),
-            (None, None) if mutant.equivalent.is_some() => "survives, as it is equivalent".into(),
-            (None, None) => "SURVIVES".into(),
-        };
-        say!(
-            "{:6} {:46} {config:18} {:>5} {:>9} {:>7.2}  {verdict}",
-            format!("{:?}", mutant.mutant),
-            mutant.bug,
-            counted(fate.depth),
-            counted(fate.unique_states),
-            fate.seconds
-        );
-    }
-    if let (Some(why), true) = (mutant.equivalent, args.name.is_some() && !args.format.json) {
-        say!("\nequivalent: {why}");
-    }
-    if args.name.is_some() && !args.format.json {
-        for other in fate.violated.iter().filter(|other| other.property != property) {
-            say!("{:>95}  also: {}", other.depth, other.property);
+        say!("{}", row(mutant, fate));
+        if args.name.is_some() {
+            print_details(mutant, fate);
         }
-        say!("\n{}", fate.path);
     }
     match &args.svg {
         Some(_) if fate.killed_by.is_some() && fate.svg.is_empty() => {
@@ -300,4 +272,46 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
             write_chart(asked, || fate.svg.clone())
         }
     }
+}
+
+fn as_json(mutant: &Description, fate: &Fate) -> serde_json::Value {
+    let (config, property) = fate.killed_by.unwrap_or_default();
+    let name_and_depth = |of: &Violation| json!({"property": of.property, "depth": of.depth});
+    let violated: Vec<_> = fate.violated.iter().map(name_and_depth).collect();
+    json!({
+        "mutant": format!("{:?}", mutant.mutant), "bug": mutant.bug, "seen": mutant.seen,
+        "killed": fate.killed_by.is_some(), "config": config, "property": property,
+        "violated": violated,
+        "depth": fate.depth, "unique_states": fate.unique_states, "seconds": fate.seconds,
+    })
+}
+
+fn row(mutant: &Description, fate: &Fate) -> String {
+    let (config, property) = fate.killed_by.unwrap_or_default();
+    let verdict = match (&fate.killed_by, &fate.stopped) {
+        (Some(_), _) => property.to_string(),
+        (None, Some(stopped)) => format!("incomplete: {stopped}"),
+        (None, None) if mutant.equivalent.is_some() => "survives, as it is equivalent".into(),
+        (None, None) => "SURVIVES".into(),
+    };
+    format!(
+        "{:6} {:46} {config:18} {:>5} {:>9} {:>7.2}  {verdict}",
+        format!("{:?}", mutant.mutant),
+        mutant.bug,
+        counted(fate.depth),
+        counted(fate.unique_states),
+        fate.seconds
+    )
+}
+
+/// Prints why a mutant survives, or what else it violates, and the run that kills it.
+fn print_details(mutant: &Description, fate: &Fate) {
+    if let Some(why) = mutant.equivalent {
+        say!("\nequivalent: {why}");
+    }
+    let (_, property) = fate.killed_by.unwrap_or_default();
+    for other in fate.violated.iter().filter(|other| other.property != property) {
+        say!("{:>95}  also: {}", other.depth, other.property);
+    }
+    say!("\n{}", fate.path);
 }

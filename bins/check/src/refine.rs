@@ -106,44 +106,12 @@ fn violated(refined: &Refined) -> Option<&PropertyOutcome> {
 
 fn print(entry: &Entry, refined: &Refined, status: u8, args: &RefineArgs, watch: &Watch) {
     let outcome = &refined.outcome;
-    let report = &outcome.report;
-    let transitions = report.generated_states.saturating_sub(1);
-    let stopped = report.stopped.as_ref().map(|stopped| watch.because(stopped));
+    let stopped = outcome.report.stopped.as_ref().map(|stopped| watch.because(stopped));
     if args.format.json {
-        let properties = outcome.properties.iter().map(|property| {
-            let always = property.kind == Kind::Always;
-            json!({
-                "name": property.name, "holds": property.holds,
-                "expectation": if always { "always" } else { "sometimes" },
-            })
-        });
-        let properties: Vec<serde_json::Value> = properties.collect();
-        say!(
-            "{}",
-            json!({
-                "name": entry.name, "refines": status == 0, "complete": outcome.is_complete(),
-                "stopped": stopped, "void": outcome.void, "unique_states": report.unique_states,
-                "transitions": transitions, "depth": report.depth,
-                "seconds": report.elapsed.as_secs_f64(), "properties": properties,
-                "refuted": refined.refuted,
-            })
-        );
+        say!("{}", as_json(entry, refined, status, stopped));
         return;
     }
-    let verdict = match (status, stopped) {
-        (_, _) if outcome.void.is_some() => "VOID".into(),
-        (_, Some(stopped)) if violated(refined).is_none() => format!("incomplete: {stopped}"),
-        (0, _) => "they do".into(),
-        (_, _) if violated(refined).is_some() => "REFUTED".into(),
-        _ => "NOTHING IS CHOSEN".into(),
-    };
-    say!(
-        "{:18} {:>10} {transitions:>11} {:>5} {:>8.2}  {verdict}",
-        entry.name,
-        report.unique_states,
-        report.depth,
-        report.elapsed.as_secs_f64(),
-    );
+    say!("{}", row(entry, refined, status, stopped));
     if args.names.len() == 1 {
         for property in &outcome.properties {
             let verdict = match (property.kind, property.holds) {
@@ -165,4 +133,53 @@ fn print(entry: &Entry, refined: &Refined, status: u8, args: &RefineArgs, watch:
             say!("the last step is none of the specification's: {refuted}");
         }
     }
+}
+
+/// The transitions that were checked: the initial state is generated, too, and by none.
+fn transitions(refined: &Refined) -> u64 {
+    refined.outcome.report.generated_states.saturating_sub(1)
+}
+
+fn row(entry: &Entry, refined: &Refined, status: u8, stopped: Option<String>) -> String {
+    let report = &refined.outcome.report;
+    let verdict = match (status, stopped) {
+        (_, _) if refined.outcome.void.is_some() => "VOID".into(),
+        (_, Some(stopped)) if violated(refined).is_none() => format!("incomplete: {stopped}"),
+        (0, _) => "they do".into(),
+        (_, _) if violated(refined).is_some() => "REFUTED".into(),
+        _ => "NOTHING IS CHOSEN".into(),
+    };
+    format!(
+        "{:18} {:>10} {:>11} {:>5} {:>8.2}  {verdict}",
+        entry.name,
+        report.unique_states,
+        transitions(refined),
+        report.depth,
+        report.elapsed.as_secs_f64(),
+    )
+}
+
+fn as_json(
+    entry: &Entry,
+    refined: &Refined,
+    status: u8,
+    stopped: Option<String>,
+) -> serde_json::Value {
+    let outcome = &refined.outcome;
+    let report = &outcome.report;
+    let properties = outcome.properties.iter().map(|property| {
+        let always = property.kind == Kind::Always;
+        json!({
+            "name": property.name, "holds": property.holds,
+            "expectation": if always { "always" } else { "sometimes" },
+        })
+    });
+    let properties: Vec<serde_json::Value> = properties.collect();
+    json!({
+        "name": entry.name, "refines": status == 0, "complete": outcome.is_complete(),
+        "stopped": stopped, "void": outcome.void, "unique_states": report.unique_states,
+        "transitions": transitions(refined), "depth": report.depth,
+        "seconds": report.elapsed.as_secs_f64(), "properties": properties,
+        "refuted": refined.refuted,
+    })
 }
