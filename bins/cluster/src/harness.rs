@@ -20,7 +20,6 @@
 //! | `kill_loop` | kills and restarts, again and again |
 //! | `events` | whether what a scenario is named for happened |
 //! | [`run`] | one run: start, feed, inject, wait, judge |
-//! | [`report`] | tables for people |
 //! | [`soak`], [`plot`] | a long run: memory, catch-up, restart |
 
 pub mod client;
@@ -37,7 +36,6 @@ pub mod plot;
 mod primaries;
 pub mod process;
 pub mod progress;
-pub mod report;
 pub mod run;
 pub mod scenario;
 mod script;

@@ -1,26 +1,22 @@
-//! `cluster run`, `cluster scenarios` and `cluster verify`.
+//! `cluster run`: runs a cluster with faults.
 //!
 //! **Invariant**: the exit status is 0 only if the verdict is good; 1 if it is not, 2 for a run that
 //! cannot be made, 130 for one that was interrupted.
 
-use super::bar::Bar;
+use crate::bar::Bar;
 use crate::harness::fault::{Fault, KillLoop};
 use crate::harness::input::{self, Source};
 use crate::harness::options::RunOptions;
-use crate::harness::report;
 use crate::harness::run::run;
-use crate::harness::scenario::{self, SCENARIOS, Scenario};
-use crate::judge::{Evidence, Verdict, judge};
+use crate::harness::scenario::{self, Scenario};
+use crate::{interrupt, verdict};
 use actor_runtime::loss::Loss;
 use anyhow::Result;
 use clap::Args;
 use paxos_chat_config::Config;
-use paxos_chat_shell::output::print;
-use paxos_chat_shell::{say, tell};
-use std::path::{Path, PathBuf};
+use paxos_chat_shell::tell;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Clients, where nobody says how many.
@@ -127,56 +123,17 @@ pub fn run_cluster(args: &RunArgs) -> Result<ExitCode> {
         (None, None) => unreachable!("one of both is there"),
     };
     let options = args.options(folder)?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
+    let interrupted = interrupt::listen()?;
     let mut progress = Bar::new(options.messages_in_all());
     let result = run(&options, &interrupted, &mut progress);
     progress.clear();
     let verdict = result?;
-    print_verdict(&verdict, args.json, started)?;
+    let status = verdict::print(&verdict, args.json, started)?;
     if let Some(temporary) = temporary
         && !verdict.ok
     {
         tell!("cluster: logs and records are kept in {}", temporary.keep().display());
         tell!("cluster: the seed was {}", options.seed);
     }
-    Ok(exit_code(&verdict))
-}
-
-/// Prints the scenarios.
-pub fn list_scenarios(names_only: bool) {
-    for Scenario { name, about, .. } in &SCENARIOS {
-        if names_only {
-            say!("{name}");
-        } else {
-            say!("{name:<36}{about}");
-        }
-    }
-}
-
-/// Judges the logs of a folder, and prints the verdict.
-///
-/// # Errors
-/// When there is nothing to judge.
-pub fn verify(folder: &Path, json: bool) -> Result<ExitCode> {
-    let started = Instant::now();
-    let verdict = judge(&Evidence::read(folder)?);
-    print_verdict(&verdict, json, started)?;
-    Ok(exit_code(&verdict))
-}
-
-fn print_verdict(verdict: &Verdict, json: bool, started: Instant) -> Result<()> {
-    let seconds = started.elapsed().as_secs_f64();
-    let text = if json {
-        report::json(verdict, seconds)? + "\n"
-    } else {
-        format!("{}{seconds:.1} s\n", report::table(verdict))
-    };
-    print(&text);
-    Ok(())
-}
-
-fn exit_code(verdict: &Verdict) -> ExitCode {
-    if verdict.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(status)
 }

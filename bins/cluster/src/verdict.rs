@@ -1,11 +1,30 @@
-//! A verdict as a table for people, and as JSON for programs.
+//! A verdict as a table for people, as JSON for programs, and as an exit status.
 
 use crate::judge::Verdict;
+use anyhow::Result;
+use paxos_chat_shell::output;
 use serde::Serialize;
 use std::fmt::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Prints a verdict; gives the exit status.
+///
+/// # Errors
+/// When it cannot be told as JSON.
+pub fn print(verdict: &Verdict, as_json: bool, started: Instant) -> Result<ExitCode> {
+    let seconds = started.elapsed().as_secs_f64();
+    let text = if as_json {
+        json(verdict, seconds)? + "\n"
+    } else {
+        format!("{}{seconds:.1} s\n", table(verdict))
+    };
+    output::print(&text);
+    Ok(if verdict.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
 /// The table.
-pub fn table(verdict: &Verdict) -> String {
+fn table(verdict: &Verdict) -> String {
     let mut out = String::new();
     if !verdict.clients.is_empty() {
         row(&mut out, ["client", "sent", "acknowledged", "retries"]);
@@ -54,12 +73,12 @@ fn row(out: &mut String, cells: [&str; 4]) {
 }
 
 /// The verdict as one line of JSON.
-pub fn json(verdict: &Verdict, seconds: f64) -> serde_json::Result<String> {
+fn json(verdict: &Verdict, seconds: f64) -> serde_json::Result<String> {
     #[derive(Serialize)]
-    struct Timed<'a> {
+    struct TimedVerdict<'a> {
         #[serde(flatten)]
         verdict: &'a Verdict,
         seconds: f64,
     }
-    serde_json::to_string(&Timed { verdict, seconds })
+    serde_json::to_string(&TimedVerdict { verdict, seconds })
 }
