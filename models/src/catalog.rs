@@ -12,6 +12,7 @@ use crate::mutants::clients::MutatedClient;
 use crate::mutants::readers::MutatedReader;
 use crate::mutants::{Mutant, Mutated};
 use crate::node::{Node, Stored};
+use crate::properties::{Agenda, Milestone};
 use actor_checker::compact::{CompactModel, Faults, Reductions};
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::message::Input;
@@ -52,7 +53,7 @@ pub struct Entry {
     /// Its bounds.
     pub config: Config,
     /// What a run must reach.
-    pub reaches: &'static [&'static str],
+    pub reaches: &'static [Milestone],
     /// How many unique states there are, if a completed run has counted them.
     pub unique_states: Option<u64>,
 }
@@ -202,7 +203,7 @@ impl Config {
     }
 
     /// The system that these bounds describe.
-    pub fn model(&self, events: &[&'static str], reductions: Reductions) -> ChatModel {
+    pub fn model(&self, asked: &[Milestone], reductions: Reductions) -> ChatModel {
         let genesis = self.genesis();
         let genesis_upto = genesis.storage.snapshot.upto;
         let cluster = Cluster::new(self.replicas);
@@ -223,7 +224,7 @@ impl Config {
             tuning: self.tuning.clone(),
             read_from: READ_FROM,
             renamings: self.renamings(),
-            properties: ChatSpec::properties(events),
+            agenda: Agenda::of(asked),
         };
         let inputs =
             self.inputs.iter().map(|(actor, input)| (usize::from(*actor), input.clone().into()));

@@ -4,6 +4,7 @@ mod batches;
 mod overlaps;
 
 use crate::catalog::{Config, Entry, Grade};
+use crate::properties::Milestone::{self, *};
 use paxos_chat::message::Input;
 use paxos_chat::types::{Body, Slot};
 
@@ -32,8 +33,8 @@ fn quick(name: &'static str, purpose: &'static str, config: Config, states: u64)
 }
 
 impl Entry {
-    fn reaches(mut self, events: &'static [&'static str]) -> Entry {
-        self.reaches = events;
+    fn reaches(mut self, milestones: &'static [Milestone]) -> Entry {
+        self.reaches = milestones;
         self
     }
 
@@ -58,11 +59,11 @@ fn leadership() -> Vec<Entry> {
             548_264,
         )
         .reaches(&[
-            "a leader is elected",
-            "two leaders' ballots get votes",
-            "a new leader adopts an old value",
-            "a candidate is told of two values for a slot",
-            "a leader steps down unheard",
+            LeaderElected,
+            TwoBallotsGetVotes,
+            OldValueAdopted,
+            TwoValuesReported,
+            UnheardStepsDown,
         ]),
         quick(
             "rivals-two-rounds",
@@ -70,7 +71,7 @@ fn leadership() -> Vec<Entry> {
             rivals(3).ballots(&[(1, 0), (1, 1), (2, 0)]),
             2_204_665,
         )
-        .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"]),
+        .reaches(&[TwoBallotsGetVotes, OldValueAdopted]),
         quick(
             "two-writers",
             "3 messages of 2 clients that ask different replicas, over a leader change",
@@ -78,9 +79,9 @@ fn leadership() -> Vec<Entry> {
             108_156,
         )
         .reaches(&[
-            "two leaders' ballots get votes",
-            "a new leader adopts an old value",
-            "everything is delivered",
+            TwoBallotsGetVotes,
+            OldValueAdopted,
+            AllDelivered,
         ]),
         quick(
             "five",
@@ -88,14 +89,14 @@ fn leadership() -> Vec<Entry> {
             Config::new(5).client("ann", 1, 0).ballots(&[(1, 0), (1, 1)]),
             41_612,
         )
-        .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"]),
+        .reaches(&[TwoBallotsGetVotes, OldValueAdopted]),
         quick(
             "four",
             "4 replicas: half of them are no quorum",
             rivals(4).ballots(&[(1, 0), (1, 1)]),
             36_569,
         )
-        .reaches(&["two leaders' ballots get votes"]),
+        .reaches(&[TwoBallotsGetVotes]),
         quick(
             "pre-vote",
             "a ballot is used only with the support of a majority",
@@ -106,9 +107,9 @@ fn leadership() -> Vec<Entry> {
             1_017_902,
         )
         .reaches(&[
-            "a pre-vote is granted",
-            "a follower hears a leader that makes progress",
-            "a leader is elected",
+            PreVoteGranted,
+            LeaderHeard,
+            LeaderElected,
         ]),
         quick(
             "pipeline",
@@ -120,7 +121,7 @@ fn leadership() -> Vec<Entry> {
                 .tuned(|tuning| tuning.window_slots = 2),
             1_382_276,
         )
-        .reaches(&["two slots are in flight", "a new leader adopts an old value"]),
+        .reaches(&[TwoSlotsInFlight, OldValueAdopted]),
         quick(
             "chunks",
             "promises of two votes come in chunks of one",
@@ -134,7 +135,7 @@ fn leadership() -> Vec<Entry> {
                 }),
             1_163_522,
         )
-        .reaches(&["a promise comes in chunks", "a follower catches up by fetching"]),
+        .reaches(&[PromiseInChunks, CaughtUp]),
         quick(
             "votes-ahead",
             "two slots in flight, and replicas that vote at the next slot only",
@@ -149,9 +150,9 @@ fn leadership() -> Vec<Entry> {
             433_032,
         )
         .reaches(&[
-            "an Accept far above what is applied is not voted on",
-            "two slots are in flight",
-            "everything is delivered",
+            AcceptTooFarAhead,
+            TwoSlotsInFlight,
+            AllDelivered,
         ]),
         quick(
             "skipped-slot",
@@ -164,9 +165,9 @@ fn leadership() -> Vec<Entry> {
             113_329,
         )
         .reaches(&[
-            "a slot is skipped",
-            "a new leader closes a gap with a Noop",
-            "a Noop is chosen",
+            SlotSkipped,
+            GapClosed,
+            NoopChosen,
         ]),
         quick(
             "gap-rivals",
@@ -175,10 +176,10 @@ fn leadership() -> Vec<Entry> {
             104_198,
         )
         .reaches(&[
-            "a slot is skipped",
-            "a new leader adopts an old value",
-            "a new leader closes a gap with a Noop",
-            "a Noop is chosen",
+            SlotSkipped,
+            OldValueAdopted,
+            GapClosed,
+            NoopChosen,
         ]),
         quick(
             "told-to-skip",
@@ -188,7 +189,7 @@ fn leadership() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1), (2, 1)]),
             125_465,
         )
-        .reaches(&["a new leader closes a gap with a Noop", "a Noop is chosen"]),
+        .reaches(&[GapClosed, NoopChosen]),
     ]
 }
 
@@ -204,11 +205,7 @@ fn clients() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1), (2, 1)]),
             473_358,
         )
-        .reaches(&[
-            "a duplicate is suppressed",
-            "a client is redirected",
-            "a request is answered again from the session table",
-        ]),
+        .reaches(&[DuplicateSuppressed, ClientRedirected, AnsweredFromTable]),
         quick(
             "redirected",
             "a client says two things, and is sent from one replica to another between them",
@@ -218,14 +215,14 @@ fn clients() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)]),
             2_344_733,
         )
-        .reaches(&["a client is redirected", "everything is delivered"]),
+        .reaches(&[ClientRedirected, AllDelivered]),
         quick(
             "real-time",
             "a client asks after another's acknowledgement",
             Config::new(3).client("ann", 1, 0).client("bob", 1, 0).ballots(&[(1, 0), (1, 1)]),
             11_436,
         )
-        .reaches(&["a client asks after another's acknowledgement", "everything is delivered"]),
+        .reaches(&[AskedAfterAcknowledgement, AllDelivered]),
         quick(
             "sessions",
             "a client opens its session through the log, over a leader change",
@@ -235,7 +232,7 @@ fn clients() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)]),
             4_354,
         )
-        .reaches(&["a session is opened through the log", "everything is delivered"]),
+        .reaches(&[SessionOpened, AllDelivered]),
         quick(
             "sessions-elsewhere",
             "a client talks in its session at a replica that has not applied the opening",
@@ -248,7 +245,7 @@ fn clients() -> Vec<Entry> {
                 .ballots(&[(1, 0)]),
             19_342,
         )
-        .reaches(&["a session is opened through the log", "everything is delivered"]),
+        .reaches(&[SessionOpened, AllDelivered]),
         quick(
             "batches",
             "a busy leader batches two openings",
@@ -265,7 +262,7 @@ fn clients() -> Vec<Entry> {
                 }),
             94_399,
         )
-        .reaches(&["a batch of two commands is chosen"]),
+        .reaches(&[BatchChosen]),
         quick(
             "adaptive",
             "a busy leader proposes full values only, and the rest when a slot is decided",
@@ -281,11 +278,7 @@ fn clients() -> Vec<Entry> {
                 }),
             738_809,
         )
-        .reaches(&[
-            "a batch of two commands is chosen",
-            "two slots are in flight",
-            "everything is delivered",
-        ]),
+        .reaches(&[BatchChosen, TwoSlotsInFlight, AllDelivered]),
         quick(
             "shared-batch",
             "a client talks in a session that was opened in one batch with another's",
@@ -302,7 +295,7 @@ fn clients() -> Vec<Entry> {
                 }),
             6_546_450,
         )
-        .reaches(&["a batch of two commands is chosen"])
+        .reaches(&[BatchChosen])
         .full(),
         quick(
             "busy",
@@ -314,7 +307,7 @@ fn clients() -> Vec<Entry> {
                 .tuned(|tuning| tuning.queue_commands_max = 1),
             28_961,
         )
-        .reaches(&["a client is told that the leader is busy"]),
+        .reaches(&[BusyTold]),
         quick(
             "sync",
             "a client that reads after another's acknowledgement, over a leader change",
@@ -325,7 +318,7 @@ fn clients() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1), (2, 1)]),
             820_646,
         )
-        .reaches(&["a client asks after another's acknowledgement"]),
+        .reaches(&[AskedAfterAcknowledgement]),
         quick(
             "eviction",
             "a session table of one: a client that was evicted is told so",
@@ -337,7 +330,7 @@ fn clients() -> Vec<Entry> {
                 .tuned(|tuning| tuning.sessions_max = 1),
             3_660,
         )
-        .reaches(&["a session is evicted"]),
+        .reaches(&[SessionEvicted]),
         quick(
             "eviction-again",
             "a session table of one: a client that was evicted has more to say",
@@ -349,14 +342,14 @@ fn clients() -> Vec<Entry> {
                 .tuned(|tuning| tuning.sessions_max = 1),
             45_812,
         )
-        .reaches(&["a session is evicted"]),
+        .reaches(&[SessionEvicted]),
         quick(
             "reader",
             "a reader follows the log at a replica that may lag",
             Config { reader: Some(1), ..Config::new(3) }.client("ann", 1, 0).ballots(&[(1, 0)]),
             1_330,
         )
-        .reaches(&["a follower catches up by fetching", "a reader has read everything"]),
+        .reaches(&[CaughtUp, AllRead]),
         quick(
             "reader-snapshots",
             "a reader follows the log at a replica that takes a snapshot after every slot",
@@ -369,10 +362,7 @@ fn clients() -> Vec<Entry> {
                 }),
             35_932,
         )
-        .reaches(&[
-            "a question about what is not in memory is answered from the log",
-            "a reader has read everything",
-        ]),
+        .reaches(&[AnsweredFromLog, AllRead]),
         quick(
             "told-to-say",
             "a person types while the client opens its session and talks",
@@ -382,7 +372,7 @@ fn clients() -> Vec<Entry> {
                 .ballots(&[(1, 0)]),
             8_192,
         )
-        .reaches(&["everything is delivered"]),
+        .reaches(&[AllDelivered]),
     ]
 }
 
@@ -395,7 +385,7 @@ fn faults() -> Vec<Entry> {
             rivals(3).ballots(&[(1, 0), (1, 1)]).crashes(&[0, 1, 2], 1, true),
             125_718,
         )
-        .reaches(&["a replica recovers in the middle of phase 2", "everything is delivered"]),
+        .reaches(&[RecoveredInPhase2, AllDelivered]),
         quick(
             "overlap",
             "disk and network overlap: a crash loses what was not yet synced",
@@ -406,7 +396,7 @@ fn faults() -> Vec<Entry> {
                 .overlapping(),
             174_460,
         )
-        .reaches(&["a crash loses a pending save", "a replica recovers in the middle of phase 2"]),
+        .reaches(&[PendingSaveLost, RecoveredInPhase2]),
         quick(
             "client-crash",
             "a client crashes at any moment, and goes on in its session with what it saved",
@@ -421,11 +411,11 @@ fn faults() -> Vec<Entry> {
             221_856,
         )
         .reaches(&[
-            "a request is answered again from the session table",
-            "a client crashes while its request is pending",
-            "a client is down whose pending request was applied",
-            "a request is acknowledged that was pending in a crash",
-            "everything is delivered",
+            AnsweredFromTable,
+            ClientCrashedPending,
+            PendingAppliedWhileDown,
+            PendingAcknowledged,
+            AllDelivered,
         ]),
         quick(
             "client-evicted",
@@ -440,11 +430,7 @@ fn faults() -> Vec<Entry> {
                 .clients_crash(1),
             13_349,
         )
-        .reaches(&[
-            "a session is evicted",
-            "a request is acknowledged that was pending in a crash",
-            "a client that came back is told that its session has expired",
-        ]),
+        .reaches(&[SessionEvicted, PendingAcknowledged, ExpiredAfterCrash]),
         quick(
             "crash-for-good",
             "a replica dies at any moment; the others deliver everything",
@@ -455,7 +441,7 @@ fn faults() -> Vec<Entry> {
                 .crashes(&[0, 1, 2], 1, false),
             1_465_263,
         )
-        .reaches(&["everything is delivered with f replicas down", "a client is redirected"]),
+        .reaches(&[AllDeliveredWithFDown, ClientRedirected]),
         quick(
             "pre-vote-crash",
             "a replica dies at any moment; the others need each other's support for a ballot",
@@ -466,7 +452,7 @@ fn faults() -> Vec<Entry> {
                 .tuned(|tuning| tuning.pre_vote = true),
             104_309,
         )
-        .reaches(&["a pre-vote is granted", "everything is delivered with f replicas down"]),
+        .reaches(&[PreVoteGranted, AllDeliveredWithFDown]),
         quick(
             "lost-compactor",
             "the only replica that knows a slot to be decided, and has dropped its vote, dies",
@@ -480,7 +466,7 @@ fn faults() -> Vec<Entry> {
                 }),
             53_242,
         )
-        .reaches(&["a snapshot is taken", "a leader fetches below its base"]),
+        .reaches(&[SnapshotTaken, LeaderFetches]),
         quick(
             "compaction",
             "snapshots after every slot, and a lagging replica that leads",
@@ -490,12 +476,7 @@ fn faults() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             77_893,
         )
-        .reaches(&[
-            "a snapshot is taken",
-            "a leader fetches below its base",
-            "an Accept below the compacted bound is answered with Decided",
-            "a question about what is not in memory is answered from the log",
-        ]),
+        .reaches(&[SnapshotTaken, LeaderFetches, AcceptBelowBound, AnsweredFromLog]),
         quick(
             "compaction-crash",
             "snapshots, a crash and a recovery from them; the last applied value stays in memory",
@@ -509,7 +490,7 @@ fn faults() -> Vec<Entry> {
                 }),
             87_679,
         )
-        .reaches(&["a snapshot is taken", "everything is delivered"]),
+        .reaches(&[SnapshotTaken, AllDelivered]),
     ]
 }
 
@@ -528,7 +509,7 @@ fn full() -> Vec<Entry> {
                 .overlapping(),
             38_701_646,
         )
-        .reaches(&["a crash loses a pending save", "two slots are in flight"])
+        .reaches(&[PendingSaveLost, TwoSlotsInFlight])
         .full(),
         quick(
             "overlap-rivals",
@@ -536,7 +517,7 @@ fn full() -> Vec<Entry> {
             rivals(3).ballots(&[(1, 0), (1, 1)]).crashes(&[0, 1, 2], 1, true).overlapping(),
             14_422_388,
         )
-        .reaches(&["a crash loses a pending save", "a replica recovers in the middle of phase 2"])
+        .reaches(&[PendingSaveLost, RecoveredInPhase2])
         .full(),
         quick(
             "rivals-crash",
@@ -545,8 +526,8 @@ fn full() -> Vec<Entry> {
             12_245_131,
         )
         .reaches(&[
-            "a candidate is told of two values for a slot",
-            "a replica recovers in the middle of phase 2",
+            TwoValuesReported,
+            RecoveredInPhase2,
         ])
         .full(),
         quick(
@@ -560,7 +541,7 @@ fn full() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             8_742_074,
         )
-        .reaches(&["a duplicate is suppressed", "a snapshot is taken"])
+        .reaches(&[DuplicateSuppressed, SnapshotTaken])
         .full(),
         quick(
             "five-rivals",
@@ -568,7 +549,7 @@ fn full() -> Vec<Entry> {
             rivals(5).ballots(&[(1, 0), (1, 1)]),
             3_778_896,
         )
-        .reaches(&["two leaders' ballots get votes", "a new leader adopts an old value"])
+        .reaches(&[TwoBallotsGetVotes, OldValueAdopted])
         .full(),
         quick(
             "five-deposed",
@@ -578,7 +559,7 @@ fn full() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             4_269_859,
         )
-        .reaches(&["a superseded leader steps down on a decided slot"])
+        .reaches(&[SupersededStepsDown])
         .full(),
         quick(
             "five-two-crashes",
@@ -591,7 +572,7 @@ fn full() -> Vec<Entry> {
                 .crashes_at_once(2),
             30_994_678,
         )
-        .reaches(&["everything is delivered with f replicas down"])
+        .reaches(&[AllDeliveredWithFDown])
         .full(),
         quick(
             "three-writes",
@@ -604,8 +585,8 @@ fn full() -> Vec<Entry> {
             2_565_897,
         )
         .reaches(&[
-            "a replica recovers in the middle of phase 2",
-            "a client asks after another's acknowledgement",
+            RecoveredInPhase2,
+            AskedAfterAcknowledgement,
         ])
         .full(),
         quick(
@@ -617,7 +598,7 @@ fn full() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             148_267,
         )
-        .reaches(&["a Noop is chosen", "a snapshot is taken"])
+        .reaches(&[NoopChosen, SnapshotTaken])
         .full(),
     ]
 }
@@ -634,14 +615,14 @@ fn relays() -> Vec<Entry> {
             relay(Config::new(3)).client("ann", 1, 2).ballots(&[(1, 0), (1, 1), (2, 0)]),
             1_158_473,
         )
-        .reaches(&["a request is passed on", "two leaders' ballots get votes"]),
+        .reaches(&[RequestPassedOn, TwoBallotsGetVotes]),
         quick(
             "relay-crash",
             "the leader or the replica that was asked crashes, and comes back",
             one_ballot(relay(Config::new(3))).crashes(&[0, 1], 2, true),
             2_287,
         )
-        .reaches(&["a request is passed on", "everything is delivered"]),
+        .reaches(&[RequestPassedOn, AllDelivered]),
         quick(
             "relay-elsewhere",
             "a client asks again at another replica what was passed on before",
@@ -652,7 +633,7 @@ fn relays() -> Vec<Entry> {
                 .crashes(&[1, 2], 1, false),
             59_613,
         )
-        .reaches(&["a request is passed on", "everything is delivered with f replicas down"]),
+        .reaches(&[RequestPassedOn, AllDeliveredWithFDown]),
         quick(
             "relay-window",
             "two requests are passed on at once, and one may overtake the other",
@@ -667,7 +648,7 @@ fn relays() -> Vec<Entry> {
                 }),
             81_995,
         )
-        .reaches(&["a request is passed on", "a request waits for an earlier one of its session"]),
+        .reaches(&[RequestPassedOn, RequestHeld]),
         quick(
             "relay-skip",
             "a request is passed on to a leader that skips a slot, and a client's crash",
@@ -676,7 +657,7 @@ fn relays() -> Vec<Entry> {
                 .clients_crash(1),
             225,
         )
-        .reaches(&["a request is passed on", "a slot is skipped"]),
+        .reaches(&[RequestPassedOn, SlotSkipped]),
         quick(
             "stuck-queue",
             "a leader that lags behind its own base proposes what waits once it has caught up",
@@ -690,7 +671,7 @@ fn relays() -> Vec<Entry> {
                 }),
             54_033,
         )
-        .reaches(&["a leader fetches below its base", "a snapshot is taken"]),
+        .reaches(&[LeaderFetches, SnapshotTaken]),
         quick(
             "held",
             "a leader keeps what comes before an earlier request",
@@ -701,7 +682,7 @@ fn relays() -> Vec<Entry> {
                 .tuned(|tuning| tuning.held_commands_max = 4),
             29_003,
         )
-        .reaches(&["a request waits for an earlier one of its session"]),
+        .reaches(&[RequestHeld]),
         quick(
             "relay-opening",
             "an opening is passed on, evicts a session, and a reader follows",
@@ -713,7 +694,7 @@ fn relays() -> Vec<Entry> {
                 .tuned(|tuning| tuning.sessions_max = 1),
             8_196_980,
         )
-        .reaches(&["a request is passed on", "a session is evicted"])
+        .reaches(&[RequestPassedOn, SessionEvicted])
         .full(),
         quick(
             "relay-overlap",
@@ -721,7 +702,7 @@ fn relays() -> Vec<Entry> {
             one_ballot(deployed(Config::new(3))).crashes(&[0], 1, true).overlapping(),
             1_213_312,
         )
-        .reaches(&["a request is passed on", "a crash loses a pending save"])
+        .reaches(&[RequestPassedOn, PendingSaveLost])
         .full(),
         quick(
             "relay-busy",
@@ -733,7 +714,7 @@ fn relays() -> Vec<Entry> {
                 .tuned(|tuning| tuning.queue_commands_max = 1),
             3_159_484,
         )
-        .reaches(&["a request is passed on"])
+        .reaches(&[RequestPassedOn])
         .full(),
         quick(
             "relay-rivals",
@@ -744,7 +725,7 @@ fn relays() -> Vec<Entry> {
                 .ballots(&[(1, 0), (1, 1)]),
             523_655,
         )
-        .reaches(&["a request is passed on", "everything is delivered"])
+        .reaches(&[RequestPassedOn, AllDelivered])
         .full(),
         quick(
             "relay-five",
@@ -752,7 +733,7 @@ fn relays() -> Vec<Entry> {
             one_ballot(relay(Config::new(5))),
             683,
         )
-        .reaches(&["a request is passed on", "everything is delivered"]),
+        .reaches(&[RequestPassedOn, AllDelivered]),
     ]
 }
 
@@ -770,7 +751,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.queue_bytes_max = 1),
             28_961,
         )
-        .reaches(&["a client is told that the leader is busy"]),
+        .reaches(&[BusyTold]),
         quick(
             "two-crashes",
             "pre-votes and snapshots, and a leader that crashes twice",
@@ -782,9 +763,9 @@ fn pairs() -> Vec<Entry> {
             385_890,
         )
         .reaches(&[
-            "a pre-vote is granted",
-            "a snapshot is taken",
-            "a replica recovers in the middle of phase 2",
+            PreVoteGranted,
+            SnapshotTaken,
+            RecoveredInPhase2,
         ]),
         quick(
             "rivals-chunks-crashes",
@@ -800,9 +781,9 @@ fn pairs() -> Vec<Entry> {
             235_466,
         )
         .reaches(&[
-            "two slots are in flight",
-            "a snapshot is taken",
-            "a replica recovers in the middle of phase 2",
+            TwoSlotsInFlight,
+            SnapshotTaken,
+            RecoveredInPhase2,
         ]),
         quick(
             "rivals-two-crashes",
@@ -813,7 +794,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             213_687,
         )
-        .reaches(&["a snapshot is taken", "a replica recovers in the middle of phase 2"]),
+        .reaches(&[SnapshotTaken, RecoveredInPhase2]),
         quick(
             "rivals-chunks",
             "rivals, two slots in flight and chunks of one, with pre-votes and snapshots",
@@ -823,14 +804,14 @@ fn pairs() -> Vec<Entry> {
             }),
             2_546_896,
         )
-        .reaches(&["a pre-vote is granted", "two slots are in flight", "a snapshot is taken"]),
+        .reaches(&[PreVoteGranted, TwoSlotsInFlight, SnapshotTaken]),
         quick(
             "eviction-elections",
             "a session is evicted over a leader change, with pre-votes and snapshots",
             as_deployed(evicting(&[1])).ballots(&[(1, 0), (1, 1)]),
             1_202_219,
         )
-        .reaches(&["a session is evicted", "a pre-vote is granted", "a snapshot is taken"]),
+        .reaches(&[SessionEvicted, PreVoteGranted, SnapshotTaken]),
         quick(
             "skip-and-die",
             "a leader is told to jump over a slot, and dies",
@@ -840,7 +821,7 @@ fn pairs() -> Vec<Entry> {
                 .crashes(&[0], 1, false),
             831_562,
         )
-        .reaches(&["a new leader closes a gap with a Noop", "a Noop is chosen"]),
+        .reaches(&[GapClosed, NoopChosen]),
         quick(
             "five-recovery",
             "5 replicas with snapshots, one of which crashes and comes back",
@@ -851,7 +832,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             358_190,
         )
-        .reaches(&["a snapshot is taken", "a replica recovers in the middle of phase 2"]),
+        .reaches(&[SnapshotTaken, RecoveredInPhase2]),
         quick(
             "five-three-ballots",
             "5 replicas with snapshots, 3 ballots",
@@ -861,7 +842,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             2_071_167,
         )
-        .reaches(&["a new leader adopts an old value", "a snapshot is taken"])
+        .reaches(&[OldValueAdopted, SnapshotTaken])
         .full(),
         quick(
             "overlap-compaction",
@@ -874,7 +855,7 @@ fn pairs() -> Vec<Entry> {
                 .overlapping(),
             175_929,
         )
-        .reaches(&["a crash loses a pending save", "a snapshot is taken"]),
+        .reaches(&[PendingSaveLost, SnapshotTaken]),
         quick(
             "evicted-two-crashes",
             "a client that crashes is evicted by one who asks elsewhere; a follower crashes too, or twice",
@@ -886,9 +867,9 @@ fn pairs() -> Vec<Entry> {
             328_870,
         )
         .reaches(&[
-            "a session is evicted",
-            "a client that came back is told that its session has expired",
-            "a replica recovers in the middle of phase 2",
+            SessionEvicted,
+            ExpiredAfterCrash,
+            RecoveredInPhase2,
         ]),
         quick(
             "reader-and-skip",
@@ -900,7 +881,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             744_089,
         )
-        .reaches(&["a slot is skipped", "a session is evicted", "a snapshot is taken"]),
+        .reaches(&[SlotSkipped, SessionEvicted, SnapshotTaken]),
         quick(
             "reader-and-die",
             "the replica that a reader asks dies, while a client is evicted and a slot is skipped",
@@ -910,7 +891,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             290_632,
         )
-        .reaches(&["a slot is skipped", "a session is evicted", "a snapshot is taken"]),
+        .reaches(&[SlotSkipped, SessionEvicted, SnapshotTaken]),
         quick(
             "sessions-chunks",
             "a client that crashes is evicted, with two slots in flight, chunks of one, and a recovery",
@@ -925,10 +906,10 @@ fn pairs() -> Vec<Entry> {
             1_870_114,
         )
         .reaches(&[
-            "a pre-vote is granted",
-            "two slots are in flight",
-            "a session is evicted",
-            "a client that came back is told that its session has expired",
+            PreVoteGranted,
+            TwoSlotsInFlight,
+            SessionEvicted,
+            ExpiredAfterCrash,
         ]),
         quick(
             "reader-chunks",
@@ -946,7 +927,7 @@ fn pairs() -> Vec<Entry> {
                 }),
             1_878_940,
         )
-        .reaches(&["a slot is skipped", "two slots are in flight"])
+        .reaches(&[SlotSkipped, TwoSlotsInFlight])
         .full(),
         quick(
             "reader-client-crash",
@@ -960,8 +941,8 @@ fn pairs() -> Vec<Entry> {
             429_915,
         )
         .reaches(&[
-            "a request is acknowledged that was pending in a crash",
-            "a snapshot is taken",
+            PendingAcknowledged,
+            SnapshotTaken,
         ]),
         quick(
             "two-crashes-three-ballots",
@@ -973,7 +954,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             66_527,
         )
-        .reaches(&["a snapshot is taken", "a replica recovers in the middle of phase 2"]),
+        .reaches(&[SnapshotTaken, RecoveredInPhase2]),
         quick(
             "five-skip",
             "5 replicas: a leader jumps over a slot, and a follower crashes twice",
@@ -983,7 +964,7 @@ fn pairs() -> Vec<Entry> {
                 .crashes(&[1], 2, true),
             91_096,
         )
-        .reaches(&["a slot is skipped", "a pre-vote is granted"]),
+        .reaches(&[SlotSkipped, PreVoteGranted]),
         quick(
             "busy-client-crash",
             "a client that is turned away crashes",
@@ -999,7 +980,7 @@ fn pairs() -> Vec<Entry> {
                 }),
             139_310,
         )
-        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"]),
+        .reaches(&[BusyTold, SnapshotTaken]),
         quick(
             "busy-skip",
             "a busy leader jumps over a slot, and a reader reads",
@@ -1008,7 +989,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             22_820,
         )
-        .reaches(&["a client is told that the leader is busy", "a slot is skipped"]),
+        .reaches(&[BusyTold, SlotSkipped]),
         quick(
             "both-die",
             "a client or a follower dies",
@@ -1020,7 +1001,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             421,
         )
-        .reaches(&["a client crashes while its request is pending"]),
+        .reaches(&[ClientCrashedPending]),
         quick(
             "opening-three-ballots",
             "a session is opened over 3 ballots, with snapshots",
@@ -1032,7 +1013,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             77_690,
         )
-        .reaches(&["a session is opened through the log", "a new leader adopts an old value"]),
+        .reaches(&[SessionOpened, OldValueAdopted]),
         quick(
             "busy-chunks",
             "a busy leader is succeeded, with chunks of one and snapshots",
@@ -1042,21 +1023,21 @@ fn pairs() -> Vec<Entry> {
             }),
             65_998,
         )
-        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"]),
+        .reaches(&[BusyTold, SnapshotTaken]),
         quick(
             "busy-opening",
             "a session is opened at a busy leader that is succeeded, with snapshots",
             crowded().ballots(&[(1, 0), (1, 1)]),
             158_034,
         )
-        .reaches(&["a client is told that the leader is busy", "a session is opened through the log"]),
+        .reaches(&[BusyTold, SessionOpened]),
         quick(
             "busy-eviction",
             "an opening at a busy leader, which another succeeds, evicts who talks",
             crowded().ballots(&[(1, 0), (1, 1)]).tuned(|tuning| tuning.sessions_max = 1),
             162_628,
         )
-        .reaches(&["a client is told that the leader is busy", "a session is evicted"]),
+        .reaches(&[BusyTold, SessionEvicted]),
         quick(
             "five-chunks",
             "5 replicas, two slots in flight, chunks of one and snapshots",
@@ -1071,7 +1052,7 @@ fn pairs() -> Vec<Entry> {
                 }),
             284_803,
         )
-        .reaches(&["two slots are in flight", "a snapshot is taken"]),
+        .reaches(&[TwoSlotsInFlight, SnapshotTaken]),
         quick(
             "five-client-crash",
             "5 replicas over a leader change, with snapshots: a client crashes",
@@ -1083,7 +1064,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             156_303,
         )
-        .reaches(&["a request is acknowledged that was pending in a crash", "a snapshot is taken"]),
+        .reaches(&[PendingAcknowledged, SnapshotTaken]),
         quick(
             "five-eviction",
             "5 replicas with snapshots: an opening evicts a client that talks",
@@ -1092,7 +1073,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             583_582,
         )
-        .reaches(&["a session is evicted", "a snapshot is taken"]),
+        .reaches(&[SessionEvicted, SnapshotTaken]),
         quick(
             "busy-crashes",
             "a leader that turns away what it cannot queue crashes twice",
@@ -1102,7 +1083,7 @@ fn pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             1_027_842,
         )
-        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"]),
+        .reaches(&[BusyTold, SnapshotTaken]),
     ]
 }
 
@@ -1122,9 +1103,9 @@ fn full_pairs() -> Vec<Entry> {
             2_253_440,
         )
         .reaches(&[
-            "a crash loses a pending save",
-            "a request is acknowledged that was pending in a crash",
-            "a snapshot is taken",
+            PendingSaveLost,
+            PendingAcknowledged,
+            SnapshotTaken,
         ])
         .full(),
         quick(
@@ -1135,7 +1116,7 @@ fn full_pairs() -> Vec<Entry> {
                 .ballots(&[(1, 0)]),
             879_295,
         )
-        .reaches(&["a pre-vote is granted", "a snapshot is taken"])
+        .reaches(&[PreVoteGranted, SnapshotTaken])
         .full(),
         quick(
             "opening-elsewhere-crash",
@@ -1149,7 +1130,7 @@ fn full_pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             4_127_576,
         )
-        .reaches(&["a session is opened through the log", "a snapshot is taken"])
+        .reaches(&[SessionOpened, SnapshotTaken])
         .full(),
         quick(
             "chunks-three-ballots",
@@ -1165,7 +1146,7 @@ fn full_pairs() -> Vec<Entry> {
                 }),
             2_345_685,
         )
-        .reaches(&["two slots are in flight", "a snapshot is taken"])
+        .reaches(&[TwoSlotsInFlight, SnapshotTaken])
         .full(),
         quick(
             "eviction-three-ballots",
@@ -1175,7 +1156,7 @@ fn full_pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             6_627_628,
         )
-        .reaches(&["a session is evicted", "a snapshot is taken"])
+        .reaches(&[SessionEvicted, SnapshotTaken])
         .full(),
         quick(
             "busy-five",
@@ -1183,7 +1164,7 @@ fn full_pairs() -> Vec<Entry> {
             busy(Config::new(5)).ballots(&[(1, 0)]).tuned(|tuning| tuning.snapshot_slots = 1),
             8_549_424,
         )
-        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"])
+        .reaches(&[BusyTold, SnapshotTaken])
         .full(),
         quick(
             "busy-elections",
@@ -1191,7 +1172,7 @@ fn full_pairs() -> Vec<Entry> {
             busy(as_deployed(Config::new(3))).ballots(&[(1, 0), (1, 1)]),
             7_111_878,
         )
-        .reaches(&["a client is told that the leader is busy", "a pre-vote is granted"])
+        .reaches(&[BusyTold, PreVoteGranted])
         .full(),
         quick(
             "busy-three-ballots",
@@ -1201,7 +1182,7 @@ fn full_pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             3_707_557,
         )
-        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"])
+        .reaches(&[BusyTold, SnapshotTaken])
         .full(),
         quick(
             "busy-and-die",
@@ -1213,7 +1194,7 @@ fn full_pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.snapshot_slots = 1),
             1_655_878,
         )
-        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"])
+        .reaches(&[BusyTold, SnapshotTaken])
         .full(),
         quick(
             "busy-elsewhere",
@@ -1227,7 +1208,7 @@ fn full_pairs() -> Vec<Entry> {
                 .tuned(|tuning| tuning.queue_commands_max = 1),
             5_931_565,
         )
-        .reaches(&["a client is told that the leader is busy", "a snapshot is taken"])
+        .reaches(&[BusyTold, SnapshotTaken])
         .full(),
         quick(
             "overlap-pre-vote",
@@ -1240,7 +1221,7 @@ fn full_pairs() -> Vec<Entry> {
                 .overlapping(),
             6_077_816,
         )
-        .reaches(&["a crash loses a pending save", "a pre-vote is granted"])
+        .reaches(&[PendingSaveLost, PreVoteGranted])
         .full(),
         quick(
             "overlap-and-die",
@@ -1254,7 +1235,7 @@ fn full_pairs() -> Vec<Entry> {
                 .overlapping(),
             10_876_672,
         )
-        .reaches(&["a crash loses a pending save", "a snapshot is taken"])
+        .reaches(&[PendingSaveLost, SnapshotTaken])
         .full(),
         quick(
             "chunks-and-die",
@@ -1270,7 +1251,7 @@ fn full_pairs() -> Vec<Entry> {
                 }),
             7_708_360,
         )
-        .reaches(&["two slots are in flight", "a pre-vote is granted", "a snapshot is taken"])
+        .reaches(&[TwoSlotsInFlight, PreVoteGranted, SnapshotTaken])
         .full(),
         quick(
             "skip-and-recover",
@@ -1281,7 +1262,7 @@ fn full_pairs() -> Vec<Entry> {
                 .crashes(&[0], 1, true),
             3_064_996,
         )
-        .reaches(&["a slot is skipped", "a Noop is chosen", "a snapshot is taken"])
+        .reaches(&[SlotSkipped, NoopChosen, SnapshotTaken])
         .full(),
     ]
 }

@@ -53,9 +53,10 @@ fn grade(entry: &Entry) -> &'static str {
 }
 
 fn as_object(entry: &Entry) -> serde_json::Value {
+    let reaches: Vec<_> = entry.reaches.iter().map(|milestone| milestone.text()).collect();
     json!({
         "name": entry.name, "grade": grade(entry), "purpose": entry.purpose,
-        "bounds": bounds(&entry.config), "reaches": entry.reaches,
+        "bounds": bounds(&entry.config), "reaches": reaches,
         "unique_states": entry.unique_states,
     })
 }

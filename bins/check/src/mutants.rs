@@ -17,7 +17,7 @@ use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::entries;
 use paxos_chat_models::mutants::{self, Description, Mutant};
 use paxos_chat_models::progress as chat;
-use paxos_chat_models::properties::{SAFETY, Safety};
+use paxos_chat_models::properties::Safety;
 use paxos_chat_models::run::{self, Engine};
 use paxos_chat_shell::{say, tell};
 use serde_json::json;
@@ -226,9 +226,9 @@ fn violated_by(entry: &Entry, reductions: Reductions) -> Vec<Violation> {
         ..Options::default()
     };
     let report = entry.config.model(&[], reductions).bfs(&options);
-    let found = SAFETY.iter().zip(report.discoveries);
+    let found = Safety::ALL.iter().zip(report.discoveries);
     let violation = |(safety, found): (&Safety, Option<Discovery>)| {
-        found.map(|found| Violation { property: safety.name, depth: found.depth })
+        found.map(|found| Violation { property: safety.name(), depth: found.depth })
     };
     found.filter_map(violation).collect()
 }

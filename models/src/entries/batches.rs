@@ -2,6 +2,7 @@
 
 use super::{as_deployed, quick};
 use crate::catalog::{Config, Entry};
+use crate::properties::Milestone::*;
 use paxos_chat::types::Slot;
 
 /// Two commands of one client fill a value, and less than that is not proposed: batches over a leader
@@ -27,14 +28,14 @@ pub(super) fn entries() -> Vec<Entry> {
             as_deployed(by_two(Config::new(3))).crashes(&[0], 1, true),
             371_028,
         )
-        .reaches(&["a batch of two commands is chosen", "a pre-vote is granted"]),
+        .reaches(&[BatchChosen, PreVoteGranted]),
         quick(
             "batch-and-die",
             "a batch, with pre-votes and snapshots: a leader dies",
             as_deployed(by_two(Config::new(3))).crashes(&[0], 1, false),
             92_179,
         )
-        .reaches(&["a batch of two commands is chosen", "a pre-vote is granted"]),
+        .reaches(&[BatchChosen, PreVoteGranted]),
         quick(
             "batch-chunks",
             "a batch, two slots in flight, chunks of one, with pre-votes and snapshots",
@@ -44,37 +45,37 @@ pub(super) fn entries() -> Vec<Entry> {
             }),
             63_707,
         )
-        .reaches(&["a batch of two commands is chosen", "a pre-vote is granted"]),
+        .reaches(&[BatchChosen, PreVoteGranted]),
         quick(
             "batch-overlap",
             "a batch, disk and network overlap: a leader crashes, and comes back",
             by_two(Config::new(3)).crashes(&[0], 1, true).overlapping(),
             321_907,
         )
-        .reaches(&["a batch of two commands is chosen", "a crash loses a pending save"]),
+        .reaches(&[BatchChosen, PendingSaveLost]),
         quick(
             "batch-two-crashes",
             "a batch of a leader that crashes twice",
             by_two(Config::new(3)).crashes(&[0], 2, true),
             8_613,
         )
-        .reaches(&["a batch of two commands is chosen", "a snapshot is taken"]),
+        .reaches(&[BatchChosen, SnapshotTaken]),
         quick(
             "batch-three-ballots",
             "a batch, and 3 ballots",
             by_two(Config::new(3)).ballots(&[(1, 0), (1, 1), (2, 1)]),
             11_616,
         )
-        .reaches(&["a batch of two commands is chosen", "a new leader adopts an old value"]),
+        .reaches(&[BatchChosen, OldValueAdopted]),
         quick("batch-five", "a batch, and 5 replicas", by_two(Config::new(5)), 62_868)
-            .reaches(&["a batch of two commands is chosen", "a new leader adopts an old value"]),
+            .reaches(&[BatchChosen, OldValueAdopted]),
         quick(
             "batch-rivals",
             "rival batches that reach the same slot",
             by_two(Config::new(3)).client("bob", 2, 1).last_client(|client| client.window = 2),
             36_688,
         )
-        .reaches(&["a batch of two commands is chosen", "a new leader adopts an old value"]),
+        .reaches(&[BatchChosen, OldValueAdopted]),
         quick(
             "batch-client-crash",
             "a batch of a client that crashes, and a reader",
@@ -83,21 +84,21 @@ pub(super) fn entries() -> Vec<Entry> {
                 .clients_crash(1),
             64_495,
         )
-        .reaches(&["a batch of two commands is chosen", "a snapshot is taken"]),
+        .reaches(&[BatchChosen, SnapshotTaken]),
         quick(
             "batch-skip",
             "a batch above a slot that is skipped, and a reader",
             by_two(Config { reader: Some(1), skips: vec![(0, Slot(1))], ..Config::new(3) }),
             372_481,
         )
-        .reaches(&["a batch of two commands is chosen", "a slot is skipped", "a Noop is chosen"]),
+        .reaches(&[BatchChosen, SlotSkipped, NoopChosen]),
         quick(
             "batch-elsewhere",
             "the commands of a batch are asked for elsewhere, too",
             by_two(Config::new(3)).elsewhere(0),
             47_178,
         )
-        .reaches(&["a batch of two commands is chosen"]),
+        .reaches(&[BatchChosen]),
         quick(
             "batch-relay",
             "the commands of a batch are passed on to the leader",
@@ -107,7 +108,7 @@ pub(super) fn entries() -> Vec<Entry> {
                 .tuned(|tuning| tuning.relay = true),
             190,
         )
-        .reaches(&["a batch of two commands is chosen", "a request is passed on"]),
+        .reaches(&[BatchChosen, RequestPassedOn]),
         quick(
             "batch-busy",
             "batches of a leader that turns away what its queue has no room for",
@@ -116,7 +117,7 @@ pub(super) fn entries() -> Vec<Entry> {
                 .tuned(|tuning| tuning.queue_commands_max = 2),
             366_679,
         )
-        .reaches(&["a batch of two commands is chosen", "a client is told that the leader is busy"]),
+        .reaches(&[BatchChosen, BusyTold]),
         quick(
             "batch-eviction",
             "two openings in one batch, which evict a client that talks",
@@ -128,6 +129,6 @@ pub(super) fn entries() -> Vec<Entry> {
                 .tuned(|tuning| tuning.sessions_max = 2),
             32_461,
         )
-        .reaches(&["a batch of two commands is chosen", "a session is evicted"]),
+        .reaches(&[BatchChosen, SessionEvicted]),
     ]
 }

@@ -2,6 +2,7 @@
 
 use super::quick;
 use crate::catalog::{Config, Entry};
+use crate::properties::Milestone::*;
 use paxos_chat::types::Slot;
 
 /// One leader, whose saves are pending for a while, and snapshots after every slot.
@@ -17,7 +18,7 @@ pub(super) fn entries() -> Vec<Entry> {
             overlapping(Config { skips: vec![(0, Slot(1))], ..Config::new(3) }.client("ann", 1, 0)),
             299,
         )
-        .reaches(&["a slot is skipped"]),
+        .reaches(&[SlotSkipped]),
         quick(
             "overlap-eviction",
             "disk and network overlap: an opening evicts another session, and a leader comes back",
@@ -27,7 +28,7 @@ pub(super) fn entries() -> Vec<Entry> {
                 .crashes(&[0], 1, true),
             18_201,
         )
-        .reaches(&["a session is evicted", "a crash loses a pending save"]),
+        .reaches(&[SessionEvicted, PendingSaveLost]),
         quick(
             "overlap-any-crash",
             "disk and network overlap over a leader change, with snapshots: any replica comes back",
@@ -36,7 +37,7 @@ pub(super) fn entries() -> Vec<Entry> {
                 .crashes(&[0, 1, 2], 1, true),
             885_158,
         )
-        .reaches(&["a crash loses a pending save", "a snapshot is taken"]),
+        .reaches(&[PendingSaveLost, SnapshotTaken]),
         quick(
             "overlap-chunks",
             "disk and network overlap, two messages, chunks of one",
@@ -44,7 +45,7 @@ pub(super) fn entries() -> Vec<Entry> {
                 .tuned(|tuning| tuning.chunk_entries_max = 1),
             2_134_239,
         )
-        .reaches(&["a snapshot is taken"])
+        .reaches(&[SnapshotTaken])
         .full(),
         quick(
             "overlap-opening",
@@ -54,7 +55,7 @@ pub(super) fn entries() -> Vec<Entry> {
                 .crashes(&[0], 1, true),
             3_915_385,
         )
-        .reaches(&["a session is opened through the log", "a crash loses a pending save"])
+        .reaches(&[SessionOpened, PendingSaveLost])
         .full(),
         quick(
             "overlap-five",
@@ -62,7 +63,7 @@ pub(super) fn entries() -> Vec<Entry> {
             overlapping(Config::new(5).client("ann", 1, 0)).crashes(&[0], 1, true),
             3_731_499,
         )
-        .reaches(&["a crash loses a pending save", "a snapshot is taken"])
+        .reaches(&[PendingSaveLost, SnapshotTaken])
         .full(),
     ]
 }
