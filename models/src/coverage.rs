@@ -4,7 +4,7 @@
 //! - *A row counts only runs that were completed.*
 //! - *Every message that an actor takes has a row*: rows follow from the table of classes.
 
-use crate::catalog::ChatModel;
+use crate::config::ChatModel;
 use crate::node::Node;
 use crate::properties::{self, Milestone};
 use actor_checker::spec::Event;

@@ -6,7 +6,7 @@
 //! - *A panic of an actor is an outcome*, whether it comes in the search, in the check of the claims of
 //!   staleness, or while a path is rebuilt.
 
-use crate::catalog::{ChatModel, Config};
+use crate::config::{ChatModel, Config};
 use crate::coverage::Coverage;
 use crate::mutants::CLAIMS_ARE_CHECKED;
 use crate::node::Node;

@@ -4,8 +4,9 @@ use super::args::{CustomArgs, PlantArg};
 use actor_checker::compact::Faults;
 use anyhow::{Context, ensure};
 use paxos_chat::types::Slot;
-use paxos_chat_models::catalog::{Config, Entry, Grade};
-use paxos_chat_models::entries;
+use paxos_chat_models::catalog;
+use paxos_chat_models::catalog::{Entry, Grade};
+use paxos_chat_models::config::Config;
 use paxos_chat_models::mutants::Mutant;
 
 const USERS: [&str; 5] = ["ann", "bob", "cy", "dan", "eve"];
@@ -27,7 +28,7 @@ pub(super) fn entry(args: &CustomArgs) -> anyhow::Result<Entry> {
 
 /// The entry of this name.
 pub(super) fn named(name: &str) -> anyhow::Result<Entry> {
-    entries::find(name).with_context(|| {
+    catalog::find(name).with_context(|| {
         format!("there is no entry {name:?} in the catalog; `check list` names them all")
     })
 }

@@ -12,7 +12,7 @@ use anyhow::ensure;
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::coverage::Coverage;
 use paxos_chat_models::run::{self, Engine, Outcome};
-use paxos_chat_models::{entries, silent};
+use paxos_chat_models::{catalog, silent};
 use paxos_chat_shell::{say, tell};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -30,7 +30,7 @@ pub(super) fn run_alone(entry: &Entry, options: &RunArgs) -> anyhow::Result<u8> 
 /// Runs all entries of a grade, then shows what they have covered.
 pub(super) fn run_all(grade: Grade, options: &RunArgs) -> anyhow::Result<u8> {
     let entries: Vec<Entry> =
-        entries::catalog().into_iter().filter(|entry| entry.grade == grade).collect();
+        catalog::entries().into_iter().filter(|entry| entry.grade == grade).collect();
     for entry in &entries {
         let one = |file: &Option<PathBuf>| file.as_deref().map(|file| file_of(file, entry.name));
         claim("--svg", one(&options.svg).as_ref())?;

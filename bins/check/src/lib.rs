@@ -31,8 +31,8 @@ pub use args::{Args, Command};
 
 use actor_checker::engine::Stopped;
 use args::RunArgs;
+use paxos_chat_models::catalog;
 use paxos_chat_models::catalog::Grade;
-use paxos_chat_models::entries;
 use paxos_chat_shell::output::CANNOT_WRITE;
 use paxos_chat_shell::tell;
 use std::process::ExitCode;
@@ -58,7 +58,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::All(options) => entry::run_all(Grade::Quick, &options),
         Command::Full(options) => entry::run_all(Grade::Full, &options),
         Command::List { json } => {
-            list::list(&entries::catalog(), json);
+            list::list(&catalog::entries(), json);
             Ok(0)
         }
         Command::Coverage { feature, json } => coverage::run(feature.as_deref(), json),

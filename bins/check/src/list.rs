@@ -3,7 +3,8 @@
 use super::plot::thousands;
 use paxos_chat::message::Message;
 use paxos_chat::tuning::Tuning;
-use paxos_chat_models::catalog::{Config, Entry, Grade};
+use paxos_chat_models::catalog::{Entry, Grade};
+use paxos_chat_models::config::Config;
 use paxos_chat_shell::say;
 use serde_json::json;
 use std::fmt::Write;

@@ -13,8 +13,8 @@ use actor_checker::engine::{Discovery, Options, Progress, Stopped};
 use actor_checker::progress::PROPERTY;
 use actor_checker::{chart, trace};
 use anyhow::{Context, ensure};
+use paxos_chat_models::catalog;
 use paxos_chat_models::catalog::Entry;
-use paxos_chat_models::entries;
 use paxos_chat_models::mutants::{self, Description, Mutant};
 use paxos_chat_models::progress as chat;
 use paxos_chat_models::properties::Safety;
@@ -158,7 +158,7 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
             }
             continue;
         }
-        let mut entry = entries::find(name)
+        let mut entry = catalog::find(name)
             .with_context(|| format!("mutant {:?} names entry {name:?}", mutant.mutant))?;
         entry.config.mutant = Some(mutant.mutant);
         if mutant.mutant.is_of_liveness() {

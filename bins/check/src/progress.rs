@@ -8,8 +8,8 @@ use actor_checker::compact::Reductions;
 use actor_checker::engine::{Options, Progress, Stopped};
 use actor_checker::progress::{Outcome, PROPERTY, ROUNDS_MAX, Violation};
 use actor_checker::{chart, trace};
+use paxos_chat_models::catalog;
 use paxos_chat_models::catalog::{Entry, Grade};
-use paxos_chat_models::entries;
 use paxos_chat_models::progress as chat;
 use paxos_chat_shell::{say, tell};
 use serde_json::json;
@@ -47,7 +47,7 @@ pub struct ProgressArgs {
 pub(super) fn run(args: &ProgressArgs) -> anyhow::Result<u8> {
     claim("--svg", args.svg.as_ref())?;
     let entries: Vec<Entry> = if args.names.is_empty() {
-        entries::catalog().into_iter().filter(|entry| entry.grade == Grade::Quick).collect()
+        catalog::entries().into_iter().filter(|entry| entry.grade == Grade::Quick).collect()
     } else {
         args.names.iter().map(|name| named(name)).collect::<anyhow::Result<_>>()?
     };
