@@ -6,7 +6,7 @@
 use actor_checker::compact::Reductions;
 use actor_checker::engine::Options;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use paxos_chat_models::entries;
+use paxos_chat_models::catalog;
 use paxos_chat_models::run::{Engine, run_bare};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
@@ -64,7 +64,7 @@ struct Measured {
 }
 
 fn engines(c: &mut Criterion) {
-    let mut config = entries::find("sessions").expect("an entry of the catalog").config;
+    let mut config = catalog::find("sessions").expect("an entry of the catalog").config;
     // One leader: small enough for stateright's own model without reductions.
     config.ballots.truncate(1);
     let mut group = c.benchmark_group("checker");

@@ -9,12 +9,13 @@ mod support;
 use support::{arg, check_beside, run};
 
 const README: &str = include_str!("../../README.md");
-const TEXTS: [&str; 5] = [
+const TEXTS: [&str; 6] = [
     README,
     include_str!("../../docs/check.md"),
     include_str!("../../docs/operate.md"),
     include_str!("../../docs/chat.md"),
     include_str!("../../docs/measure.md"),
+    include_str!("../../docs/measured.md"),
 ];
 const PROGRAMS: [&str; 4] = ["check", "cluster", "replica", "client"];
 /// What else stands in their blocks, by its first words.
@@ -73,7 +74,7 @@ fn the_readme_is_short_and_sends_every_reader_on_to_what_is_there() {
         README[..picture].lines().filter_map(|line| line.strip_prefix("    ")).collect();
     assert_eq!(first, ["cargo run --release --bin check", "cargo test --release"]);
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folders = ["", "docs", "docs", "docs", "docs"];
+    let folders = ["", "docs", "docs", "docs", "docs", "docs"];
     for (text, folder) in TEXTS.iter().zip(folders) {
         let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
         for link in links.filter(|link| !link.is_empty() && !link.starts_with("https:")) {

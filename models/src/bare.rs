@@ -4,8 +4,8 @@
 //! their counts must be equal and their times can be compared. Whatever is judged needs
 //! [`crate::chat`].
 
-use crate::catalog::Config;
 use crate::chat::ChatSpec;
+use crate::config::Config;
 use crate::node::{Node, NodeState, NodeTimer};
 use actor_checker::compact::{CompactModel, Reductions};
 use actor_checker::spec::{Local, PropertyName, Spec, Step};

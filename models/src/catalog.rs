@@ -1,35 +1,30 @@
-//! The catalog: one table of named configurations, each with its bounds, its purpose and its exact
-//! count of unique states. The checker and the tests read the same table.
+//! The catalog: named configurations, each with its bounds, its purpose and its exact count of unique states.
+//! The checker and the tests read the same one.
 //!
-//! **Invariants**
-//! - *Actors are built by the constructors that the binaries use*; parameters that differ from
-//!   the deployed ones are smaller numbers of the same [`Tuning`], and are printed.
-//! - *Everything an entry must reach is named*, so that no entry holds vacuously.
+//! | file | its entries |
+//! |---|---|
+//! | `leadership` | leaders change, and adopt what their predecessors left |
+//! | `clients` | clients ask, ask again, and ask elsewhere |
+//! | `faults` | replicas crash, recover, and compact |
+//! | `pairs` | features that meet nowhere else |
+//! | `relays` | whoever does not lead passes requests on |
+//! | `batches`, `overlaps` | with batches; with saves that are pending while others go on |
+//! | `full`, `full_pairs` | larger bounds, run by name |
+//!
+//! **Invariant**: *everything an entry must reach is named*, so that no entry holds vacuously.
 
-use crate::chat::ChatSpec;
-use crate::machine::Disk;
-use crate::mutants::clients::MutatedClient;
-use crate::mutants::readers::MutatedReader;
-use crate::mutants::{Mutant, Mutated};
-use crate::node::{Node, Stored};
-use actor_checker::compact::{CompactModel, Faults, Reductions};
-use paxos_chat::client::{Client, ClientTuning};
-use paxos_chat::message::Input;
-use paxos_chat::quorum::Cluster;
-use paxos_chat::reader::Reader;
-use paxos_chat::replica::Replica;
-use paxos_chat::tuning::Tuning;
-use paxos_chat::types::{
-    Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, SessionId, Slot, Timestamp, User,
-    Value,
-};
-use std::collections::BTreeMap;
+mod batches;
+mod clients;
+mod faults;
+mod full;
+mod full_pairs;
+mod leadership;
+mod overlaps;
+mod pairs;
+mod relays;
 
-/// The model of the chat.
-pub type ChatModel = CompactModel<Node, ChatSpec>;
-
-/// The first slot that readers ask for.
-const READ_FROM: Slot = Slot(0);
+use crate::config::Config;
+use crate::properties::Milestone;
 
 /// How long a run of an entry takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,277 +47,105 @@ pub struct Entry {
     /// Its bounds.
     pub config: Config,
     /// What a run must reach.
-    pub reaches: &'static [&'static str],
+    pub reaches: &'static [Milestone],
     /// How many unique states there are, if a completed run has counted them.
     pub unique_states: Option<u64>,
 }
 
-/// The bounds of a model.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// How many replicas there are.
-    pub replicas: u8,
-    /// The clients, after the replicas.
-    pub clients: Vec<ClientPlan>,
-    /// A reader follows the log at this replica, after the clients.
-    pub reader: Option<u8>,
-    /// The ballots that may be used: round and replica.
-    pub ballots: Vec<(u32, u8)>,
-    /// The replicas that may crash.
-    pub mortals: Vec<u8>,
-    /// How many crashes, and whether there is recovery.
-    pub faults: Faults,
-    /// The parameters of the replicas.
-    pub tuning: Tuning,
-    /// Slots that this replica jumps over when it leads.
-    pub skips: Vec<(u8, Slot)>,
-    /// Disk and network overlap at the replicas: saves are pending for a while.
-    pub overlaps: bool,
-    /// What a person asks of a replica's or client's driver, each at most once.
-    pub inputs: Vec<(u8, Input)>,
-    /// A bug that every replica has, or every client, or the reader.
-    pub mutant: Option<Mutant>,
+/// All entries, the quick ones first.
+pub fn entries() -> Vec<Entry> {
+    let files = [
+        leadership::entries(),
+        clients::entries(),
+        faults::entries(),
+        pairs::entries(),
+        relays::entries(),
+        batches::entries(),
+        overlaps::entries(),
+        full::entries(),
+        full_pairs::entries(),
+    ];
+    files.into_iter().flatten().collect()
 }
 
-/// What one client does.
-#[derive(Clone, Debug)]
-pub struct ClientPlan {
-    /// The user's name, which is also what its messages start with.
-    pub user: &'static str,
-    /// How many messages it says.
-    pub messages: u32,
-    /// How many may be unacknowledged at once.
-    pub window: usize,
-    /// The replicas it asks, in this order.
-    pub asks: Vec<u8>,
-    /// The last thing it says is a `Sync`, which reads rather than writes.
-    pub syncs: bool,
-    /// It opens its session through the log; otherwise the session is open from the start.
-    pub opens: bool,
-    /// It may crash, and is durable; otherwise it saves nothing.
-    pub crashes: bool,
+/// The entry of this name.
+pub fn find(name: &str) -> Option<Entry> {
+    entries().into_iter().find(|entry| entry.name == name)
+}
+
+fn quick(name: &'static str, purpose: &'static str, config: Config, states: u64) -> Entry {
+    let unique_states = (states > 0).then_some(states);
+    Entry { name, purpose, grade: Grade::Quick, config, reaches: &[], unique_states }
+}
+
+impl Entry {
+    fn reaches(mut self, milestones: &'static [Milestone]) -> Entry {
+        self.reaches = milestones;
+        self
+    }
+
+    fn full(mut self) -> Entry {
+        self.grade = Grade::Full;
+        self
+    }
+}
+
+/// Two commands of two clients that ask different replicas: rivals for the same slot.
+fn with_rivals(replicas: u8) -> Config {
+    Config::new(replicas).client("ann", 1, 0).client("bob", 1, 1)
+}
+
+/// With pre-votes, and a snapshot after every slot.
+fn as_deployed(config: Config) -> Config {
+    config.tuned(|tuning| {
+        tuning.pre_vote = true;
+        tuning.snapshot_slots = 1;
+    })
+}
+
+/// One session at a time: the opening of a rival, who asks these, evicts that of a client that talks.
+fn evicting(asks: &[u8]) -> Config {
+    Config::new(3)
+        .client("ann", 1, 0)
+        .client("bob", 0, 1)
+        .last_client(|client| {
+            client.asks = asks.to_vec();
+            client.opens = true;
+        })
+        .tuned(|tuning| tuning.sessions_max = 1)
+}
+
+/// A client that asks for more than fits the queue.
+fn overfull(config: Config) -> Config {
+    config
+        .client("ann", 3, 0)
+        .last_client(|client| client.window = 3)
+        .tuned(|tuning| tuning.queue_commands_max = 1)
+}
+
+/// A client that talks, and one that opens its session, at a leader whose queue has room for one.
+fn crowded() -> Config {
+    Config::new(3)
+        .client("ann", 2, 0)
+        .last_client(|client| client.window = 2)
+        .client("bob", 0, 0)
+        .last_client(|client| client.opens = true)
+        .tuned(|tuning| {
+            tuning.queue_commands_max = 1;
+            tuning.snapshot_slots = 1;
+        })
 }
 
 impl Config {
-    /// Replicas that may each use one ballot, of round 1, and no faults.
-    pub fn new(replicas: u8) -> Config {
-        Config {
-            replicas,
-            clients: Vec::new(),
-            reader: None,
-            ballots: (0..replicas).map(|replica| (1, replica)).collect(),
-            mortals: (0..replicas).collect(),
-            faults: Faults::default(),
-            tuning: Tuning {
-                window_slots: 1,
-                eager_slots: usize::MAX,
-                queue_commands_max: 4,
-                batch_commands_max: 1,
-                chunk_entries_max: 4,
-                sessions_max: 4,
-                snapshot_slots: 0,
-                recent_slots: 0,
-                pre_vote: false,
-                held_commands_max: 0,
-                relay: false,
-                doublings_max: 0,
-                ..Tuning::default()
-            },
-            skips: Vec::new(),
-            overlaps: false,
-            inputs: Vec::new(),
-            mutant: None,
-        }
-    }
-
-    /// With a client that says this many messages and asks only this replica.
-    #[must_use]
-    pub fn client(mut self, user: &'static str, messages: u32, asks: u8) -> Config {
-        let (syncs, opens, crashes) = (false, false, false);
-        let asks = vec![asks];
-        let plan = ClientPlan { user, messages, window: 1, asks, syncs, opens, crashes };
-        self.clients.push(plan);
+    /// With crashes of this client.
+    fn client_crashes(mut self, client: usize) -> Config {
+        self.clients[client].crashes = true;
         self
     }
 
-    /// With only these ballots: round and replica.
-    #[must_use]
-    pub fn ballots(mut self, ballots: &[(u32, u8)]) -> Config {
-        self.ballots = ballots.to_vec();
+    /// With this client asking replica 0, then replica 1.
+    fn elsewhere(mut self, client: usize) -> Config {
+        self.clients[client].asks = vec![0, 1];
         self
-    }
-
-    /// With crashes of these replicas, one at a time.
-    #[must_use]
-    pub fn crashes(mut self, mortals: &[u8], total: u32, recovery: bool) -> Config {
-        self.mortals = mortals.to_vec();
-        self.faults = Faults { crashes_at_once: 1, crashes_total: total, recovery };
-        self
-    }
-
-    /// With crashes of the clients that crash, and come back, this often in all; no replica does.
-    #[must_use]
-    pub fn clients_crash(self, total: u32) -> Config {
-        self.crashes(&[], total, true)
-    }
-
-    /// With saves that are pending for a while.
-    #[must_use]
-    pub fn overlapping(mut self) -> Config {
-        self.overlaps = true;
-        self
-    }
-
-    /// With this many replicas down at once, at most.
-    #[must_use]
-    pub fn crashes_at_once(mut self, crashes_at_once: u32) -> Config {
-        self.faults.crashes_at_once = crashes_at_once;
-        self
-    }
-
-    /// With other parameters of the replicas.
-    #[must_use]
-    pub fn tuned(mut self, tune: impl FnOnce(&mut Tuning)) -> Config {
-        tune(&mut self.tuning);
-        self
-    }
-
-    /// With a change to the client added last.
-    #[must_use]
-    pub fn last_client(mut self, change: impl FnOnce(&mut ClientPlan)) -> Config {
-        change(self.clients.last_mut().expect("a client was added"));
-        self
-    }
-
-    /// May this actor crash?
-    pub fn may_crash(&self, actor: usize) -> bool {
-        let client = actor.checked_sub(usize::from(self.replicas));
-        self.mortals.iter().any(|mortal| usize::from(*mortal) == actor)
-            || client.and_then(|index| self.clients.get(index)).is_some_and(|plan| plan.crashes)
-    }
-
-    /// The system that these bounds describe.
-    pub fn model(&self, events: &[&'static str], reductions: Reductions) -> ChatModel {
-        let genesis = self.genesis();
-        let genesis_upto = genesis.storage.snapshot.upto;
-        let cluster = Cluster::new(self.replicas);
-        let spec = ChatSpec {
-            cluster,
-            ballots: self
-                .ballots
-                .iter()
-                .map(|(round, replica)| Ballot { round: *round, replica: ReplicaId(*replica) })
-                .collect(),
-            mortals: self.mortals.iter().copied().map(ReplicaId).collect(),
-            mortal_clients: self.clients.iter().map(|plan| plan.crashes).collect(),
-            opening_clients: self.clients.iter().map(|plan| plan.opens).collect(),
-            genesis_upto,
-            users: self.clients.iter().map(|plan| User::new(plan.user)).collect(),
-            scripts: self.clients.iter().map(|c| (User::new(c.user), self.script(c))).collect(),
-            windows: self.clients.iter().map(|plan| plan.window).collect(),
-            tuning: self.tuning.clone(),
-            read_from: READ_FROM,
-            renamings: self.renamings(),
-            properties: ChatSpec::properties(events),
-        };
-        let inputs =
-            self.inputs.iter().map(|(actor, input)| (usize::from(*actor), input.clone().into()));
-        CompactModel::new(self.nodes(genesis), spec)
-            .with_faults(self.faults)
-            .with_inputs(inputs.collect())
-            .with_reductions(reductions)
-    }
-
-    /// The actors, each with what its disk holds at the start.
-    pub fn nodes(&self, genesis: Disk) -> Vec<(Node, Option<Stored>)> {
-        let (cluster, overlaps) = (Cluster::new(self.replicas), self.overlaps);
-        let replicas = cluster.replicas().map(|id| {
-            let mut tuning = self.tuning.clone();
-            let skips = self.skips.iter().filter(|(replica, _)| *replica == id.0);
-            tuning.skip_slots.extend(skips.map(|(_, slot)| *slot));
-            let replica = Replica::new(cluster, tuning);
-            let node = match self.mutant.filter(|mutant| mutant.is_of_replicas()) {
-                None => Node::Replica { replica, overlaps },
-                Some(mutant) => {
-                    let (replicas, genesis) = (self.replicas, genesis.storage.clone());
-                    let replica = Mutated { replica, replicas, genesis, mutant };
-                    Node::Mutated { replica, overlaps }
-                }
-            };
-            (node, Some(Stored::Replica(genesis.clone())))
-        });
-        let sessions: BTreeMap<User, SessionId> = {
-            let sessions = genesis.storage.snapshot.sessions.iter();
-            sessions.map(|(id, session)| (session.user.clone(), id)).collect()
-        };
-        let clients = self.clients.iter().map(|plan| {
-            let user = User::new(plan.user);
-            let session = sessions.get(&user).copied();
-            let asks = plan.asks.iter().map(|id| NodeId::from(ReplicaId(*id))).collect();
-            let tuning = self.client_tuning(plan.window);
-            let mut client = Client::new(user, Self::nonce(plan), asks, tuning);
-            client.is_durable = plan.crashes;
-            client = client.saying(self.scripted(plan));
-            if let Some(session) = session {
-                client = client.in_session(session);
-            }
-            let node = match self.mutant.filter(|mutant| mutant.is_of_clients()) {
-                None => Node::Client(client),
-                Some(mutant) => Node::MutatedClient(MutatedClient { client, mutant }),
-            };
-            (node, None)
-        });
-        let reader = self.reader.map(|replica| {
-            let reader = Reader {
-                replicas: vec![NodeId::from(ReplicaId(replica))],
-                from: READ_FROM,
-                tuning: self.client_tuning(1),
-            };
-            let node = match self.mutant.filter(|mutant| mutant.is_of_readers()) {
-                None => Node::Reader(reader),
-                Some(mutant) => Node::MutatedReader(MutatedReader { reader, mutant }),
-            };
-            (node, None)
-        });
-        replicas.chain(clients).chain(reader).collect()
-    }
-
-    fn client_tuning(&self, window: usize) -> ClientTuning {
-        ClientTuning { window, backoff_doublings_max: 0, ask_at_once: 1, ..ClientTuning::default() }
-    }
-
-    /// The disk that every replica starts from: the sessions that are open already were opened
-    /// by the log's first entry, as any session is.
-    pub fn genesis(&self) -> Disk {
-        let opening = |plan: &ClientPlan| Command {
-            stamp: Timestamp(0),
-            user: User::new(plan.user),
-            operation: Operation::OpenSession { nonce: Self::nonce(plan) },
-        };
-        let opened: Vec<Command> =
-            self.clients.iter().filter(|plan| !plan.opens).map(opening).collect();
-        let values = (!opened.is_empty()).then(|| Value::batch(opened));
-        Disk::after(values, self.tuning.sessions_max)
-    }
-
-    pub(crate) fn nonce(plan: &ClientPlan) -> Nonce {
-        Nonce(plan.user.bytes().fold(0, |nonce, byte| nonce << 8 | u64::from(byte)))
-    }
-
-    /// Everything that this client's user says: its script, then what a person submits.
-    fn script(&self, plan: &ClientPlan) -> Vec<Body> {
-        let index = self.clients.iter().position(|other| other.user == plan.user);
-        let actor = usize::from(self.replicas) + index.expect("one of the clients");
-        let submitted = self.inputs.iter().filter_map(|(to, message)| match message {
-            Input::Submit(body) if usize::from(*to) == actor => Some(body.clone()),
-            _ => None,
-        });
-        self.scripted(plan).into_iter().chain(submitted).collect()
-    }
-
-    pub(crate) fn scripted(&self, plan: &ClientPlan) -> Vec<Body> {
-        let last = |i| plan.syncs && i == plan.messages;
-        let post = |i| Body::post(&format!("{}{i}", plan.user));
-        (1..=plan.messages).map(|i| if last(i) { Body::Sync } else { post(i) }).collect()
     }
 }

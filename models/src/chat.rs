@@ -10,10 +10,10 @@
 use crate::execution::Execution;
 use crate::machine::Disk;
 use crate::node::{Node, NodeState, NodeTimer, Stored};
-use crate::properties::{self, EVENTS, SAFETY};
+use crate::properties::{self, Agenda, Milestone, Safety};
 use crate::reductions::symmetry::Renaming;
 use crate::reductions::{dead, stale};
-use actor_checker::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
+use actor_checker::spec::{Event, Local, PropertyName, Spec, Step, Verdict};
 use paxos_chat::client::ClientPhase;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{
@@ -56,28 +56,21 @@ pub struct ChatSpec {
     pub read_from: Slot,
     /// The renamings of alike nodes under which the system looks the same.
     pub renamings: Vec<Renaming>,
-    /// The properties to judge: the safety properties, then the events to be reached.
-    pub properties: Vec<PropertyName>,
+    /// What is judged.
+    pub agenda: Agenda,
 }
 
 impl ChatSpec {
-    /// All safety properties, and these events.
-    pub fn properties(events: &[&'static str]) -> Vec<PropertyName> {
-        for event in events {
-            assert!(EVENTS.contains(event), "{event:?} is not an event");
+    /// Notes whether this is reached, only if the run asks for it.
+    pub(crate) fn note(
+        &self,
+        milestone: Milestone,
+        verdict: &mut Verdict,
+        is_reached: impl FnOnce() -> bool,
+    ) {
+        if let Some(bit) = self.agenda.bit(milestone) {
+            verdict.note(bit, is_reached());
         }
-        let always =
-            SAFETY.iter().map(|safety| PropertyName { name: safety.name, kind: Kind::Always });
-        let sometimes = EVENTS
-            .iter()
-            .filter(|event| events.contains(event))
-            .map(|name| PropertyName { name, kind: Kind::Sometimes });
-        always.chain(sometimes).collect()
-    }
-
-    /// The bit of an event, if this specification asks for it.
-    pub(crate) fn event_bit(&self, event: &str) -> Option<usize> {
-        self.properties.iter().position(|property| property.name == event)
     }
 }
 
@@ -103,7 +96,7 @@ pub struct ReplicaGhost {
     pub promised: Ballot,
     /// What was delivered, by place in the log.
     pub delivered: BTreeMap<(Slot, u32), Delivery>,
-    /// The step properties that this replica has broken, as bits of [`SAFETY`].
+    /// The step properties that this replica has broken, as bits of [`Safety`].
     pub broken: Verdict,
 }
 
@@ -116,7 +109,7 @@ pub struct ClientGhost {
     pub over: BTreeSet<(SessionId, Seq)>,
     /// The numbers that were pending when it crashed.
     pub crashed_with: BTreeSet<Seq>,
-    /// The step properties that this client has broken, as bits of [`SAFETY`].
+    /// The step properties that this client has broken, as bits of [`Safety`].
     pub broken: Verdict,
 }
 
@@ -125,7 +118,7 @@ pub struct ClientGhost {
 pub struct ReaderGhost {
     /// The values that it was given.
     pub read: BTreeMap<Slot, Value>,
-    /// The step properties that it has broken, as bits of [`SAFETY`].
+    /// The step properties that it has broken, as bits of [`Safety`].
     pub broken: Verdict,
 }
 
@@ -246,7 +239,7 @@ impl ReplicaGhost {
                 ghost.deliver(*slot, value, outcomes);
             }
         }
-        properties::judge_replica_step(spec, self, step, &mut ghost.broken);
+        properties::steps::judge_replica(spec, self, step, &mut ghost.broken);
         ghost
     }
 
@@ -263,7 +256,7 @@ impl ReplicaGhost {
             {
                 let known = self.delivered.insert((slot, index), delivery.clone());
                 let same = known.is_none_or(|known| known == delivery);
-                self.broken.note(properties::REAPPLIED, !same);
+                Safety::Reapplied.note(&mut self.broken, same);
             }
         }
     }
@@ -286,7 +279,7 @@ impl ClientGhost {
     /// What is remembered after a step of this client.
     fn remember(&self, spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> ClientGhost {
         let mut ghost = self.clone();
-        properties::judge_client_step(spec, self, step, &mut ghost.broken);
+        properties::steps::judge_client(spec, self, step, &mut ghost.broken);
         let client = step.state.and_then(NodeState::client);
         let phase = client.map(|client| &client.durable.phase);
         for report in step.reports {
@@ -308,11 +301,11 @@ impl ClientGhost {
 impl ReaderGhost {
     /// What is remembered after a step of this reader.
     fn remember(mut self, spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> ReaderGhost {
-        properties::judge_reader_step(spec, step, &mut self.broken);
+        properties::steps::judge_reader(spec, step, &mut self.broken);
         for report in step.reports {
             if let Message::Output(Output::Applied { slot, value, .. }) = report {
                 let last = self.read.keys().next_back();
-                properties::judge_reading(
+                properties::steps::judge_reading(
                     *slot,
                     last.map_or(spec.read_from, |last| last.next()),
                     &mut self.broken,
@@ -481,7 +474,7 @@ impl Spec<Node> for ChatSpec {
     }
 
     fn properties(&self) -> &[PropertyName] {
-        &self.properties
+        self.agenda.properties()
     }
 
     fn view(&self, actor: usize, local: &Local<Node, Ghost>) -> View {
@@ -527,15 +520,15 @@ impl Spec<Node> for ChatSpec {
     }
 
     fn judge_local(&self, _actor: usize, local: &Local<Node, Ghost>) -> Verdict {
-        properties::judge_local(self, local)
+        properties::locals::judge(self, local)
     }
 
     fn judge_step(&self, step: &Step<'_, Node, Ghost>) -> Verdict {
-        properties::judge_events(self, step)
+        properties::reached::judge(self, step)
     }
 
     fn judge(&self, views: &[&View], history: &RealTime) -> Verdict {
-        properties::judge(self, views, history)
+        properties::system::judge(self, views, history)
     }
 }
 

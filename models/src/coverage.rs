@@ -4,9 +4,9 @@
 //! - *A row counts only runs that were completed.*
 //! - *Every message that an actor takes has a row*: rows follow from the table of classes.
 
-use crate::catalog::ChatModel;
+use crate::config::ChatModel;
 use crate::node::Node;
-use crate::properties::{self, EVENTS};
+use crate::properties::{self, Milestone};
 use actor_checker::spec::Event;
 use paxos_chat::message::{Class, Taker};
 use std::collections::BTreeMap;
@@ -59,8 +59,8 @@ impl Coverage {
                 Event::Recover => self.count(format!("a {} recovers", kind(step.actor))),
                 Event::Start | Event::Deliver { .. } => {}
             }
-            for event in properties::events(step) {
-                self.count(event.into());
+            for milestone in properties::reached(step) {
+                self.count(milestone.text().into());
             }
         });
     }
@@ -90,7 +90,7 @@ impl Coverage {
         let faults =
             ["a replica crashes", "a replica recovers", "a client crashes", "a client recovers"];
         let faults = faults.map(String::from);
-        let events = EVENTS.iter().map(ToString::to_string);
+        let events = Milestone::ALL.iter().map(|milestone| milestone.text().to_string());
         let rows = arms.chain(timers).chain(faults).chain(events);
         rows.map(|row| (row.clone(), self.counts.get(&row).copied().unwrap_or(0))).collect()
     }

@@ -5,7 +5,8 @@
 //! - *A pair counts as covered only by entries that were completed*: those with a count of states.
 //! - *A pair that is in no entry has its reason*, in [`APART`], and none that is in one stands there.
 
-use crate::catalog::{ClientPlan, Config, Entry, Grade};
+use crate::catalog::{Entry, Grade};
+use crate::config::{ClientPlan, Config};
 use paxos_chat::message::Input;
 use paxos_chat::tuning::Tuning;
 use std::collections::BTreeSet;
@@ -186,11 +187,11 @@ pub fn pairs(entries: &[Entry]) -> Vec<Pair> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entries;
+    use crate::catalog;
 
     #[test]
     fn every_pair_of_features_is_in_a_completed_entry_or_has_its_reason() {
-        let pairs = pairs(&entries::catalog());
+        let pairs = pairs(&catalog::entries());
         let in_none: Vec<String> = pairs
             .iter()
             .filter(|pair| pair.is_wrong() && !pair.is_covered())
@@ -229,7 +230,7 @@ mod tests {
             .tuned(|tuning| tuning.queue_commands_max = 1);
         assert!(busy.features().into_iter().eq([Feature::Busy]));
         assert_eq!(
-            entries::find("busy").map(|entry| entry.config.features()),
+            catalog::find("busy").map(|entry| entry.config.features()),
             Some(busy.features())
         );
     }

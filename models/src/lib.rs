@@ -6,7 +6,8 @@
 //! | [`chat`] | the chat as a specification: its bounds, and what is remembered of it |
 //! | [`properties`], [`execution`] | what must hold, and be reached; what a log comes to |
 //! | [`reductions`] | what is claimed so that less has to be explored |
-//! | [`catalog`], [`entries`], [`features`] | named bounds with exact counts; what stands together in them |
+//! | [`config`] | the bounds of a model, and the model that they make |
+//! | [`catalog`], [`features`] | named bounds with exact counts; what stands together in them |
 //! | [`coverage`] | which messages, timers and events the runs have reached |
 //! | [`mutants`] | bugs that have to be found |
 //! | [`paxos`], [`refinement`] | Lamport's specification, and that the actors refine it |
@@ -22,9 +23,9 @@
 pub mod bare;
 pub mod catalog;
 pub mod chat;
+pub mod config;
 pub mod coverage;
 pub mod deployed;
-pub mod entries;
 pub mod execution;
 pub mod features;
 pub mod hardships;

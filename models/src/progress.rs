@@ -8,7 +8,7 @@
 //!
 //! **Absent**: the schedules ([`actor_checker::progress`]).
 
-use crate::catalog::{ChatModel, Config};
+use crate::config::{ChatModel, Config};
 use crate::node::{Node, NodeState, NodeTimer, Stored};
 use actor_checker::compact::Reductions;
 use actor_checker::engine::Options;

@@ -38,8 +38,8 @@
 mod steps;
 
 use self::steps::{Actions, actions, untrue};
-use crate::catalog::Config;
 use crate::chat::{ChatSpec, Ghost, ReplicaGhost};
+use crate::config::Config;
 use crate::node::{Node, NodeState, NodeTimer, Stored};
 use crate::paxos::{self, Msg};
 use actor_checker::compact::{CompactModel, Reductions};

@@ -6,10 +6,11 @@
 //! - *A panic of an actor is an outcome*, whether it comes in the search, in the check of the claims of
 //!   staleness, or while a path is rebuilt.
 
-use crate::catalog::{ChatModel, Config};
+use crate::config::{ChatModel, Config};
 use crate::coverage::Coverage;
 use crate::mutants::CLAIMS_ARE_CHECKED;
 use crate::node::Node;
+use crate::properties::Milestone;
 use crate::refinement::{self, Refinement};
 use crate::{bare, silent};
 use actor_checker::compact::{CompactModel, Reductions};
@@ -93,17 +94,17 @@ impl Outcome {
 /// When `ActorModel` is asked for bounds that it does not [express](silent::expresses).
 pub fn run(
     config: &Config,
-    events: &[&'static str],
+    asked: &[Milestone],
     engine: Engine,
     reductions: Reductions,
     options: &Options<'_>,
 ) -> (Outcome, ChatModel) {
-    let model = config.model(events, reductions);
+    let model = config.model(asked, reductions);
     let ours = || explore(&model, options);
     let outcome = match engine {
         Engine::Compact => judge_chat(&model, ours()),
         Engine::Stateright => {
-            let theirs = foreign::bfs(config.model(events, reductions), options);
+            let theirs = foreign::bfs(config.model(asked, reductions), options);
             if theirs.complete { compare(&model, theirs, ours()) } else { unjudged(theirs) }
         }
         Engine::ActorModel => {

@@ -8,7 +8,7 @@
 //! depends on it, so the same system state is counted once for each. [`Forgetful`] takes that
 //! memory away, which spares `ActorModel` work and makes its count that of the system's states.
 
-use crate::catalog::Config;
+use crate::config::Config;
 use crate::node::{Node, NodeState, NodeTimer, Stored};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;

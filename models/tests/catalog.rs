@@ -3,7 +3,7 @@
 use actor_checker::compact::Reductions;
 use actor_checker::engine::{Options, Stopped};
 use paxos_chat_models::catalog::Grade;
-use paxos_chat_models::entries::{catalog, find};
+use paxos_chat_models::catalog::{entries, find};
 use paxos_chat_models::mutants;
 use paxos_chat_models::run::{Engine, run};
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ const SMALL: u64 = 130_000;
 #[test]
 fn small_entries_hold_and_have_the_catalog_s_counts() {
     let mut ran = 0;
-    for entry in catalog() {
+    for entry in entries() {
         let Some(states) = entry.unique_states.filter(|states| *states <= SMALL) else { continue };
         let (outcome, _) =
             run(&entry.config, entry.reaches, Engine::Compact, BOTH, &Options::default());
@@ -50,7 +50,7 @@ fn stateright_s_engine_counts_small_entries_alike() {
 
 #[test]
 fn names_are_unique_and_quick_entries_have_counts() {
-    let entries = catalog();
+    let entries = entries();
     let names: BTreeSet<&str> = entries.iter().map(|entry| entry.name).collect();
     assert_eq!(names.len(), entries.len());
     for entry in entries.iter().filter(|entry| entry.grade == Grade::Quick) {

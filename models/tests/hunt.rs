@@ -5,9 +5,9 @@
 
 use actor_checker::compact::Reductions;
 use actor_checker::engine::{Options, Stopped};
+use paxos_chat_models::catalog::entries;
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::deployed::Deployed;
-use paxos_chat_models::entries::catalog;
 use paxos_chat_models::hardships::hardships;
 use paxos_chat_models::links;
 use paxos_chat_models::progress;
@@ -24,7 +24,7 @@ const GROUPS: [&str; 2] = ["named", "3"];
 /// The quick entries, the small ones first.
 fn quick() -> Vec<Entry> {
     let is_quick = |entry: &Entry| entry.grade == Grade::Quick;
-    let mut entries: Vec<Entry> = catalog().into_iter().filter(is_quick).collect();
+    let mut entries: Vec<Entry> = entries().into_iter().filter(is_quick).collect();
     entries.sort_by_key(|entry| entry.unique_states);
     entries
 }

@@ -6,10 +6,11 @@ use actor_checker::engine::Options;
 use paxos_chat::client::ClientTuning;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::Slot;
-use paxos_chat_models::catalog::Config;
+use paxos_chat_models::catalog::find;
+use paxos_chat_models::config::Config;
 use paxos_chat_models::deployed::Deployed;
-use paxos_chat_models::entries::find;
 use paxos_chat_models::hardships::hardships;
+use paxos_chat_models::properties::Milestone;
 use paxos_chat_models::run::{Engine, run};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ enum Bites {
     /// In these bounds: with this change other states are reached.
     States(Config, fn(&mut Tuning)),
     /// In these bounds: with this change this event is not reached.
-    Event(Config, fn(&mut Tuning), &'static str),
+    Event(Config, fn(&mut Tuning), Milestone),
     /// Under this hardship, which deployed actors with this change do not bear.
     Hardship(&'static str, fn(&mut Deployed)),
 }
@@ -48,9 +49,9 @@ fn burst() -> Config {
 }
 
 /// How many states there are within these bounds, and whether the event is reached.
-fn explored(config: &Config, events: &[&'static str], max_states: Option<u64>) -> (u64, bool) {
+fn explored(config: &Config, asked: &[Milestone], max_states: Option<u64>) -> (u64, bool) {
     let options = Options { max_states, ..Options::default() };
-    let (outcome, _) = run(config, events, Engine::Compact, Reductions::ALL, &options);
+    let (outcome, _) = run(config, asked, Engine::Compact, Reductions::ALL, &options);
     (outcome.report.unique_states, outcome.holds())
 }
 
@@ -67,7 +68,7 @@ fn all_bite(parameters: Vec<(&str, Bites)>) {
             }
             Event(config, change, event) => {
                 let changed = config.clone().tuned(change);
-                assert!(explored(&config, &[event], None).1, "{name}: {event}");
+                assert!(explored(&config, &[event], None).1, "{name}: {event:?}");
                 assert!(!explored(&changed, &[event], None).1, "{name} does not bite");
             }
             Hardship(hardship, change) => {
@@ -106,12 +107,12 @@ fn parameters_of_replicas_bite() {
         recent_slots: Event(
             entry("compaction"),
             |t| t.recent_slots = 8,
-            "a question about what is not in memory is answered from the log"
+            Milestone::AnsweredFromLog
         ),
         votes_ahead_max: Event(
             entry("votes-ahead"),
             |t| t.votes_ahead_max = 1024,
-            "an Accept far above what is applied is not voted on"
+            Milestone::AcceptTooFarAhead
         ),
         stuck_slots_max: States(entry("stuck-queue"), |t| t.stuck_slots_max = 64),
         flight_bytes_max: Hardship("crowd", |d| d.tuning.flight_bytes_max = usize::MAX),

@@ -7,7 +7,7 @@ use actor_checker::spec::Kind;
 use paxos_chat::effects::Effects;
 use paxos_chat::message::{Accept, Message, ToPeer};
 use paxos_chat::types::{Ballot, ReplicaId, Slot};
-use paxos_chat_models::catalog::Config;
+use paxos_chat_models::config::Config;
 use paxos_chat_models::node::{Node, NodeState, NodeTimer, Stored};
 use paxos_chat_models::paxos::Action;
 use paxos_chat_models::refinement::{self, PROPERTIES, Refinement, Refuted};

@@ -10,9 +10,10 @@ use actor_checker::spec::{Kind, Local, PropertyName, Spec, Step};
 use naive::{Naive, Steps};
 use paxos_chat::message::{Input, Message};
 use paxos_chat::types::{Ballot, ReplicaId};
-use paxos_chat_models::catalog::{ChatModel, Config};
 use paxos_chat_models::chat::Ghost;
+use paxos_chat_models::config::{ChatModel, Config};
 use paxos_chat_models::node::{Node, NodeState, NodeTimer};
+use paxos_chat_models::properties::Milestone;
 use paxos_chat_models::reductions::symmetry::Renaming;
 use stateright::actor::{Actor, Id, Out};
 use stateright::{Checker, Model};
@@ -123,7 +124,7 @@ fn eager_sends_keep_the_reachable_local_states() {
 
 #[test]
 fn reductions_keep_verdicts_and_reachable_local_states() {
-    let events = &["a leader is elected", "everything is delivered", "a Noop is chosen"];
+    let events = &[Milestone::LeaderElected, Milestone::AllDelivered, Milestone::NoopChosen];
     let one = || Config::new(3).client("ann", 1, 0);
     let more = [
         ("two leaders", one().ballots(&[(1, 0), (1, 1)])),

@@ -2,7 +2,7 @@
 
 use paxos_chat::message::Message;
 use paxos_chat::tuning::Tuning;
-use paxos_chat_models::catalog::Config;
+use paxos_chat_models::config::Config;
 use std::fmt::Write;
 
 /// All bounds.

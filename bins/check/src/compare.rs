@@ -26,7 +26,7 @@ use anyhow::ensure;
 use child::{Contender, Measurement};
 use comparison::Comparison;
 use paxos_chat_models::catalog::{Entry, Grade};
-use paxos_chat_models::{entries, silent};
+use paxos_chat_models::{catalog, silent};
 use paxos_chat_shell::{say, tell};
 use ratios::Minima;
 use serde_json::json;
@@ -61,7 +61,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<u8> {
 
 fn asked(args: &CompareArgs) -> anyhow::Result<Vec<Entry>> {
     if args.names.is_empty() {
-        let entries = small::all().into_iter().chain(entries::catalog());
+        let entries = small::all().into_iter().chain(catalog::entries());
         let comparable =
             |e: &Entry| e.grade == Grade::Quick && silent::expresses(&e.config).is_ok();
         return Ok(entries.filter(comparable).collect());

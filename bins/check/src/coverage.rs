@@ -4,7 +4,7 @@
 
 use crate::status::VIOLATED;
 use anyhow::Context;
-use paxos_chat_models::entries;
+use paxos_chat_models::catalog;
 use paxos_chat_models::features::{Feature, Pair, pairs};
 use paxos_chat_shell::say;
 use serde_json::json;
@@ -15,7 +15,7 @@ const NAME_WIDTH: usize = 19;
 /// Prints the pairs, of this feature only if one is named; returns the exit status.
 pub(super) fn run(feature: Option<&str>, as_json: bool) -> anyhow::Result<u8> {
     let feature = feature.map(named).transpose()?;
-    let all = pairs(&entries::catalog());
+    let all = pairs(&catalog::entries());
     let shown = |pair: &&Pair| feature.is_none_or(|of| pair.first == of || pair.second == of);
     let shown: Vec<&Pair> = all.iter().filter(shown).collect();
     if as_json {

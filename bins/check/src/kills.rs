@@ -3,7 +3,7 @@
 //! **Invariant**: a property that no mutant needs says why it is kept, or the command fails.
 
 use paxos_chat_models::mutants::Mutant;
-use paxos_chat_models::properties::SAFETY;
+use paxos_chat_models::properties::Safety;
 use paxos_chat_shell::say;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -58,24 +58,24 @@ impl Kills {
             say!("\nkills  first  alone  property, and the bugs that it would miss");
         }
         let mut all_needed = true;
-        for safety in &SAFETY {
-            let Worth { all, first, alone } = self.of(safety.name);
+        for safety in Safety::ALL {
+            let Worth { all, first, alone } = self.of(safety.name());
             let is_needed = !alone.is_empty();
-            all_needed &= is_needed || safety.kept.is_some();
+            all_needed &= is_needed || safety.kept().is_some();
             if as_json {
                 let names = |all: &[Mutant]| -> Vec<String> {
                     all.iter().map(|mutant| format!("{mutant:?}")).collect()
                 };
                 let line = json!({
-                    "property": safety.name, "misses": safety.misses, "kept": safety.kept,
+                    "property": safety.name(), "misses": safety.misses(), "kept": safety.kept(),
                     "kills": names(&all), "first": names(&first), "alone": names(&alone),
                 });
                 say!("{line}");
                 continue;
             }
-            say!("{:5}  {:5}  {:5}  {}", all.len(), first.len(), alone.len(), safety.name);
-            say!("                     misses {}", safety.misses);
-            match (is_needed, safety.kept) {
+            say!("{:5}  {:5}  {:5}  {}", all.len(), first.len(), alone.len(), safety.name());
+            say!("                     misses {}", safety.misses());
+            match (is_needed, safety.kept()) {
                 (true, _) => say!("                     alone kills {alone:?}"),
                 (false, Some(why)) => say!("                     KILLS NONE ALONE; kept: {why}"),
                 (false, None) => {

@@ -58,8 +58,7 @@ mod status;
 
 pub use args::{Args, Command};
 
-use paxos_chat_models::catalog::Grade;
-use paxos_chat_models::entries;
+use paxos_chat_models::catalog::{self, Grade};
 use paxos_chat_shell::tell;
 use run::RunArgs;
 use std::process::ExitCode;
@@ -71,7 +70,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::All(options) => run::run_all(Grade::Quick, &options),
         Command::Full(options) => run::run_all(Grade::Full, &options),
         Command::List(format) => {
-            list::list(&entries::catalog(), format.json);
+            list::list(&catalog::entries(), format.json);
             Ok(0)
         }
         Command::Coverage { feature, json } => coverage::run(feature.as_deref(), json),

@@ -2,7 +2,8 @@
 
 use crate::bounds::{all, parameters, system};
 use crate::plot::thousands;
-use paxos_chat_models::catalog::{Config, Entry, Grade};
+use paxos_chat_models::catalog::{Entry, Grade};
+use paxos_chat_models::config::Config;
 use paxos_chat_shell::say;
 use serde_json::json;
 
@@ -51,9 +52,10 @@ fn grade(entry: &Entry) -> &'static str {
 }
 
 fn as_object(entry: &Entry) -> serde_json::Value {
+    let reaches: Vec<_> = entry.reaches.iter().map(|milestone| milestone.text()).collect();
     json!({
         "name": entry.name, "grade": grade(entry), "purpose": entry.purpose,
-        "bounds": all(&entry.config), "reaches": entry.reaches,
+        "bounds": all(&entry.config), "reaches": reaches,
         "unique_states": entry.unique_states,
     })
 }

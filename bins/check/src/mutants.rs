@@ -15,10 +15,9 @@ use actor_checker::engine::{Discovery, Options, Stopped};
 use actor_checker::progress::PROPERTY;
 use actor_checker::{chart, trace};
 use anyhow::{Context, ensure};
-use paxos_chat_models::catalog::Entry;
-use paxos_chat_models::entries;
+use paxos_chat_models::catalog::{self, Entry};
 use paxos_chat_models::mutants::{self, Description, Mutant};
-use paxos_chat_models::properties::{SAFETY, Safety};
+use paxos_chat_models::properties::Safety;
 use paxos_chat_models::run::{self, Engine};
 use paxos_chat_shell::{say, tell};
 use serde_json::json;
@@ -212,7 +211,7 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
         let is_killed = if mutant.is_of_availability() {
             fate.add_virtual_time(name, mutant)
         } else {
-            let mut entry = entries::find(name)
+            let mut entry = catalog::find(name)
                 .with_context(|| format!("mutant {mutant:?} names entry {name:?}"))?;
             entry.config.mutant = Some(mutant);
             match mutant.is_of_liveness() {
@@ -237,9 +236,9 @@ fn violated_by(entry: &Entry, reductions: Reductions) -> Vec<Violation> {
         ..Options::default()
     };
     let report = entry.config.model(&[], reductions).bfs(&options);
-    let found = SAFETY.iter().zip(report.discoveries);
+    let found = Safety::ALL.iter().zip(report.discoveries);
     let violation = |(safety, found): (&Safety, Option<Discovery>)| {
-        found.map(|found| Violation { property: safety.name, depth: found.depth })
+        found.map(|found| Violation { property: safety.name(), depth: found.depth })
     };
     found.filter_map(violation).collect()
 }

@@ -3,13 +3,12 @@
 use crate::interrupt;
 use crate::status::{INCOMPLETE, worse};
 use anyhow::Context;
-use paxos_chat_models::catalog::{Entry, Grade};
-use paxos_chat_models::entries;
+use paxos_chat_models::catalog::{self, Entry, Grade};
 use paxos_chat_shell::tell;
 
 /// The entry of this name.
 pub(super) fn named(name: &str) -> anyhow::Result<Entry> {
-    entries::find(name).with_context(|| {
+    catalog::find(name).with_context(|| {
         format!("there is no entry {name:?} in the catalog; `check list` names them all")
     })
 }
@@ -21,7 +20,7 @@ pub(super) fn all_named<S: AsRef<str>>(names: &[S]) -> anyhow::Result<Vec<Entry>
 
 /// The entries of this grade.
 pub(super) fn of_grade(grade: Grade) -> Vec<Entry> {
-    entries::catalog().into_iter().filter(|entry| entry.grade == grade).collect()
+    catalog::entries().into_iter().filter(|entry| entry.grade == grade).collect()
 }
 
 /// Runs each entry; gives the worst status.

@@ -152,7 +152,7 @@ fn full_runs_every_full_entry_and_says_what_is_incomplete() {
     let run = check(&["full", "--max-states", "2000"]);
     assert_eq!(run.status.code(), Some(3), "{}", text(&run.stderr));
     let table = text(&run.stdout);
-    let full = paxos_chat_models::entries::catalog();
+    let full = paxos_chat_models::catalog::entries();
     let large = full.iter().filter(|entry| {
         entry.grade == paxos_chat_models::catalog::Grade::Full
             && entry.unique_states.is_some_and(|states| states > 2000)

@@ -18,8 +18,8 @@
 //!
 //! **Source**: symmetry reduction as in Ip and Dill, *Better verification through symmetry* (1996).
 
-use crate::catalog::{ClientPlan, Config};
 use crate::chat::{ClientGhost, Delivery, Ghost, ReaderGhost, RealTime, ReplicaGhost};
+use crate::config::{ClientPlan, Config};
 use crate::machine::{Disk, Machine, PendingSave};
 use crate::node::{Node, NodeState, Stored};
 use actor_checker::spec::Local;

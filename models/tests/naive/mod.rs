@@ -3,7 +3,7 @@
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId};
-use paxos_chat_models::catalog::Config;
+use paxos_chat_models::config::Config;
 use paxos_chat_models::node::{Node, NodeState, NodeTimer, Stored};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;

@@ -14,7 +14,7 @@ use actor_checker::compact::Reductions;
 use actor_checker::engine::Options;
 use actor_checker::memory::{kib_after, peak_resident_bytes};
 use anyhow::Context;
-use paxos_chat_models::catalog::Config;
+use paxos_chat_models::config::Config;
 use paxos_chat_models::run;
 use paxos_chat_shell::say;
 use serde::{Deserialize, Serialize};

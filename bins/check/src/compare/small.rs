@@ -2,7 +2,8 @@
 //! are too large for it, and would give lower bounds only.
 
 use crate::selection::named;
-use paxos_chat_models::catalog::{Config, Entry, Grade};
+use paxos_chat_models::catalog::{Entry, Grade};
+use paxos_chat_models::config::Config;
 
 /// The small bounds. They are not in the catalog: it covers what they reach.
 pub(super) fn all() -> Vec<Entry> {

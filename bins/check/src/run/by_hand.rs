@@ -5,7 +5,8 @@ use crate::selection::named;
 use actor_checker::compact::Faults;
 use anyhow::ensure;
 use paxos_chat::types::Slot;
-use paxos_chat_models::catalog::{Config, Entry, Grade};
+use paxos_chat_models::catalog::{Entry, Grade};
+use paxos_chat_models::config::Config;
 use paxos_chat_models::mutants::Mutant;
 
 const USERS: [&str; 5] = ["ann", "bob", "cy", "dan", "eve"];

@@ -1,0 +1,246 @@
+//! What must hold of the system as a whole, and what is reached in a state of it.
+//!
+//! **Invariant**: *"chosen" is computed from votes ever cast*, before any replica decides; a later vote does not
+//! hide an earlier one.
+
+use super::{Milestone, Safety};
+use crate::chat::{ChatSpec, Delivery, RealTime, ReplicaView, View};
+use actor_checker::spec::Verdict;
+use paxos_chat::types::{Ballot, Command, Seq, Slot, User, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A state of the system, as it is judged.
+struct System<'a> {
+    spec: &'a ChatSpec,
+    views: &'a [&'a View],
+    replicas: Vec<&'a ReplicaView>,
+    history: &'a RealTime,
+    /// What was voted for, in each ballot at each slot, and how often.
+    votes: BTreeMap<(Slot, Ballot), BTreeMap<&'a Value, u32>>,
+    /// What was chosen at each slot: usually one value.
+    chosen: BTreeMap<Slot, BTreeSet<&'a Value>>,
+}
+
+/// Does it hold?
+type Judge = fn(&System<'_>) -> bool;
+
+/// What is judged of the system, and how.
+const JUDGES: &[(Safety, Judge)] = &[
+    (Safety::Agreement, |system| system.chosen.values().all(|values| values.len() == 1)),
+    (Safety::OneValue, |system| system.votes.values().all(|values| values.len() == 1)),
+    (Safety::DecidedIsChosen, is_decided_chosen),
+    (Safety::OwnBallot, do_leaders_count_their_own_ballot),
+    (Safety::Prefixes, are_prefixes),
+    (Safety::EqualReplicas, are_deliveries_equal),
+    (Safety::Inductive, is_inductive),
+    (Safety::RealTime, |system| !system.history.broken),
+    (Safety::AcknowledgedIsChosen, is_acknowledged_chosen),
+    (Safety::EverySlotRead, is_what_is_read_known),
+];
+
+/// Is it reached?
+type Reached = fn(&System<'_>) -> bool;
+
+/// What is reached in a state of the system, whatever step led to it.
+const MILESTONES: &[(Milestone, Reached)] = &[
+    (Milestone::TwoBallotsGetVotes, |system| {
+        let ballots = system.votes.keys().map(|(_, ballot)| ballot);
+        ballots.collect::<BTreeSet<_>>().len() > 1
+    }),
+    (Milestone::NoopChosen, |system| system.has_chosen(|value| *value == Value::Noop)),
+    (Milestone::BatchChosen, |system| system.has_chosen(|value| value.commands().len() > 1)),
+    (Milestone::AllDelivered, |system| system.is_all_delivered()),
+    (Milestone::AllRead, |system| system.is_all_delivered() && is_all_read(system)),
+    (Milestone::AllDeliveredWithFDown, |system| {
+        let down = system.replicas.iter().filter(|replica| !replica.up).count();
+        system.is_all_delivered() && down >= usize::from(system.spec.cluster.len() - 1) / 2
+    }),
+    (Milestone::PendingAppliedWhileDown, is_pending_applied_while_down),
+    (Milestone::AskedAfterAcknowledgement, |system| {
+        let is_first = |client: usize| match system.views[client] {
+            View::Client { acknowledged, .. } => acknowledged.is_empty(),
+            _ => false,
+        };
+        system.history.fences.keys().any(|(client, _)| is_first(*client))
+    }),
+];
+
+/// Judges the system as a whole.
+pub(crate) fn judge(spec: &ChatSpec, views: &[&View], history: &RealTime) -> Verdict {
+    let system = System::of(spec, views, history);
+    let mut verdict = Verdict::default();
+    for (safety, holds) in JUDGES {
+        safety.note(&mut verdict, holds(&system));
+    }
+    for (milestone, is_reached) in MILESTONES {
+        spec.note(*milestone, &mut verdict, || is_reached(&system));
+    }
+    verdict
+}
+
+impl<'a> System<'a> {
+    fn of(spec: &'a ChatSpec, views: &'a [&'a View], history: &'a RealTime) -> System<'a> {
+        let replica = |view: &&'a View| match view {
+            View::Replica(replica) => Some(replica),
+            View::Client { .. } | View::Reader(_) => None,
+        };
+        let replicas: Vec<&ReplicaView> = views.iter().filter_map(replica).collect();
+        let mut votes: BTreeMap<(Slot, Ballot), BTreeMap<&Value, u32>> = BTreeMap::new();
+        for replica in &replicas {
+            for (place, value) in &replica.votes {
+                *votes.entry(*place).or_default().entry(value).or_default() += 1;
+            }
+        }
+        let mut chosen: BTreeMap<Slot, BTreeSet<&Value>> = BTreeMap::new();
+        for ((slot, _), values) in &votes {
+            for (value, count) in values {
+                if *count > u32::from(spec.cluster.len()) / 2 {
+                    chosen.entry(*slot).or_default().insert(value);
+                }
+            }
+        }
+        System { spec, views, replicas, history, votes, chosen }
+    }
+
+    fn majority(&self) -> usize {
+        usize::from(self.spec.cluster.len()) / 2 + 1
+    }
+
+    fn is_chosen(&self, slot: &Slot, value: &Value) -> bool {
+        self.chosen.get(slot).is_some_and(|values| values.contains(value))
+    }
+
+    fn has_chosen(&self, is_it: impl Fn(&Value) -> bool) -> bool {
+        self.chosen.values().flatten().any(|value| is_it(value))
+    }
+
+    /// Have all clients said all, and got an acknowledgement?
+    fn is_all_delivered(&self) -> bool {
+        self.views.iter().all(|view| match view {
+            View::Client { acknowledged, done, .. } => *done && !acknowledged.is_empty(),
+            View::Replica(_) | View::Reader(_) => true,
+        })
+    }
+}
+
+fn is_decided_chosen(system: &System<'_>) -> bool {
+    let is_known = |(slot, value): (&Slot, &Value)| {
+        *slot < system.spec.genesis_upto || system.is_chosen(slot, value)
+    };
+    system.replicas.iter().all(|replica| replica.decided.iter().all(is_known))
+}
+
+/// Did a majority vote in a leader's ballot for whatever it has decided from its base on?
+fn do_leaders_count_their_own_ballot(system: &System<'_>) -> bool {
+    system.replicas.iter().all(|leader| {
+        let Some((ballot, base)) = leader.leads else { return true };
+        leader.decided.range(base..).all(|(slot, value)| {
+            let votes = system.votes.get(&(*slot, ballot));
+            let count = votes.and_then(|votes| votes.get(value)).copied().unwrap_or(0);
+            count as usize >= system.majority()
+        })
+    })
+}
+
+/// Do no two replicas have decided different values at a slot?
+fn are_prefixes(System { replicas, .. }: &System<'_>) -> bool {
+    replicas.iter().enumerate().all(|(i, left)| {
+        replicas[i + 1..].iter().all(|right| {
+            let same = |(slot, value)| right.decided.get(slot).is_none_or(|other| other == value);
+            left.decided.iter().all(same)
+        })
+    })
+}
+
+/// Have replicas delivered the same, as far as both have got?
+fn are_deliveries_equal(System { replicas, .. }: &System<'_>) -> bool {
+    replicas.iter().enumerate().all(|(i, left)| {
+        replicas[i + 1..].iter().all(|right| {
+            let both = ..(left.applied_upto.min(right.applied_upto), 0);
+            left.delivered.range(both).eq(right.delivered.range(both))
+        })
+    })
+}
+
+/// Lamport's invariant: for every vote for v in ballot b, and every lower ballot c, some quorum of
+/// acceptors each voted for v in c, or has not voted in c and never will.
+fn is_inductive(system: &System<'_>) -> bool {
+    let (replicas, majority) = (&system.replicas, system.majority());
+    let promised_at_least =
+        |ballot: Ballot| replicas.iter().filter(|r| r.promised >= ballot).count() >= majority;
+    replicas.iter().flat_map(|replica| &replica.votes).all(|((slot, ballot), value)| {
+        let lower = system.votes.range((*slot, Ballot::ZERO)..(*slot, *ballot));
+        let safe_at = |c: &Ballot| {
+            let supports = |r: &&&ReplicaView| match r.votes.get(&(*slot, *c)) {
+                Some(voted) => voted == value,
+                None => r.promised > *c,
+            };
+            replicas.iter().filter(supports).count() >= majority
+        };
+        // In a ballot without votes the quorum is of those who promised this ballot.
+        promised_at_least(*ballot) && lower.map(|((_, c), _)| c).all(safe_at)
+    })
+}
+
+fn is_acknowledged_chosen(system: &System<'_>) -> bool {
+    system.views.iter().all(|view| match view {
+        View::Client { user, acknowledged, .. } => {
+            acknowledged.iter().all(|(seq, slot)| is_delivered(system, user, *seq, *slot))
+        }
+        View::Replica(_) | View::Reader(_) => true,
+    })
+}
+
+/// Is an acknowledged request at its slot: chosen there, and delivered there by whoever got so far?
+fn is_delivered(system: &System<'_>, user: &User, seq: Seq, slot: Slot) -> bool {
+    let ours = |command: &Command| {
+        Delivery::of(command).is_some_and(|delivery| delivery.user == *user && delivery.seq == seq)
+    };
+    let is_chosen = system
+        .chosen
+        .get(&slot)
+        .is_some_and(|values| values.iter().all(|value| value.commands().iter().any(ours)));
+    let of_request = |delivery: &Delivery| delivery.user == *user && delivery.seq == seq;
+    let delivered_elsewhere = system.replicas.iter().any(|replica| {
+        replica.delivered.iter().any(|((at, _), delivery)| of_request(delivery) && *at != slot)
+    });
+    is_chosen && !delivered_elsewhere
+}
+
+/// Is what readers are given chosen, or what the log began with?
+fn is_what_is_read_known(system: &System<'_>) -> bool {
+    let is_first = |slot: &Slot, value: &Value| {
+        *slot < system.spec.genesis_upto
+            && system.replicas.iter().any(|replica| replica.decided.get(slot) == Some(value))
+    };
+    system.views.iter().all(|view| match view {
+        View::Reader(read) => {
+            read.iter().all(|(slot, value)| system.is_chosen(slot, value) || is_first(slot, value))
+        }
+        View::Replica(_) | View::Client { .. } => true,
+    })
+}
+
+/// Have readers been given all there is?
+fn is_all_read(system: &System<'_>) -> bool {
+    let applied = system.replicas.iter().map(|replica| replica.applied_upto);
+    let bound = applied.max().unwrap_or_default();
+    let to_the_end = |view: &&View| match view {
+        View::Reader(read) => read.keys().next_back().is_some_and(|last| last.next() == bound),
+        View::Replica(_) | View::Client { .. } => true,
+    };
+    bound > system.spec.genesis_upto && system.views.iter().all(to_the_end)
+}
+
+fn is_pending_applied_while_down(system: &System<'_>) -> bool {
+    let is_applied = |by: &User, seq: &Seq| {
+        let is_it = |delivery: &Delivery| delivery.user == *by && delivery.seq == *seq;
+        system.replicas.iter().any(|replica| replica.delivered.values().any(is_it))
+    };
+    system.views.iter().any(|view| match view {
+        View::Client { user, pending_while_down, .. } => {
+            pending_while_down.iter().any(|seq| is_applied(user, seq))
+        }
+        View::Replica(_) | View::Reader(_) => false,
+    })
+}
