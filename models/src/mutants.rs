@@ -18,7 +18,7 @@ pub use table::all;
 
 use paxos_chat::effects::{Durable, Effects, Timer};
 use paxos_chat::message::{
-    Accept, Accepted, Acknowledged, Heartbeat, Message, Outcome, Output, Prepare, Promise,
+    Accept, Accepted, Acknowledged, Entries, Heartbeat, Message, Outcome, Output, Prepare, Promise,
     SessionOpened, ToClient, ToPeer, ToReplica,
 };
 use paxos_chat::quorum::{Cluster, ReplicaSet};
@@ -27,7 +27,9 @@ use paxos_chat::session::{Session, Sessions};
 use paxos_chat::state::State;
 use paxos_chat::state::Storage;
 use paxos_chat::state::{Leading, Phase, Preparing};
-use paxos_chat::types::{Ballot, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote};
+use paxos_chat::types::{
+    Ballot, Body, Command as Asked, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote,
+};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -167,69 +169,23 @@ impl Mutated {
 
     /// What a handler sees that is not so.
     fn change_input(&self, state: &mut State, msg: &mut Message) {
+        let Message::ToPeer(msg) = msg else { return };
         match (self.mutant, msg) {
-            (Mutant::OldPromiseCounted, Message::ToPeer(ToPeer::Promise(chunk))) => {
-                if let Phase::Preparing(preparing) = &state.phase {
-                    chunk.ballot = preparing.ballot;
-                }
-            }
-            (Mutant::AnyChunkTaken, Message::ToPeer(ToPeer::Promise(chunk))) => {
-                if let Phase::Preparing(preparing) = &state.phase {
-                    // Whoever sent it: every acceptor is expected to start here.
-                    let expected = preparing.expected.values().next();
-                    chunk.from = expected.copied().unwrap_or(chunk.from);
-                }
-            }
-            (
-                Mutant::OtherBallotsVoteCounted,
-                Message::ToPeer(ToPeer::Accepted(Accepted { ballot, .. })),
-            ) => {
-                if let Phase::Leading(leading) = &state.phase {
+            (_, ToPeer::Promise(chunk)) => self.change_promise(state, chunk),
+            (_, ToPeer::Accept(accept)) => self.change_accept(state, accept),
+            (Mutant::OtherBallotsVoteCounted, ToPeer::Accepted(Accepted { ballot, .. })) => {
+                if let Some(leading) = state.leading() {
                     *ballot = leading.ballot;
                 }
             }
-            (Mutant::LowestBallotAdopted, Message::ToPeer(ToPeer::Promise(chunk))) => {
-                prefer_lowest(state, chunk)
-            }
-            (Mutant::NoopWhereOwnLogIsEmpty, Message::ToPeer(ToPeer::Promise(chunk))) => {
-                let own = state.durable.votes.clone();
-                let foreign = chunk.votes.iter_mut().filter(|(slot, _)| !own.contains_key(slot));
-                foreign.for_each(|(_, vote)| vote.value = Value::Noop);
-            }
-            (Mutant::VoteBelowPromise, Message::ToPeer(ToPeer::Accept(Accept { ballot, .. })))
-                if *ballot < state.durable.promised =>
-            {
-                set_promised(&mut state.durable, *ballot);
-            }
-            (
-                Mutant::AcceptRaisesNoPromise,
-                Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, .. })),
-            ) => {
-                // Nothing but the promise protects a vote.
-                let held = state.durable.votes.get(slot).map(|vote| vote.ballot);
-                if held > Some(*ballot) && *ballot >= state.durable.promised {
-                    write(&mut state.durable, |storage| {
-                        storage.votes.remove(slot);
-                    });
-                }
-            }
             (
                 Mutant::BallotsComparedByRound,
-                Message::ToPeer(ToPeer::Prepare(Prepare { ballot, .. })),
-            )
-            | (
-                Mutant::BallotsComparedByRound,
-                Message::ToPeer(ToPeer::Accept(Accept { ballot, .. })),
-            )
-            | (
-                Mutant::BallotsComparedByRound,
-                Message::ToPeer(ToPeer::Heartbeat(Heartbeat { ballot, .. })),
-            ) if ballot.round == state.durable.promised.round => {
-                *ballot = state.durable.promised;
-            }
+                ToPeer::Prepare(Prepare { ballot, .. })
+                | ToPeer::Heartbeat(Heartbeat { ballot, .. }),
+            ) if ballot.round == state.durable.promised.round => *ballot = state.durable.promised,
             (
                 Mutant::BoundOfAnyBallotDecides,
-                Message::ToPeer(ToPeer::Heartbeat(Heartbeat { ballot, decided_upto })),
+                ToPeer::Heartbeat(Heartbeat { ballot, decided_upto }),
             ) => {
                 let ballot = *ballot;
                 write(&mut state.durable, |storage| {
@@ -240,12 +196,56 @@ impl Mutated {
                     }
                 });
             }
-            (Mutant::RelayAnsweredLikeClient, Message::ToPeer(ToPeer::Relay(relay))) => {
-                relay.passed = ReplicaSet::default()
+            (Mutant::RelayAnsweredLikeClient, ToPeer::Relay(relay)) => {
+                relay.passed = ReplicaSet::default();
             }
-            (Mutant::TruncatedVotesLost, Message::ToPeer(ToPeer::Accept(Accept { slot, .. })))
-                if *slot < state.durable.snapshot.upto =>
-            {
+            _ => {}
+        }
+    }
+
+    /// What a promise says that was not promised.
+    fn change_promise(&self, state: &mut State, chunk: &mut Promise) {
+        match self.mutant {
+            Mutant::OldPromiseCounted => {
+                if let Some(preparing) = state.preparing() {
+                    chunk.ballot = preparing.ballot;
+                }
+            }
+            Mutant::AnyChunkTaken => {
+                if let Some(preparing) = state.preparing() {
+                    // Whoever sent it: every acceptor is expected to start here.
+                    let expected = preparing.expected.values().next();
+                    chunk.from = expected.copied().unwrap_or(chunk.from);
+                }
+            }
+            Mutant::LowestBallotAdopted => prefer_lowest(state, chunk),
+            Mutant::NoopWhereOwnLogIsEmpty => {
+                let own = state.durable.votes.clone();
+                let foreign = chunk.votes.iter_mut().filter(|(slot, _)| !own.contains_key(slot));
+                foreign.for_each(|(_, vote)| vote.value = Value::Noop);
+            }
+            _ => {}
+        }
+    }
+
+    /// What an acceptor that is asked for a vote believes.
+    fn change_accept(&self, state: &mut State, Accept { ballot, slot, .. }: &mut Accept) {
+        let promised = state.durable.promised;
+        match self.mutant {
+            Mutant::VoteBelowPromise if *ballot < promised => {
+                set_promised(&mut state.durable, *ballot);
+            }
+            Mutant::AcceptRaisesNoPromise => {
+                // Nothing but the promise protects a vote.
+                let held = state.durable.votes.get(slot).map(|vote| vote.ballot);
+                if held > Some(*ballot) && *ballot >= promised {
+                    write(&mut state.durable, |storage| {
+                        storage.votes.remove(slot);
+                    });
+                }
+            }
+            Mutant::BallotsComparedByRound if ballot.round == promised.round => *ballot = promised,
+            Mutant::TruncatedVotesLost if *slot < state.durable.snapshot.upto => {
                 write(&mut state.durable, |storage| storage.snapshot.upto = Slot(0));
             }
             _ => {}
@@ -261,85 +261,16 @@ impl Mutated {
         state: &mut State,
         commands: &mut Vec<Cmd>,
     ) {
-        match (self.mutant, msg) {
-            (Mutant::PromiseNotSaved, Message::ToPeer(ToPeer::Prepare(_)))
-            | (Mutant::VoteNotSaved, Message::ToPeer(ToPeer::Accept(_))) => {
-                commands.retain(|command| !matches!(command, Command::Save(_)));
+        match msg {
+            Message::ToPeer(ToPeer::Prepare(prepare)) => self.change_promised(prepare, commands),
+            Message::ToPeer(ToPeer::Accept(accept)) => {
+                self.change_voted(before, accept, state, commands);
             }
-            (
-                Mutant::AcceptRaisesNoPromise | Mutant::VoteBelowPromise,
-                Message::ToPeer(ToPeer::Accept(_)),
-            ) => {
-                set_promised(&mut state.durable, before.durable.promised);
-                save_again(state, commands);
+            Message::ToPeer(ToPeer::Decided(entries)) => {
+                self.change_learned(before, entries, state, commands);
             }
-            (
-                Mutant::BallotsComparedByRound,
-                Message::ToPeer(
-                    ToPeer::Prepare(Prepare { ballot, .. }) | ToPeer::Accept(Accept { ballot, .. }),
-                ),
-            ) => {
-                for command in commands.iter_mut() {
-                    match command {
-                        Command::Send(_, Message::ToPeer(ToPeer::Promise(chunk))) => {
-                            chunk.ballot = *ballot
-                        }
-                        Command::Send(
-                            _,
-                            Message::ToPeer(ToPeer::Accepted(Accepted { ballot: own, .. })),
-                        ) => *own = *ballot,
-                        _ => {}
-                    }
-                }
-            }
-            (Mutant::TruncatedVotesLost, Message::ToPeer(ToPeer::Accept(_))) => {
-                let upto = before.durable.snapshot.upto;
-                write(&mut state.durable, |storage| storage.snapshot.upto = upto);
-                save_again(state, commands);
-            }
-            (
-                Mutant::TruncatedVotesLost | Mutant::PromiseOmitsBound,
-                Message::ToPeer(ToPeer::Prepare(_)),
-            ) => {
-                for command in commands.iter_mut() {
-                    if let Command::Send(_, Message::ToPeer(ToPeer::Promise(chunk))) = command {
-                        chunk.compacted_upto = Slot(0);
-                    }
-                }
-            }
-            (Mutant::BoundAheadOfLog, Message::ToPeer(ToPeer::Decided(entries))) => {
-                let ahead = entries.applied_upto.max(state.learner.applied_upto).next();
-                state.learner.applied_upto = ahead;
-            }
-            (Mutant::AcknowledgedWhenProposed, Message::ToReplica(ToReplica::Request(command))) => {
-                if let (Operation::InSession { session, seq, .. }, Phase::Leading(leading)) =
-                    (&command.operation, &state.phase)
-                {
-                    let slot = Slot(leading.next.0.saturating_sub(1));
-                    commands.push(acknowledge(src, *session, *seq, slot));
-                }
-            }
-            (Mutant::ReadWithoutLog, Message::ToReplica(ToReplica::Request(command))) => {
-                if let (
-                    Operation::InSession {
-                        session, seq, body: paxos_chat::types::Body::Sync, ..
-                    },
-                    Phase::Leading(_),
-                ) = (&command.operation, &before.phase)
-                {
-                    let slot = Slot(before.learner.applied_upto.0.saturating_sub(1));
-                    *state = before.clone();
-                    commands.clear();
-                    commands.push(acknowledge(src, *session, *seq, slot));
-                }
-            }
-            (Mutant::FetchedBoundAnnounced, Message::ToPeer(ToPeer::Decided(_))) => {
-                if let (Phase::Leading(leading), Phase::Follower) = (&before.phase, &state.phase) {
-                    let mut leading = leading.clone();
-                    leading.in_flight.retain(|slot, _| *slot >= state.learner.applied_upto);
-                    state.phase = Phase::Leading(leading);
-                    commands.retain(|command| !matches!(command, Command::CancelTimer(_)));
-                }
+            Message::ToReplica(ToReplica::Request(command)) => {
+                self.change_answered(before, (src, command), state, commands);
             }
             _ => {}
         }
@@ -347,6 +278,106 @@ impl Mutated {
             share_ids(state, commands);
         }
         self.change_reports(before, state, commands);
+    }
+
+    /// What was promised.
+    fn change_promised(&self, Prepare { ballot, .. }: &Prepare, commands: &mut Vec<Cmd>) {
+        if self.mutant == Mutant::PromiseNotSaved {
+            commands.retain(|command| !matches!(command, Command::Save(_)));
+        }
+        for command in commands {
+            let Command::Send(_, Message::ToPeer(ToPeer::Promise(chunk))) = command else {
+                continue;
+            };
+            match self.mutant {
+                Mutant::BallotsComparedByRound => chunk.ballot = *ballot,
+                Mutant::TruncatedVotesLost | Mutant::PromiseOmitsBound => {
+                    chunk.compacted_upto = Slot(0);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What was voted for.
+    fn change_voted(
+        &self,
+        before: &State,
+        Accept { ballot, .. }: &Accept,
+        state: &mut State,
+        commands: &mut Vec<Cmd>,
+    ) {
+        match self.mutant {
+            Mutant::VoteNotSaved => {
+                commands.retain(|command| !matches!(command, Command::Save(_)));
+            }
+            Mutant::AcceptRaisesNoPromise | Mutant::VoteBelowPromise => {
+                set_promised(&mut state.durable, before.durable.promised);
+                save_again(state, commands);
+            }
+            Mutant::BallotsComparedByRound => {
+                for command in commands {
+                    if let Command::Send(_, Message::ToPeer(ToPeer::Accepted(voted))) = command {
+                        voted.ballot = *ballot;
+                    }
+                }
+            }
+            Mutant::TruncatedVotesLost => {
+                let upto = before.durable.snapshot.upto;
+                write(&mut state.durable, |storage| storage.snapshot.upto = upto);
+                save_again(state, commands);
+            }
+            _ => {}
+        }
+    }
+
+    /// What was learned from decided values.
+    fn change_learned(
+        &self,
+        before: &State,
+        entries: &Entries,
+        state: &mut State,
+        commands: &mut Vec<Cmd>,
+    ) {
+        match (self.mutant, &before.phase, &state.phase) {
+            (Mutant::BoundAheadOfLog, ..) => {
+                let ahead = entries.applied_upto.max(state.learner.applied_upto).next();
+                state.learner.applied_upto = ahead;
+            }
+            (Mutant::FetchedBoundAnnounced, Phase::Leading(leading), Phase::Follower) => {
+                let mut leading = leading.clone();
+                leading.in_flight.retain(|slot, _| *slot >= state.learner.applied_upto);
+                state.phase = Phase::Leading(leading);
+                commands.retain(|command| !matches!(command, Command::CancelTimer(_)));
+            }
+            _ => {}
+        }
+    }
+
+    /// What a client was answered.
+    fn change_answered(
+        &self,
+        before: &State,
+        (src, command): (Id, &Asked),
+        state: &mut State,
+        commands: &mut Vec<Cmd>,
+    ) {
+        let Operation::InSession { session, seq, body, .. } = &command.operation else { return };
+        match self.mutant {
+            Mutant::AcknowledgedWhenProposed => {
+                if let Some(leading) = state.leading() {
+                    let slot = Slot(leading.next.0.saturating_sub(1));
+                    commands.push(acknowledge(src, *session, *seq, slot));
+                }
+            }
+            Mutant::ReadWithoutLog if *body == Body::Sync && before.leading().is_some() => {
+                let slot = Slot(before.learner.applied_upto.0.saturating_sub(1));
+                *state = before.clone();
+                commands.clear();
+                commands.push(acknowledge(src, *session, *seq, slot));
+            }
+            _ => {}
+        }
     }
 
     fn change_reports(&self, before: &State, state: &State, commands: &mut Vec<Cmd>) {
