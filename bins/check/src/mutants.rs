@@ -51,9 +51,7 @@ struct Fate {
 /// Runs the mutants that were asked for, and prints a row each.
 pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
     let asked = |mutant: &Description| {
-        args.name
-            .as_ref()
-            .is_none_or(|name| format!("{:?}", mutant.mutant).eq_ignore_ascii_case(name))
+        args.name.as_ref().is_none_or(|name| name.parse() == Ok(mutant.mutant))
     };
     let known = mutants::all().into_iter().chain(mutants::liveness::all());
     let known = known.chain(mutants::availability::all());
@@ -115,7 +113,7 @@ impl Fate {
     /// Adds runs under virtual time; true if one of them has killed the mutant.
     fn add_virtual_time(&mut self, name: &'static str, mutant: Mutant) -> bool {
         let begun = Instant::now();
-        let bar = Bar::new(&format!("{mutant:?} on {name}"), None);
+        let bar = Bar::new(&format!("{mutant} on {name}"), None);
         let killed = mutants::availability::kill(name, mutant, args::threads(None));
         bar.finish();
         self.seconds += begun.elapsed().as_secs_f64();
@@ -159,7 +157,7 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
             continue;
         }
         let mut entry = catalog::find(name)
-            .with_context(|| format!("mutant {:?} names entry {name:?}", mutant.mutant))?;
+            .with_context(|| format!("mutant {} names entry {name:?}", mutant.mutant))?;
         entry.config.mutant = Some(mutant.mutant);
         if mutant.mutant.is_of_liveness() {
             let limits =
@@ -171,7 +169,7 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
             continue;
         }
         let watch = Watch::new(Limits::default());
-        let bar = Bar::new(&format!("{:?} on {name}", mutant.mutant), None);
+        let bar = Bar::new(&format!("{} on {name}", mutant.mutant), None);
         let show = |progress: &Progress| bar.show(progress);
         let options = Options {
             interrupted: Some(watch.flag()),
@@ -181,7 +179,7 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
         };
         // The claims of staleness are about the protocol as it is. One that a mutant refutes can
         // hide states, but not invent any; where it would hide the bug, nothing is claimed.
-        let stale_messages = mutant.mutant != Mutant::M05;
+        let stale_messages = mutant.mutant != Mutant::OtherBallotsVoteCounted;
         let reductions = Reductions { stale_messages, ..Reductions::ALL };
         let (outcome, model) = run::run(&entry.config, &[], Engine::Compact, reductions, &options);
         bar.finish();
@@ -245,7 +243,7 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
         let name_and_depth = |of: &Violation| json!({"property": of.property, "depth": of.depth});
         let violated: Vec<_> = fate.violated.iter().map(name_and_depth).collect();
         let line = json!({
-            "mutant": format!("{:?}", mutant.mutant), "bug": mutant.bug, "seen": mutant.seen,
+            "mutant": mutant.mutant.code(), "name": mutant.mutant.name(), "bug": mutant.bug, "seen": mutant.seen,
             "killed": fate.killed_by.is_some(), "config": config, "property": property,
             "violated": violated,
             "depth": fate.depth, "unique_states": fate.unique_states, "seconds": fate.seconds,
@@ -260,7 +258,7 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
         };
         say!(
             "{:6} {:46} {config:18} {:>5} {:>9} {:>7.2}  {verdict}",
-            format!("{:?}", mutant.mutant),
+            mutant.mutant.code(),
             mutant.bug,
             counted(fate.depth),
             counted(fate.unique_states),
@@ -279,7 +277,7 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
     match &args.svg {
         Some(_) if fate.killed_by.is_some() && fate.svg.is_empty() => {
             tell!(
-                "check: {:?} is killed by what cannot be drawn as one path, so --svg writes nothing",
+                "check: {} is killed by what cannot be drawn as one path, so --svg writes nothing",
                 mutant.mutant
             );
             0
