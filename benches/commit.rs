@@ -144,7 +144,7 @@ impl Whole {
     fn commit(&mut self, messages: u64) {
         let wanted = self.confirmed.get() + messages;
         for _ in 0..messages {
-            self.client.deliver(Message::from(Input::Submit(Body::post(&"x".repeat(100)))));
+            self.client.deliver(Message::from(Input::Submit(Body::write("x".repeat(100)))));
         }
         while self.confirmed.get() < wanted {
             self.client.turn().expect("the client runs");

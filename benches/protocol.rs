@@ -20,7 +20,7 @@ const BALLOT: Ballot = Ballot { round: 1, replica: ReplicaId(0) };
 
 fn value() -> Value {
     let session = SessionId { slot: Slot(0), index: 0 };
-    let body = Body::post(&"x".repeat(100));
+    let body = Body::write("x".repeat(100));
     let operation = Operation::InSession { session, seq: Seq(1), acked_below: Seq(1), body };
     Value::batch([Command { stamp: Timestamp(0), user: User::new("ann"), operation }])
 }

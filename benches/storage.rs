@@ -30,7 +30,7 @@ const BALLOT: Ballot = Ballot { round: 1, replica: ReplicaId(0) };
 fn command(seq: u64) -> Command {
     let session = SessionId { slot: Slot(0), index: 0 };
     let (seq, acked_below) = (Seq(seq), Seq(seq.saturating_sub(64)));
-    let body = Body::post(
+    let body = Body::write(
         &"What is said is mostly plain text, now and then with a \"quote\".".repeat(2)[..100],
     );
     let operation = Operation::InSession { session, seq, acked_below, body };

@@ -244,7 +244,7 @@ mod tests {
 
     fn post(user: &str, session: SessionId, seq: u64, acked_below: u64) -> Command {
         let (seq, acked_below) = (Seq(seq), Seq(acked_below));
-        let body = Body::post("hi");
+        let body = Body::write("hi");
         command(user, Operation::InSession { session, seq, acked_below, body })
     }
 

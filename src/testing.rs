@@ -52,7 +52,7 @@ pub(crate) fn open(user: &str, nonce: u64) -> Command {
 
 /// A numbered message of a client that has no acknowledgement yet.
 pub(crate) fn post(user: &str, session: SessionId, seq: u64, text: &str) -> Command {
-    let body = Body::post(text);
+    let body = Body::write(text);
     let operation = Operation::InSession { session, seq: Seq(seq), acked_below: Seq(1), body };
     Command { stamp: Timestamp(0), user: User::new(user), operation }
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
-/// The longest text of a chat message, in bytes.
-pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// The longest body of a command, in bytes.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
 /// The longest user name, in bytes.
 pub const USER_BYTES_MAX: usize = 64;
 
@@ -184,7 +184,7 @@ mod tests {
                 session: SessionId { slot: Slot(0), index: 0 },
                 seq: Seq(1),
                 acked_below: Seq(1),
-                body: Body::post(&"t".repeat(TEXT_BYTES_MAX)),
+                body: Body::write("t".repeat(BODY_BYTES_MAX)),
             },
         };
         let tuning = Tuning::default();

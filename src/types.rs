@@ -6,8 +6,10 @@
 //! **Source**: Lamport, *Paxos Made Simple* (2001), section 2, for ballots and votes; Ongaro's
 //! thesis (2014), section 6.3, for client sessions.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{self, Debug, Display, Formatter};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Forwards `Debug` to `Display`, so that states print as a person would write them.
@@ -205,11 +207,15 @@ impl Command {
 
     /// An upper bound of the encoded size, in bytes.
     pub fn size_bytes(&self) -> usize {
-        let text = match &self.operation {
-            Operation::InSession { body: Body::Post(text), .. } => text.len(),
-            _ => 0,
-        };
-        COMMAND_OVERHEAD_BYTES + self.user.0.len() + text
+        COMMAND_OVERHEAD_BYTES + self.user.0.len() + self.body_bytes()
+    }
+
+    /// How many bytes it asks to be put into the log.
+    pub fn body_bytes(&self) -> usize {
+        match &self.operation {
+            Operation::InSession { body: Body::Write(bytes), .. } => bytes.len(),
+            Operation::InSession { body: Body::Sync, .. } | Operation::OpenSession { .. } => 0,
+        }
     }
 }
 
@@ -246,23 +252,66 @@ pub enum Operation {
 /// What a client asks for within its session.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Body {
-    /// Says something to everyone.
-    Post(Arc<str>),
-    /// Says nothing: its acknowledgement names a slot at or after which a read is current.
+    /// That these bytes stand in the log. What they mean is for those to say who write and read them.
+    Write(Bytes),
+    /// Nothing: its acknowledgement names a slot at or after which a read is current.
     Sync,
 }
 
 impl Body {
-    /// A chat message.
-    pub fn post(text: &str) -> Body {
-        Body::Post(text.into())
+    /// Asks for these bytes to stand in the log.
+    pub fn write(bytes: impl AsRef<[u8]>) -> Body {
+        Body::Write(Bytes(bytes.as_ref().into()))
+    }
+}
+
+/// Bytes that are shared, and never changed.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bytes(Arc<[u8]>);
+
+impl Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Debug for Bytes {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Debug::fmt(&String::from_utf8_lossy(self), f)
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        deserializer.deserialize_bytes(ReadBytes)
+    }
+}
+
+struct ReadBytes;
+
+impl Visitor<'_> for ReadBytes {
+    type Value = Bytes;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+        Ok(Bytes(bytes.into()))
     }
 }
 
 impl Display for Body {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Body::Post(text) => write!(f, "{text:?}"),
+            Body::Write(bytes) => write!(f, "{bytes:?}"),
             Body::Sync => f.write_str("Sync"),
         }
     }

@@ -385,7 +385,7 @@ fn messages(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
 }
 
 fn numbered(session: SessionId, seq: u64, acked_below: u64) -> Packet {
-    let (seq, acked_below, body) = (Seq(seq), Seq(acked_below), Body::post(&"m".repeat(100)));
+    let (seq, acked_below, body) = (Seq(seq), Seq(acked_below), Body::write("m".repeat(100)));
     request("mallory", Operation::InSession { session, seq, acked_below, body })
 }
 

@@ -37,7 +37,7 @@ fn run(seed: u64) -> (ChatLog, u32) {
         if submitted < MESSAGES && submitted < confirmed.get() + 4 {
             submitted += 1;
             client
-                .deliver(Message::from(Input::Submit(Body::post(&format!("message {submitted}")))));
+                .deliver(Message::from(Input::Submit(Body::write(format!("message {submitted}")))));
         }
         if cuts < POWER_CUTS && rng.random_ratio(1, 40) {
             cuts += 1;

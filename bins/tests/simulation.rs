@@ -237,7 +237,7 @@ impl Simulation {
     fn submit_all(&mut self) {
         for (driver, _) in &mut self.clients {
             for number in 1..=MESSAGES {
-                driver.deliver(Message::from(Input::Submit(Body::post(&format!(
+                driver.deliver(Message::from(Input::Submit(Body::write(format!(
                     "message {number}"
                 )))));
             }
@@ -250,10 +250,12 @@ impl Simulation {
         let mut said: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for entry in &log.entries {
             for (command, outcome) in entry.value.commands().iter().zip(&entry.outcomes) {
-                if let Operation::InSession { body: Body::Post(text), .. } = &command.operation
+                if let Operation::InSession { body: Body::Write(text), .. } = &command.operation
                     && *outcome == Outcome::Applied
                 {
-                    said.entry(command.user.to_string()).or_default().push(text.to_string());
+                    said.entry(command.user.to_string())
+                        .or_default()
+                        .push(String::from_utf8(text.to_vec()).unwrap());
                 }
             }
         }

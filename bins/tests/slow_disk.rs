@@ -48,7 +48,7 @@ impl Simulation {
     fn step(&mut self) {
         if self.submitted == self.confirmed.get() {
             self.submitted += 1;
-            let body = Body::post(&format!("message {}", self.submitted));
+            let body = Body::write(format!("message {}", self.submitted));
             self.client.deliver(Message::from(Input::Submit(body)));
         }
         // What arrives at a machine that waits for its disk waits there.

@@ -162,11 +162,11 @@ fn leave(cluster: &Cluster, state: &Path, session: SessionId, pending: &[(u64, &
     let (mut state, _lock) = State::open(state, &owner).unwrap();
     let pending = pending
         .iter()
-        .map(|(seq, text)| (Seq(*seq), Pending { acked_below: Seq(1), body: Body::post(text) }));
+        .map(|(seq, text)| (Seq(*seq), Pending { acked_below: Seq(1), body: Body::write(text) }));
     let client = ClientStorage {
         nonce: Nonce(7),
         phase: ClientPhase::Open(session),
-        waiting: [Body::post("never sent")].into(),
+        waiting: [Body::write("never sent")].into(),
         next_seq: Seq(next),
         unacknowledged: pending.collect(),
     };

@@ -22,7 +22,7 @@ const MEMORY_KIB: u64 = 60_000;
 
 fn message(seq: u64, text: &str) -> Value {
     let session = SessionId { slot: Slot(0), index: 0 };
-    let (seq, acked_below, body) = (Seq(seq), Seq(seq), Body::post(text));
+    let (seq, acked_below, body) = (Seq(seq), Seq(seq), Body::write(text));
     let operation = Operation::InSession { session, seq, acked_below, body };
     Value::batch([Command { stamp: Timestamp(0), user: User::new("ann"), operation }])
 }

@@ -294,7 +294,7 @@ impl Config {
 
     pub(crate) fn scripted(&self, plan: &ClientPlan) -> Vec<Body> {
         let last = |i| plan.syncs && i == plan.messages;
-        let post = |i| Body::post(&format!("{}{i}", plan.user));
+        let post = |i| Body::write(format!("{}{i}", plan.user));
         (1..=plan.messages).map(|i| if last(i) { Body::Sync } else { post(i) }).collect()
     }
 }

@@ -7,16 +7,18 @@
 pub mod availability;
 pub mod clients;
 pub mod liveness;
+pub mod names;
 pub mod readers;
 mod sessions;
 mod table;
 mod votes;
 
+pub use names::Mutant;
 pub use table::all;
 
 use paxos_chat::effects::{Durable, Effects, Timer};
 use paxos_chat::message::{
-    Accept, Accepted, Acknowledged, Heartbeat, Message, Outcome, Output, Prepare, Promise,
+    Accept, Accepted, Acknowledged, Entries, Heartbeat, Message, Outcome, Output, Prepare, Promise,
     SessionOpened, ToClient, ToPeer, ToReplica,
 };
 use paxos_chat::quorum::{Cluster, ReplicaSet};
@@ -25,7 +27,9 @@ use paxos_chat::session::{Session, Sessions};
 use paxos_chat::state::State;
 use paxos_chat::state::Storage;
 use paxos_chat::state::{Leading, Phase, Preparing};
-use paxos_chat::types::{Ballot, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote};
+use paxos_chat::types::{
+    Ballot, Body, Command as Asked, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote,
+};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -34,202 +38,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Set by a run while it checks claims, for the one mutant that fails then.
 pub(crate) static CLAIMS_ARE_CHECKED: AtomicBool = AtomicBool::new(false);
 
-/// A bug, by the number it has in the table that `check mutants` prints; numbers are not used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mutant {
-    /// A promise is not saved before it is sent.
-    M01,
-    /// A vote is not saved before it is sent.
-    M02,
-    /// A restarted proposer starts its ballots anew.
-    M03,
-    /// A promise of an earlier ballot is counted.
-    M04,
-    /// A vote of another ballot is counted.
-    M05,
-    /// A new leader adopts the reported vote of the lowest ballot.
-    M06,
-    /// An `Accept` does not raise the promise.
-    M08,
-    /// An acceptor votes below its promise.
-    M09,
-    /// The quorum of phase 2 is one too small.
-    M11,
-    /// The quorum of phase 1 is one too small.
-    M12,
-    /// Half of an even number of replicas is taken for a quorum.
-    M14,
-    /// Ballots are compared by round alone.
-    M15,
-    /// A new leader puts a `Noop` wherever its own log is empty.
-    M16,
-    /// A leader proposes before phase 1 is complete.
-    M18,
-    /// Truncated votes are neither reported nor defended.
-    M20,
-    /// Catch-up moves the applied bound ahead of the log.
-    M21,
-    /// A duplicate in the log is applied again.
-    M24,
-    /// The session table is not in the snapshot.
-    M25,
-    /// A request is acknowledged when it is proposed.
-    M26,
-    /// A leader answers reads without the log.
-    M28,
-    /// Slots are applied when they are decided, gaps or not.
-    M29,
-    /// A superseded leader announces a bound that it fetched.
-    N01,
-    /// New commands start at the highest reported slot.
-    N02,
-    /// A promise omits the compacted bound.
-    N03,
-    /// A chunk of an earlier pull is taken for the one expected.
-    N04,
-    /// Two sessions that are opened in one batch share an id.
-    N05,
-    /// A leader counts its own vote before that is durable.
-    N06,
-    /// A replica that lost its storage starts as an empty acceptor.
-    N07,
-    /// A bound announced in one ballot decides votes of another.
-    P01,
-    /// A candidate does not save its own promise before it asks for others.
-    P02,
-    /// A leader proposes a new value again at a slot that it has handed out.
-    P03,
-    /// A vote is told before it is durable.
-    P04,
-    /// A candidate asks for promises before its own is durable.
-    P05,
-    /// A promise is told before it is durable.
-    P06,
-    /// Duplicates are recognised by their value, stamp and all.
-    P07,
-    /// A reader takes every chunk for the one that it asked for last.
-    R01,
-    /// A reader reads again what it is sent again.
-    R02,
-    /// A new leader closes a gap by the places of the votes that were reported, not by their slots.
-    S01,
-    /// On the first `Accept` of a ballot, an acceptor takes its votes above that slot for votes of the
-    /// ballot.
-    S02,
-    /// Which session is evicted depends on the replica.
-    S03,
-    /// A snapshot is saved with the sessions of the slot before its bound.
-    S04,
-    /// A client that is redirected numbers its requests from 1 on.
-    S05,
-    /// A client whose session has expired goes on in another one, with the number of a request whose
-    /// outcome is unknown.
-    S06,
-    /// A new leader adopts the vote of a slot that was reported first.
-    S07,
-    /// A reader does not ask again what was not answered.
-    S08,
-    /// A question about the log is answered from the slot after the one asked for.
-    S09,
-    /// A leader far up the log proposes nothing: it takes the sum of two slots for their distance.
-    S10,
-    /// Whoever does not know a session says that it has expired, opened or not.
-    S11,
-    /// Only a leader evicts sessions.
-    S12,
-    /// Whoever compacts while it catches up drops the vote at the bound, too.
-    S13,
-    /// A `Reject` deposes a leader.
-    S14,
-    /// A client goes on from whomever a redirect has named, and a replica names the leader that it has
-    /// promised to, heard or not: so a client goes round between the two for ever.
-    S15,
-    /// What waited while a leader lacked slots below its base is not proposed when it has caught up.
-    S16,
-    /// Time-outs of replicas never double.
-    A01,
-    /// Bytes in flight are not bounded.
-    A02,
-    /// A leader sends all that is unanswered again at each tick.
-    A03,
-    /// Nobody relays a request.
-    A04,
-    /// A reader stays with whoever answers, though it has nothing new.
-    A05,
-    /// A client's retry is put off by each acknowledgement.
-    A06,
-    /// A client asks one replica at a time.
-    A07,
-    /// A time-out that has doubled is halved again for each slot.
-    A08,
-    /// A client's times never double.
-    A09,
-    /// Who has asked a replica once in a session is answered from there for ever.
-    A10,
-    /// What is held is queued only when its client asks for more.
-    A11,
-    /// Askers are remembered in as many sessions as they make up.
-    A12,
-    /// A leader's queue has no limit, nor has what waits for an earlier request.
-    B01,
-    /// A chunk takes all that there is.
-    B02,
-    /// A leader has one slot more in flight than its window.
-    B03,
-    /// Whoever passes a request on is answered as if a client had asked.
-    B04,
-    /// A client that comes back opens another session, and says there what was pending.
-    C01,
-    /// A client that comes back gives what was pending new numbers.
-    C02,
-    /// A client talks in its session before it has saved which it is.
-    C03,
-    /// A client does not save that a request was acknowledged.
-    C04,
-    /// A client whose session has expired opens another, and says there what was pending.
-    C05,
-    /// A deposed candidate or leader stands again at once, with no back-off.
-    M31,
-    /// A message of a higher ballot is rejected: `==` in place of `>=`.
-    M32,
-    /// Nothing between replicas that was lost is sent again: no `Resend` timer.
-    M33,
-    /// Heartbeats are signs of life, and answers to them too, whatever the progress.
-    L01,
-    /// A follower never fetches what it lacks, nor does a leader.
-    L02,
-    /// A `Prepare` is not sent again.
-    L03,
-    /// An `Accept` is not sent again.
-    L04,
-    /// A new leader leaves gaps open.
-    L05,
-    /// A client never asks again.
-    L06,
-    /// A client never asks another replica.
-    L07,
-    /// A request that was applied is not answered again.
-    L08,
-    /// A `Reject` is ignored.
-    L09,
-    /// An election time-out is not set again when it has fired.
-    L10,
-    /// A leader asks only once for what it lacks below its base.
-    L11,
-    /// A leader that lacks slots below its base stays as long as it is heard.
-    L12,
-    /// An assertion fails at the first vote. No bug of the protocol: it shows how the checker
-    /// ends. Not in the table.
-    X01,
-    /// An assertion fails only when claims of staleness are checked, after the search. Not in the
-    /// table.
-    X02,
-}
-
 impl Mutant {
-    /// Is it a bug of replicas? One takes both sides: see [`Mutant::S15`].
+    /// Is it a bug of replicas? One takes both sides: see [`Mutant::SilentLeaderNamed`].
     pub fn is_of_replicas(self) -> bool {
-        self == Mutant::S15 || !self.is_of_clients() && !self.is_of_readers()
+        self == Mutant::SilentLeaderNamed || !self.is_of_clients() && !self.is_of_readers()
     }
 }
 
@@ -265,12 +77,12 @@ impl Mutated {
     pub fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Replica>) -> State {
         let mut storage = storage.clone();
         match (self.mutant, &mut storage) {
-            (Mutant::M03, Some(storage)) => storage.promised = Ballot::ZERO,
-            (Mutant::M25, Some(storage)) => {
+            (Mutant::BallotsAnewAfterRestart, Some(storage)) => storage.promised = Ballot::ZERO,
+            (Mutant::SessionsNotInSnapshot, Some(storage)) => {
                 // The sessions are known, but not what they have applied.
                 storage.snapshot.sessions = self.genesis.snapshot.sessions.clone();
             }
-            (Mutant::N07, storage) => *storage = Some(self.genesis.clone()),
+            (Mutant::EmptyAcceptor, storage) => *storage = Some(self.genesis.clone()),
             _ => {}
         }
         self.replica.on_start(id, &storage, out)
@@ -290,8 +102,12 @@ impl Mutated {
             return before.clone();
         }
         let votes = matches!(msg, Message::ToPeer(ToPeer::Accept(_)));
-        assert!(self.mutant != Mutant::X01 || !votes, "planted: an assertion of a handler fails");
-        let checks = self.mutant == Mutant::X02 && CLAIMS_ARE_CHECKED.load(Ordering::Relaxed);
+        assert!(
+            self.mutant != Mutant::PanicsAtVote || !votes,
+            "planted: an assertion of a handler fails"
+        );
+        let checks =
+            self.mutant == Mutant::PanicsAtClaims && CLAIMS_ARE_CHECKED.load(Ordering::Relaxed);
         assert!(!checks, "planted: an assertion fails while claims are checked");
         let mut msg = msg;
         let original = msg.clone();
@@ -329,7 +145,7 @@ impl Mutated {
         self.replica.on_timeout(id, &mut state, timer, &mut commands);
         let mut state = state.into_owned();
         let mut commands: Vec<_> = commands.into_iter().collect();
-        if self.mutant == Mutant::P02 {
+        if self.mutant == Mutant::OwnPromiseNotSaved {
             commands.retain(|command| !matches!(command, Command::Save(_)));
         }
         self.change_leadership(id, before, &mut state, &mut commands);
@@ -353,54 +169,23 @@ impl Mutated {
 
     /// What a handler sees that is not so.
     fn change_input(&self, state: &mut State, msg: &mut Message) {
+        let Message::ToPeer(msg) = msg else { return };
         match (self.mutant, msg) {
-            (Mutant::M04, Message::ToPeer(ToPeer::Promise(chunk))) => {
-                if let Phase::Preparing(preparing) = &state.phase {
-                    chunk.ballot = preparing.ballot;
-                }
-            }
-            (Mutant::N04, Message::ToPeer(ToPeer::Promise(chunk))) => {
-                if let Phase::Preparing(preparing) = &state.phase {
-                    // Whoever sent it: every acceptor is expected to start here.
-                    let expected = preparing.expected.values().next();
-                    chunk.from = expected.copied().unwrap_or(chunk.from);
-                }
-            }
-            (Mutant::M05, Message::ToPeer(ToPeer::Accepted(Accepted { ballot, .. }))) => {
-                if let Phase::Leading(leading) = &state.phase {
+            (_, ToPeer::Promise(chunk)) => self.change_promise(state, chunk),
+            (_, ToPeer::Accept(accept)) => self.change_accept(state, accept),
+            (Mutant::OtherBallotsVoteCounted, ToPeer::Accepted(Accepted { ballot, .. })) => {
+                if let Some(leading) = state.leading() {
                     *ballot = leading.ballot;
                 }
             }
-            (Mutant::M06, Message::ToPeer(ToPeer::Promise(chunk))) => prefer_lowest(state, chunk),
-            (Mutant::M16, Message::ToPeer(ToPeer::Promise(chunk))) => {
-                let own = state.durable.votes.clone();
-                let foreign = chunk.votes.iter_mut().filter(|(slot, _)| !own.contains_key(slot));
-                foreign.for_each(|(_, vote)| vote.value = Value::Noop);
-            }
-            (Mutant::M09, Message::ToPeer(ToPeer::Accept(Accept { ballot, .. })))
-                if *ballot < state.durable.promised =>
-            {
-                set_promised(&mut state.durable, *ballot);
-            }
-            (Mutant::M08, Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, .. }))) => {
-                // Nothing but the promise protects a vote.
-                let held = state.durable.votes.get(slot).map(|vote| vote.ballot);
-                if held > Some(*ballot) && *ballot >= state.durable.promised {
-                    write(&mut state.durable, |storage| {
-                        storage.votes.remove(slot);
-                    });
-                }
-            }
-            (Mutant::M15, Message::ToPeer(ToPeer::Prepare(Prepare { ballot, .. })))
-            | (Mutant::M15, Message::ToPeer(ToPeer::Accept(Accept { ballot, .. })))
-            | (Mutant::M15, Message::ToPeer(ToPeer::Heartbeat(Heartbeat { ballot, .. })))
-                if ballot.round == state.durable.promised.round =>
-            {
-                *ballot = state.durable.promised;
-            }
             (
-                Mutant::P01,
-                Message::ToPeer(ToPeer::Heartbeat(Heartbeat { ballot, decided_upto })),
+                Mutant::BallotsComparedByRound,
+                ToPeer::Prepare(Prepare { ballot, .. })
+                | ToPeer::Heartbeat(Heartbeat { ballot, .. }),
+            ) if ballot.round == state.durable.promised.round => *ballot = state.durable.promised,
+            (
+                Mutant::BoundOfAnyBallotDecides,
+                ToPeer::Heartbeat(Heartbeat { ballot, decided_upto }),
             ) => {
                 let ballot = *ballot;
                 write(&mut state.durable, |storage| {
@@ -411,12 +196,56 @@ impl Mutated {
                     }
                 });
             }
-            (Mutant::B04, Message::ToPeer(ToPeer::Relay(relay))) => {
-                relay.passed = ReplicaSet::default()
+            (Mutant::RelayAnsweredLikeClient, ToPeer::Relay(relay)) => {
+                relay.passed = ReplicaSet::default();
             }
-            (Mutant::M20, Message::ToPeer(ToPeer::Accept(Accept { slot, .. })))
-                if *slot < state.durable.snapshot.upto =>
-            {
+            _ => {}
+        }
+    }
+
+    /// What a promise says that was not promised.
+    fn change_promise(&self, state: &mut State, chunk: &mut Promise) {
+        match self.mutant {
+            Mutant::OldPromiseCounted => {
+                if let Some(preparing) = state.preparing() {
+                    chunk.ballot = preparing.ballot;
+                }
+            }
+            Mutant::AnyChunkTaken => {
+                if let Some(preparing) = state.preparing() {
+                    // Whoever sent it: every acceptor is expected to start here.
+                    let expected = preparing.expected.values().next();
+                    chunk.from = expected.copied().unwrap_or(chunk.from);
+                }
+            }
+            Mutant::LowestBallotAdopted => prefer_lowest(state, chunk),
+            Mutant::NoopWhereOwnLogIsEmpty => {
+                let own = state.durable.votes.clone();
+                let foreign = chunk.votes.iter_mut().filter(|(slot, _)| !own.contains_key(slot));
+                foreign.for_each(|(_, vote)| vote.value = Value::Noop);
+            }
+            _ => {}
+        }
+    }
+
+    /// What an acceptor that is asked for a vote believes.
+    fn change_accept(&self, state: &mut State, Accept { ballot, slot, .. }: &mut Accept) {
+        let promised = state.durable.promised;
+        match self.mutant {
+            Mutant::VoteBelowPromise if *ballot < promised => {
+                set_promised(&mut state.durable, *ballot);
+            }
+            Mutant::AcceptRaisesNoPromise => {
+                // Nothing but the promise protects a vote.
+                let held = state.durable.votes.get(slot).map(|vote| vote.ballot);
+                if held > Some(*ballot) && *ballot >= promised {
+                    write(&mut state.durable, |storage| {
+                        storage.votes.remove(slot);
+                    });
+                }
+            }
+            Mutant::BallotsComparedByRound if ballot.round == promised.round => *ballot = promised,
+            Mutant::TruncatedVotesLost if *slot < state.durable.snapshot.upto => {
                 write(&mut state.durable, |storage| storage.snapshot.upto = Slot(0));
             }
             _ => {}
@@ -432,91 +261,128 @@ impl Mutated {
         state: &mut State,
         commands: &mut Vec<Cmd>,
     ) {
-        match (self.mutant, msg) {
-            (Mutant::M01, Message::ToPeer(ToPeer::Prepare(_)))
-            | (Mutant::M02, Message::ToPeer(ToPeer::Accept(_))) => {
-                commands.retain(|command| !matches!(command, Command::Save(_)));
+        match msg {
+            Message::ToPeer(ToPeer::Prepare(prepare)) => self.change_promised(prepare, commands),
+            Message::ToPeer(ToPeer::Accept(accept)) => {
+                self.change_voted(before, accept, state, commands);
             }
-            (Mutant::M08 | Mutant::M09, Message::ToPeer(ToPeer::Accept(_))) => {
-                set_promised(&mut state.durable, before.durable.promised);
-                save_again(state, commands);
+            Message::ToPeer(ToPeer::Decided(entries)) => {
+                self.change_learned(before, entries, state, commands);
             }
-            (
-                Mutant::M15,
-                Message::ToPeer(
-                    ToPeer::Prepare(Prepare { ballot, .. }) | ToPeer::Accept(Accept { ballot, .. }),
-                ),
-            ) => {
-                for command in commands.iter_mut() {
-                    match command {
-                        Command::Send(_, Message::ToPeer(ToPeer::Promise(chunk))) => {
-                            chunk.ballot = *ballot
-                        }
-                        Command::Send(
-                            _,
-                            Message::ToPeer(ToPeer::Accepted(Accepted { ballot: own, .. })),
-                        ) => *own = *ballot,
-                        _ => {}
-                    }
-                }
-            }
-            (Mutant::M20, Message::ToPeer(ToPeer::Accept(_))) => {
-                let upto = before.durable.snapshot.upto;
-                write(&mut state.durable, |storage| storage.snapshot.upto = upto);
-                save_again(state, commands);
-            }
-            (Mutant::M20 | Mutant::N03, Message::ToPeer(ToPeer::Prepare(_))) => {
-                for command in commands.iter_mut() {
-                    if let Command::Send(_, Message::ToPeer(ToPeer::Promise(chunk))) = command {
-                        chunk.compacted_upto = Slot(0);
-                    }
-                }
-            }
-            (Mutant::M21, Message::ToPeer(ToPeer::Decided(entries))) => {
-                let ahead = entries.applied_upto.max(state.learner.applied_upto).next();
-                state.learner.applied_upto = ahead;
-            }
-            (Mutant::M26, Message::ToReplica(ToReplica::Request(command))) => {
-                if let (Operation::InSession { session, seq, .. }, Phase::Leading(leading)) =
-                    (&command.operation, &state.phase)
-                {
-                    let slot = Slot(leading.next.0.saturating_sub(1));
-                    commands.push(acknowledge(src, *session, *seq, slot));
-                }
-            }
-            (Mutant::M28, Message::ToReplica(ToReplica::Request(command))) => {
-                if let (
-                    Operation::InSession {
-                        session, seq, body: paxos_chat::types::Body::Sync, ..
-                    },
-                    Phase::Leading(_),
-                ) = (&command.operation, &before.phase)
-                {
-                    let slot = Slot(before.learner.applied_upto.0.saturating_sub(1));
-                    *state = before.clone();
-                    commands.clear();
-                    commands.push(acknowledge(src, *session, *seq, slot));
-                }
-            }
-            (Mutant::N01, Message::ToPeer(ToPeer::Decided(_))) => {
-                if let (Phase::Leading(leading), Phase::Follower) = (&before.phase, &state.phase) {
-                    let mut leading = leading.clone();
-                    leading.in_flight.retain(|slot, _| *slot >= state.learner.applied_upto);
-                    state.phase = Phase::Leading(leading);
-                    commands.retain(|command| !matches!(command, Command::CancelTimer(_)));
-                }
+            Message::ToReplica(ToReplica::Request(command)) => {
+                self.change_answered(before, (src, command), state, commands);
             }
             _ => {}
         }
-        if self.mutant == Mutant::N05 {
+        if self.mutant == Mutant::SessionIdsShared {
             share_ids(state, commands);
         }
         self.change_reports(before, state, commands);
     }
 
+    /// What was promised.
+    fn change_promised(&self, Prepare { ballot, .. }: &Prepare, commands: &mut Vec<Cmd>) {
+        if self.mutant == Mutant::PromiseNotSaved {
+            commands.retain(|command| !matches!(command, Command::Save(_)));
+        }
+        for command in commands {
+            let Command::Send(_, Message::ToPeer(ToPeer::Promise(chunk))) = command else {
+                continue;
+            };
+            match self.mutant {
+                Mutant::BallotsComparedByRound => chunk.ballot = *ballot,
+                Mutant::TruncatedVotesLost | Mutant::PromiseOmitsBound => {
+                    chunk.compacted_upto = Slot(0);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What was voted for.
+    fn change_voted(
+        &self,
+        before: &State,
+        Accept { ballot, .. }: &Accept,
+        state: &mut State,
+        commands: &mut Vec<Cmd>,
+    ) {
+        match self.mutant {
+            Mutant::VoteNotSaved => {
+                commands.retain(|command| !matches!(command, Command::Save(_)));
+            }
+            Mutant::AcceptRaisesNoPromise | Mutant::VoteBelowPromise => {
+                set_promised(&mut state.durable, before.durable.promised);
+                save_again(state, commands);
+            }
+            Mutant::BallotsComparedByRound => {
+                for command in commands {
+                    if let Command::Send(_, Message::ToPeer(ToPeer::Accepted(voted))) = command {
+                        voted.ballot = *ballot;
+                    }
+                }
+            }
+            Mutant::TruncatedVotesLost => {
+                let upto = before.durable.snapshot.upto;
+                write(&mut state.durable, |storage| storage.snapshot.upto = upto);
+                save_again(state, commands);
+            }
+            _ => {}
+        }
+    }
+
+    /// What was learned from decided values.
+    fn change_learned(
+        &self,
+        before: &State,
+        entries: &Entries,
+        state: &mut State,
+        commands: &mut Vec<Cmd>,
+    ) {
+        match (self.mutant, &before.phase, &state.phase) {
+            (Mutant::BoundAheadOfLog, ..) => {
+                let ahead = entries.applied_upto.max(state.learner.applied_upto).next();
+                state.learner.applied_upto = ahead;
+            }
+            (Mutant::FetchedBoundAnnounced, Phase::Leading(leading), Phase::Follower) => {
+                let mut leading = leading.clone();
+                leading.in_flight.retain(|slot, _| *slot >= state.learner.applied_upto);
+                state.phase = Phase::Leading(leading);
+                commands.retain(|command| !matches!(command, Command::CancelTimer(_)));
+            }
+            _ => {}
+        }
+    }
+
+    /// What a client was answered.
+    fn change_answered(
+        &self,
+        before: &State,
+        (src, command): (Id, &Asked),
+        state: &mut State,
+        commands: &mut Vec<Cmd>,
+    ) {
+        let Operation::InSession { session, seq, body, .. } = &command.operation else { return };
+        match self.mutant {
+            Mutant::AcknowledgedWhenProposed => {
+                if let Some(leading) = state.leading() {
+                    let slot = Slot(leading.next.0.saturating_sub(1));
+                    commands.push(acknowledge(src, *session, *seq, slot));
+                }
+            }
+            Mutant::ReadWithoutLog if *body == Body::Sync && before.leading().is_some() => {
+                let slot = Slot(before.learner.applied_upto.0.saturating_sub(1));
+                *state = before.clone();
+                commands.clear();
+                commands.push(acknowledge(src, *session, *seq, slot));
+            }
+            _ => {}
+        }
+    }
+
     fn change_reports(&self, before: &State, state: &State, commands: &mut Vec<Cmd>) {
         match self.mutant {
-            Mutant::M24 => {
+            Mutant::DuplicateAppliedAgain => {
                 for command in commands.iter_mut() {
                     if let Command::Send(_, Message::Output(Output::Applied { outcomes, .. })) =
                         command
@@ -527,8 +393,8 @@ impl Mutated {
                     }
                 }
             }
-            Mutant::P07 => sessions::compare_by_value(state, commands),
-            Mutant::M29 => {
+            Mutant::DuplicatesByValue => sessions::compare_by_value(state, commands),
+            Mutant::AppliedOverGaps => {
                 for (slot, value) in &state.learner.decided {
                     let is_new = !before.learner.decided.contains_key(slot);
                     if is_new && *slot > state.learner.applied_upto {
@@ -556,14 +422,14 @@ impl Mutated {
     ) {
         let majority = u32::from(self.replicas) / 2 + 1;
         let phase_1 = match self.mutant {
-            Mutant::M12 => majority - 1,
-            Mutant::M14 => u32::from(self.replicas) / 2,
-            Mutant::M18 => 1,
+            Mutant::Phase1QuorumTooSmall => majority - 1,
+            Mutant::HalfIsQuorum => u32::from(self.replicas) / 2,
+            Mutant::ProposesBeforePromised => 1,
             _ => majority,
         };
         let phase_2 = match self.mutant {
-            Mutant::M11 => majority - 1,
-            Mutant::M14 => u32::from(self.replicas) / 2,
+            Mutant::Phase2QuorumTooSmall => majority - 1,
+            Mutant::HalfIsQuorum => u32::from(self.replicas) / 2,
             _ => majority,
         };
         while let Some((phantom, message)) = self.phantom(state, phase_1, phase_2, majority) {
@@ -577,7 +443,7 @@ impl Mutated {
             self.hand_out_again(before, state);
             return;
         };
-        if self.mutant == Mutant::N02 && leading.next > leading.base {
+        if self.mutant == Mutant::ProposesAtHighestReported && leading.next > leading.base {
             let highest = Slot(leading.next.0 - 1);
             forget_proposal(before, state, commands, highest);
         }
@@ -586,10 +452,19 @@ impl Mutated {
     /// What leaves before the save although it reveals it.
     fn send_ahead(&self, id: Id, commands: &mut [Cmd]) {
         let is_ahead = |command: &Cmd| match (self.mutant, command) {
-            (Mutant::N06, Command::Send(to, Message::ToPeer(ToPeer::Accepted(_)))) => *to == id,
-            (Mutant::P04, Command::Send(to, Message::ToPeer(ToPeer::Accepted(_)))) => *to != id,
-            (Mutant::P05, Command::Send(_, Message::ToPeer(ToPeer::Prepare(_)))) => true,
-            (Mutant::P06, Command::Send(_, Message::ToPeer(ToPeer::Promise(_)))) => true,
+            (
+                Mutant::OwnVoteCountedEarly,
+                Command::Send(to, Message::ToPeer(ToPeer::Accepted(_))),
+            ) => *to == id,
+            (Mutant::VoteToldEarly, Command::Send(to, Message::ToPeer(ToPeer::Accepted(_)))) => {
+                *to != id
+            }
+            (Mutant::PrepareSentEarly, Command::Send(_, Message::ToPeer(ToPeer::Prepare(_)))) => {
+                true
+            }
+            (Mutant::PromiseToldEarly, Command::Send(_, Message::ToPeer(ToPeer::Promise(_)))) => {
+                true
+            }
             _ => false,
         };
         // Stable: everything else keeps its order.
@@ -598,7 +473,7 @@ impl Mutated {
 
     /// P03: the slot that was handed out last is handed out again.
     fn hand_out_again(&self, before: &State, state: &mut State) {
-        if let (Mutant::P03, Phase::Leading(was), Phase::Leading(is)) =
+        if let (Mutant::SlotHandedOutTwice, Phase::Leading(was), Phase::Leading(is)) =
             (self.mutant, &before.phase, &mut state.phase)
             && is.next == was.next.next()
             && was.in_flight.is_empty()

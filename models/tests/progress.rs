@@ -96,7 +96,7 @@ fn reductions_keep_the_verdict() {
         assert_progress(name, &all);
         assert_progress(name, &fewer);
         assert!(fewer.report.unique_states < all.report.unique_states, "{name}");
-        let mutated = Config { mutant: Some(Mutant::L06), ..config };
+        let mutated = Config { mutant: Some(Mutant::ClientNeverAsksAgain), ..config };
         for reductions in [Reductions::NONE, REDUCTIONS] {
             let outcome = check(&mutated, reductions);
             assert!(outcome.violation.is_some(), "{name}");
@@ -123,7 +123,7 @@ fn mutants_of_liveness_are_killed_but_for_those_argued_to_be_equivalent() {
 #[test]
 fn a_violation_is_a_path_to_a_state_and_then_a_schedule() {
     let entry = find("rivals").expect("an entry of the catalog");
-    let config = Config { mutant: Some(Mutant::L03), ..entry.config };
+    let config = Config { mutant: Some(Mutant::PrepareOnce), ..entry.config };
     let violation = check(&config, REDUCTIONS).violation.expect("a lost Prepare is not sent again");
     let (path, rest) = violation.steps.split_at(violation.begins);
     let said = |steps: &[_], what: &str| {
@@ -139,7 +139,7 @@ fn a_violation_is_a_path_to_a_state_and_then_a_schedule() {
 #[test]
 fn duelling_leaders_are_endless_and_no_moment_of_theirs_repeats() {
     let entry = find("rivals").expect("an entry of the catalog");
-    let config = Config { mutant: Some(Mutant::M31), ..entry.config };
+    let config = Config { mutant: Some(Mutant::StandsAgainAtOnce), ..entry.config };
     let violation = check(&config, REDUCTIONS).violation.expect("ballots rise for ever");
     assert_eq!(violation.why, Why::Endless);
 }

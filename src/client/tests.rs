@@ -63,7 +63,7 @@ impl Chat {
     }
 
     fn submits(&mut self, text: &str) -> Effects {
-        self.step(|client, state, fx| client.on_submit(state, Body::post(text), fx))
+        self.step(|client, state, fx| client.on_submit(state, Body::write(text), fx))
     }
 
     fn waits(&mut self) -> Effects {
@@ -102,7 +102,7 @@ impl Chat {
 
 /// The request of this number, as it is sent.
 fn request(seq: u64, acked_below: u64, text: &str) -> Message {
-    let (seq, acked_below, body) = (Seq(seq), Seq(acked_below), Body::post(text));
+    let (seq, acked_below, body) = (Seq(seq), Seq(acked_below), Body::write(text));
     let operation = Operation::InSession { session: ours(), seq, acked_below, body };
     Message::ToReplica(ToReplica::Request(Command {
         stamp: Timestamp(0),
@@ -152,7 +152,7 @@ mod opening {
 
     #[test]
     fn a_script_is_said_at_the_first_time_out() {
-        let script = vec![Body::post("a"), Body::post("b"), Body::post("c")];
+        let script = vec![Body::write("a"), Body::write("b"), Body::write("c")];
         let (mut chat, timers) = Chat::started(client().in_session(ours()).saying(script));
         assert_eq!(timers.len(), 1);
         let expected =
@@ -220,7 +220,7 @@ mod sending {
         chat.submits("a");
         chat.submits("b");
         assert_eq!(chat.submits("c"), Effects::none());
-        assert_eq!(chat.state.durable.waiting, [Body::post("c")]);
+        assert_eq!(chat.state.durable.waiting, [Body::write("c")]);
         // The first number that has no acknowledgement is 2 now.
         let expected = Effects::none().reported(confirmed(1)).sent(0, request(3, 2, "c")).retry(0);
         assert_eq!(chat.acknowledged(1), expected);
@@ -760,7 +760,7 @@ mod a_durable_client {
         ["a", "b", "c", "d"].iter().for_each(|text| drop(chat.submits(text)));
         chat.acknowledged(2);
         let storage = left_by(&chat).unwrap();
-        let texts = [(1, "a"), (3, "c"), (4, "d")].map(|(seq, text)| (Seq(seq), Body::post(text)));
+        let texts = [(1, "a"), (3, "c"), (4, "d")].map(|(seq, text)| (Seq(seq), Body::write(text)));
         assert!(storage.pending().eq(texts.iter().map(|(seq, body)| (*seq, body))));
         assert_eq!(storage.next_submitted(), Seq(5));
         let (mut again, saved, sent) = starts(Some(storage));
@@ -801,7 +801,7 @@ mod a_durable_client {
 #[test]
 fn only_its_own_driver_may_submit() {
     let chat = Chat::open();
-    let submit = Message::Input(Input::Submit(Body::post("a")));
+    let submit = Message::Input(Input::Submit(Body::write("a")));
     for (sender, sends) in [(NodeId(0), 0), (NodeId::LOCAL, 1)] {
         let mut out = Out::new();
         let mut state = Cow::Borrowed(&chat.state);

@@ -156,7 +156,7 @@ impl World {
 
     /// A client's user says something.
     pub(crate) fn says(&mut self, name: &str, text: &str) {
-        self.tells(name, Message::Input(Input::Submit(Body::post(text))));
+        self.tells(name, Message::Input(Input::Submit(Body::write(text))));
     }
 
     /// An actor's own driver tells it something.

@@ -32,9 +32,9 @@ fn entry(slot: u64, text: &str) -> Entry {
         1 => (Operation::OpenSession { nonce: Nonce(0x1f) }, Outcome::Opened(id)),
         2 => (Operation::OpenSession { nonce: Nonce(0x1f) }, Outcome::OpenedBefore(id)),
         3 => (say(Body::Sync), Outcome::Duplicate(Some(Slot(2)))),
-        4 => (say(Body::post(text)), Outcome::NoSession),
-        5 => (say(Body::post(text)), Outcome::Gap),
-        _ => (say(Body::post(text)), Outcome::Applied),
+        4 => (say(Body::write(text)), Outcome::NoSession),
+        5 => (say(Body::write(text)), Outcome::Gap),
+        _ => (say(Body::write(text)), Outcome::Applied),
     };
     let stamp = Timestamp(1_795_000_000_000 + slot);
     let command = Command { stamp, user: User::new("älice\t"), operation };

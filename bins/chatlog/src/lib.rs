@@ -64,7 +64,7 @@ use actor_runtime::wire::ClusterId;
 use form::{Form, NO_HEADER};
 use line::Line;
 use paxos_chat::message::Outcome;
-use paxos_chat::types::{SessionId, Slot, Timestamp, Value};
+use paxos_chat::types::{Body, SessionId, Slot, Timestamp, Value};
 use scan::{Next, Scanner};
 
 /// A text within one line, quoted, with nothing in it that a terminal would act on.
@@ -77,6 +77,14 @@ pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     escape::escape(text, Form::NEWEST, &mut escaped);
     escaped
+}
+
+/// The text that a client says by this; none if it says nothing, or nothing that is text.
+pub fn text_of(body: &Body) -> Option<&str> {
+    match body {
+        Body::Write(bytes) => std::str::from_utf8(bytes).ok(),
+        Body::Sync => None,
+    }
 }
 
 /// A time stamp in the form of RFC 3339.

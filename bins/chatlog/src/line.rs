@@ -114,13 +114,22 @@ fn write_operation(operation: &Operation, outcome: Outcome, form: Form, to: &mut
                     write_outcome(outcome, to);
                     to.push_str("\t-");
                 }
-                Body::Post(text) => {
-                    to.push_str("\tpost\t");
-                    write_outcome(outcome, to);
-                    to.push_str("\t\"");
-                    escape::escape(text, form, to);
-                    to.push('"');
-                }
+                Body::Write(bytes) => match std::str::from_utf8(bytes) {
+                    Ok(text) => {
+                        to.push_str("\tpost\t");
+                        write_outcome(outcome, to);
+                        to.push_str("\t\"");
+                        escape::escape(text, form, to);
+                        to.push('"');
+                    }
+                    // No replica lets such a message in, but the log holds whatever was chosen.
+                    Err(_) => {
+                        to.push_str("\tbytes\t");
+                        write_outcome(outcome, to);
+                        to.push('\t');
+                        bytes.iter().for_each(|byte| to.push_str(&format!("{byte:02x}")));
+                    }
+                },
             }
         }
     }
@@ -180,15 +189,27 @@ fn parse_fields(fields: &[&str; FIELDS]) -> Result<Line<'static>, String> {
             seq: number(seq)?,
             acked_below: number(acked.strip_prefix('<').unwrap_or(acked))?,
             body: match asked {
-                "post" => Body::post(&parse_text(text).ok_or_else(|| expect("a text", text))?),
+                "post" => Body::write(&parse_text(text).ok_or_else(|| expect("a text", text))?),
+                "bytes" => Body::write(parse_bytes(text).ok_or_else(|| expect("bytes", text))?),
                 "sync" => Body::Sync,
-                _ => return Err(expect("post, sync, open, noop or empty", asked)),
+                _ => return Err(expect("post, bytes, sync, open, noop or empty", asked)),
             },
         }
     };
     let outcome = parse_outcome(outcome).ok_or_else(|| expect("an outcome", outcome))?;
     let command = Cow::Owned(Command { stamp, user: User::new(&user), operation });
     Ok(Line::Command { slot, index, count, command, outcome })
+}
+
+/// Bytes that are no text: two digits each.
+fn parse_bytes(digits: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let digit = |of: u8| char::from(of).to_digit(16);
+    let bytes =
+        pairs.iter().map(|[high, low]| u8::try_from(16 * digit(*high)? + digit(*low)?).ok());
+    let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
+    // What is text is written as text.
+    (rest.is_empty() && std::str::from_utf8(&bytes).is_err()).then_some(bytes)
 }
 
 fn parse_text(quoted: &str) -> Option<String> {

@@ -19,13 +19,17 @@ fn outcome(g: &mut Gen) -> Outcome {
 }
 
 fn command(g: &mut Gen) -> Command {
-    let operation = match u8::arbitrary(g) % 4 {
+    let operation = match u8::arbitrary(g) % 5 {
         0 => Operation::OpenSession { nonce: Nonce(u64::arbitrary(g)) },
         kind => Operation::InSession {
             session: session(g),
             seq: Seq(u64::arbitrary(g)),
             acked_below: Seq(u64::arbitrary(g)),
-            body: if kind == 1 { Body::Sync } else { Body::post(&String::arbitrary(g)) },
+            body: match kind {
+                1 => Body::Sync,
+                2 => Body::write(Vec::<u8>::arbitrary(g)),
+                _ => Body::write(String::arbitrary(g)),
+            },
         },
     };
     let user = User::new(&String::arbitrary(g));
@@ -94,7 +98,7 @@ fn sample() -> Vec<Entry> {
         operation,
     };
     let post = |seq, text| {
-        let body = Body::post(text);
+        let body = Body::write(text);
         command(Operation::InSession { session: id, seq: Seq(seq), acked_below: Seq(1), body })
     };
     let open = command(Operation::OpenSession { nonce: Nonce(0x1f) });

@@ -63,9 +63,8 @@ impl Kills {
             let is_needed = !alone.is_empty();
             all_needed &= is_needed || safety.kept().is_some();
             if as_json {
-                let names = |all: &[Mutant]| -> Vec<String> {
-                    all.iter().map(|mutant| format!("{mutant:?}")).collect()
-                };
+                let names =
+                    |all: &[Mutant]| -> Vec<_> { all.iter().map(|mutant| mutant.code()).collect() };
                 let line = json!({
                     "property": safety.name(), "misses": safety.misses(), "kept": safety.kept(),
                     "kills": names(&all), "first": names(&first), "alone": names(&alone),
@@ -76,7 +75,10 @@ impl Kills {
             say!("{:5}  {:5}  {:5}  {}", all.len(), first.len(), alone.len(), safety.name());
             say!("                     misses {}", safety.misses());
             match (is_needed, safety.kept()) {
-                (true, _) => say!("                     alone kills {alone:?}"),
+                (true, _) => {
+                    let codes: Vec<_> = alone.iter().map(|mutant| mutant.code()).collect();
+                    say!("                     alone kills {}", codes.join(", "));
+                }
                 (false, Some(why)) => say!("                     KILLS NONE ALONE; kept: {why}"),
                 (false, None) => {
                     say!("                     KILLS NONE ALONE, and nobody says why it is kept")

@@ -68,9 +68,7 @@ struct Fate {
 /// Runs the mutants that were asked for, and prints a row each.
 pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
     let asked = |mutant: &Description| {
-        args.name
-            .as_ref()
-            .is_none_or(|name| format!("{:?}", mutant.mutant).eq_ignore_ascii_case(name))
+        args.name.as_ref().is_none_or(|name| name.parse() == Ok(mutant.mutant))
     };
     let known = mutants::all().into_iter().chain(mutants::liveness::all());
     let known = known.chain(mutants::availability::all());
@@ -132,7 +130,7 @@ impl Fate {
     /// Adds runs under virtual time; true if one of them has killed the mutant.
     fn add_virtual_time(&mut self, name: &'static str, mutant: Mutant) -> bool {
         let begun = Instant::now();
-        let bar = Bar::new(&format!("{mutant:?} on {name}"), None);
+        let bar = Bar::new(&format!("{mutant} on {name}"), None);
         let killed = mutants::availability::kill(name, mutant, Threads::default().count());
         bar.finish();
         self.seconds += begun.elapsed().as_secs_f64();
@@ -161,7 +159,7 @@ impl Fate {
     /// Adds a search for a violation; true if that has killed the mutant.
     fn add_search(&mut self, entry: &Entry, mutant: Mutant, max_states: Option<u64>) -> bool {
         let exploration = Exploration {
-            name: &format!("{mutant:?} on {}", entry.name),
+            name: &format!("{mutant} on {}", entry.name),
             known: None,
             threads: Threads::default().count(),
             max_states,
@@ -169,7 +167,7 @@ impl Fate {
         };
         // The claims of staleness are about the protocol as it is. One that a mutant refutes can
         // hide states, but not invent any; where it would hide the bug, nothing is claimed.
-        let stale_messages = mutant != Mutant::M05;
+        let stale_messages = mutant != Mutant::OtherBallotsVoteCounted;
         let reductions = Reductions { stale_messages, ..Reductions::ALL };
         let explore = |options: &Options<'_>| {
             run::run(&entry.config, &[], Engine::Compact, reductions, options)
@@ -212,7 +210,7 @@ fn run_one(mutant: &Description, args: &MutantArgs) -> anyhow::Result<Fate> {
             fate.add_virtual_time(name, mutant)
         } else {
             let mut entry = catalog::find(name)
-                .with_context(|| format!("mutant {mutant:?} names entry {name:?}"))?;
+                .with_context(|| format!("mutant {mutant} names entry {name:?}"))?;
             entry.config.mutant = Some(mutant);
             match mutant.is_of_liveness() {
                 true => fate.add_progress(&entry, args.max_states),
@@ -261,7 +259,7 @@ fn print(mutant: &Description, fate: &Fate, args: &MutantArgs) -> u8 {
     match &args.svg {
         Some(_) if fate.killed_by.is_some() && fate.svg.is_empty() => {
             tell!(
-                "check: {:?} is killed by what cannot be drawn as one path, so --svg writes nothing",
+                "check: {} is killed by what cannot be drawn as one path, so --svg writes nothing",
                 mutant.mutant
             );
             0
@@ -278,7 +276,8 @@ fn as_json(mutant: &Description, fate: &Fate) -> serde_json::Value {
     let name_and_depth = |of: &Violation| json!({"property": of.property, "depth": of.depth});
     let violated: Vec<_> = fate.violated.iter().map(name_and_depth).collect();
     json!({
-        "mutant": format!("{:?}", mutant.mutant), "bug": mutant.bug, "seen": mutant.seen,
+        "mutant": mutant.mutant.code(), "name": mutant.mutant.name(),
+        "bug": mutant.bug, "seen": mutant.seen,
         "killed": fate.killed_by.is_some(), "config": config, "property": property,
         "violated": violated,
         "depth": fate.depth, "unique_states": fate.unique_states, "seconds": fate.seconds,
@@ -295,7 +294,7 @@ fn row(mutant: &Description, fate: &Fate) -> String {
     };
     format!(
         "{:6} {:46} {config:18} {:>5} {:>9} {:>7.2}  {verdict}",
-        format!("{:?}", mutant.mutant),
+        mutant.mutant.code(),
         mutant.bug,
         counted(fate.depth),
         counted(fate.unique_states),

@@ -15,7 +15,7 @@ use actor_runtime::loss::Loss;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{CommandFactory, Parser, Subcommand};
 use indicatif::ProgressBar;
-use paxos_chat::tuning::TEXT_BYTES_MAX;
+use paxos_chat::tuning::BODY_BYTES_MAX;
 use paxos_chat_config::credentials::Token;
 use paxos_chat_config::{Config, check_user};
 use paxos_chat_shell::manual::ManualCommand;
@@ -225,9 +225,9 @@ fn access(args: &Args) -> Result<(Access, Option<Lock>)> {
         opened.with_context(|| format!("--file: cannot read {}", file.display()))?;
     }
     if let Some(Command::Load { size, .. }) = args.command
-        && size > TEXT_BYTES_MAX
+        && size > BODY_BYTES_MAX
     {
-        bail!("--size {size}: a message has at most {TEXT_BYTES_MAX} bytes");
+        bail!("--size {size}: a message has at most {BODY_BYTES_MAX} bytes");
     }
     let seed = args.seed.unwrap_or_else(rand::random);
     let token = Token::find(&config, &args.config, args.token.as_deref(), args.name.as_deref())?;

@@ -12,7 +12,7 @@
 //! **Absent**: who is in a room. A room exists because something was said in it, and the order of
 //! messages is one order over all rooms.
 
-use paxos_chat::tuning::TEXT_BYTES_MAX;
+use paxos_chat::tuning::BODY_BYTES_MAX;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -123,7 +123,7 @@ impl Said {
     /// When a message has no room for it.
     pub fn encode(&self) -> Result<String, TooLong> {
         let mut encoded = self.prefix();
-        let bytes_max = TEXT_BYTES_MAX - encoded.len();
+        let bytes_max = BODY_BYTES_MAX - encoded.len();
         if self.text.len() > bytes_max {
             return Err(TooLong { bytes: self.text.len(), bytes_max });
         }
@@ -195,13 +195,13 @@ mod tests {
 
     #[test]
     fn the_limit_counts_the_envelope() {
-        let text = "x".repeat(TEXT_BYTES_MAX);
+        let text = "x".repeat(BODY_BYTES_MAX);
         assert!(Said::new(&Room::default(), text.as_str()).encode().is_ok());
         let ops: Room = "ops".parse().unwrap();
-        let bytes_max = TEXT_BYTES_MAX - 5;
+        let bytes_max = BODY_BYTES_MAX - 5;
         let error = Said::new(&ops, text.as_str()).encode().unwrap_err();
-        assert_eq!(error, TooLong { bytes: TEXT_BYTES_MAX, bytes_max });
-        assert_eq!(Said::new(&ops, &text[..bytes_max]).encode().unwrap().len(), TEXT_BYTES_MAX);
+        assert_eq!(error, TooLong { bytes: BODY_BYTES_MAX, bytes_max });
+        assert_eq!(Said::new(&ops, &text[..bytes_max]).encode().unwrap().len(), BODY_BYTES_MAX);
         assert!(String::from("x").repeat(65).parse::<Room>().is_err());
     }
 }

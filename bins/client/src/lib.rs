@@ -362,7 +362,7 @@ impl Speaker {
         drop(ledger);
         // One speaker is one thread (`&mut self`), so messages reach the driver in this order. An
         // ended driver has left its failure in the ledger.
-        self.handle.give(Order::Deliver(Message::Input(Input::Submit(Body::post(&text)))));
+        self.handle.give(Order::Deliver(Message::Input(Input::Submit(Body::write(&text)))));
         Ok(seq)
     }
 

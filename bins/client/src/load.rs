@@ -328,7 +328,7 @@ fn make(
     ending: &AtomicBool,
     progress: &(dyn Fn(u64) + Sync),
 ) -> (u64, Option<String>) {
-    let body = Body::post(&"x".repeat(options.size));
+    let body = Body::write("x".repeat(options.size));
     let mut unsaid = options.messages.unwrap_or(u64::MAX);
     let mut counted = 0;
     let error = loop {

@@ -203,7 +203,7 @@ mod tests {
             session: SESSION,
             seq: Seq(seq),
             acked_below: Seq(1),
-            body: Body::post("hi"),
+            body: Body::write("hi"),
         };
         Packet::ToReplica(ToReplica::Request(Command {
             stamp: Timestamp(0),

@@ -5,7 +5,7 @@
 
 use super::envelope::{Room, Said, TooLong};
 use super::{SayError, Speaker, Summary, Unsaid};
-use paxos_chat::tuning::TEXT_BYTES_MAX;
+use paxos_chat::tuning::BODY_BYTES_MAX;
 use std::io::{self, BufRead, Read};
 
 /// Says all these texts in a room, then waits for all acknowledgements.
@@ -54,7 +54,7 @@ pub fn run(speaker: &mut Speaker, room: &Room, mut input: impl BufRead) -> Summa
 /// The next line without its end; `None` at the end of the input.
 fn next_line(input: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut line = Vec::new();
-    let limit = TEXT_BYTES_MAX as u64 + 2;
+    let limit = BODY_BYTES_MAX as u64 + 2;
     let length = input.take(limit).read_until(b'\n', &mut line)?;
     if length == 0 {
         return Ok(None);
@@ -62,8 +62,8 @@ fn next_line(input: &mut impl BufRead) -> io::Result<Option<String>> {
     if line.last() == Some(&b'\n') {
         line.pop();
     }
-    if line.len() > TEXT_BYTES_MAX {
-        return Err(io::Error::other(TooLong { bytes: line.len(), bytes_max: TEXT_BYTES_MAX }));
+    if line.len() > BODY_BYTES_MAX {
+        return Err(io::Error::other(TooLong { bytes: line.len(), bytes_max: BODY_BYTES_MAX }));
     }
     let text = String::from_utf8(line);
     text.map(Some).map_err(|_| io::Error::other("it is not UTF-8 text; convert the input first"))
@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn a_line_may_be_as_long_as_a_message_and_no_longer() {
-        let fits = "x".repeat(TEXT_BYTES_MAX) + "\n";
-        assert_eq!(next_line(&mut fits.as_bytes()).unwrap().unwrap().len(), TEXT_BYTES_MAX);
+        let fits = "x".repeat(BODY_BYTES_MAX) + "\n";
+        assert_eq!(next_line(&mut fits.as_bytes()).unwrap().unwrap().len(), BODY_BYTES_MAX);
         let mut endless = io::BufReader::new(io::repeat(b'x'));
         assert!(next_line(&mut endless).is_err());
         assert!(next_line(&mut &b"\xff\n"[..]).is_err());

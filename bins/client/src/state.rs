@@ -27,7 +27,8 @@ use actor_runtime::disk::{Disk, SystemDisk, replace_by};
 use actor_runtime::storage::Storage;
 use actor_runtime::wire::ClusterId;
 use paxos_chat::client::{ClientPhase, ClientStorage};
-use paxos_chat::types::{Body, Seq};
+use paxos_chat::types::Seq;
+use paxos_chat_log::text_of;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::ffi::OsString;
@@ -214,10 +215,7 @@ impl<D: Disk> Storage<ClientStorage> for StateFile<D> {
 
 /// The messages that are pending, as their users said them.
 fn texts(client: &ClientStorage) -> Vec<(Seq, String)> {
-    let text = |body: &Body| match body {
-        Body::Post(text) => text.to_string(),
-        Body::Sync => String::new(),
-    };
+    let text = |body| text_of(body).unwrap_or_default().to_owned();
     client.pending().map(|(seq, body)| (seq, text(body))).collect()
 }
 

@@ -12,7 +12,7 @@ use actor_runtime::driver::{Driver, DriverError, Host};
 use actor_runtime::storage::MemoryStorage;
 use paxos_chat::message::Outcome;
 use paxos_chat::reader::Reader;
-use paxos_chat::types::{Body, Command, Operation, SessionId, Slot, Value};
+use paxos_chat::types::{Command, Operation, SessionId, Slot, Value};
 use paxos_chat_log as chatlog;
 use paxos_chat_log::hidden::escaped_json;
 use paxos_chat_log::replay::Replay;
@@ -59,8 +59,7 @@ pub fn posts(replay: &mut Replay, slot: Slot, value: &Value) -> Vec<Post> {
 
 impl Post {
     fn of(slot: Slot, index: u32, command: &Command) -> Option<Post> {
-        let Operation::InSession { session, seq, body: Body::Post(text), .. } = &command.operation
-        else {
+        let Operation::InSession { session, seq, body, .. } = &command.operation else {
             return None;
         };
         Some(Post {
@@ -70,7 +69,7 @@ impl Post {
             user: command.user.to_string(),
             session: session.to_string(),
             seq: seq.0,
-            said: Said::decode(text),
+            said: Said::decode(chatlog::text_of(body)?),
         })
     }
 

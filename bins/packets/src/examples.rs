@@ -33,7 +33,7 @@ fn saying(body: Body) -> Command {
 }
 
 fn values() -> Vec<Value> {
-    let batch = [opening(), saying(Body::post("hé")), saying(Body::Sync)];
+    let batch = [opening(), saying(Body::write("hé")), saying(Body::Sync)];
     vec![Value::Noop, Value::batch(batch)]
 }
 
@@ -54,7 +54,7 @@ fn promise() -> Promise {
 }
 
 fn to_replica() -> Vec<ToReplica> {
-    let said = [Body::post("hé"), Body::Sync].map(saying);
+    let said = [Body::write("hé"), Body::Sync].map(saying);
     let requests = [opening()].into_iter().chain(said).map(ToReplica::Request);
     requests.chain([ToReplica::Tail(Tail { from: SLOT })]).collect()
 }
@@ -88,7 +88,7 @@ fn to_peer() -> Vec<ToPeer> {
         ToPeer::HeartbeatAck(HeartbeatAck { ballot }),
         ToPeer::Fetch(Fetch { from: slot }),
         ToPeer::Decided(entries()),
-        ToPeer::Relay(Relay { passed, command: saying(Body::post("hé")) }),
+        ToPeer::Relay(Relay { passed, command: saying(Body::write("hé")) }),
     ];
     accepts.chain(others).collect()
 }

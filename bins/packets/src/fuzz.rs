@@ -99,7 +99,7 @@ fn held_by_value(value: &Value) -> usize {
 
 fn held_by_command(command: &Command) -> usize {
     let text = match &command.operation {
-        Operation::InSession { body: Body::Post(text), .. } => text.len(),
+        Operation::InSession { body: Body::Write(bytes), .. } => bytes.len(),
         _ => 0,
     };
     command.user.0.len() + text

@@ -37,7 +37,7 @@ fn command(g: &mut Gen) -> Command {
             session: session(g),
             seq: Seq(u64::arbitrary(g)),
             acked_below: Seq(u64::arbitrary(g)),
-            body: if kind == 1 { Body::Sync } else { Body::post(&String::arbitrary(g)) },
+            body: if kind == 1 { Body::Sync } else { Body::write(Vec::<u8>::arbitrary(g)) },
         },
     };
     let user = User::new(&String::arbitrary(g));
@@ -147,12 +147,12 @@ fn everything_that_travels_reads_back_under_its_number() {
 
 #[test]
 fn the_largest_value_fits_a_datagram() {
-    use paxos_chat::tuning::{TEXT_BYTES_MAX, Tuning, USER_BYTES_MAX};
+    use paxos_chat::tuning::{BODY_BYTES_MAX, Tuning, USER_BYTES_MAX};
     let operation = Operation::InSession {
         session: SessionId { slot: Slot(u64::MAX), index: u32::MAX },
         seq: Seq(u64::MAX),
         acked_below: Seq(u64::MAX),
-        body: Body::post(&"x".repeat(TEXT_BYTES_MAX)),
+        body: Body::write("x".repeat(BODY_BYTES_MAX)),
     };
     let user = User::new(&"x".repeat(USER_BYTES_MAX));
     let command = Command { stamp: Timestamp(u64::MAX), user, operation };

@@ -4,7 +4,8 @@
 //! **Invariants**
 //! - *A client can't send what replicas send*, nor the other way round.
 //! - *Nobody speaks in another's name*: a request's user is the one who has sealed it.
-//! - *A request is stamped where it enters*, and only if it is within the limits of name and text.
+//! - *A request is stamped where it enters*, and only if it is within the limits of name and text, and its text is
+//!   one: to the protocol it is bytes.
 //! - *The chat log is written at the end of each turn*, so that it never lags behind an answer by
 //!   more than that turn.
 //! - *Damage of the log met while answering others* is told, counted and not answered: what it votes and applies
@@ -22,9 +23,9 @@ use paxos_chat::message::{
 };
 use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
-use paxos_chat::tuning::{TEXT_BYTES_MAX, Tuning, USER_BYTES_MAX};
+use paxos_chat::tuning::{BODY_BYTES_MAX, Tuning, USER_BYTES_MAX};
 use paxos_chat::types::{Ballot, Body, Command, Operation, Slot, Timestamp};
-use paxos_chat_log::{Chain, Entry, Store};
+use paxos_chat_log::{Chain, Entry, Store, text_of};
 use paxos_chat_packets::Packet;
 use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,12 +129,12 @@ impl ReplicaHost {
     }
 
     fn is_within_limits(&self, command: &Command) -> bool {
-        let user = &*command.user.0;
-        let text_bytes = match &command.operation {
-            Operation::InSession { body: Body::Post(text), .. } => text.len(),
-            _ => 0,
+        let is_text = match &command.operation {
+            Operation::InSession { body: body @ Body::Write(_), .. } => text_of(body).is_some(),
+            _ => true,
         };
-        user.len() <= USER_BYTES_MAX && text_bytes <= TEXT_BYTES_MAX
+        let is_short = command.user.0.len() <= USER_BYTES_MAX;
+        is_short && is_text && command.body_bytes() <= BODY_BYTES_MAX
     }
 }
 
@@ -272,7 +273,7 @@ mod tests {
     use actor_runtime::wire::ClusterId;
     use paxos_chat::message::{Busy, Heartbeat, Input, Tail};
     use paxos_chat::types::NodeId;
-    use paxos_chat::types::{Nonce, ReplicaId, User, Value};
+    use paxos_chat::types::{Nonce, ReplicaId, Seq, SessionId, User, Value};
 
     fn host(users: &[&str]) -> ReplicaHost {
         let path = std::path::Path::new("/data/replica-0.log");
@@ -315,6 +316,16 @@ mod tests {
         let serves = |users: &[&str], from, packet| host(users).admit(from, packet, NOW).is_some();
         let long = "x".repeat(USER_BYTES_MAX + 1);
         assert!(!serves(&[], Sender::Client(&long), opening(&long)));
+        let session = SessionId { slot: Slot(0), index: 0 };
+        let saying = |bytes: &[u8]| {
+            let (seq, acked_below, body) = (Seq(1), Seq(1), Body::write(bytes));
+            let operation = Operation::InSession { session, seq, acked_below, body };
+            let (stamp, user) = (Timestamp(0), User::new("ann"));
+            Packet::ToReplica(ToReplica::Request(Command { stamp, user, operation }))
+        };
+        assert!(serves(&[], ANN, saying("hé".as_bytes())));
+        assert!(!serves(&[], ANN, saying(&[b'h', 0xe9])), "what is no text can't be read");
+        assert!(!serves(&[], ANN, saying(&[b'x'; BODY_BYTES_MAX + 1])));
         assert!(serves(&["ann"], ANN, opening("ann")));
         assert!(!serves(&["bob"], ANN, opening("ann")));
         let tail = Packet::ToReplica(ToReplica::Tail(Tail { from: Slot(0) }));

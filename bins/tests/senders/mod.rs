@@ -199,7 +199,7 @@ pub(crate) fn request(user: &str, operation: Operation) -> Packet {
 }
 
 pub(crate) fn post(user: &str, session: SessionId, text: &str) -> Packet {
-    let body = Body::post(text);
+    let body = Body::write(text);
     let (seq, acked_below) = (Seq(1), Seq(1));
     request(user, Operation::InSession { session, seq, acked_below, body })
 }

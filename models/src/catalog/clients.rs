@@ -239,7 +239,7 @@ fn told_to_say() -> Entry {
     quick(
         "told-to-say",
         "a person types while the client opens its session and talks",
-        Config { inputs: vec![(3, Input::Submit(Body::post("typed")))], ..Config::new(3) }
+        Config { inputs: vec![(3, Input::Submit(Body::write("typed")))], ..Config::new(3) }
             .client("ann", 1, 0)
             .last_client(|client| client.opens = true)
             .ballots(&[(1, 0)]),

@@ -7,7 +7,7 @@ use super::{demand, millis, seconds};
 use crate::deployed::Deployed;
 use paxos_chat::message::Class;
 use paxos_chat::state::Phase;
-use paxos_chat::tuning::TEXT_BYTES_MAX;
+use paxos_chat::tuning::BODY_BYTES_MAX;
 use paxos_chat::types::User;
 
 /// Clients are near, and a slot takes a tenth of a second, of which four are under way at once.
@@ -29,9 +29,9 @@ pub(super) fn shared_queue(deployed: &Deployed) -> Result<u32, String> {
     let mut deployed = deployed.clone();
     deployed.tuning.batch_commands_max = 4;
     deployed.tuning.queue_commands_max = 64;
-    deployed.tuning.queue_bytes_max = 32 * TEXT_BYTES_MAX;
+    deployed.tuning.queue_bytes_max = 32 * BODY_BYTES_MAX;
     let mut runs = 0;
-    let long = "x".repeat(TEXT_BYTES_MAX);
+    let long = "x".repeat(BODY_BYTES_MAX);
     // A client's window takes more than the queue. Of a tenth of a second each, the others have their turn in two
     // or three, or in six where a value takes one long text; and whoever fills the queue is served in 22, or in 40,
     // in which some things have to be asked again, since not all of the window can be held.

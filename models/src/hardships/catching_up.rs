@@ -10,11 +10,11 @@ use actor_checker::simulation::Rate;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Class;
 use paxos_chat::state::Phase;
-use paxos_chat::tuning::TEXT_BYTES_MAX;
+use paxos_chat::tuning::BODY_BYTES_MAX;
 use paxos_chat::types::Slot;
 use std::time::Duration;
 
-/// Messages of [`TEXT_BYTES_MAX`] that a replica lags by: a chunk takes one of them.
+/// Messages of [`BODY_BYTES_MAX`] that a replica lags by: a chunk takes one of them.
 const LAG: u64 = 60;
 /// How long a chunk is under way over [`narrow_links`], from when it is asked for.
 const CHUNK_TAKES: Duration = millis(450);
@@ -27,7 +27,7 @@ fn with_one_behind(deployed: &Deployed, seed: u64) -> Result<(World, usize, usiz
     let (_, leader) = world.leader()?;
     let (lags, other) = ((leader + 1) % 3, (leader + 2) % 3);
     world.cut_off(lags, true);
-    let text = "x".repeat(TEXT_BYTES_MAX);
+    let text = "x".repeat(BODY_BYTES_MAX);
     (0..LAG).for_each(|_| world.says(0, &text));
     world.serves_all_within(seconds(10))?;
     Ok((world, leader, lags, other))
@@ -144,7 +144,7 @@ const SHORT_BYTES: usize = 1280;
 
 pub(super) fn long_packets_lost(deployed: &Deployed) -> Result<u32, String> {
     let seeds = 0..6;
-    let text = "x".repeat(TEXT_BYTES_MAX);
+    let text = "x".repeat(BODY_BYTES_MAX);
     for seed in seeds.clone() {
         // Whoever leads can say nothing long to anybody, though everybody hears that it lives.
         let mut world = World::new(deployed, 3, 1, seed);

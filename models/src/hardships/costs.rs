@@ -8,7 +8,7 @@ use crate::node::NodeTimer;
 use actor_checker::simulation::Rate;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Class;
-use paxos_chat::tuning::TEXT_BYTES_MAX;
+use paxos_chat::tuning::BODY_BYTES_MAX;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -141,7 +141,7 @@ pub(super) fn long_session(deployed: &Deployed) -> Result<u32, String> {
         world.serves_all_within(seconds(1))?;
         // One reader comes back to thousands of messages.
         world.cut_off_reader(1, true);
-        for (count, text) in [(4000, "hello"), (400, &*"x".repeat(TEXT_BYTES_MAX))] {
+        for (count, text) in [(4000, "hello"), (400, &*"x".repeat(BODY_BYTES_MAX))] {
             world.simulation.take_sent();
             (0..count).for_each(|number| world.says(number % 2, text));
             world.serves_all_within(seconds(10))?;
@@ -179,7 +179,7 @@ pub(super) fn crowd(deployed: &Deployed) -> Result<u32, String> {
         let mut world = World::new(deployed, 3, 40, seed);
         world.talks_for(seconds(4))?;
         // 13 MB, which is three times what a queue takes, and three seconds of a link.
-        let text = "x".repeat(TEXT_BYTES_MAX);
+        let text = "x".repeat(BODY_BYTES_MAX);
         world.simulation.links.delay = millis(10)..millis(12);
         let rate = Rate { bytes_per_second: 5_000_000, queue_bytes: 512 * 1024 };
         world.simulation.links.rate = Some(rate);
@@ -195,7 +195,7 @@ pub(super) fn crowd(deployed: &Deployed) -> Result<u32, String> {
         for client in 0..40 {
             let bytes = world.simulation.take_burst_bytes(3 + client);
             // What may be sent again at once, and the last of it and a new one in whole.
-            let limit = deployed.client_tuning.retry_bytes_max + 2 * (TEXT_BYTES_MAX + 1024);
+            let limit = deployed.client_tuning.retry_bytes_max + 2 * (BODY_BYTES_MAX + 1024);
             demand(bytes <= limit, seed, || format!("a client sends {bytes} bytes at once"))?;
         }
     }
@@ -256,7 +256,7 @@ pub(super) fn back_together(deployed: &Deployed) -> Result<u32, String> {
         world.serves_all_within(seconds(4))?;
         let (ballot, leader) = world.leader()?;
         // A full window, of 2 MB, meets silence for 2 s.
-        let text = "x".repeat(TEXT_BYTES_MAX);
+        let text = "x".repeat(BODY_BYTES_MAX);
         world.cut_off(leader, true);
         (0..200).for_each(|_| world.says(0, &text));
         world.run_for(seconds(2))?;
@@ -303,7 +303,7 @@ pub(super) fn far_and_near(deployed: &Deployed) -> Result<u32, String> {
 pub(super) fn slow_election(deployed: &Deployed) -> Result<u32, String> {
     let mut runs = 0;
     // By what who lags lags, and how long an election takes that tells it of that.
-    let (long, short) = ("x".repeat(TEXT_BYTES_MAX), String::from("hello"));
+    let (long, short) = ("x".repeat(BODY_BYTES_MAX), String::from("hello"));
     for (count, text, limit) in [(60, long, seconds(60)), (300, short, seconds(8))] {
         for seed in 0..4 {
             let mut world = World::new(deployed, 3, 1, seed);

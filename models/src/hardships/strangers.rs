@@ -148,7 +148,7 @@ impl Waiting {
             Fetch { from: Slot(0) }.into(),
             Message::ToPeer(ToPeer::Decided(entries)),
             Relay { passed: ReplicaSet::default(), command }.into(),
-            Message::Input(Input::Submit(Body::post("hi"))),
+            Message::Input(Input::Submit(Body::write("hi"))),
             Message::Input(Input::SkipSlot),
         ]
     }

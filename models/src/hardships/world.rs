@@ -77,7 +77,7 @@ impl World {
         self.waiting[client].insert(next, now);
         self.said += 1;
         self.simulation
-            .input(self.replicas + client, Message::Input(Input::Submit(Body::post(text))));
+            .input(self.replicas + client, Message::Input(Input::Submit(Body::write(text))));
     }
 
     /// What this client knows; it is up.

@@ -176,7 +176,7 @@ impl Watch {
             if says && user.waits_since.is_none() && user.speaks_at <= now {
                 user.said += 1;
                 user.waits_since = Some(now);
-                let body = Body::post(&format!("u{index} {}", user.said));
+                let body = Body::write(format!("u{index} {}", user.said));
                 self.simulation.input(self.replicas + index, Message::Input(Input::Submit(body)));
             }
         }

@@ -20,25 +20,55 @@ pub fn all() -> Vec<Description> {
         |mutant, bug, seen, entries| Description { mutant, bug, seen, entries, equivalent: None };
     use Mutant::*;
     vec![
-        row(S14, "a leader steps down at a Reject", "found here", &["cut-off-candidate"]),
-        row(S15, "a redirect moves a client's turn", "found here", &["5"]),
-        row(A01, "time-outs never double", "Raft, section 5.6", &["slow-disks"]),
-        row(A02, "bytes in flight are not bounded", "RFC 5681", &["narrow-link", "crowd"]),
-        row(A03, "all is sent again at each tick", "RFC 6298", &["narrow-link"]),
-        row(A04, "nobody relays", "found here", &["3"]),
-        row(A05, "a reader stays where nothing is new", "found here", &["3", "named"]),
         row(
-            A06,
+            RejectDeposesLeader,
+            "a leader steps down at a Reject",
+            "found here",
+            &["cut-off-candidate"],
+        ),
+        row(SilentLeaderNamed, "a redirect moves a client's turn", "found here", &["5"]),
+        row(TimeoutsNeverDouble, "time-outs never double", "Raft, section 5.6", &["slow-disks"]),
+        row(
+            FlightUnbounded,
+            "bytes in flight are not bounded",
+            "RFC 5681",
+            &["narrow-link", "crowd"],
+        ),
+        row(AllSentAgain, "all is sent again at each tick", "RFC 6298", &["narrow-link"]),
+        row(NobodyRelays, "nobody relays", "found here", &["3"]),
+        row(ReaderStays, "a reader stays where nothing is new", "found here", &["3", "named"]),
+        row(
+            RetryPutOff,
             "each acknowledgement puts off the retry",
             "found here",
             &["lost-acknowledgement"],
         ),
-        row(A07, "a client asks one replica at a time", "found here", &["half-die"]),
-        row(A10, "whoever asked once is told for ever", "found here", &["calm"]),
-        row(A08, "time-outs shrink with each slot", "our own", &["slow-disks", "long-round-trips"]),
-        row(A09, "a client's times never double", "RFC 6298", &["narrow-link", "lossy-link"]),
-        row(A11, "what is held waits for a question", "found here", &["shared-queue"]),
-        row(A12, "askers in made-up sessions are kept", "found here", &["made-up-sessions"]),
+        row(OneAskedAtOnce, "a client asks one replica at a time", "found here", &["half-die"]),
+        row(AskerRememberedForEver, "whoever asked once is told for ever", "found here", &["calm"]),
+        row(
+            PatienceLostEachSlot,
+            "time-outs shrink with each slot",
+            "our own",
+            &["slow-disks", "long-round-trips"],
+        ),
+        row(
+            ClientTimesNeverDouble,
+            "a client's times never double",
+            "RFC 6298",
+            &["narrow-link", "lossy-link"],
+        ),
+        row(
+            HeldUntilAskedAgain,
+            "what is held waits for a question",
+            "found here",
+            &["shared-queue"],
+        ),
+        row(
+            AskersUnbounded,
+            "askers in made-up sessions are kept",
+            "found here",
+            &["made-up-sessions"],
+        ),
     ]
 }
 
@@ -68,13 +98,13 @@ impl Mutant {
         let mut deployed = Deployed { mutant: Some(self), ..Deployed::default() };
         let Deployed { tuning, client_tuning, .. } = &mut deployed;
         match self {
-            Mutant::A01 => tuning.doublings_max = 0,
-            Mutant::A02 => tuning.flight_bytes_max = usize::MAX,
-            Mutant::A04 => tuning.relay = false,
+            Mutant::TimeoutsNeverDouble => tuning.doublings_max = 0,
+            Mutant::FlightUnbounded => tuning.flight_bytes_max = usize::MAX,
+            Mutant::NobodyRelays => tuning.relay = false,
             // Who asks several finds another way out.
-            Mutant::S15 | Mutant::A07 => client_tuning.ask_at_once = 1,
-            Mutant::A08 => tuning.calm_slots = 1,
-            Mutant::A09 => client_tuning.backoff_doublings_max = 0,
+            Mutant::SilentLeaderNamed | Mutant::OneAskedAtOnce => client_tuning.ask_at_once = 1,
+            Mutant::PatienceLostEachSlot => tuning.calm_slots = 1,
+            Mutant::ClientTimesNeverDouble => client_tuning.backoff_doublings_max = 0,
             _ => {}
         }
         deployed
@@ -82,7 +112,7 @@ impl Mutant {
 
     /// What a replica sees before a time-out that is not so.
     pub(super) fn hurry(self, timer: Timer, state: &mut State) {
-        if let (Mutant::A03, Timer::Resend, Phase::Leading(leading)) =
+        if let (Mutant::AllSentAgain, Timer::Resend, Phase::Leading(leading)) =
             (self, timer, &mut state.phase)
         {
             leading.pacing.links.clear();
@@ -92,7 +122,7 @@ impl Mutant {
 
     /// A10: what is remembered of an asker before a message is handled.
     pub(super) fn remember_askers(self, state: &mut State) {
-        if self == Mutant::A10 {
+        if self == Mutant::AskerRememberedForEver {
             state.askers.sessions.values_mut().for_each(|waiting| waiting.upto = Seq(u64::MAX));
         }
     }
@@ -100,7 +130,7 @@ impl Mutant {
     /// S14: who is rejected takes it for word of another leader.
     pub(super) fn believe(self, state: &State, src: &mut Id, msg: &mut Message) {
         if let (
-            Mutant::S14,
+            Mutant::RejectDeposesLeader,
             Phase::Leading(_),
             Message::ToPeer(ToPeer::Reject(Reject { promised })),
         ) = (self, &state.phase, &*msg)
@@ -121,8 +151,11 @@ impl Mutant {
         commands: &mut Vec<Cmd>,
     ) {
         let leader = state.durable.promised.replica;
-        if let (Mutant::S15, Phase::PreVoting(_), Message::ToReplica(ToReplica::Request(_))) =
-            (self, &state.phase, msg)
+        if let (
+            Mutant::SilentLeaderNamed,
+            Phase::PreVoting(_),
+            Message::ToReplica(ToReplica::Request(_)),
+        ) = (self, &state.phase, msg)
         {
             commands.push(Command::Send(
                 src,
@@ -136,16 +169,20 @@ impl Mutant {
         const NONE: usize = usize::MAX / 4;
         let mut larger = tuning.clone();
         match self {
-            Mutant::B01 => {
+            Mutant::QueueUnbounded => {
                 (larger.queue_commands_max, larger.queue_bytes_max) = (NONE, NONE);
                 larger.held_commands_max = NONE;
             }
-            Mutant::B02 => (larger.chunk_entries_max, larger.chunk_bytes_max) = (NONE, NONE),
-            Mutant::B03 => larger.window_slots += 1,
-            Mutant::A11 if !matches!(msg, Message::ToReplica(ToReplica::Request(_))) => {
+            Mutant::ChunkUnbounded => {
+                (larger.chunk_entries_max, larger.chunk_bytes_max) = (NONE, NONE)
+            }
+            Mutant::WindowOneTooWide => larger.window_slots += 1,
+            Mutant::HeldUntilAskedAgain
+                if !matches!(msg, Message::ToReplica(ToReplica::Request(_))) =>
+            {
                 larger.queue_commands_max = 0
             }
-            Mutant::A12 if matches!(msg, Message::ToReplica(ToReplica::Request(_))) => {
+            Mutant::AskersUnbounded if matches!(msg, Message::ToReplica(ToReplica::Request(_))) => {
                 larger.sessions_max = NONE
             }
             _ => return self.stuck(state, msg, tuning),
@@ -159,8 +196,8 @@ impl Mutant {
         let (next, limit) = (leading.next.0, tuning.window_slots as u64 + tuning.stuck_slots_max);
         let applied = state.learner.applied_upto;
         let is_stuck = match self {
-            Mutant::S10 => next + applied.max(leading.base).0 >= limit,
-            Mutant::S16 => {
+            Mutant::DistanceOverflows => next + applied.max(leading.base).0 >= limit,
+            Mutant::WaitingNotProposed => {
                 matches!(msg, Message::ToPeer(ToPeer::Decided(_)))
                     || next - applied.0.min(next) >= limit
             }

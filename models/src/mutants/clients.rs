@@ -24,7 +24,22 @@ impl Mutant {
     /// Is it a bug of clients?
     pub fn is_of_clients(self) -> bool {
         use Mutant::*;
-        matches!(self, C01 | C02 | C03 | C04 | C05 | L06 | L07 | S05 | S06 | S15 | A06 | A07 | A09)
+        matches!(
+            self,
+            ReturnsInNewSession
+                | ReturnsWithNewNumbers
+                | SessionNotSaved
+                | AcknowledgementNotSaved
+                | SaidAgainAfterExpiry
+                | ClientNeverAsksAgain
+                | ClientNeverAsksElsewhere
+                | RedirectedNumbersAnew
+                | ExpiredNumberUsedAgain
+                | SilentLeaderNamed
+                | RetryPutOff
+                | OneAskedAtOnce
+                | ClientTimesNeverDouble
+        )
     }
 }
 
@@ -37,12 +52,12 @@ impl MutatedClient {
         out: &mut Out<Client>,
     ) -> ClientState {
         let found = storage.clone().map(|storage| match self.mutant {
-            Mutant::C01 => self.anew(&storage),
-            Mutant::C02 => renumbered(storage),
+            Mutant::ReturnsInNewSession => self.anew(&storage),
+            Mutant::ReturnsWithNewNumbers => renumbered(storage),
             _ => storage,
         });
         let state = self.client.on_start(id, &found, out);
-        if self.mutant == Mutant::C01 && storage.is_some() {
+        if self.mutant == Mutant::ReturnsInNewSession && storage.is_some() {
             out.save((*state.durable).clone());
         }
         state
@@ -67,8 +82,8 @@ impl MutatedClient {
         self.client.on_msg(id, state, src, msg, &mut commands);
         for command in commands {
             match (self.mutant, command) {
-                (Mutant::C03, Command::Save(_)) if is_opening => {}
-                (Mutant::C04, Command::Save(mut storage)) => {
+                (Mutant::SessionNotSaved, Command::Save(_)) if is_opening => {}
+                (Mutant::AcknowledgementNotSaved, Command::Save(mut storage)) => {
                     for (seq, pending) in &before.unacknowledged {
                         storage.unacknowledged.insert(*seq, pending.clone());
                     }
@@ -77,19 +92,21 @@ impl MutatedClient {
                 (_, command) => out.append(&mut std::iter::once(command).collect::<Out<Client>>()),
             }
         }
-        if self.mutant == Mutant::S15 && is_redirect {
+        if self.mutant == Mutant::SilentLeaderNamed && is_redirect {
             let state = state.to_mut();
             (state.turn, state.shunned) = (state.target, None);
         }
-        if self.mutant == Mutant::A06 && state.durable != before && !state.is_idle() {
+        if self.mutant == Mutant::RetryPutOff && state.durable != before && !state.is_idle() {
             let delay = self.client.tuning.retry_interval * (1 << state.backoff);
             out.set_timer(Timer::Retry, delay..delay * 2);
         }
         let expires = is_expiry && state.durable != before;
         let replacement = match self.mutant {
-            Mutant::C05 if expires => self.anew(&state.durable),
-            Mutant::S06 if expires => self.onward(&state.durable),
-            Mutant::S05 if is_redirect && state.target != target => from_one(&state.durable),
+            Mutant::SaidAgainAfterExpiry if expires => self.anew(&state.durable),
+            Mutant::ExpiredNumberUsedAgain if expires => self.onward(&state.durable),
+            Mutant::RedirectedNumbersAnew if is_redirect && state.target != target => {
+                from_one(&state.durable)
+            }
             _ => return,
         };
         state.to_mut().durable = Durable::restored(replacement);
@@ -107,15 +124,15 @@ impl MutatedClient {
         out: &mut Out<Client>,
     ) {
         let target = state.target;
-        if self.mutant == Mutant::S15 && state.shunned.is_some() {
+        if self.mutant == Mutant::SilentLeaderNamed && state.shunned.is_some() {
             state.to_mut().shunned = None;
         }
         let mut commands = Out::new();
         self.client.on_timeout(id, state, timer, &mut commands);
         for command in commands {
             match (self.mutant, command) {
-                (Mutant::L06, Command::SetTimer(..)) => {}
-                (Mutant::L07, Command::Send(_, message)) => {
+                (Mutant::ClientNeverAsksAgain, Command::SetTimer(..)) => {}
+                (Mutant::ClientNeverAsksElsewhere, Command::Send(_, message)) => {
                     out.send(Id::from(self.client.replicas[target]), message);
                 }
                 (_, Command::Send(to, message)) => out.send(to, message),
@@ -125,12 +142,12 @@ impl MutatedClient {
                 (_, Command::ChooseRandom(..)) => {}
             }
         }
-        if self.mutant == Mutant::L07 && state.target != target {
+        if self.mutant == Mutant::ClientNeverAsksElsewhere && state.target != target {
             state.to_mut().target = target;
         }
     }
 
-    /// C01 and C05: all that is pending is said in another session.
+    /// ReturnsInNewSession and C05: all that is pending is said in another session.
     fn anew(&self, storage: &ClientStorage) -> ClientStorage {
         ClientStorage {
             nonce: Nonce(self.client.nonce().0 + 1),

@@ -19,50 +19,95 @@ pub fn all() -> Vec<Description> {
         |mutant, bug, seen, entries| Description { mutant, bug, seen, entries, equivalent: None };
     use Mutant::*;
     vec![
-        row(M31, "a deposed candidate stands again at once", "TigerBeetle 2023-07-06", &["rivals"]),
-        row(M32, "a higher ballot rejected (== for >=)", "MyPaxos #19", &["pre-vote"]),
-        row(M33, "nothing lost is sent again", "MultiPaxos-SMR", &["rivals"]),
-        row(S08, "a reader never asks again", "review of the checker", &["reader"]),
-        row(S09, "answer from the log one slot off", "review of the checker", &["compaction"]),
-        row(S10, "far up the log nothing is proposed", "review of the checker", &["stuck-queue"]),
-        row(S16, "what waited is left when caught up", "found here", &["stuck-queue"]),
-        row(L01, "heartbeats count without progress", "our own", &["skipped-slot"]),
-        row(L02, "a follower never fetches what it lacks", "classic", &["rivals"]),
-        row(L03, "Prepare is not sent again", "classic", &["rivals"]),
+        row(
+            StandsAgainAtOnce,
+            "a deposed candidate stands again at once",
+            "TigerBeetle 2023-07-06",
+            &["rivals"],
+        ),
+        row(
+            HigherBallotRejected,
+            "a higher ballot rejected (== for >=)",
+            "MyPaxos #19",
+            &["pre-vote"],
+        ),
+        row(NothingSentAgain, "nothing lost is sent again", "MultiPaxos-SMR", &["rivals"]),
+        row(
+            ReaderNeverAsksAgain,
+            "a reader never asks again",
+            "review of the checker",
+            &["reader"],
+        ),
+        row(
+            AnsweredFromNextSlot,
+            "answer from the log one slot off",
+            "review of the checker",
+            &["compaction"],
+        ),
+        row(
+            DistanceOverflows,
+            "far up the log nothing is proposed",
+            "review of the checker",
+            &["stuck-queue"],
+        ),
+        row(
+            WaitingNotProposed,
+            "what waited is left when caught up",
+            "found here",
+            &["stuck-queue"],
+        ),
+        row(AnyHeartbeatIsLife, "heartbeats count without progress", "our own", &["skipped-slot"]),
+        row(NeverFetches, "a follower never fetches what it lacks", "classic", &["rivals"]),
+        row(PrepareOnce, "Prepare is not sent again", "classic", &["rivals"]),
         Description {
             equivalent: Some(
                 "it costs an election, not progress: a leader whose proposals are stuck, or whose \
                  followers are, is not renewed by heartbeats, and the next one proposes anew all \
                  that its quorum reports",
             ),
-            ..row(L04, "Accept is not sent again", "MultiPaxos-SMR", &["rivals"])
+            ..row(AcceptOnce, "Accept is not sent again", "MultiPaxos-SMR", &["rivals"])
         },
         row(
-            L05,
+            GapsLeftOpen,
             "a new leader leaves gaps open",
             "Paxos Made Simple, section 3",
             &["skipped-slot"],
         ),
-        row(L06, "a client never asks again", "classic", &["real-time"]),
-        row(L07, "a client never asks another replica", "classic", &["crash-for-good"]),
-        row(L08, "an acknowledgement is not repeated", "classic", &["real-time"]),
+        row(ClientNeverAsksAgain, "a client never asks again", "classic", &["real-time"]),
+        row(
+            ClientNeverAsksElsewhere,
+            "a client never asks another replica",
+            "classic",
+            &["crash-for-good"],
+        ),
+        row(NeverAnsweredAgain, "an acknowledgement is not repeated", "classic", &["real-time"]),
         Description {
             equivalent: Some(
                 "it costs a time-out, not progress: whoever promised a higher ballot follows it or \
                  stands above it, and its Prepare or Heartbeat says what the Reject did",
             ),
-            ..row(L09, "a Reject is ignored", "TigerBeetle 2023-07-06", &["rivals"])
+            ..row(RejectIgnored, "a Reject is ignored", "TigerBeetle 2023-07-06", &["rivals"])
         },
-        row(L10, "an election time-out is not set again", "classic", &["pre-vote-crash"]),
+        row(
+            ElectionTimerOnce,
+            "an election time-out is not set again",
+            "classic",
+            &["pre-vote-crash"],
+        ),
         Description {
             equivalent: Some(
                 "it costs an election, not progress: a leader that gets none of what it lacks steps \
                  down, and whoever leads next asks anew or finds the votes",
             ),
-            ..row(L11, "a leader asks only once for what it lacks", "our own", &["compaction"])
+            ..row(
+                LackAskedOnce,
+                "a leader asks only once for what it lacks",
+                "our own",
+                &["compaction"],
+            )
         },
         row(
-            L12,
+            StaysWhileLacking,
             "a leader that lacks decided slots stays",
             "found here: check progress",
             &["lost-compactor"],
@@ -83,7 +128,7 @@ impl Mutated {
         let promised = before.durable.promised;
         match (self.mutant, msg) {
             (
-                Mutant::M32,
+                Mutant::HigherBallotRejected,
                 Message::ToPeer(
                     ToPeer::Prepare(Prepare { ballot, .. })
                     | ToPeer::Accept(Accept { ballot, .. })
@@ -107,22 +152,27 @@ impl Mutated {
     ) {
         let delay = || self.replica.tuning().election_delay(0);
         match (self.mutant, msg) {
-            (Mutant::M31, _) if before.phase.own_ballot().is_some() => {
+            (Mutant::StandsAgainAtOnce, _) if before.phase.own_ballot().is_some() => {
                 if matches!(state.phase, Phase::Follower) {
                     self.time_out(id, state, commands);
                 }
             }
-            (Mutant::L01, Message::ToPeer(ToPeer::Heartbeat(Heartbeat { ballot, .. })))
-                if state.durable.promised == *ballot =>
-            {
+            (
+                Mutant::AnyHeartbeatIsLife,
+                Message::ToPeer(ToPeer::Heartbeat(Heartbeat { ballot, .. })),
+            ) if state.durable.promised == *ballot => {
                 commands.push(Command::SetTimer(Timer::Election, delay()));
             }
-            (Mutant::L01, Message::ToPeer(ToPeer::HeartbeatAck(HeartbeatAck { ballot })))
-                if state.phase.own_ballot() == Some(*ballot) =>
-            {
+            (
+                Mutant::AnyHeartbeatIsLife,
+                Message::ToPeer(ToPeer::HeartbeatAck(HeartbeatAck { ballot })),
+            ) if state.phase.own_ballot() == Some(*ballot) => {
                 commands.push(Command::SetTimer(Timer::Election, delay()));
             }
-            (Mutant::L12, Message::ToPeer(ToPeer::HeartbeatAck(HeartbeatAck { ballot }))) => {
+            (
+                Mutant::StaysWhileLacking,
+                Message::ToPeer(ToPeer::HeartbeatAck(HeartbeatAck { ballot })),
+            ) => {
                 if let Phase::Leading(leading) = &state.phase
                     && leading.ballot == *ballot
                     && state.learner.applied_upto < leading.base
@@ -130,15 +180,15 @@ impl Mutated {
                     commands.push(Command::SetTimer(Timer::Election, delay()));
                 }
             }
-            (Mutant::L05, Message::ToPeer(ToPeer::Promise(_))) => {
+            (Mutant::GapsLeftOpen, Message::ToPeer(ToPeer::Promise(_))) => {
                 leave_gaps(before, state, commands)
             }
-            (Mutant::L08, Message::ToReplica(ToReplica::Request(_))) => {
+            (Mutant::NeverAnsweredAgain, Message::ToReplica(ToReplica::Request(_))) => {
                 commands.retain(|c| {
                     !sends(c, |m| matches!(m, Message::ToClient(ToClient::Acknowledged(_))))
                 });
             }
-            (Mutant::L09, Message::ToPeer(ToPeer::Reject(_))) => {
+            (Mutant::RejectIgnored, Message::ToPeer(ToPeer::Reject(_))) => {
                 *state = before.clone();
                 commands.clear();
             }
@@ -150,17 +200,17 @@ impl Mutated {
     /// What the bug makes of a step that was taken on a time-out.
     pub(super) fn unfair_on_timeout(&self, timer: Timer, commands: &mut Vec<Cmd>) {
         match (self.mutant, timer) {
-            (Mutant::L03, Timer::Resend) => {
+            (Mutant::PrepareOnce, Timer::Resend) => {
                 commands
                     .retain(|c| !sends(c, |m| matches!(m, Message::ToPeer(ToPeer::Prepare(_)))));
             }
-            (Mutant::L04, Timer::Resend) => {
+            (Mutant::AcceptOnce, Timer::Resend) => {
                 commands.retain(|c| !sends(c, |m| matches!(m, Message::ToPeer(ToPeer::Accept(_)))));
             }
-            (Mutant::L10, Timer::Election) => {
+            (Mutant::ElectionTimerOnce, Timer::Election) => {
                 commands.retain(|c| !matches!(c, Command::SetTimer(Timer::Election, _)));
             }
-            (Mutant::L11, Timer::Resend) => {
+            (Mutant::LackAskedOnce, Timer::Resend) => {
                 commands.retain(|c| !sends(c, |m| matches!(m, Message::ToPeer(ToPeer::Fetch(_)))));
             }
             _ => {}
@@ -170,15 +220,17 @@ impl Mutated {
 
     fn unfair(&self, commands: &mut Vec<Cmd>) {
         match self.mutant {
-            Mutant::M33 => commands.retain(|c| !matches!(c, Command::SetTimer(Timer::Resend, _))),
-            Mutant::S09 => {
+            Mutant::NothingSentAgain => {
+                commands.retain(|c| !matches!(c, Command::SetTimer(Timer::Resend, _)))
+            }
+            Mutant::AnsweredFromNextSlot => {
                 for command in commands {
                     if let Command::Send(_, Message::Output(Output::ReadLog(read))) = command {
                         read.from = read.from.next();
                     }
                 }
             }
-            Mutant::L02 => {
+            Mutant::NeverFetches => {
                 commands.retain(|c| !sends(c, |m| matches!(m, Message::ToPeer(ToPeer::Fetch(_)))))
             }
             _ => {}

@@ -19,7 +19,13 @@ pub struct MutatedReader {
 impl Mutant {
     /// Is it a bug of readers?
     pub fn is_of_readers(self) -> bool {
-        matches!(self, Mutant::R01 | Mutant::R02 | Mutant::S08 | Mutant::A05)
+        matches!(
+            self,
+            Mutant::AnyAnswerTakenForLast
+                | Mutant::ReadAgain
+                | Mutant::ReaderNeverAsksAgain
+                | Mutant::ReaderStays
+        )
     }
 }
 
@@ -40,8 +46,10 @@ impl MutatedReader {
     ) {
         if let Message::ToClient(ToClient::Entries(entries)) = &mut msg {
             match self.mutant {
-                Mutant::R01 => entries.from = state.next,
-                Mutant::R02 if entries.from < state.next => state.to_mut().next = entries.from,
+                Mutant::AnyAnswerTakenForLast => entries.from = state.next,
+                Mutant::ReadAgain if entries.from < state.next => {
+                    state.to_mut().next = entries.from
+                }
                 _ => {}
             }
         }
@@ -57,14 +65,14 @@ impl MutatedReader {
         out: &mut Out<Reader>,
     ) {
         let was_answered = state.answered;
-        if self.mutant == Mutant::A05 {
+        if self.mutant == Mutant::ReaderStays {
             // As if something new had come.
             state.to_mut().moved = true;
         }
         let mut commands = Out::new();
         self.reader.on_timeout(id, state, timer, &mut commands);
         let is_kept = |command: &Command<Message, Timer, (), ()>| match self.mutant {
-            Mutant::S08 => was_answered || !matches!(command, Command::Send(..)),
+            Mutant::ReaderNeverAsksAgain => was_answered || !matches!(command, Command::Send(..)),
             _ => true,
         };
         out.append(&mut commands.into_iter().filter(is_kept).collect::<Out<Reader>>());

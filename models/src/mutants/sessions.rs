@@ -21,12 +21,16 @@ impl Mutated {
         commands: &mut Vec<Cmd>,
     ) {
         match (self.mutant, msg) {
-            (Mutant::S03, _) if usize::from(id) > 0 => evict(before, state, commands, true),
-            (Mutant::S12, _) if !matches!(state.phase, Phase::Leading(_)) => {
+            (Mutant::EvictionByReplica, _) if usize::from(id) > 0 => {
+                evict(before, state, commands, true)
+            }
+            (Mutant::OnlyLeaderEvicts, _) if !matches!(state.phase, Phase::Leading(_)) => {
                 evict(before, state, commands, false);
             }
-            (Mutant::S04, _) => self.save_earlier_sessions(before, state, commands),
-            (Mutant::S11, Message::ToReplica(ToReplica::Request(command))) => {
+            (Mutant::SnapshotOfEarlierSessions, _) => {
+                self.save_earlier_sessions(before, state, commands)
+            }
+            (Mutant::UnknownCalledExpired, Message::ToReplica(ToReplica::Request(command))) => {
                 if let Operation::InSession { session, .. } = command.operation
                     && before.learner.sessions.get(session).is_none()
                 {

@@ -11,10 +11,13 @@ impl Mutated {
     /// What a handler sees of votes that is not so.
     pub(super) fn change_votes(&self, state: &mut State, msg: &mut Message, src: Id) {
         match (self.mutant, msg) {
-            (Mutant::S01, Message::ToPeer(ToPeer::Promise(chunk))) => {
+            (Mutant::GapClosedByPlace, Message::ToPeer(ToPeer::Promise(chunk))) => {
                 self.close_up(state, src, chunk)
             }
-            (Mutant::S02, Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, .. }))) => {
+            (
+                Mutant::OldSuffixKept,
+                Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, .. })),
+            ) => {
                 let (ballot, slot) = (*ballot, *slot);
                 let is_first = state.durable.votes.values().all(|vote| vote.ballot < ballot);
                 if ballot >= state.durable.promised && is_first {
@@ -24,7 +27,7 @@ impl Mutated {
                     write(&mut state.durable, |storage| storage.votes.extend(relabelled));
                 }
             }
-            (Mutant::S07, Message::ToPeer(ToPeer::Promise(chunk))) => {
+            (Mutant::FirstReportedAdopted, Message::ToPeer(ToPeer::Promise(chunk))) => {
                 if let Phase::Preparing(preparing) = &state.phase {
                     chunk.votes.retain(|(slot, _)| !preparing.reported.contains_key(slot));
                 }
@@ -43,7 +46,7 @@ impl Mutated {
     ) {
         let upto = state.durable.snapshot.upto;
         let compacts = upto > before.durable.snapshot.upto;
-        if let (Mutant::S13, Message::ToPeer(ToPeer::Decided(_)), true) =
+        if let (Mutant::VoteAtBoundDropped, Message::ToPeer(ToPeer::Decided(_)), true) =
             (self.mutant, msg, compacts)
         {
             write(&mut state.durable, |storage| {

@@ -43,11 +43,11 @@ impl Amount {
 }
 
 fn bytes(command: &Command) -> usize {
-    let text = match &command.operation {
-        Operation::InSession { body: Body::Post(text), .. } => text.len(),
+    let body = match &command.operation {
+        Operation::InSession { body: Body::Write(bytes), .. } => bytes.len(),
         _ => 0,
     };
-    text + command.user.to_string().len()
+    body + command.user.to_string().len()
 }
 
 /// What waits at a replica.

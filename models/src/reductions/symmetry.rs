@@ -687,7 +687,7 @@ mod tests {
         let (ann, bob) =
             (SessionId { slot: Slot(0), index: 0 }, SessionId { slot: Slot(0), index: 1 });
         assert_eq!((renaming.session(ann), renaming.session(bob)), (bob, ann));
-        assert_eq!(image(&renaming.bodies, &Body::post("ann1")), Body::post("bob1"));
+        assert_eq!(image(&renaming.bodies, &Body::write("ann1")), Body::write("bob1"));
         assert_eq!(image(&renaming.users, &User::new("bob")), User::new("ann"));
         let genesis = config.genesis();
         assert_eq!(renaming.log(&genesis.log), genesis.log);

@@ -18,7 +18,7 @@ fn entry_of(user: &str, slot: u64) -> Entry {
         session: SessionId { slot: Slot(0), index: 0 },
         seq: Seq(slot),
         acked_below: Seq(1),
-        body: Body::post(&format!("{slot} {}", "x".repeat(900))),
+        body: Body::write(format!("{slot} {}", "x".repeat(900))),
     };
     let command = Command { stamp: Timestamp(slot), user: User::new(user), operation };
     Entry { slot: Slot(slot), value: Value::batch([command]), outcomes: vec![Outcome::Applied] }

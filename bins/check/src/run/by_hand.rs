@@ -19,8 +19,8 @@ pub(super) fn entry(args: &CustomArgs) -> anyhow::Result<Entry> {
     };
     if let Some(plant) = args.plant {
         entry.config.mutant = Some(match plant {
-            PlantArg::Handler => Mutant::X01,
-            PlantArg::Claims => Mutant::X02,
+            PlantArg::Handler => Mutant::PanicsAtVote,
+            PlantArg::Claims => Mutant::PanicsAtClaims,
         });
     }
     Ok(entry)

@@ -3,6 +3,7 @@
 use super::*;
 use actor_runtime::disk::fake::{FakeDisk, Fault};
 use paxos_chat::client::Pending;
+use paxos_chat::types::Body;
 use paxos_chat::types::{Nonce, SessionId, Slot};
 
 const PATH: &str = "/home/ann/chat.state";
@@ -22,12 +23,12 @@ fn open(disk: &FakeDisk) -> Result<StateFile<FakeDisk>, StateError> {
 /// A client with these messages pending: numbered ones, and those that wait.
 fn client(numbered: &[(u64, &str)], waiting: &[&str], next: u64) -> ClientStorage {
     let pending = |(seq, text): &(u64, &str)| {
-        (Seq(*seq), Pending { acked_below: Seq(1), body: Body::post(text) })
+        (Seq(*seq), Pending { acked_below: Seq(1), body: Body::write(text) })
     };
     ClientStorage {
         nonce: Nonce(7),
         phase: ClientPhase::Open(SessionId { slot: Slot(3), index: 0 }),
-        waiting: waiting.iter().map(|text| Body::post(text)).collect(),
+        waiting: waiting.iter().map(Body::write).collect(),
         next_seq: Seq(next),
         unacknowledged: numbered.iter().map(pending).collect(),
     }

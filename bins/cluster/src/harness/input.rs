@@ -4,7 +4,7 @@
 //! name, the line and the remedy.
 
 use super::error::RunError;
-use paxos_chat::tuning::TEXT_BYTES_MAX;
+use paxos_chat::tuning::BODY_BYTES_MAX;
 use paxos_chat_config::check_user;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -102,11 +102,11 @@ fn read_file(name: &str, file: &Path) -> Result<Input, RunError> {
     let mut lines = Vec::new();
     for (line, number) in bytes.split_inclusive(|byte| *byte == b'\n').zip(1..) {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        if line.len() > TEXT_BYTES_MAX {
+        if line.len() > BODY_BYTES_MAX {
             let length = line.len();
             return wrong(format!(
                 "{shown}, line {number}: {length} bytes, and a message has at most \
-                 {TEXT_BYTES_MAX}; split it"
+                 {BODY_BYTES_MAX}; split it"
             ));
         }
         let Ok(text) = std::str::from_utf8(line) else {
@@ -149,7 +149,7 @@ mod tests {
         for (bytes, expected) in [
             (&b""[..], "write a line"),
             (b"fine\n\xff\n", "bob.txt, line 2: not UTF-8 text; convert"),
-            (&[b'x'; TEXT_BYTES_MAX + 1], "line 1: 16385 bytes"),
+            (&[b'x'; BODY_BYTES_MAX + 1], "line 1: 16385 bytes"),
         ] {
             let error = refused(bytes);
             assert!(error.contains(expected), "{error}");

@@ -14,7 +14,7 @@ use paxos_chat::message::Outcome;
 use paxos_chat::types::{Body, Operation, Seq, SessionId, Slot};
 use paxos_chat_client::record::Record;
 use paxos_chat_log::replay::Replay;
-use paxos_chat_log::{Entry, ReadError, Reader, parse_session};
+use paxos_chat_log::{Entry, ReadError, Reader, parse_session, text_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -177,17 +177,17 @@ impl<'a> History<'a> {
                     .push(format!("slot {slot}: message {seq} of {session} took effect before"));
             }
         }
-        let Body::Post(text) = body else { return };
+        let Some(text) = text_of(body) else { return };
         let records = self.records.records;
         let said = record.and_then(|record| records[record].text_of(seq.0));
         // Nothing is known of what was submitted without records.
-        if !records.is_empty() && said.is_none_or(|said| **said != **text) {
+        if !records.is_empty() && said.is_none_or(|said| **said != *text) {
             let wrong = format!("slot {slot}: nobody submitted this message {seq} of {session}");
             self.account.faults.push(wrong);
         }
         for (record, place) in self.records.awaited(session, seq, slot) {
             self.found[record][place] |=
-                records[record].text_of(seq.0).is_some_and(|t| **t == **text);
+                records[record].text_of(seq.0).is_some_and(|said| **said == *text);
         }
     }
 

@@ -27,7 +27,7 @@ fn opening() -> Value {
 }
 
 fn post(seq: u64, text: &str) -> Value {
-    let (seq, body) = (Seq(seq), Body::post(text));
+    let (seq, body) = (Seq(seq), Body::write(text));
     command("ann", Operation::InSession { session: OURS, seq, acked_below: Seq(1), body })
 }
 

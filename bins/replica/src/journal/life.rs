@@ -54,7 +54,7 @@ impl Life {
             let session = SessionId { slot: Slot(0), index: 0 };
             let text = "x\0".repeat(self.rng.random_range(0..400));
             let (seq, acked_below) = (Seq(slot.0), Seq(slot.0.saturating_sub(3)));
-            Operation::InSession { session, seq, acked_below, body: Body::post(&text) }
+            Operation::InSession { session, seq, acked_below, body: Body::write(&text) }
         };
         Value::batch([Command { stamp, user, operation }])
     }

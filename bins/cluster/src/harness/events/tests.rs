@@ -13,7 +13,7 @@ fn said(user: &str, seq: u64) -> Value {
         session,
         seq: Seq(seq),
         acked_below: Seq(1),
-        body: Body::post("hi"),
+        body: Body::write("hi"),
     };
     Value::batch([Command { stamp: Timestamp(0), user: User::new(user), operation }])
 }

@@ -83,7 +83,7 @@ fn no_more_than_a_few_segments_wait_to_be_used_again() {
             session: SessionId { slot: Slot(0), index: 0 },
             seq: Seq(1),
             acked_below: Seq(1),
-            body: Body::post(&"x".repeat(3000)),
+            body: Body::write("x".repeat(3000)),
         };
         let command = Command { stamp: Timestamp(0), user: User::new("ann"), operation };
         let value = Value::batch([command]);
