@@ -75,7 +75,7 @@ pub struct LoadReport {
 }
 
 /// What one client measured.
-struct Measured {
+struct Measurement {
     latencies: Histogram<u64>,
     began: Instant,
     ended: Instant,
@@ -102,20 +102,17 @@ pub fn run(
     progress: &(dyn Fn(u64) + Sync),
 ) -> LoadReport {
     let barrier = Barrier::new(options.clients as usize);
-    let measured: Vec<Measured> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..options.clients)
-            .map(|_| {
-                let barrier = &barrier;
-                scope.spawn(move || run_client(access, options, barrier, ending, progress))
-            })
-            .collect();
-        let failed = || Measured::failed(options, "a client panicked");
+    let load = Load { access, options, barrier: &barrier, ending, progress };
+    let measured: Vec<Measurement> = std::thread::scope(|scope| {
+        let clients: Vec<_> =
+            (0..options.clients).map(|_| scope.spawn(|| load.run_client())).collect();
+        let failed = || Measurement::failed(options, "a client panicked");
         clients.into_iter().map(|client| client.join().unwrap_or_else(|_| failed())).collect()
     });
     summarise(options, measured)
 }
 
-fn summarise(options: &LoadOptions, measured: Vec<Measured>) -> LoadReport {
+fn summarise(options: &LoadOptions, measured: Vec<Measurement>) -> LoadReport {
     let mut latencies = new_histogram();
     for client in &measured {
         latencies.add(&client.latencies).expect("all histograms have the same range");
@@ -140,33 +137,14 @@ fn summarise(options: &LoadOptions, measured: Vec<Measured>) -> LoadReport {
     }
 }
 
-fn run_client(
-    access: &Access,
-    options: &LoadOptions,
-    barrier: &Barrier,
-    ending: &AtomicBool,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Measured {
-    let mut released = false;
-    let mut start_together = || {
-        if !std::mem::replace(&mut released, true) {
-            barrier.wait();
-        }
-    };
-    let measured = measure(access, options, &mut start_together, ending, progress);
-    // Whoever failed early must not keep the others waiting.
-    start_together();
-    measured.unwrap_or_else(|error| Measured::failed(options, &error))
-}
-
-impl Measured {
+impl Measurement {
     /// Of a client that has submitted nothing.
-    fn failed(options: &LoadOptions, error: &str) -> Measured {
+    fn failed(options: &LoadOptions, error: &str) -> Measurement {
         let now = Instant::now();
         let errors = options.messages.unwrap_or_default().max(1);
         let (latencies, silence) = (new_histogram(), Duration::ZERO);
         let error = Some(error.to_owned());
-        Measured { latencies, began: now, ended: now, silence, errors, error }
+        Measurement { latencies, began: now, ended: now, silence, errors, error }
     }
 }
 
@@ -277,97 +255,114 @@ impl Host<Client> for Tally {
     }
 }
 
-/// Fails if the session cannot be opened; any later failure is a part of what was measured.
-fn measure(
-    access: &Access,
-    options: &LoadOptions,
-    start_together: &mut dyn FnMut(),
-    ending: &AtomicBool,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Measured, String> {
-    let text = |error: &dyn ToString| error.to_string();
-    let socket = access.socket().map_err(|error| text(&error))?;
-    let tuning = ClientTuning { window: options.outstanding, ..access.config.client_tuning() };
-    let client = access.client(access.token.user(), Nonce(rand::random()), tuning);
-    let (id, nodes) = access.nodes();
-    let world = access.world(socket, Box::new(MemoryStorage::default()));
-    let packing = Packing { messages_per_datagram_max: options.pack, ..access.config.packing() };
-    let codec = access.codec().with_packing(packing);
-    let mut driver = Driver::start(client, id, nodes, codec, Tally::new(options), world)
-        .map_err(|error| text(&error))?;
-    while !driver.host().is_open {
-        pause(&mut driver, access.patience, None)?;
-        driver.turn().map_err(|error| text(&error))?;
-    }
-    start_together();
-    let start = Instant::now();
-    driver.host_mut().window = Window::of(options, start);
-    driver.host_mut().heard = start;
-    let (unsaid, error) = make(&mut driver, access.patience, options, ending, progress);
-    let Tally { window, outstanding, heard, silence, latencies, .. } = driver.host();
-    let unacknowledged = *outstanding as u64 + unsaid;
-    Ok(Measured {
-        latencies: latencies.clone(),
-        began: window.from,
-        ended: window
-            .until
-            .filter(|until| *until <= Instant::now())
-            .unwrap_or(*heard)
-            .max(window.from),
-        silence: *silence,
-        errors: unacknowledged.max(u64::from(error.is_some())),
-        error,
-    })
+/// A load while it is made.
+#[derive(Clone, Copy)]
+struct Load<'a> {
+    access: &'a Access,
+    options: &'a LoadOptions,
+    /// Where clients wait for one another, to start together.
+    barrier: &'a Barrier,
+    ending: &'a AtomicBool,
+    progress: &'a (dyn Fn(u64) + Sync),
 }
 
-/// Makes the load until its end; gives how many messages were to be said and were not, and why.
-fn make(
-    driver: &mut Driver<Client, Tally>,
-    patience: Duration,
-    options: &LoadOptions,
-    ending: &AtomicBool,
-    progress: &(dyn Fn(u64) + Sync),
-) -> (u64, Option<String>) {
-    let body = Body::write("x".repeat(options.size));
-    let mut unsaid = options.messages.unwrap_or(u64::MAX);
-    let mut counted = 0;
-    let error = loop {
-        let now = Instant::now();
-        let window = driver.host().window;
-        let is_over = window.has_ended(now) || ending.load(Ordering::Relaxed);
-        while unsaid > 0 && !is_over && driver.host().outstanding < options.outstanding {
+impl Load<'_> {
+    fn run_client(&self) -> Measurement {
+        let mut released = false;
+        let mut start_together = || {
+            if !std::mem::replace(&mut released, true) {
+                self.barrier.wait();
+            }
+        };
+        let measurement = self.measure(&mut start_together);
+        // Whoever failed early must not keep the others waiting.
+        start_together();
+        measurement.unwrap_or_else(|error| Measurement::failed(self.options, &error))
+    }
+
+    /// Fails if the session cannot be opened; any later failure is a part of what was measured.
+    fn measure(&self, start_together: &mut dyn FnMut()) -> Result<Measurement, String> {
+        let Load { access, options, .. } = *self;
+        let text = |error: &dyn ToString| error.to_string();
+        let socket = access.socket().map_err(|error| text(&error))?;
+        let tuning = ClientTuning { window: options.outstanding, ..access.config.client_tuning() };
+        let client = access.client(access.token.user(), Nonce(rand::random()), tuning);
+        let (id, nodes) = access.nodes();
+        let world = access.world(socket, Box::new(MemoryStorage::default()));
+        let packing =
+            Packing { messages_per_datagram_max: options.pack, ..access.config.packing() };
+        let codec = access.codec().with_packing(packing);
+        let mut driver = Driver::start(client, id, nodes, codec, Tally::new(options), world)
+            .map_err(|error| text(&error))?;
+        while !driver.host().is_open {
+            pause(&mut driver, access.patience, None)?;
+            driver.turn().map_err(|error| text(&error))?;
+        }
+        start_together();
+        let start = Instant::now();
+        driver.host_mut().window = Window::of(options, start);
+        driver.host_mut().heard = start;
+        let (unsaid, error) = self.make(&mut driver);
+        let Tally { window, outstanding, heard, silence, latencies, .. } = driver.host();
+        let unacknowledged = *outstanding as u64 + unsaid;
+        Ok(Measurement {
+            latencies: latencies.clone(),
+            began: window.from,
+            ended: window
+                .until
+                .filter(|until| *until <= Instant::now())
+                .unwrap_or(*heard)
+                .max(window.from),
+            silence: *silence,
+            errors: unacknowledged.max(u64::from(error.is_some())),
+            error,
+        })
+    }
+
+    /// Makes the load until its end; gives how many messages were to be said and were not, and why.
+    fn make(&self, driver: &mut Driver<Client, Tally>) -> (u64, Option<String>) {
+        let Load { options, ending, progress, .. } = *self;
+        let body = Body::write("x".repeat(options.size));
+        let mut unsaid = options.messages.unwrap_or(u64::MAX);
+        let mut counted = 0;
+        let error = loop {
             let now = Instant::now();
-            unsaid -= u64::from(now >= window.from);
-            driver.host_mut().submit(now);
-            driver.deliver(Message::Input(Input::Submit(body.clone())));
-        }
-        if driver.host().outstanding == 0 {
-            break None;
-        }
-        let before = driver.host().outstanding;
-        if let Err(error) = driver.turn() {
-            break Some(error.to_string());
-        }
-        if driver.host().has_expired {
-            break Some("the session has expired".to_owned());
-        }
-        let acknowledged = driver.host().latencies.len();
-        if acknowledged > counted {
-            progress(acknowledged - counted);
-            counted = acknowledged;
-        }
-        let next = window.until.filter(|_| !is_over);
-        if driver.host().outstanding == before
-            && let Err(error) = pause(driver, patience, next)
-        {
-            break Some(error);
-        }
-    };
-    let tally = driver.host_mut();
-    let end = tally.window.until.unwrap_or(tally.heard);
-    tally.note_silence(end.min(Instant::now()));
-    let unsaid = if options.messages.is_some() && error.is_some() { unsaid } else { 0 };
-    (unsaid, error)
+            let window = driver.host().window;
+            let is_over = window.has_ended(now) || ending.load(Ordering::Relaxed);
+            while unsaid > 0 && !is_over && driver.host().outstanding < options.outstanding {
+                let now = Instant::now();
+                unsaid -= u64::from(now >= window.from);
+                driver.host_mut().submit(now);
+                driver.deliver(Message::Input(Input::Submit(body.clone())));
+            }
+            if driver.host().outstanding == 0 {
+                break None;
+            }
+            let before = driver.host().outstanding;
+            if let Err(error) = driver.turn() {
+                break Some(error.to_string());
+            }
+            if driver.host().has_expired {
+                break Some("the session has expired".to_owned());
+            }
+            let acknowledged = driver.host().latencies.len();
+            if acknowledged > counted {
+                progress(acknowledged - counted);
+                counted = acknowledged;
+            }
+            let next = window.until.filter(|_| !is_over);
+            if driver.host().outstanding == before
+                && let Err(error) = pause(driver, self.access.patience, next)
+            {
+                break Some(error);
+            }
+        };
+        let tally = driver.host_mut();
+        let end = tally.window.until.unwrap_or(tally.heard);
+        tally.note_silence(end.min(Instant::now()));
+        let unsaid = if options.messages.is_some() && error.is_some() { unsaid } else { 0 };
+        (unsaid, error)
+    }
 }
 
 /// Sleeps until something happens, or until then.
@@ -442,11 +437,11 @@ mod tests {
     #[test]
     fn a_client_that_failed_is_an_error() {
         let timed = options(Duration::ZERO, Some(STEP));
-        let report = summarise(&timed, vec![Measured::failed(&timed, "no way")]);
+        let report = summarise(&timed, vec![Measurement::failed(&timed, "no way")]);
         assert_eq!((report.errors, report.acknowledged), (1, 0));
         assert_eq!(report.first_error.as_deref(), Some("no way"));
         let counted = LoadOptions { messages: Some(7), ..timed };
-        assert_eq!(summarise(&counted, vec![Measured::failed(&counted, "no")]).errors, 7);
+        assert_eq!(summarise(&counted, vec![Measurement::failed(&counted, "no")]).errors, 7);
     }
 
     #[test]
