@@ -20,13 +20,13 @@ struct Module {
 }
 
 /// The modules of a crate, and which of them each uses.
-pub struct Modules {
+pub(crate) struct Modules {
     modules: BTreeMap<Name, Module>,
 }
 
 impl Modules {
     /// Those of the crate with its sources in this folder.
-    pub fn of(sources: &Path) -> Modules {
+    pub(crate) fn of(sources: &Path) -> Modules {
         let mut modules = Modules { modules: BTreeMap::new() };
         modules.read(sources, Vec::new(), "lib.rs".into());
         modules
@@ -67,7 +67,7 @@ impl Modules {
             _ => {}
         }
         while let Some((child, behind)) = rest.split_first() {
-            let below = [&at[..], &[child.clone()]].concat();
+            let below = [&at[..], std::slice::from_ref(child)].concat();
             if !self.modules.contains_key(&below) {
                 break;
             }
@@ -84,7 +84,7 @@ impl Modules {
     }
 
     /// The files that each file uses.
-    pub fn uses(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+    pub(crate) fn uses(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut uses = BTreeMap::new();
         for (name, Module { file, paths, .. }) in &self.modules {
             let used = paths.iter().filter_map(|path| self.find(name, path, 8));
@@ -96,7 +96,7 @@ impl Modules {
 }
 
 /// For each use that closes a circle, the shortest such circle.
-pub fn circles<'a>(uses: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<Vec<&'a str>> {
+pub(crate) fn circles<'a>(uses: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<Vec<&'a str>> {
     let edges = uses.iter().flat_map(|(user, used)| used.iter().map(|used| (*user, *used)));
     let closed = edges.filter_map(|(user, used)| {
         let way = way(uses, used, user)?;
@@ -141,8 +141,8 @@ fn without_comments(text: &str) -> String {
                 ends
             };
             rest[1..].char_indices().find(is_end).map_or(rest.len(), |(end, _)| end + 2)
-        } else if rest.starts_with("'\\") {
-            rest[2..].find('\'').map_or(rest.len(), |end| end + 3)
+        } else if let Some(escaped) = rest.strip_prefix("'\\") {
+            escaped[1..].find('\'').map_or(rest.len(), |end| end + 4)
         } else if c == '\'' && rest.chars().nth(2) == Some('\'') {
             rest.char_indices().nth(3).map_or(rest.len(), |(end, _)| end)
         } else {
