@@ -5,10 +5,10 @@
 
 use crate::chat::ChatSpec;
 use crate::machine::Disk;
-use crate::mutants::clients::MutatedClient;
-use crate::mutants::readers::MutatedReader;
-use crate::mutants::{Mutant, Mutated};
-use crate::node::{Node, Stored};
+use crate::mutants::clients::MutantClient;
+use crate::mutants::readers::MutantReader;
+use crate::mutants::{Mutant, MutantReplica};
+use crate::node::{Node, NodeStorage};
 use crate::properties::{Agenda, Milestone};
 use actor_checker::compact::{CompactModel, Faults, Reductions};
 use paxos_chat::client::{Client, ClientTuning};
@@ -206,7 +206,7 @@ impl Config {
     }
 
     /// The actors, each with what its disk holds at the start.
-    pub fn nodes(&self, genesis: Disk) -> Vec<(Node, Option<Stored>)> {
+    pub fn nodes(&self, genesis: Disk) -> Vec<(Node, Option<NodeStorage>)> {
         let (cluster, overlaps) = (Cluster::new(self.replicas), self.overlaps);
         let replicas = cluster.replicas().map(|id| {
             let mut tuning = self.tuning.clone();
@@ -217,11 +217,11 @@ impl Config {
                 None => Node::Replica { replica, overlaps },
                 Some(mutant) => {
                     let (replicas, genesis) = (self.replicas, genesis.storage.clone());
-                    let replica = Mutated { replica, replicas, genesis, mutant };
-                    Node::Mutated { replica, overlaps }
+                    let replica = MutantReplica { replica, replicas, genesis, mutant };
+                    Node::MutantReplica { replica, overlaps }
                 }
             };
-            (node, Some(Stored::Replica(genesis.clone())))
+            (node, Some(NodeStorage::Replica(genesis.clone())))
         });
         let sessions: BTreeMap<User, SessionId> = {
             let sessions = genesis.storage.snapshot.sessions.iter();
@@ -240,7 +240,7 @@ impl Config {
             }
             let node = match self.mutant.filter(|mutant| mutant.is_of_clients()) {
                 None => Node::Client(client),
-                Some(mutant) => Node::MutatedClient(MutatedClient { client, mutant }),
+                Some(mutant) => Node::MutantClient(MutantClient { client, mutant }),
             };
             (node, None)
         });
@@ -252,7 +252,7 @@ impl Config {
             };
             let node = match self.mutant.filter(|mutant| mutant.is_of_readers()) {
                 None => Node::Reader(reader),
-                Some(mutant) => Node::MutatedReader(MutatedReader { reader, mutant }),
+                Some(mutant) => Node::MutantReader(MutantReader { reader, mutant }),
             };
             (node, None)
         });
