@@ -3,7 +3,7 @@
 mod screens;
 mod support;
 
-use actor_runtime::storage::Storage;
+use actor_runtime::storage::StableStorage;
 use paxos_chat::client::{ClientPhase, ClientStorage, PendingRequest};
 use paxos_chat::types::{Body, Nonce, Seq, SessionId, Slot};
 use paxos_chat_client::state::{Owner, State};

@@ -10,7 +10,7 @@ use crate::mutants::readers::MutantReader;
 use crate::mutants::{Mutant, MutantReplica};
 use crate::node::{Node, NodeStorage};
 use crate::properties::{Agenda, Milestone};
-use actor_checker::compact::{CompactModel, Faults, Reductions};
+use actor_checker::compact::{CompactModel, Crashes, Reductions};
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::message::Input;
 use paxos_chat::quorum::Cluster;
@@ -43,7 +43,7 @@ pub struct Config {
     /// The replicas that may crash.
     pub mortals: Vec<u8>,
     /// How many crashes, and whether there is recovery.
-    pub faults: Faults,
+    pub crashes: Crashes,
     /// The parameters of the replicas.
     pub tuning: Tuning,
     /// Slots that this replica jumps over when it leads.
@@ -84,7 +84,7 @@ impl Config {
             reader: None,
             ballots: (0..replicas).map(|replica| (1, replica)).collect(),
             mortals: (0..replicas).collect(),
-            faults: Faults::default(),
+            crashes: Crashes::default(),
             tuning: Tuning {
                 window_slots: 1,
                 eager_slots: usize::MAX,
@@ -128,7 +128,7 @@ impl Config {
     #[must_use]
     pub fn crashes(mut self, mortals: &[u8], total: u32, recovery: bool) -> Config {
         self.mortals = mortals.to_vec();
-        self.faults = Faults { crashes_at_once: 1, crashes_total: total, recovery };
+        self.crashes = Crashes { at_once: 1, total, recovery };
         self
     }
 
@@ -148,7 +148,7 @@ impl Config {
     /// With this many replicas down at once, at most.
     #[must_use]
     pub fn crashes_at_once(mut self, crashes_at_once: u32) -> Config {
-        self.faults.crashes_at_once = crashes_at_once;
+        self.crashes.at_once = crashes_at_once;
         self
     }
 
@@ -200,7 +200,7 @@ impl Config {
         let inputs =
             self.inputs.iter().map(|(actor, input)| (usize::from(*actor), input.clone().into()));
         CompactModel::new(self.nodes(genesis), spec)
-            .with_faults(self.faults)
+            .with_crashes(self.crashes)
             .with_inputs(inputs.collect())
             .with_reductions(reductions)
     }

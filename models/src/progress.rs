@@ -212,7 +212,7 @@ fn check_runs(
     options: &Options<'_>,
 ) -> (Outcome, ChatModel) {
     let model = explored.model(&[], reductions);
-    let recovery = explored.faults.recovery;
+    let recovery = explored.crashes.recovery;
     let outcome = check(&model, unbound(run), Delivered::of(run), recovery, options);
     (outcome, model)
 }

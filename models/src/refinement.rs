@@ -146,7 +146,7 @@ pub fn model_of<A: ChatActor>(
     let inputs =
         config.inputs.iter().map(|(actor, input)| (usize::from(*actor), input.clone().into()));
     CompactModel::new(actors.collect(), Refinement { chat, ballots })
-        .with_faults(config.faults)
+        .with_crashes(config.crashes)
         .with_inputs(inputs.collect())
         .with_reductions(reductions)
 }

@@ -95,7 +95,7 @@ impl Actor for Silent {
 /// # Errors
 /// What it cannot express, and why.
 pub fn expresses(config: &Config) -> Result<(), &'static str> {
-    if config.faults.crashes_total > 0 {
+    if config.crashes.total > 0 {
         return Err("crashes: it bounds how many actors are down at once, but neither how many \
                     crashes there are in all nor whether there is recovery");
     }

@@ -1,7 +1,7 @@
 //! The entry that `check run` is asked for: one of the catalog, or bounds given by hand.
 
 use super::args::{CustomArgs, PlantArg};
-use actor_checker::compact::Faults;
+use actor_checker::compact::Crashes;
 use anyhow::{Context, ensure};
 use paxos_chat::types::Slot;
 use paxos_chat_models::catalog;
@@ -64,11 +64,8 @@ fn by_hand(args: &CustomArgs) -> anyhow::Result<Entry> {
         });
     }
     config.skips = args.skip_slots.iter().map(|slot| (0, Slot(*slot))).collect();
-    config.faults = Faults {
-        crashes_at_once: f.min(args.crashes),
-        crashes_total: args.crashes,
-        recovery: !args.no_recovery,
-    };
+    config.crashes =
+        Crashes { at_once: f.min(args.crashes), total: args.crashes, recovery: !args.no_recovery };
     Ok(Entry {
         name: "by-hand",
         purpose: "bounds given on the command line",

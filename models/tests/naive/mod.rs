@@ -115,7 +115,7 @@ impl Explorer<'_> {
         }
         for actor in 0..self.nodes.len() {
             let Some((_, timers)) = &system.states[actor] else {
-                if self.config.faults.recovery {
+                if self.config.crashes.recovery {
                     next.extend(self.run(system, actor, Event::Start));
                 }
                 continue;
@@ -131,11 +131,9 @@ impl Explorer<'_> {
     }
 
     fn may_crash(&self, system: &System, actor: usize) -> bool {
-        let faults = &self.config.faults;
+        let crashes = &self.config.crashes;
         let down = system.states.iter().filter(|state| state.is_none()).count() as u32;
-        self.config.may_crash(actor)
-            && down < faults.crashes_at_once
-            && system.crashes < faults.crashes_total
+        self.config.may_crash(actor) && down < crashes.at_once && system.crashes < crashes.total
     }
 
     /// The state after a handler; with cuts, also each state after a crash within it.
