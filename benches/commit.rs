@@ -9,7 +9,7 @@ use actor_runtime::driver::{Driver, World};
 use actor_runtime::keys::Secret;
 use actor_runtime::network::UdpNetwork;
 use actor_runtime::nodes::NodeTable;
-use actor_runtime::storage::{MemoryStorage, Storage};
+use actor_runtime::storage::{MemoryStorage, StableStorage};
 use actor_runtime::wire::{CLIENTS_MAX, ClusterId, Codec, Generations, UserName};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use disks::Unsynced;
@@ -48,7 +48,7 @@ impl Kept {
         id: u8,
         folder: &Path,
         tuning: &Tuning,
-    ) -> (Box<dyn Storage<state::Storage>>, Store) {
+    ) -> (Box<dyn StableStorage<state::Storage>>, Store) {
         let disk: Rc<dyn actor_runtime::disk::Disk> = match self {
             Kept::OnDiskUnsynced => Rc::new(Unsynced(SystemDisk)),
             Kept::InMemory | Kept::OnDisk => Rc::new(SystemDisk),
@@ -83,7 +83,7 @@ fn socket() -> UdpNetwork {
     UdpNetwork::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port")
 }
 
-fn world<S>(socket: UdpNetwork, storage: Box<dyn Storage<S>>) -> World<S> {
+fn world<S>(socket: UdpNetwork, storage: Box<dyn StableStorage<S>>) -> World<S> {
     World {
         network: Box::new(socket),
         clock: Box::new(SystemClock::start()),

@@ -4,7 +4,7 @@
 mod disks;
 
 use actor_runtime::disk::{Disk, SystemDisk, write_all_at};
-use actor_runtime::storage::Storage;
+use actor_runtime::storage::StableStorage;
 use actor_runtime::wire::ClusterId;
 use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,

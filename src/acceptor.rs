@@ -13,6 +13,7 @@
 //!
 //! **Source**: *Paxos Made Simple* (2001), sections 2.2 and 3; chunked promises are our own.
 
+use crate::chunk::Chunk;
 use crate::message::{Accept, Accepted, Asker, Prepare, Promise, Reject};
 use crate::state::Storage;
 use crate::step::Step;
@@ -43,12 +44,10 @@ impl Storage {
         let compacted_upto = self.snapshot.upto;
         let mut votes: Vec<(Slot, Vote)> = Vec::new();
         let mut next = from.max(compacted_upto);
-        let mut bytes = 0;
+        let mut chunk = Chunk::of(tuning);
         let mut last = true;
         for (slot, vote) in self.votes.range(next..) {
-            bytes += vote.value.size_bytes();
-            let full = bytes > tuning.chunk_bytes_max || votes.len() >= tuning.chunk_entries_max;
-            if full && !votes.is_empty() {
+            if !chunk.takes(vote.value.size_bytes()) {
                 last = false;
                 break;
             }

@@ -19,14 +19,14 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Askers {
     /// Who asked last in this session, and for what.
-    pub sessions: BTreeMap<SessionId, Waiting>,
+    pub sessions: BTreeMap<SessionId, Waiter>,
     /// Who wants this session opened.
     pub openings: BTreeMap<(User, Nonce), NodeId>,
 }
 
 /// Who waits in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Waiting {
+pub struct Waiter {
     /// The one that asked.
     pub asker: NodeId,
     /// The highest number that was asked here.
@@ -57,7 +57,7 @@ impl Askers {
 
     /// Who is told that this number has been applied. Once nothing is waited for, nobody is remembered.
     pub fn take(&mut self, session: SessionId, seq: Seq) -> Option<NodeId> {
-        let Waiting { asker, upto } = *self.sessions.get(&session)?;
+        let Waiter { asker, upto } = *self.sessions.get(&session)?;
         if seq >= upto {
             self.sessions.remove(&session);
         }
@@ -79,7 +79,7 @@ impl Askers {
                     self.sessions.retain(|session, _| open.get(*session).is_some());
                 }
                 let upto = known.map_or(*seq, |known| known.max(*seq));
-                self.sessions.insert(*session, Waiting { asker, upto });
+                self.sessions.insert(*session, Waiter { asker, upto });
             }
         }
     }

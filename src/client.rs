@@ -107,7 +107,7 @@ pub struct ClientStorage {
     pub next_seq: Seq,
     /// Numbered and not acknowledged, with the bound first sent along. Of an expired session: the
     /// requests whose outcome is unknown.
-    pub unacknowledged: BTreeMap<Seq, Pending>,
+    pub unacknowledged: BTreeMap<Seq, PendingRequest>,
 }
 
 /// Everything that a client knows.
@@ -162,7 +162,7 @@ pub enum ClientPhase {
 
 /// A request that is not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Pending {
+pub struct PendingRequest {
     /// Everything below this number was acknowledged when the request was first sent.
     pub acked_below: Seq,
     /// What is asked.
@@ -277,8 +277,8 @@ impl Client {
         Command { stamp: Timestamp(0), user: self.user.clone(), operation }
     }
 
-    fn request(&self, session: SessionId, seq: Seq, pending: &Pending) -> Command {
-        let Pending { acked_below, body } = pending.clone();
+    fn request(&self, session: SessionId, seq: Seq, pending: &PendingRequest) -> Command {
+        let PendingRequest { acked_below, body } = pending.clone();
         let operation = Operation::InSession { session, seq, acked_below, body };
         Command { stamp: Timestamp(0), user: self.user.clone(), operation }
     }
@@ -299,7 +299,7 @@ impl Client {
             let seq = storage.next_seq;
             let acked_below = storage.unacknowledged.keys().next().copied().unwrap_or(seq);
             let Some(body) = storage.waiting.pop_front() else { return };
-            let pending = Pending { acked_below, body };
+            let pending = PendingRequest { acked_below, body };
             effects.send(target, ToReplica::Request(self.request(session, seq, &pending)));
             storage.unacknowledged.insert(seq, pending);
             storage.next_seq = seq.next();

@@ -15,7 +15,7 @@
 //! index (Ongaro's thesis, section 3.6.2), with ballots in place of terms.
 
 use crate::message::{Asker, Entries, Fetch, LogRead, Output, Tail};
-use crate::state::{Lacking, Learner, State};
+use crate::state::{CatchUp, Learner, State};
 use crate::step::Step;
 use crate::types::{Ballot, NodeId, ReplicaId, Slot, Value};
 use crate::{election, proposer, requests};
@@ -38,10 +38,10 @@ pub fn fetch_below(step: &mut Step<'_, '_>, leader: ReplicaId, upto: Slot) {
         }
         return;
     }
-    let first = Lacking { from: None, asked: leader, waited: 0, doublings: 0 };
+    let first = CatchUp { from: None, asked: leader, waited: 0, doublings: 0 };
     let mut lacking = step.state.lacking.clone().unwrap_or(first);
     match lacking.from {
-        None => lacking = Lacking { from: Some(from), asked: leader, ..lacking },
+        None => lacking = CatchUp { from: Some(from), asked: leader, ..lacking },
         // What was asked for is coming, and whoever gets it asks for more.
         Some(before) if before < from => {
             lacking.come();
@@ -66,7 +66,7 @@ pub fn fetch_below(step: &mut Step<'_, '_>, leader: ReplicaId, upto: Slot) {
     step.send(asked, Fetch { from });
 }
 
-impl Lacking {
+impl CatchUp {
     /// Something has come. If it took much less than it would have been waited for, the next need not be waited
     /// for so long.
     fn come(&mut self) {

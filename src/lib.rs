@@ -8,7 +8,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`types`], [`message`], [`tuning`] | vocabulary, messages, parameters |
-//! | [`quorum`] | majorities |
+//! | [`quorum`], [`chunk`] | majorities; how much goes into one message |
 //! | [`effects`] | what a handler wants done; durable state |
 //! | [`state`], [`step`] | what a replica knows, as plain data; what a handler is given |
 //! | [`acceptor`] | promises and votes |
@@ -25,6 +25,7 @@
 
 pub mod acceptor;
 pub mod askers;
+pub mod chunk;
 pub mod client;
 pub mod effects;
 pub mod election;

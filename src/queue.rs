@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Queue {
     /// What each user waits for; users that wait for nothing are not in it.
-    waiting: BTreeMap<User, Own>,
+    waiting: BTreeMap<User, UserQueue>,
     /// Whose turn is next: the users that wait, in the order in which they came or were served.
     turns: VecDeque<User>,
     commands: usize,
@@ -28,7 +28,7 @@ pub struct Queue {
 
 /// What a user waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Own {
+struct UserQueue {
     commands: VecDeque<Command>,
     bytes: usize,
 }

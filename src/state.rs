@@ -34,7 +34,7 @@ pub struct State {
     pub askers: Askers,
     /// What it lacks of its leader's log, and whom it has asked. Kept only if time-outs
     /// adapt; otherwise it asks the leader, at each heartbeat.
-    pub lacking: Option<Lacking>,
+    pub lacking: Option<CatchUp>,
 }
 
 impl State {
@@ -91,7 +91,7 @@ pub struct Learner {
 
 /// What a follower lacks of its leader's log, and whom it has asked for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lacking {
+pub struct CatchUp {
     /// The applied bound when it was found to lack something; `None` while it does not.
     pub from: Option<Slot>,
     /// Whom it has asked last.

@@ -3,8 +3,8 @@
 mod screens;
 mod support;
 
-use actor_runtime::storage::Storage;
-use paxos_chat::client::{ClientPhase, ClientStorage, Pending};
+use actor_runtime::storage::StableStorage;
+use paxos_chat::client::{ClientPhase, ClientStorage, PendingRequest};
 use paxos_chat::types::{Body, Nonce, Seq, SessionId, Slot};
 use paxos_chat_client::state::{Owner, State};
 use paxos_chat_config::Config;
@@ -160,9 +160,9 @@ fn leave(cluster: &Cluster, state: &Path, session: SessionId, pending: &[(u64, &
     let owner =
         Owner { cluster: Config::read(&cluster.config).unwrap().cluster_id(), user: "ann".into() };
     let (mut state, _lock) = State::open(state, &owner).unwrap();
-    let pending = pending
-        .iter()
-        .map(|(seq, text)| (Seq(*seq), Pending { acked_below: Seq(1), body: Body::write(text) }));
+    let pending = pending.iter().map(|(seq, text)| {
+        (Seq(*seq), PendingRequest { acked_below: Seq(1), body: Body::write(text) })
+    });
     let client = ClientStorage {
         nonce: Nonce(7),
         phase: ClientPhase::Open(session),

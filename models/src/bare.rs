@@ -21,7 +21,7 @@ pub fn model(config: &Config, reductions: Reductions) -> CompactModel<Node, Bare
     let inputs =
         config.inputs.iter().map(|(actor, input)| (usize::from(*actor), input.clone().into()));
     CompactModel::new(config.nodes(config.genesis()), Bare(chat))
-        .with_faults(config.faults)
+        .with_crashes(config.crashes)
         .with_inputs(inputs.collect())
         .with_reductions(reductions)
 }

@@ -9,7 +9,7 @@
 
 use crate::execution::Execution;
 use crate::machine::Disk;
-use crate::node::{Node, NodeState, NodeTimer, Stored};
+use crate::node::{Node, NodeState, NodeStorage, NodeTimer};
 use crate::properties::{self, Agenda, Milestone, Safety};
 use crate::reductions::symmetry::Renaming;
 use crate::reductions::{dead, stale};
@@ -219,7 +219,7 @@ impl ReplicaGhost {
         if matches!(step.event, Event::Crash) {
             ghost.untold.clear();
         }
-        if let Some(disk) = step.storage.and_then(Stored::disk) {
+        if let Some(disk) = step.storage.and_then(NodeStorage::disk) {
             ghost.promised = ghost.promised.max(disk.storage.promised);
             disk.storage.votes.iter().for_each(|(slot, vote)| ghost.cast(*slot, vote));
         }
@@ -291,7 +291,7 @@ impl ClientGhost {
             }
         }
         if let Event::Crash = step.event {
-            let left = step.storage.and_then(Stored::client);
+            let left = step.storage.and_then(NodeStorage::client);
             ghost.crashed_with.extend(left.into_iter().flat_map(|it| it.unacknowledged.keys()));
         }
         ghost
@@ -365,7 +365,7 @@ impl Spec<Node> for ChatSpec {
         match before {
             Ghost::Replica(mut ghost) => {
                 if matches!(step.event, Event::Start)
-                    && let Some(disk) = step.storage.and_then(Stored::disk)
+                    && let Some(disk) = step.storage.and_then(NodeStorage::disk)
                 {
                     ghost.delivered = delivered_by_log(disk, self.tuning.sessions_max);
                 }
@@ -482,7 +482,7 @@ impl Spec<Node> for ChatSpec {
             Ghost::Replica(ghost) => {
                 let mut decided: BTreeMap<Slot, Value> = BTreeMap::new();
                 let (mut leads, mut applied_upto) = (None, Slot(0));
-                if let Some(saved) = local.storage.as_ref().and_then(Stored::disk) {
+                if let Some(saved) = local.storage.as_ref().and_then(NodeStorage::disk) {
                     applied_upto = saved.storage.snapshot.upto;
                     decided.extend(saved.log.iter().map(|(slot, value)| (*slot, value.clone())));
                 }
@@ -540,7 +540,7 @@ impl ChatSpec {
 
 /// The numbers that a client which is down will send again when it comes back.
 fn pending_while_down(local: &Local<Node, Ghost>) -> BTreeSet<Seq> {
-    match (&local.state, local.storage.as_ref().and_then(Stored::client)) {
+    match (&local.state, local.storage.as_ref().and_then(NodeStorage::client)) {
         (None, Some(left)) => left.unacknowledged.keys().copied().collect(),
         _ => BTreeSet::new(),
     }

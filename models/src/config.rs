@@ -5,12 +5,12 @@
 
 use crate::chat::ChatSpec;
 use crate::machine::Disk;
-use crate::mutants::clients::MutatedClient;
-use crate::mutants::readers::MutatedReader;
-use crate::mutants::{Mutant, Mutated};
-use crate::node::{Node, Stored};
+use crate::mutants::clients::MutantClient;
+use crate::mutants::readers::MutantReader;
+use crate::mutants::{Mutant, MutantReplica};
+use crate::node::{Node, NodeStorage};
 use crate::properties::{Agenda, Milestone};
-use actor_checker::compact::{CompactModel, Faults, Reductions};
+use actor_checker::compact::{CompactModel, Crashes, Reductions};
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::message::Input;
 use paxos_chat::quorum::Cluster;
@@ -43,7 +43,7 @@ pub struct Config {
     /// The replicas that may crash.
     pub mortals: Vec<u8>,
     /// How many crashes, and whether there is recovery.
-    pub faults: Faults,
+    pub crashes: Crashes,
     /// The parameters of the replicas.
     pub tuning: Tuning,
     /// Slots that this replica jumps over when it leads.
@@ -84,7 +84,7 @@ impl Config {
             reader: None,
             ballots: (0..replicas).map(|replica| (1, replica)).collect(),
             mortals: (0..replicas).collect(),
-            faults: Faults::default(),
+            crashes: Crashes::default(),
             tuning: Tuning {
                 window_slots: 1,
                 eager_slots: usize::MAX,
@@ -128,7 +128,7 @@ impl Config {
     #[must_use]
     pub fn crashes(mut self, mortals: &[u8], total: u32, recovery: bool) -> Config {
         self.mortals = mortals.to_vec();
-        self.faults = Faults { crashes_at_once: 1, crashes_total: total, recovery };
+        self.crashes = Crashes { at_once: 1, total, recovery };
         self
     }
 
@@ -148,7 +148,7 @@ impl Config {
     /// With this many replicas down at once, at most.
     #[must_use]
     pub fn crashes_at_once(mut self, crashes_at_once: u32) -> Config {
-        self.faults.crashes_at_once = crashes_at_once;
+        self.crashes.at_once = crashes_at_once;
         self
     }
 
@@ -200,13 +200,13 @@ impl Config {
         let inputs =
             self.inputs.iter().map(|(actor, input)| (usize::from(*actor), input.clone().into()));
         CompactModel::new(self.nodes(genesis), spec)
-            .with_faults(self.faults)
+            .with_crashes(self.crashes)
             .with_inputs(inputs.collect())
             .with_reductions(reductions)
     }
 
     /// The actors, each with what its disk holds at the start.
-    pub fn nodes(&self, genesis: Disk) -> Vec<(Node, Option<Stored>)> {
+    pub fn nodes(&self, genesis: Disk) -> Vec<(Node, Option<NodeStorage>)> {
         let (cluster, overlaps) = (Cluster::new(self.replicas), self.overlaps);
         let replicas = cluster.replicas().map(|id| {
             let mut tuning = self.tuning.clone();
@@ -217,11 +217,11 @@ impl Config {
                 None => Node::Replica { replica, overlaps },
                 Some(mutant) => {
                     let (replicas, genesis) = (self.replicas, genesis.storage.clone());
-                    let replica = Mutated { replica, replicas, genesis, mutant };
-                    Node::Mutated { replica, overlaps }
+                    let replica = MutantReplica { replica, replicas, genesis, mutant };
+                    Node::MutantReplica { replica, overlaps }
                 }
             };
-            (node, Some(Stored::Replica(genesis.clone())))
+            (node, Some(NodeStorage::Replica(genesis.clone())))
         });
         let sessions: BTreeMap<User, SessionId> = {
             let sessions = genesis.storage.snapshot.sessions.iter();
@@ -240,7 +240,7 @@ impl Config {
             }
             let node = match self.mutant.filter(|mutant| mutant.is_of_clients()) {
                 None => Node::Client(client),
-                Some(mutant) => Node::MutatedClient(MutatedClient { client, mutant }),
+                Some(mutant) => Node::MutantClient(MutantClient { client, mutant }),
             };
             (node, None)
         });
@@ -252,7 +252,7 @@ impl Config {
             };
             let node = match self.mutant.filter(|mutant| mutant.is_of_readers()) {
                 None => Node::Reader(reader),
-                Some(mutant) => Node::MutatedReader(MutatedReader { reader, mutant }),
+                Some(mutant) => Node::MutantReader(MutantReader { reader, mutant }),
             };
             (node, None)
         });

@@ -40,9 +40,9 @@ impl Coverage {
     /// Adds what a completed run has reached.
     pub fn add(&mut self, model: &ChatModel) {
         let kind = |actor: usize| match &model.actors()[actor] {
-            Node::Replica { .. } | Node::Mutated { .. } => "replica",
-            Node::Client(_) | Node::MutatedClient(_) => "client",
-            Node::Reader(_) | Node::MutatedReader(_) => "reader",
+            Node::Replica { .. } | Node::MutantReplica { .. } => "replica",
+            Node::Client(_) | Node::MutantClient(_) => "client",
+            Node::Reader(_) | Node::MutantReader(_) => "reader",
         };
         model.for_each_delivered(|actor, message| {
             self.count(format!("{}: {}", kind(actor), message.class()));

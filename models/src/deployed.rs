@@ -1,9 +1,9 @@
 //! The actors as the binaries run them, for runs under virtual time.
 
-use crate::mutants::clients::MutatedClient;
-use crate::mutants::readers::MutatedReader;
-use crate::mutants::{Mutant, Mutated};
-use crate::node::{Node, Stored};
+use crate::mutants::clients::MutantClient;
+use crate::mutants::readers::MutantReader;
+use crate::mutants::{Mutant, MutantReplica};
+use crate::node::{Node, NodeStorage};
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::reader::Reader;
@@ -25,7 +25,7 @@ pub struct Deployed {
     pub mutant: Option<Mutant>,
 }
 
-type Placed = (Node, Option<Stored>);
+type Placed = (Node, Option<NodeStorage>);
 
 impl Deployed {
     /// A replica of this cluster, with an empty disk.
@@ -36,8 +36,8 @@ impl Deployed {
             None => Node::Replica { replica, overlaps },
             Some(mutant) => {
                 let (replicas, genesis) = (cluster.len(), Storage::default());
-                let replica = Mutated { replica, replicas, genesis, mutant };
-                Node::Mutated { replica, overlaps }
+                let replica = MutantReplica { replica, replicas, genesis, mutant };
+                Node::MutantReplica { replica, overlaps }
             }
         };
         (node, None)
@@ -51,7 +51,7 @@ impl Deployed {
         client.is_durable = self.durable_clients;
         let node = match self.mutant.filter(|mutant| mutant.is_of_clients()) {
             None => Node::Client(client),
-            Some(mutant) => Node::MutatedClient(MutatedClient { client, mutant }),
+            Some(mutant) => Node::MutantClient(MutantClient { client, mutant }),
         };
         (node, None)
     }
@@ -61,7 +61,7 @@ impl Deployed {
         let reader = Reader { replicas, from: Slot(0), tuning: self.client_tuning.clone() };
         let node = match self.mutant.filter(|mutant| mutant.is_of_readers()) {
             None => Node::Reader(reader),
-            Some(mutant) => Node::MutatedReader(MutatedReader { reader, mutant }),
+            Some(mutant) => Node::MutantReader(MutantReader { reader, mutant }),
         };
         (node, None)
     }

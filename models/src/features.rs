@@ -65,11 +65,11 @@ features! {
     };
     ThreeBallots, "3b", "3 ballots": |config| config.ballots.len() > 2;
     FiveReplicas, "5r", "5 replicas": |config| config.replicas > 4;
-    Recovery, "rec", "crash with recovery": |config| crashes(config) > 0 && config.faults.recovery;
+    Recovery, "rec", "crash with recovery": |config| crashes(config) > 0 && config.crashes.recovery;
     TwoCrashes, "2cr", "two crashes": |config| crashes(config) > 1;
-    CrashForGood, "die", "crash for good": |config| crashes(config) > 0 && !config.faults.recovery;
+    CrashForGood, "die", "crash for good": |config| crashes(config) > 0 && !config.crashes.recovery;
     ClientCrash, "cli", "client crash": |config| {
-        config.faults.crashes_total > 0 && config.clients.iter().any(|plan| plan.crashes)
+        config.crashes.total > 0 && config.clients.iter().any(|plan| plan.crashes)
     };
     Opening, "opn", "opening": |config| config.clients.iter().any(|plan| plan.opens);
     Eviction, "evi", "eviction": |config| config.tuning.sessions_max < config.clients.len();
@@ -107,7 +107,7 @@ fn outstanding(plan: &ClientPlan) -> usize {
 
 /// How many crashes of replicas there may be.
 fn crashes(config: &Config) -> u32 {
-    if config.mortals.is_empty() { 0 } else { config.faults.crashes_total }
+    if config.mortals.is_empty() { 0 } else { config.crashes.total }
 }
 
 impl Config {

@@ -116,7 +116,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "after-storms",
-            "ten seconds after slow disks, long round trips or losses, all is as it was before",
+            "ten seconds after slow disks, long round trips or losses, service is as fast as before",
             costs::after_storms,
         ),
         row(
@@ -126,22 +126,22 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "slow-election",
-            "who lags by 1 MB stands over 1 Mbit/s, 300 ms: somebody leads in one of three ballots",
+            "a replica that lags by 1 MB stands for election over 1 Mbit/s, 300 ms: a leader within three ballots",
             costs::slow_election,
         ),
         row(
             "lagging-follower",
-            "who lags by 1 MB hears the leader over 1 Mbit/s, 300 ms: it is told all of it, about once",
+            "a follower lags by 1 MB over 1 Mbit/s, 300 ms: it gets all of it, about once",
             catching_up::lagging_follower,
         ),
         row(
             "lagging-leader",
-            "who lags by 1 MB leads over 1 Mbit/s, 300 ms: it is told all of it, about once, and serves",
+            "a leader lags by 1 MB over 1 Mbit/s, 300 ms: it gets all of it, about once, and serves",
             catching_up::lagging_leader,
         ),
         row(
             "who-lags-stands-first",
-            "all crash, all but the leader come back, and who lags asks first: the other one leads",
+            "all crash, all but the leader come back, and the one that lags stands first: the other one leads",
             catching_up::who_lags_stands_first,
         ),
         row(
@@ -151,7 +151,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "one-replica-reached",
-            "a client reaches only who hears not the leader, but another who does: 4 time-outs at most",
+            "a client reaches only a replica that does not hear the leader, but hears another that does: 4 time-outs at most",
             catching_up::one_replica_reached,
         ),
         row(
@@ -171,7 +171,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "evicted",
-            "three sessions where two have room: who loses its own is told so once, and is quiet",
+            "three sessions, room for two: the client that loses its session is told once, and stops asking",
             sessions::evicted,
         ),
         row(
@@ -211,17 +211,17 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "not-theirs",
-            "each class of message, from everybody else than who may send it: nobody takes it",
+            "each class of message, from every sender that may not send it: nobody accepts it",
             strangers::not_theirs,
         ),
         row(
             "stolen-session",
-            "somebody asks in another's session: a leader neither answers it nor does it",
+            "somebody asks in another's session: the leader neither answers nor executes it",
             strangers::stolen_session,
         ),
         row(
             "late-answers",
-            "answers to an earlier ballot or to who has all, and an old request, come late: nobody does anything",
+            "answers to an earlier ballot, answers that nobody needs and an old request come late: all are ignored",
             strangers::late_answers,
         ),
         row(
@@ -231,7 +231,7 @@ pub fn hardships() -> Vec<Hardship> {
         ),
         row(
             "twice",
-            "everything arrives twice, service, an election and who lags: nothing is asked twice for that",
+            "every message arrives twice, in service, elections and catch-up: nobody asks twice because of it",
             catching_up::twice,
         ),
     ]

@@ -27,7 +27,7 @@ mod watch;
 pub use graph::{Graph, directed, partial_partitions, undirected};
 
 use crate::deployed::Deployed;
-use crate::node::{Node, NodeTimer, Stored};
+use crate::node::{Node, NodeStorage, NodeTimer};
 use actor_checker::simulation::{Simulation, Wire};
 use actor_checker::trace::TraceStep;
 use paxos_chat::effects::Timer;
@@ -252,7 +252,7 @@ fn reach(replicas: u8, client: usize) -> Vec<NodeId> {
     (0..count).map(id).collect()
 }
 
-fn actors(replicas: u8, deployed: &Deployed) -> Vec<(Node, Option<Stored>)> {
+fn actors(replicas: u8, deployed: &Deployed) -> Vec<(Node, Option<NodeStorage>)> {
     let cluster = Cluster::new(replicas);
     let all = (0..replicas).map(|_| deployed.replica(cluster));
     let clients =

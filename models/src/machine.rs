@@ -17,8 +17,8 @@
 //! makes the oldest one durable. A crash loses all that are pending; since they become durable one at
 //! a time, it may lose any of the last ones. Without overlap every save is durable at once.
 
-use crate::mutants::Mutated;
-use crate::node::{Node, NodeTimer, Stored};
+use crate::mutants::MutantReplica;
+use crate::node::{Node, NodeStorage, NodeTimer};
 use imbl::OrdMap;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Entries, LogRead, Message, Output, ToPeer, ToReplica};
@@ -108,7 +108,7 @@ impl Behaviour for Replica {
     }
 }
 
-impl Behaviour for Mutated {
+impl Behaviour for MutantReplica {
     fn message(&self, id: Id, state: &mut Cow<'_, State>, src: Id, msg: Message) -> Out<Replica> {
         let mut out = Out::new();
         let after = self.on_msg(id, state, src, msg, &mut out);
@@ -234,7 +234,7 @@ impl<'a, B: Behaviour> Driving<'a, B> {
     fn save(&mut self, storage: Storage, reports: &Sends, out: &mut Out<Node>) {
         self.keep(reports);
         let log = self.log.split(&storage.snapshot.upto).0;
-        out.save(Stored::Replica(Disk { storage, log }));
+        out.save(NodeStorage::Replica(Disk { storage, log }));
     }
 
     fn keep(&mut self, reports: &Sends) {

@@ -61,7 +61,7 @@ pub struct Description {
 
 /// A replica with a bug.
 #[derive(Clone, Debug)]
-pub struct Mutated {
+pub struct MutantReplica {
     /// The replica as it is.
     pub replica: Replica,
     /// How many replicas there are.
@@ -72,7 +72,7 @@ pub struct Mutated {
     pub mutant: Mutant,
 }
 
-impl Mutated {
+impl MutantReplica {
     /// As [`Actor::on_start`].
     pub fn on_start(&self, id: Id, storage: &Option<Storage>, out: &mut Out<Replica>) -> State {
         let mut storage = storage.clone();

@@ -4,9 +4,9 @@
 //! binaries use.
 
 use crate::machine::{Behaviour, Disk, Driving, Machine};
-use crate::mutants::Mutated;
-use crate::mutants::clients::MutatedClient;
-use crate::mutants::readers::MutatedReader;
+use crate::mutants::MutantReplica;
+use crate::mutants::clients::MutantClient;
+use crate::mutants::readers::MutantReader;
 use imbl::OrdMap;
 use paxos_chat::client::{Client, ClientState, ClientStorage};
 use paxos_chat::effects::Timer;
@@ -29,54 +29,54 @@ pub enum Node {
         overlaps: bool,
     },
     /// A replica with a bug.
-    Mutated {
+    MutantReplica {
         /// What it does.
-        replica: Mutated,
+        replica: MutantReplica,
         /// Its disk and its network overlap.
         overlaps: bool,
     },
     /// Says something.
     Client(Client),
     /// A client with a bug.
-    MutatedClient(MutatedClient),
+    MutantClient(MutantClient),
     /// Follows the log.
     Reader(Reader),
     /// A reader with a bug.
-    MutatedReader(MutatedReader),
+    MutantReader(MutantReader),
 }
 
 /// What is left of a [`Node`] after a crash.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stored {
+pub enum NodeStorage {
     /// Of a replica.
     Replica(Disk),
     /// Of a durable client.
     Client(ClientStorage),
 }
 
-impl Stored {
+impl NodeStorage {
     /// A replica's disk, if it is one.
     pub fn disk(&self) -> Option<&Disk> {
         match self {
-            Stored::Replica(disk) => Some(disk),
-            Stored::Client(_) => None,
+            NodeStorage::Replica(disk) => Some(disk),
+            NodeStorage::Client(_) => None,
         }
     }
 
     /// What a client has saved, if it is one.
     pub fn client(&self) -> Option<&ClientStorage> {
         match self {
-            Stored::Client(storage) => Some(storage),
-            Stored::Replica(_) => None,
+            NodeStorage::Client(storage) => Some(storage),
+            NodeStorage::Replica(_) => None,
         }
     }
 }
 
-impl Debug for Stored {
+impl Debug for NodeStorage {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Stored::Replica(disk) => Debug::fmt(disk, f),
-            Stored::Client(storage) => Debug::fmt(storage, f),
+            NodeStorage::Replica(disk) => Debug::fmt(disk, f),
+            NodeStorage::Client(storage) => Debug::fmt(storage, f),
         }
     }
 }
@@ -178,12 +178,12 @@ impl Actor for Node {
     type Msg = Message;
     type Timer = NodeTimer;
     type State = NodeState;
-    type Storage = Stored;
+    type Storage = NodeStorage;
     type Random = ();
 
-    fn on_start(&self, id: Id, stored: &Option<Stored>, out: &mut Out<Self>) -> NodeState {
-        let disk = stored.as_ref().and_then(Stored::disk);
-        let saved = stored.as_ref().and_then(Stored::client).cloned();
+    fn on_start(&self, id: Id, stored: &Option<NodeStorage>, out: &mut Out<Self>) -> NodeState {
+        let disk = stored.as_ref().and_then(NodeStorage::disk);
+        let saved = stored.as_ref().and_then(NodeStorage::client).cloned();
         let storage = disk.map(|disk| disk.storage.clone());
         let log = disk.map_or_else(OrdMap::new, |disk| disk.log.clone());
         match self {
@@ -192,7 +192,7 @@ impl Actor for Node {
                 let machine = Machine::new(actor.on_start(id, &storage, &mut commands), log);
                 started(Driving::of(id, actor, *overlaps, &machine), commands, &machine, out)
             }
-            Node::Mutated { replica: actor, overlaps } => {
+            Node::MutantReplica { replica: actor, overlaps } => {
                 let mut commands = Out::new();
                 let machine = Machine::new(actor.on_start(id, &storage, &mut commands), log);
                 started(Driving::of(id, actor, *overlaps, &machine), commands, &machine, out)
@@ -203,7 +203,7 @@ impl Actor for Node {
                 take_over(commands, out);
                 NodeState::Client(state)
             }
-            Node::MutatedClient(actor) => {
+            Node::MutantClient(actor) => {
                 let mut commands = Out::new();
                 let state = actor.on_start(id, &saved, &mut commands);
                 take_over(commands, out);
@@ -215,7 +215,7 @@ impl Actor for Node {
                 take_over(commands, out);
                 NodeState::Reader(state)
             }
-            Node::MutatedReader(actor) => {
+            Node::MutantReader(actor) => {
                 let mut commands = Out::new();
                 let state = actor.on_start(id, &None, &mut commands);
                 take_over(commands, out);
@@ -238,7 +238,7 @@ impl Actor for Node {
                     machine.message(src, msg, out);
                 });
             }
-            Node::Mutated { replica, overlaps } => {
+            Node::MutantReplica { replica, overlaps } => {
                 drive(id, replica, *overlaps, state, out, |machine, out| {
                     machine.message(src, msg, out);
                 });
@@ -247,16 +247,16 @@ impl Actor for Node {
                 delegate!(actor, Client, state, out, |a: &Client, s: &mut _, o: &mut _| a
                     .on_msg(id, s, src, msg, o));
             }
-            Node::MutatedClient(actor) => {
-                delegate!(actor, Client, state, out, |a: &MutatedClient, s: &mut _, o: &mut _| a
+            Node::MutantClient(actor) => {
+                delegate!(actor, Client, state, out, |a: &MutantClient, s: &mut _, o: &mut _| a
                     .on_msg(id, s, src, msg, o));
             }
             Node::Reader(actor) => {
                 delegate!(actor, Reader, state, out, |a: &Reader, s: &mut _, o: &mut _| a
                     .on_msg(id, s, src, msg, o));
             }
-            Node::MutatedReader(actor) => {
-                delegate!(actor, Reader, state, out, |a: &MutatedReader, s: &mut _, o: &mut _| a
+            Node::MutantReader(actor) => {
+                delegate!(actor, Reader, state, out, |a: &MutantReader, s: &mut _, o: &mut _| a
                     .on_msg(id, s, src, msg, o));
             }
         }
@@ -275,7 +275,7 @@ impl Actor for Node {
                     machine.timeout(*timer, out);
                 });
             }
-            Node::Mutated { replica, overlaps } => {
+            Node::MutantReplica { replica, overlaps } => {
                 drive(id, replica, *overlaps, state, out, |machine, out| {
                     machine.timeout(*timer, out);
                 });
@@ -284,16 +284,16 @@ impl Actor for Node {
                 delegate!(actor, Client, state, out, |a: &Client, s: &mut _, o: &mut _| a
                     .on_timeout(id, s, own(timer), o));
             }
-            Node::MutatedClient(actor) => {
-                delegate!(actor, Client, state, out, |a: &MutatedClient, s: &mut _, o: &mut _| a
+            Node::MutantClient(actor) => {
+                delegate!(actor, Client, state, out, |a: &MutantClient, s: &mut _, o: &mut _| a
                     .on_timeout(id, s, own(timer), o));
             }
             Node::Reader(actor) => {
                 delegate!(actor, Reader, state, out, |a: &Reader, s: &mut _, o: &mut _| a
                     .on_timeout(id, s, own(timer), o));
             }
-            Node::MutatedReader(actor) => {
-                delegate!(actor, Reader, state, out, |a: &MutatedReader, s: &mut _, o: &mut _| a
+            Node::MutantReader(actor) => {
+                delegate!(actor, Reader, state, out, |a: &MutantReader, s: &mut _, o: &mut _| a
                     .on_timeout(id, s, own(timer), o));
             }
         }
@@ -302,11 +302,11 @@ impl Actor for Node {
     fn name(&self) -> String {
         match self {
             Node::Replica { replica, .. } => replica.name(),
-            Node::Mutated { replica, .. } => replica.replica.name(),
+            Node::MutantReplica { replica, .. } => replica.replica.name(),
             Node::Client(actor) => actor.name(),
-            Node::MutatedClient(actor) => actor.client.name(),
+            Node::MutantClient(actor) => actor.client.name(),
             Node::Reader(actor) => actor.name(),
-            Node::MutatedReader(actor) => actor.reader.name(),
+            Node::MutantReader(actor) => actor.reader.name(),
         }
     }
 }
@@ -355,7 +355,7 @@ trait Saved {
 
 impl Saved for ClientStorage {
     fn save(self, out: &mut Out<Node>) {
-        out.save(Stored::Client(self));
+        out.save(NodeStorage::Client(self));
     }
 }
 

@@ -9,7 +9,7 @@
 //! **Absent**: the schedules ([`actor_checker::progress`]).
 
 use crate::config::{ChatModel, Config};
-use crate::node::{Node, NodeState, NodeTimer, Stored};
+use crate::node::{Node, NodeState, NodeStorage, NodeTimer};
 use actor_checker::compact::Reductions;
 use actor_checker::engine::Options;
 use actor_checker::progress::{Goal, Outcome, check};
@@ -61,8 +61,8 @@ impl Delivered {
         }
     }
 
-    fn replica(state: Option<&NodeState>, stored: Option<&Stored>) -> Standing {
-        let disk = stored.and_then(Stored::disk);
+    fn replica(state: Option<&NodeState>, stored: Option<&NodeStorage>) -> Standing {
+        let disk = stored.and_then(NodeStorage::disk);
         let machine = state.and_then(NodeState::machine);
         let on_disk = disk.map(|disk| &disk.log).into_iter().flatten();
         let known = machine.map(|machine| (&machine.log, &machine.replica.learner.decided));
@@ -93,7 +93,12 @@ impl Delivered {
 impl Goal<Node> for Delivered {
     type View = Standing;
 
-    fn view(&self, _actor: usize, state: Option<&NodeState>, stored: Option<&Stored>) -> Standing {
+    fn view(
+        &self,
+        _actor: usize,
+        state: Option<&NodeState>,
+        stored: Option<&NodeStorage>,
+    ) -> Standing {
         match state {
             Some(NodeState::Client(client)) => Standing::Client(match client.durable.phase {
                 ClientPhase::Opening => false,
@@ -170,10 +175,10 @@ pub fn unbound(config: &Config) -> Vec<Node> {
     let nodes = config.nodes(config.genesis()).into_iter().map(|(mut node, _)| {
         match &mut node {
             Node::Client(client) => replicas(&mut client.replicas),
-            Node::MutatedClient(mutated) => replicas(&mut mutated.client.replicas),
+            Node::MutantClient(mutated) => replicas(&mut mutated.client.replicas),
             Node::Reader(reader) => replicas(&mut reader.replicas),
-            Node::MutatedReader(mutated) => replicas(&mut mutated.reader.replicas),
-            Node::Replica { .. } | Node::Mutated { .. } => {}
+            Node::MutantReader(mutated) => replicas(&mut mutated.reader.replicas),
+            Node::Replica { .. } | Node::MutantReplica { .. } => {}
         }
         node
     });
@@ -207,7 +212,7 @@ fn check_runs(
     options: &Options<'_>,
 ) -> (Outcome, ChatModel) {
     let model = explored.model(&[], reductions);
-    let recovery = explored.faults.recovery;
+    let recovery = explored.crashes.recovery;
     let outcome = check(&model, unbound(run), Delivered::of(run), recovery, options);
     (outcome, model)
 }

@@ -40,7 +40,7 @@ mod steps;
 use self::steps::{Actions, actions, untrue};
 use crate::chat::{ChatSpec, Ghost, ReplicaGhost};
 use crate::config::Config;
-use crate::node::{Node, NodeState, NodeTimer, Stored};
+use crate::node::{Node, NodeState, NodeStorage, NodeTimer};
 use crate::paxos::{self, Msg};
 use actor_checker::compact::{CompactModel, Reductions};
 use actor_checker::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
@@ -51,11 +51,11 @@ use std::collections::BTreeMap;
 
 /// An actor that can stand for a [`Node`]: one, or one that does it wrong.
 pub trait ChatActor:
-    Actor<Msg = Message, Timer = NodeTimer, State = NodeState, Storage = Stored>
+    Actor<Msg = Message, Timer = NodeTimer, State = NodeState, Storage = NodeStorage>
 {
 }
 impl<A> ChatActor for A where
-    A: Actor<Msg = Message, Timer = NodeTimer, State = NodeState, Storage = Stored>
+    A: Actor<Msg = Message, Timer = NodeTimer, State = NodeState, Storage = NodeStorage>
 {
 }
 
@@ -146,7 +146,7 @@ pub fn model_of<A: ChatActor>(
     let inputs =
         config.inputs.iter().map(|(actor, input)| (usize::from(*actor), input.clone().into()));
     CompactModel::new(actors.collect(), Refinement { chat, ballots })
-        .with_faults(config.faults)
+        .with_crashes(config.crashes)
         .with_inputs(inputs.collect())
         .with_reductions(reductions)
 }

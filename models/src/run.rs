@@ -280,7 +280,7 @@ fn check_reductions<A: Actor, S: Spec<A>>(
     let variants = model.check_dead_variables().map_err(|claim| {
         let NotDead { event, variant, difference } = *claim;
         format!(
-            "a variant of an explored local state is not like it: {difference}.\n\
+            "two local states were explored as one, but do not act alike: {difference}.\n\
              Event: {event}\nAt {variant}"
         )
     })?;

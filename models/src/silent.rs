@@ -9,7 +9,7 @@
 //! memory away, which spares `ActorModel` work and makes its count that of the system's states.
 
 use crate::config::Config;
-use crate::node::{Node, NodeState, NodeTimer, Stored};
+use crate::node::{Node, NodeState, NodeStorage, NodeTimer};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, NodeId, ReplicaId};
@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug)]
 pub struct Silent {
     node: Node,
-    genesis: Option<Stored>,
+    genesis: Option<NodeStorage>,
     may_stand: bool,
 }
 
@@ -49,10 +49,10 @@ impl Actor for Silent {
     type Msg = Message;
     type Timer = NodeTimer;
     type State = NodeState;
-    type Storage = Stored;
+    type Storage = NodeStorage;
     type Random = ();
 
-    fn on_start(&self, id: Id, storage: &Option<Stored>, out: &mut Out<Self>) -> NodeState {
+    fn on_start(&self, id: Id, storage: &Option<NodeStorage>, out: &mut Out<Self>) -> NodeState {
         let storage = storage.clone().or_else(|| self.genesis.clone());
         let mut commands = Out::new();
         let state = self.node.on_start(id, &storage, &mut commands);
@@ -95,7 +95,7 @@ impl Actor for Silent {
 /// # Errors
 /// What it cannot express, and why.
 pub fn expresses(config: &Config) -> Result<(), &'static str> {
-    if config.faults.crashes_total > 0 {
+    if config.crashes.total > 0 {
         return Err("crashes: it bounds how many actors are down at once, but neither how many \
                     crashes there are in all nor whether there is recovery");
     }

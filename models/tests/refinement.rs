@@ -8,7 +8,7 @@ use paxos_chat::effects::Effects;
 use paxos_chat::message::{Accept, Message, ToPeer};
 use paxos_chat::types::{Ballot, ReplicaId, Slot};
 use paxos_chat_models::config::Config;
-use paxos_chat_models::node::{Node, NodeState, NodeTimer, Stored};
+use paxos_chat_models::node::{Node, NodeState, NodeStorage, NodeTimer};
 use paxos_chat_models::paxos::Action;
 use paxos_chat_models::refinement::{self, PROPERTIES, Refinement, Refuted};
 use stateright::actor::{Actor, Command, Id, Out};
@@ -157,10 +157,12 @@ impl Faulty {
 
     /// Hands on what was put out, but for what the fault keeps back.
     fn put_out(&self, commands: Out<Node>, out: &mut Out<Self>) {
-        let spoil = |command: Command<Message, NodeTimer, (), Stored>| match command {
-            Command::Save(Stored::Replica(mut disk)) if self.fault == Fault::SavesNoPromise => {
+        let spoil = |command: Command<Message, NodeTimer, (), NodeStorage>| match command {
+            Command::Save(NodeStorage::Replica(mut disk))
+                if self.fault == Fault::SavesNoPromise =>
+            {
                 disk.storage.promised = Ballot::ZERO;
-                Command::Save(Stored::Replica(disk))
+                Command::Save(NodeStorage::Replica(disk))
             }
             command => command,
         };
@@ -178,10 +180,10 @@ impl Actor for Faulty {
     type Msg = Message;
     type Timer = NodeTimer;
     type State = NodeState;
-    type Storage = Stored;
+    type Storage = NodeStorage;
     type Random = ();
 
-    fn on_start(&self, id: Id, storage: &Option<Stored>, out: &mut Out<Self>) -> NodeState {
+    fn on_start(&self, id: Id, storage: &Option<NodeStorage>, out: &mut Out<Self>) -> NodeState {
         let mut commands = Out::new();
         let state = self.node.on_start(id, storage, &mut commands);
         self.put_out(commands, out);

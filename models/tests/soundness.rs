@@ -60,7 +60,7 @@ impl Spec<Node> for Bare {
 }
 
 fn compact(config: &Config) -> CompactModel<Node, Bare> {
-    CompactModel::new(config.nodes(config.genesis()), Bare::of(config)).with_faults(config.faults)
+    CompactModel::new(config.nodes(config.genesis()), Bare::of(config)).with_crashes(config.crashes)
 }
 
 /// One leader, one message.

@@ -1,6 +1,7 @@
 //! Runs of decided values, cut into chunks, and who wants them.
 
 use super::{Message, Plausible, ToClient, ToPeer};
+use crate::chunk::Chunk;
 use crate::tuning::Tuning;
 use crate::types::{NodeId, ReplicaId, Slot, Value};
 use serde::{Deserialize, Serialize};
@@ -26,16 +27,9 @@ impl Entries {
         values: impl IntoIterator<Item = Value>,
         tuning: &Tuning,
     ) -> Entries {
-        let mut chunk: Vec<Value> = Vec::new();
-        let mut bytes = 0;
-        for value in values.into_iter().take(tuning.chunk_entries_max) {
-            bytes += value.size_bytes();
-            if bytes > tuning.chunk_bytes_max && !chunk.is_empty() {
-                break;
-            }
-            chunk.push(value);
-        }
-        Entries { from, values: chunk, applied_upto: upto }
+        let mut chunk = Chunk::of(tuning);
+        let fitting = values.into_iter().take_while(|value| chunk.takes(value.size_bytes()));
+        Entries { from, values: fitting.collect(), applied_upto: upto }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What clients are answered, each rule as the exact effects it wants.
 
 use super::*;
-use crate::askers::Waiting;
+use crate::askers::Waiter;
 use crate::effects::Effects;
 use crate::effects::Timer;
 use crate::learner;
@@ -43,8 +43,8 @@ fn opened(nonce: u64, session: SessionId) -> Message {
     Message::ToClient(ToClient::SessionOpened(SessionOpened { nonce: Nonce(nonce), session }))
 }
 
-fn waiting(asker: NodeId, upto: u64) -> Waiting {
-    Waiting { asker, upto: Seq(upto) }
+fn waiting(asker: NodeId, upto: u64) -> Waiter {
+    Waiter { asker, upto: Seq(upto) }
 }
 
 mod admission {

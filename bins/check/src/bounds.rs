@@ -29,8 +29,8 @@ pub(super) fn system(config: &Config) -> String {
     let ballots: Vec<String> =
         config.ballots.iter().map(|(round, replica)| format!("b{round}.r{replica}")).collect();
     let _ = write!(text, "{}; ballots {}", clients.join(", "), ballots.join(" "));
-    if config.faults.crashes_total > 0 {
-        let recovery = if config.faults.recovery { "with recovery" } else { "for good" };
+    if config.crashes.total > 0 {
+        let recovery = if config.crashes.recovery { "with recovery" } else { "for good" };
         let replicas = config.mortals.iter().map(|id| format!("r{id}"));
         let clients = config.clients.iter().filter(|plan| plan.crashes);
         let mortals: Vec<String> =
@@ -39,8 +39,8 @@ pub(super) fn system(config: &Config) -> String {
             text,
             "; crashes of {}: {} in all, {} at once, {recovery}",
             mortals.join(" "),
-            config.faults.crashes_total,
-            config.faults.crashes_at_once
+            config.crashes.total,
+            config.crashes.at_once
         );
     }
     for (replica, slot) in &config.skips {

@@ -50,7 +50,7 @@ use actor_runtime::driver::{Driver, DriverError, Handle, Order, World};
 use actor_runtime::loss::{Loss, LossyNetwork};
 use actor_runtime::network::UdpNetwork;
 use actor_runtime::nodes::NodeTable;
-use actor_runtime::storage::{MemoryStorage, Storage};
+use actor_runtime::storage::{MemoryStorage, StableStorage};
 use actor_runtime::wire::Codec;
 use paxos_chat::client::{Client, ClientState, ClientStorage, ClientTuning};
 use paxos_chat::message::{Input, Message};
@@ -99,7 +99,7 @@ impl Access {
     }
 
     /// The world of a client with this socket.
-    fn world<S>(&self, socket: UdpNetwork, storage: Box<dyn Storage<S>>) -> World<S> {
+    fn world<S>(&self, socket: UdpNetwork, storage: Box<dyn StableStorage<S>>) -> World<S> {
         World {
             network: Box::new(LossyNetwork::new(socket, self.loss, self.seed)),
             clock: Box::new(SystemClock::start()),
@@ -109,7 +109,7 @@ impl Access {
     }
 
     /// Where the client keeps its state.
-    fn storage(&self) -> Box<dyn Storage<ClientStorage>> {
+    fn storage(&self) -> Box<dyn StableStorage<ClientStorage>> {
         match &self.state {
             Some(state) => Box::new(state.clone()),
             None => Box::new(MemoryStorage::default()),

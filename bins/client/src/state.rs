@@ -24,7 +24,7 @@
 //! **Absent**: what the client does with it, which is the actor's.
 
 use actor_runtime::disk::{Disk, SystemDisk, replace_by};
-use actor_runtime::storage::Storage;
+use actor_runtime::storage::StableStorage;
 use actor_runtime::wire::ClusterId;
 use paxos_chat::client::{ClientPhase, ClientStorage};
 use paxos_chat::types::Seq;
@@ -197,7 +197,7 @@ impl<D: Disk> StateFile<D> {
     }
 }
 
-impl<D: Disk> Storage<ClientStorage> for StateFile<D> {
+impl<D: Disk> StableStorage<ClientStorage> for StateFile<D> {
     fn load(&mut self) -> io::Result<Option<ClientStorage>> {
         Ok(self.body.client.clone())
     }
@@ -387,7 +387,7 @@ impl State {
     }
 }
 
-impl Storage<ClientStorage> for State {
+impl StableStorage<ClientStorage> for State {
     fn load(&mut self) -> io::Result<Option<ClientStorage>> {
         self.lock().load()
     }

@@ -18,6 +18,7 @@
 use crate::narrator::Narrator;
 use crate::vitals::{Observed, Vitals};
 use actor_runtime::driver::{Counters, Host, Sender};
+use paxos_chat::chunk::Chunk;
 use paxos_chat::message::{
     Asker, Entries, LogRead, Message, Output, Plausible, ToClient, ToPeer, ToReplica,
 };
@@ -254,15 +255,10 @@ impl ReplicaHost {
 
     fn read(&mut self, from: Slot, upto: Slot) -> io::Result<Entries> {
         self.reads_served += 1;
-        let (entries_max, bytes_max) = (self.tuning.chunk_entries_max, self.tuning.chunk_bytes_max);
-        let (mut count, mut bytes) = (0, 0);
-        let entries = self.log.read(from, upto, |entry| {
-            count += 1;
-            bytes += entry.value.size_bytes();
-            count <= entries_max && bytes <= bytes_max
-        })?;
-        let values = entries.into_iter().map(|entry| entry.value);
-        Ok(Entries::chunk(from, upto, values, &self.tuning))
+        let mut chunk = Chunk::of(&self.tuning);
+        let entries = self.log.read(from, upto, |entry| chunk.takes(entry.value.size_bytes()))?;
+        let values = entries.into_iter().map(|entry| entry.value).collect();
+        Ok(Entries { from, values, applied_upto: upto })
     }
 }
 

@@ -28,7 +28,7 @@ use actor_runtime::keys::Keyring;
 use actor_runtime::loss::{Loss, LossDial, Losses, LossyNetwork};
 use actor_runtime::network::UdpNetwork;
 use actor_runtime::nodes::NodeTable;
-use actor_runtime::storage::{MemoryStorage, Storage};
+use actor_runtime::storage::{MemoryStorage, StableStorage};
 use actor_runtime::wire::{CLIENTS_MAX, Codec};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
@@ -134,7 +134,7 @@ pub struct Prepared {
     network: LossyNetwork<OperatorTap<UdpNetwork>>,
     codec: Codec,
     host: ReplicaHost,
-    storage: Box<dyn Storage<paxos_chat::state::Storage>>,
+    storage: Box<dyn StableStorage<paxos_chat::state::Storage>>,
     seed: u64,
 }
 
@@ -315,7 +315,7 @@ fn bind(args: &Args, own: &ReplicaConfig) -> Result<UdpNetwork> {
     })
 }
 
-type OpenStorage = (Box<dyn Storage<paxos_chat::state::Storage>>, Store);
+type OpenStorage = (Box<dyn StableStorage<paxos_chat::state::Storage>>, Store);
 
 fn make_folder(place: &Place) -> Result<()> {
     place

@@ -4,7 +4,7 @@
 //! SIGKILL; the zeros at the end of its segment are left out.
 
 use actor_runtime::disk::{Disk, SystemDisk};
-use actor_runtime::storage::Storage;
+use actor_runtime::storage::StableStorage;
 use paxos_chat::types::{Ballot, ReplicaId, Slot};
 use paxos_chat_config::Config;
 use paxos_chat_replica::journal::{Identity, Opened, Place, SEGMENT_BYTES, open};

@@ -37,7 +37,7 @@ use crate::network::Network;
 use crate::nodes::NodeTable;
 use crate::outbox::Outbox;
 use crate::questions::Questions;
-use crate::storage::Storage;
+use crate::storage::StableStorage;
 use crate::wire::Codec;
 use rand::{Rng, RngExt};
 use serde::de::DeserializeOwned;
@@ -68,7 +68,7 @@ pub struct World<S> {
     /// From where delays are drawn.
     pub rng: Box<dyn Rng>,
     /// Durable state.
-    pub storage: Box<dyn Storage<S>>,
+    pub storage: Box<dyn StableStorage<S>>,
 }
 
 /// Who a datagram came from, as its seal proves.

@@ -49,7 +49,7 @@ pub struct Receiver {
 
 /// Where a datagram came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct Receipt {
     /// The address.
     pub address: SocketAddr,
     /// Its sender hears what is sent there.
@@ -59,7 +59,7 @@ pub struct Heard {
 }
 
 impl Client {
-    fn hears(&mut self, heard: Heard) {
+    fn hears(&mut self, heard: Receipt) {
         if self.address != heard.address {
             (self.address, self.credit) = (heard.address, Some(0));
         }
@@ -82,7 +82,7 @@ impl NodeTable {
     }
 
     /// The id of a peer of whom a datagram was heard; a new one for a client that is not remembered.
-    pub fn heard(&mut self, peer: Peer, heard: Heard) -> u64 {
+    pub fn heard(&mut self, peer: Peer, heard: Receipt) -> u64 {
         let client = match peer {
             Peer::Replica(id) => return id.into(),
             Peer::Client(client) => client,
@@ -103,7 +103,7 @@ impl NodeTable {
     }
 
     /// The id of a client of whom a datagram was heard, if it is remembered.
-    pub fn heard_again(&mut self, client: ClientId, heard: Heard) -> Option<u64> {
+    pub fn heard_again(&mut self, client: ClientId, heard: Receipt) -> Option<u64> {
         let known = self.clients.get(&client)?;
         known.hears(heard);
         Some(known.id)
@@ -150,8 +150,8 @@ mod tests {
         ([127, 0, 0, 1], port).into()
     }
 
-    fn from(port: u16) -> Heard {
-        Heard { address: address(port), is_proven: true, bytes: 100 }
+    fn from(port: u16) -> Receipt {
+        Receipt { address: address(port), is_proven: true, bytes: 100 }
     }
 
     fn client() -> Peer {
@@ -189,7 +189,7 @@ mod tests {
     fn an_address_that_has_shown_nothing_gets_three_times_what_came_from_there() {
         let mut nodes = NodeTable::new(vec![address(1)], 9);
         let client = client();
-        let unproven = |port, bytes| Heard { address: address(port), is_proven: false, bytes };
+        let unproven = |port, bytes| Receipt { address: address(port), is_proven: false, bytes };
         nodes.heard(client, unproven(3, 100));
         assert!(!nodes.spend(client, 301) && nodes.spend(client, 200) && nodes.spend(client, 100));
         assert!(!nodes.spend(client, 1));

@@ -34,7 +34,7 @@ const KEPT_BYTES_MAX: usize = 4 << 20;
 pub struct Outbox {
     /// All of them, encoded.
     encoded: Vec<u8>,
-    posted: Vec<Posted>,
+    posted: Vec<Post>,
     /// Whose turn it is: 0 for the first node that something was posted to, and so on.
     turns: HashMap<Id, usize>,
     /// To whom a cookie alone is sent.
@@ -43,7 +43,7 @@ pub struct Outbox {
 }
 
 #[derive(Debug)]
-struct Posted {
+struct Post {
     to: Id,
     turn: usize,
     message: Range<usize>,
@@ -51,7 +51,7 @@ struct Posted {
 
 /// What became of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dispatched {
+pub struct Dispatch {
     /// Messages that left.
     pub sent: u64,
     /// Messages to nobody, and datagrams that the system refused.
@@ -74,7 +74,7 @@ impl Outbox {
         }
         let next = self.turns.len();
         let turn = *self.turns.entry(to).or_insert(next);
-        self.posted.push(Posted { to, turn, message: start..self.encoded.len() });
+        self.posted.push(Post { to, turn, message: start..self.encoded.len() });
         Ok(())
     }
 
@@ -94,9 +94,9 @@ impl Outbox {
         codec: &mut Codec,
         nodes: &mut NodeTable,
         network: &mut (impl Network + ?Sized),
-    ) -> Dispatched {
+    ) -> Dispatch {
         let Outbox { encoded, posted, turns, cookies, sealed } = self;
-        let mut done = Dispatched::default();
+        let mut done = Dispatch::default();
         // A stable sort, which keeps the order of what is for one node.
         posted.sort_by_key(|posted| posted.turn);
         for group in posted.chunk_by(|one, next| one.to == next.to) {
@@ -137,7 +137,7 @@ impl Outbox {
         sealed.clear(KEPT_BYTES_MAX);
         turns.clear();
         posted.clear();
-        posted.shrink_to(KEPT_BYTES_MAX / size_of::<Posted>());
+        posted.shrink_to(KEPT_BYTES_MAX / size_of::<Post>());
         encoded.clear();
         encoded.shrink_to(KEPT_BYTES_MAX);
         done
@@ -145,7 +145,7 @@ impl Outbox {
 }
 
 /// How many of these messages go into the next datagram: at least one.
-fn fitting(codec: &Codec, messages: &[Posted]) -> usize {
+fn fitting(codec: &Codec, messages: &[Post]) -> usize {
     let (mut room, mut count) = (codec.room(), 0);
     for posted in messages.iter().take(codec.packing().messages_per_datagram_max) {
         let Some(left) = room.checked_sub(posted.message.len()) else { break };
@@ -160,7 +160,7 @@ fn seal(
     nodes: &mut NodeTable,
     to: Receiver,
     encoded: &[u8],
-    messages: &[Posted],
+    messages: &[Post],
     sealed: &mut Departures,
 ) -> Result<(), WireError> {
     if let [posted] = messages
@@ -293,7 +293,7 @@ mod tests {
                 read.iter().all(|together| together.len() <= packing.messages_per_datagram_max)
                     && here.eq(read.iter().flatten())
             });
-            fits && arrived && done == Dispatched { sent: said.len() as u64, unsent: 0 }
+            fits && arrived && done == Dispatch { sent: said.len() as u64, unsent: 0 }
         }
     }
 
@@ -334,7 +334,7 @@ mod tests {
         outbox.post(Id::from(2), &"x".repeat(1000)).unwrap();
         let mut sent = Sent { loses_above: Some(900), ..Sent::default() };
         let done = outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
-        assert_eq!(done, Dispatched { sent: 2, unsent: 2 });
+        assert_eq!(done, Dispatch { sent: 2, unsent: 2 });
         assert_eq!(read(&sent, 1), [["short"]]);
     }
 

@@ -1,14 +1,14 @@
 //! Where an actor's durable state is kept.
 //!
-//! **Invariant — saved means readable after a restart**: when [`Storage::save`] returns `Ok`, the
-//! next [`Storage::load`] finds this state or a later one. A driver sends nothing before that.
+//! **Invariant — saved means readable after a restart**: when [`StableStorage::save`] returns `Ok`, the
+//! next [`StableStorage::load`] finds this state or a later one. A driver sends nothing before that.
 
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
 /// The durable state of one actor.
-pub trait Storage<S> {
+pub trait StableStorage<S> {
     /// The state saved last, or `None` where nothing was ever saved.
     ///
     /// # Errors
@@ -25,7 +25,7 @@ pub trait Storage<S> {
     /// and nothing of it was sent.
     ///
     /// # Errors
-    /// As of [`Storage::save`].
+    /// As of [`StableStorage::save`].
     fn settle(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -47,7 +47,7 @@ impl<S> Clone for MemoryStorage<S> {
     }
 }
 
-impl<S: Clone> Storage<S> for MemoryStorage<S> {
+impl<S: Clone> StableStorage<S> for MemoryStorage<S> {
     fn load(&mut self) -> io::Result<Option<S>> {
         Ok(self.0.borrow().clone())
     }

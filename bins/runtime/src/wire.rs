@@ -92,7 +92,7 @@ struct ClientLink {
 pub type Generations = BTreeMap<String, u32>;
 
 /// Whose datagrams a codec seals.
-enum Own {
+enum Party {
     Replica { id: u8, keyring: Keyring, generations: Generations },
     Client(UserName),
 }
@@ -103,7 +103,7 @@ pub struct Codec {
     boot: Boot,
     /// Datagrams sealed in this boot.
     sealed: u64,
-    own: Own,
+    own: Party,
     /// To each replica.
     outbound: Vec<Cipher>,
     /// From each replica, the key of each secret that may have sealed.
@@ -144,7 +144,7 @@ impl Codec {
         let outbound = outbound.collect();
         let keys = |from| keyring.all().map(|secret| secret.replicas(cluster, from, id)).collect();
         let inbound = ids.map(keys).collect();
-        let own = Own::Replica { id, keyring, generations };
+        let own = Party::Replica { id, keyring, generations };
         Codec::new(cluster, Boot::fresh(), own, outbound, inbound)
     }
 
@@ -154,13 +154,13 @@ impl Codec {
         let ids = 0..u8::try_from(replicas).unwrap_or(u8::MAX);
         let outbound = ids.clone().map(|to| key.to_replica(to)).collect();
         let inbound = ids.map(|from| vec![key.of_replica(from, boot)]).collect();
-        Codec::new(cluster, boot, Own::Client(user), outbound, inbound)
+        Codec::new(cluster, boot, Party::Client(user), outbound, inbound)
     }
 
     fn new(
         cluster: ClusterId,
         boot: Boot,
-        own: Own,
+        own: Party,
         outbound: Vec<LinkKey>,
         inbound: Vec<Vec<LinkKey>>,
     ) -> Codec {
@@ -208,7 +208,7 @@ impl Codec {
 
     /// From now on, these generations of keys are valid. Has no effect at a client.
     pub fn set_generations(&mut self, new: Generations) {
-        let Own::Replica { generations, .. } = &mut self.own else { return };
+        let Party::Replica { generations, .. } = &mut self.own else { return };
         let valid = |of: &Generations, user: &str| of.get(user).copied().unwrap_or_default();
         self.clients
             .retain_users(|user| valid(generations, user.as_str()) == valid(&new, user.as_str()));
@@ -218,7 +218,7 @@ impl Codec {
     /// From now on, this replica seals and opens under these secrets, in a new boot. It remembers nobody, as after
     /// a restart. Has no effect at a client.
     pub fn set_keyring(&mut self, keyring: Keyring) {
-        let Own::Replica { id, generations, .. } = &mut self.own else { return };
+        let Party::Replica { id, generations, .. } = &mut self.own else { return };
         let (id, generations) = (*id, std::mem::take(generations));
         *self = Codec::replica(keyring, self.cluster, id, self.outbound.len(), generations)
             .with_packing(self.packing);
@@ -229,7 +229,7 @@ impl Codec {
         &self,
         user: UserName,
     ) -> Result<(u8, impl Iterator<Item = UserKey> + use<'_>), WireError> {
-        let Own::Replica { id, keyring, generations } = &self.own else {
+        let Party::Replica { id, keyring, generations } = &self.own else {
             return Err(WireError::Nobody);
         };
         let generation = generations.get(user.as_str()).copied().unwrap_or_default();

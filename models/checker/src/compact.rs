@@ -41,13 +41,13 @@ use std::sync::atomic::AtomicU64;
 use steps::StepCell;
 use verdicts::conditions;
 
-/// How much may go wrong.
+/// How many actors may crash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
+pub struct Crashes {
     /// Actors down at once, at most.
-    pub crashes_at_once: u32,
+    pub at_once: u32,
     /// Crashes in all, at most.
-    pub crashes_total: u32,
+    pub total: u32,
     /// Crashed actors may start again.
     pub recovery: bool,
 }
@@ -160,7 +160,7 @@ pub struct CompactModel<A: Actor, S: Spec<A>> {
     /// What people may ask of an actor's driver, each at most once.
     inputs: Vec<(usize, A::Msg)>,
     spec: S,
-    faults: Faults,
+    crashes: Crashes,
     reductions: Reductions,
     /// How many renamings there are, apart from the one that changes nothing.
     renamings: usize,
@@ -229,7 +229,7 @@ where
             inputs: Vec::new(),
             timers: Interner::default(),
             spec,
-            faults: Faults::default(),
+            crashes: Crashes::default(),
             reductions: Reductions::default(),
             renamings: 0,
             steps: boxcar::Vec::new(),
@@ -258,8 +258,8 @@ where
 
     /// The same system with these faults.
     #[must_use]
-    pub fn with_faults(mut self, faults: Faults) -> Self {
-        self.faults = faults;
+    pub fn with_crashes(mut self, crashes: Crashes) -> Self {
+        self.crashes = crashes;
         self
     }
 

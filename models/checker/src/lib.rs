@@ -5,7 +5,7 @@
 //! | [`spec`] | what a model adds to its actors: faults, ghosts, properties |
 //! | [`compact`] | the model: states are rows of small numbers, what they stand for is interned |
 //! | [`intern`] | values and content hashes that stand for them |
-//! | [`engine`], [`seen`] | breadth-first search with exact counts on many threads |
+//! | [`engine`], [`visited`] | breadth-first search with exact counts on many threads |
 //! | [`foreign`] | stateright's own engines on the same model |
 //! | [`memory`] | how much the process has resident |
 //! | [`reductions`] | their claims, checked after each run |
@@ -26,7 +26,7 @@ pub mod intern;
 pub mod memory;
 pub mod progress;
 pub mod reductions;
-pub mod seen;
 pub mod simulation;
 pub mod spec;
 pub mod trace;
+pub mod visited;

@@ -46,7 +46,7 @@ const READER: usize = NEWCOMER + 1;
 
 /// Everybody waits for something: a client for what its leader has proposed and no other replica hears, a
 /// newcomer for its session, and a replica that hears nobody for support, or for promises.
-struct Waiting {
+struct Waiter {
     world: World,
     leader: usize,
     candidate: usize,
@@ -54,7 +54,7 @@ struct Waiting {
     old: Ballot,
 }
 
-fn waiting(deployed: &Deployed, prepares: bool, seed: u64) -> Result<Waiting, String> {
+fn waiting(deployed: &Deployed, prepares: bool, seed: u64) -> Result<Waiter, String> {
     let mut world = World::with_readers(deployed, REPLICAS as u8, 2, 1, seed);
     world.talks_for(seconds(2))?;
     let (old, first) = world.leader()?;
@@ -90,7 +90,7 @@ fn waiting(deployed: &Deployed, prepares: bool, seed: u64) -> Result<Waiting, St
         if leading.in_flight.contains_key(&world.applied_upto()));
     let is_open = matches!(world.client(0).durable.phase, ClientPhase::Open(_));
     demand(is_so && is_under_way && is_open, seed, || String::from("somebody waits for nothing"))?;
-    Ok(Waiting { world, leader, candidate, old })
+    Ok(Waiter { world, leader, candidate, old })
 }
 
 /// Something that this user asks in a session.
@@ -99,7 +99,7 @@ fn asks(session: SessionId, seq: Seq, user: &str) -> Command {
     Command { stamp: Timestamp(0), user: User::new(user), operation }
 }
 
-impl Waiting {
+impl Waiter {
     /// The session of the client that waits.
     fn session(&self) -> SessionId {
         let ClientPhase::Open(session) = self.world.client(0).durable.phase else {
@@ -111,7 +111,7 @@ impl Waiting {
     /// A message of each class that an actor takes, of which each does something in one of the two
     /// situations, to one of the actors.
     fn one_of_each(&self) -> Vec<Message> {
-        let Waiting { world, leader, candidate, .. } = self;
+        let Waiter { world, leader, candidate, .. } = self;
         let (slot, ballot) = (world.applied_upto(), Ballot { round: 1_000, replica: ReplicaId(1) });
         let value = Value::Noop;
         let entries =

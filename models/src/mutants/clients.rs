@@ -2,7 +2,7 @@
 //! wrong, and what one does that gives up.
 
 use super::Mutant;
-use paxos_chat::client::{Client, ClientPhase, ClientState, ClientStorage, Pending};
+use paxos_chat::client::{Client, ClientPhase, ClientState, ClientStorage, PendingRequest};
 use paxos_chat::effects::{Durable, Timer};
 use paxos_chat::message::{Message, ToClient};
 use paxos_chat::types::{Body, Nonce, Seq};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// A client with a bug.
 #[derive(Clone, Debug)]
-pub struct MutatedClient {
+pub struct MutantClient {
     /// The client as it is.
     pub client: Client,
     /// The bug.
@@ -43,7 +43,7 @@ impl Mutant {
     }
 }
 
-impl MutatedClient {
+impl MutantClient {
     /// As [`Actor::on_start`].
     pub fn on_start(
         &self,
@@ -172,8 +172,8 @@ impl MutatedClient {
 /// S05: what is pending is numbered anew.
 fn from_one(storage: &ClientStorage) -> ClientStorage {
     let pending = storage.unacknowledged.values().map(|pending| pending.body.clone());
-    let renumbered = |(seq, body)| (seq, Pending { acked_below: Seq::FIRST, body });
-    let unacknowledged: BTreeMap<Seq, Pending> =
+    let renumbered = |(seq, body)| (seq, PendingRequest { acked_below: Seq::FIRST, body });
+    let unacknowledged: BTreeMap<Seq, PendingRequest> =
         (Seq::FIRST.0..).map(Seq).zip(pending).map(renumbered).collect();
     ClientStorage {
         next_seq: unacknowledged.keys().next_back().map_or(Seq::FIRST, |last| last.next()),

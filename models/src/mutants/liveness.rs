@@ -2,7 +2,7 @@
 //! clients are in [`super::clients`]. They are killed by fair schedules (see [`crate::progress`]), not by a property of
 //! states.
 
-use super::{Cmd, Description, Mutant, Mutated, write};
+use super::{Cmd, Description, Mutant, MutantReplica, write};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{
     Accept, Heartbeat, HeartbeatAck, Message, Output, Prepare, Reject, ToClient, ToPeer, ToReplica,
@@ -122,7 +122,7 @@ impl Mutant {
     }
 }
 
-impl Mutated {
+impl MutantReplica {
     /// What happens in place of the replica's own handler, if the bug is in its very first guard.
     pub(super) fn refuses(&self, before: &State, src: Id, msg: &Message) -> Option<Cmd> {
         let promised = before.durable.promised;

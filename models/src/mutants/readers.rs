@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 /// A reader with a bug.
 #[derive(Clone, Debug)]
-pub struct MutatedReader {
+pub struct MutantReader {
     /// The reader as it is.
     pub reader: Reader,
     /// The bug.
@@ -29,7 +29,7 @@ impl Mutant {
     }
 }
 
-impl MutatedReader {
+impl MutantReader {
     /// As [`Actor::on_start`].
     pub fn on_start(&self, id: Id, storage: &Option<()>, out: &mut Out<Reader>) -> ReaderState {
         self.reader.on_start(id, storage, out)

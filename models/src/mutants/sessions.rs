@@ -1,7 +1,7 @@
 //! Bugs of the session table: sessions evicted where others keep them, saved at the wrong bound, or
 //! declared gone before they were opened.
 
-use super::{Cmd, Mutant, Mutated, save_again, write};
+use super::{Cmd, Mutant, MutantReplica, save_again, write};
 use paxos_chat::message::{Message, Outcome, Output, SessionExpired, ToClient, ToReplica};
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::state::Phase;
@@ -10,7 +10,7 @@ use paxos_chat::types::{Operation, SessionId};
 use stateright::actor::{Command, Id};
 use std::collections::BTreeMap;
 
-impl Mutated {
+impl MutantReplica {
     /// What a handler makes of sessions.
     pub(super) fn change_sessions(
         &self,

@@ -1,13 +1,13 @@
 //! Bugs of acceptors and candidates, in what they make of votes: the wrong slot, the wrong ballot, or none.
 
-use super::{Cmd, Mutant, Mutated, save_again, write};
+use super::{Cmd, Mutant, MutantReplica, save_again, write};
 use paxos_chat::message::{Accept, Message, Promise, ToPeer};
 use paxos_chat::state::State;
 use paxos_chat::state::{Phase, Preparing};
 use paxos_chat::types::{ReplicaId, Slot, Vote};
 use stateright::actor::Id;
 
-impl Mutated {
+impl MutantReplica {
     /// What a handler sees of votes that is not so.
     pub(super) fn change_votes(&self, state: &mut State, msg: &mut Message, src: Id) {
         match (self.mutant, msg) {

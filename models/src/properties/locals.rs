@@ -5,7 +5,7 @@ use super::{Milestone, Safety};
 use crate::chat::{ChatSpec, Delivery, Ghost, ReplicaGhost};
 use crate::execution::Execution;
 use crate::machine::{Disk, Machine};
-use crate::node::{Node, NodeState, Stored};
+use crate::node::{Node, NodeState, NodeStorage};
 use actor_checker::spec::{Local, Verdict};
 use paxos_chat::types::{Ballot, Body, Command, Operation, Seq, Slot, User, Value};
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ pub(crate) fn judge(spec: &ChatSpec, local: &Local<Node, Ghost>) -> Verdict {
         Ghost::Client(ghost) => return ghost.broken,
         Ghost::Reader(ghost) => return ghost.broken,
     };
-    let disk = local.storage.as_ref().and_then(Stored::disk);
+    let disk = local.storage.as_ref().and_then(NodeStorage::disk);
     let machine = local.state.as_ref().and_then(NodeState::machine);
     let replica = Replica { spec, ghost, disk, machine };
     let mut verdict = ghost.broken;

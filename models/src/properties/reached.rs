@@ -2,7 +2,7 @@
 
 use super::Milestone;
 use crate::chat::{ChatSpec, Ghost};
-use crate::node::{Node, NodeState, Stored};
+use crate::node::{Node, NodeState, NodeStorage};
 use actor_checker::spec::{Event, Step, Verdict};
 use paxos_chat::message::{Accept, Class, Message, Outcome, Output, ToClient, ToPeer, ToReplica};
 use paxos_chat::state::{Phase, State};
@@ -72,7 +72,7 @@ fn events_of_client(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
         return Vec::new();
     };
     let mut events = Vec::new();
-    let left = step.storage.and_then(Stored::client);
+    let left = step.storage.and_then(NodeStorage::client);
     if matches!(step.event, Event::Crash)
         && left.is_some_and(|left| !left.unacknowledged.is_empty())
     {

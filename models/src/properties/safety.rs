@@ -61,7 +61,7 @@ impl Safety {
 properties! {
     Agreement {
         name: "agreement: at most one value is chosen for a slot",
-        misses: "a replica that decides what nobody voted for, and a vote of which no ghost knows",
+        misses: "a replica that decides what nobody voted for; a vote that was not recorded",
         kept: Some("it is what all others serve; the inductive invariant sees its mutants some steps before it"),
     }
     OneValue {
@@ -77,7 +77,7 @@ properties! {
     Prefixes {
         name: "applied logs are prefixes of one another",
         misses: "a wrong value that all have applied, and one that a single replica has",
-        kept: Some("it compares logs without votes, so it would see what a ghost of votes does not know of"),
+        kept: Some("it compares logs and not votes, so it sees faults that the recorded votes do not show"),
     }
     Validity {
         name: "validity: only what clients said is voted for",
@@ -86,7 +86,7 @@ properties! {
     }
     ExactlyOnce {
         name: "exactly once, in the client's order",
-        misses: "a message that is never delivered, and a client that is told something else of it",
+        misses: "a message that is never delivered; a client that is told a wrong outcome",
         kept: Some("the first to see C01 and C05; it judges by what users said, not by the rules of sessions"),
     }
     AcknowledgedIsChosen {
@@ -95,9 +95,9 @@ properties! {
         kept: Some("the first to see M26 and M28, in which only a client is deceived"),
     }
     RealTime {
-        name: "real-time order: what was acknowledged before stands before",
-        misses: "a reader that is given an old prefix, as it may be; and requests nobody acknowledged",
-        kept: Some("nothing else speaks of what came before what; all that break it break another one sooner"),
+        name: "real-time order: what was acknowledged before another was asked comes before it",
+        misses: "a reader that is given an old prefix, which is allowed; requests that nobody acknowledged",
+        kept: Some("no other property is about order in time; every mutant that breaks it breaks another one first"),
     }
     PromisedMonotone {
         name: "promised never goes back",
@@ -135,8 +135,8 @@ properties! {
         kept: None,
     }
     EverySlotRead {
-        name: "a reader is given every slot from its first on, once, as it is",
-        misses: "a reader that is given nothing more: that everything is read is an event",
+        name: "a reader gets every slot from its first one on, once and unchanged",
+        misses: "a reader that is given nothing more: that everything is read is a milestone",
         kept: None,
     }
     OwnBallot {
@@ -147,10 +147,10 @@ properties! {
     AcknowledgedIsOver {
         name: "a client never sends what was acknowledged to it",
         misses: "a client that says the same again under a number that it has not used",
-        kept: Some("it says what C04 does; that a window is exceeded, too, is so with windows of one"),
+        kept: Some("it names what C04 does; C04 also exceeds the window, but only because that is one here"),
     }
     EqualReplicas {
-        name: "equal bounds, equal replicas: tables, outcomes and deliveries are those of the log",
+        name: "replicas that have applied as much are equal: tables, outcomes and deliveries follow from the log",
         misses: "a rule of sessions that is bad, and is the same in both descriptions of it",
         kept: None,
     }
@@ -165,12 +165,12 @@ properties! {
         kept: None,
     }
     Bounded {
-        name: "bounded: what waits, and what is sent at once, is as much as its parameters say",
+        name: "bounded: queues and bursts stay within their parameters",
         misses: "what grows slowly: a run of a few slots reaches few limits, the smallest of them",
         kept: None,
     }
     Taken {
-        name: "what an actor sends, its receiver's driver takes",
+        name: "the receiver's driver accepts every message that an actor sends",
         misses: "what a driver should refuse and does not: no actor here sends it",
         kept: None,
     }

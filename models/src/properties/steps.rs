@@ -5,7 +5,7 @@ use super::bounds;
 use crate::chat::{ChatSpec, ClientGhost, Ghost, ReplicaGhost};
 use crate::execution::Execution;
 use crate::machine::Machine;
-use crate::node::{Node, NodeState, Stored};
+use crate::node::{Node, NodeState, NodeStorage};
 use actor_checker::spec::{Step, Verdict};
 use paxos_chat::client::{ClientPhase, ClientStorage};
 use paxos_chat::message::{
@@ -61,7 +61,7 @@ impl ReplicaStep<'_> {
 }
 
 fn is_applied_monotone(it: &ReplicaStep<'_>) -> bool {
-    let saved = it.step.storage.and_then(Stored::disk);
+    let saved = it.step.storage.and_then(NodeStorage::disk);
     let snapshot = saved.map_or(Slot(0), |saved| saved.storage.snapshot.upto);
     let before = it.step.before.and_then(|local| local.state.as_ref());
     let before = before.and_then(NodeState::replica);
@@ -129,7 +129,7 @@ fn have_expired(spec: &ChatSpec, machine: &Machine, sends: &[(usize, Message)]) 
 
 /// Does the step send a promise, vote or ballot that the storage does not hold?
 fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
-    let disk = step.storage.and_then(Stored::disk);
+    let disk = step.storage.and_then(NodeStorage::disk);
     let promised = disk.map_or(Ballot::ZERO, |saved| saved.storage.promised);
     let vote = |slot: &Slot| disk.and_then(|saved| saved.storage.votes.get(slot));
     step.sends.iter().any(|(_, message)| match message {
@@ -172,7 +172,7 @@ pub(crate) fn judge_client(
     Safety::Bounded.note(broken, client.is_none_or(|client| bounds::asks_within(window, client)));
     Safety::Taken.note(broken, are_taken(spec, step));
     // A client that is not durable has nothing saved.
-    let saved = step.storage.and_then(Stored::client);
+    let saved = step.storage.and_then(NodeStorage::client);
     for (_, message) in step.sends {
         let Message::ToReplica(ToReplica::Request(command)) = message else { continue };
         match &command.operation {

@@ -21,11 +21,11 @@
 use crate::chat::{ClientGhost, Delivery, Ghost, ReaderGhost, RealTime, ReplicaGhost};
 use crate::config::{ClientPlan, Config};
 use crate::machine::{Disk, Machine, PendingSave};
-use crate::node::{Node, NodeState, Stored};
+use crate::node::{Node, NodeState, NodeStorage};
 use actor_checker::spec::Local;
 use imbl::OrdMap;
-use paxos_chat::askers::{Askers, Waiting};
-use paxos_chat::client::{ClientPhase, ClientState, ClientStorage, Pending};
+use paxos_chat::askers::{Askers, Waiter};
+use paxos_chat::client::{ClientPhase, ClientState, ClientStorage, PendingRequest};
 use paxos_chat::effects::Durable;
 use paxos_chat::message::{
     Accept, Accepted, Acknowledged, Asker, Busy, Entries, Fetch, Heartbeat, HeartbeatAck, Input,
@@ -39,7 +39,7 @@ use paxos_chat::reader::ReaderState;
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::state::Intake;
 use paxos_chat::state::State;
-use paxos_chat::state::{Lacking, Learner};
+use paxos_chat::state::{CatchUp, Learner};
 use paxos_chat::state::{Leading, Phase, PreVoting, Preparing};
 use paxos_chat::state::{Snapshot, Storage};
 use paxos_chat::types::{
@@ -383,12 +383,12 @@ impl Renaming {
         }
     }
 
-    fn stored(&self, stored: &Stored) -> Stored {
+    fn stored(&self, stored: &NodeStorage) -> NodeStorage {
         match stored {
-            Stored::Replica(Disk { storage, log }) => {
-                Stored::Replica(Disk { storage: self.storage(storage), log: self.log(log) })
+            NodeStorage::Replica(Disk { storage, log }) => {
+                NodeStorage::Replica(Disk { storage: self.storage(storage), log: self.log(log) })
             }
-            Stored::Client(storage) => Stored::Client(self.client_storage(storage)),
+            NodeStorage::Client(storage) => NodeStorage::Client(self.client_storage(storage)),
         }
     }
 
@@ -451,10 +451,10 @@ impl Renaming {
         }
     }
 
-    fn lacking(&self, lacking: &Lacking) -> Lacking {
-        let Lacking { from, asked, waited, doublings } = lacking;
+    fn lacking(&self, lacking: &CatchUp) -> CatchUp {
+        let CatchUp { from, asked, waited, doublings } = lacking;
         let asked = self.replica(*asked);
-        Lacking { from: *from, asked, waited: *waited, doublings: *doublings }
+        CatchUp { from: *from, asked, waited: *waited, doublings: *doublings }
     }
 
     fn phase(&self, phase: &Phase) -> Phase {
@@ -546,8 +546,8 @@ impl Renaming {
 
     fn askers(&self, askers: &Askers) -> Askers {
         let Askers { sessions, openings } = askers;
-        let session = |(id, Waiting { asker, upto }): (&SessionId, &Waiting)| {
-            (self.session(*id), Waiting { asker: self.node(*asker), upto: *upto })
+        let session = |(id, Waiter { asker, upto }): (&SessionId, &Waiter)| {
+            (self.session(*id), Waiter { asker: self.node(*asker), upto: *upto })
         };
         let opening = |(opening, asker): (&(User, Nonce), &NodeId)| {
             (self.opening(opening), self.node(*asker))
@@ -594,9 +594,9 @@ impl Renaming {
 
     fn client_storage(&self, storage: &ClientStorage) -> ClientStorage {
         let body = |body: &Body| image(&self.bodies, body);
-        let pending = |of: &Pending| {
-            let Pending { acked_below, body: asked } = of;
-            Pending { acked_below: *acked_below, body: body(asked) }
+        let pending = |of: &PendingRequest| {
+            let PendingRequest { acked_below, body: asked } = of;
+            PendingRequest { acked_below: *acked_below, body: body(asked) }
         };
         let ClientStorage { nonce, phase, waiting, next_seq, unacknowledged } = storage;
         ClientStorage {

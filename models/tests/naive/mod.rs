@@ -4,7 +4,7 @@ use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
 use paxos_chat::types::{Ballot, ReplicaId};
 use paxos_chat_models::config::Config;
-use paxos_chat_models::node::{Node, NodeState, NodeTimer, Stored};
+use paxos_chat_models::node::{Node, NodeState, NodeStorage, NodeTimer};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet, VecDeque};
@@ -32,7 +32,7 @@ pub(crate) struct Naive {
 struct System {
     /// `None` is down.
     states: Vec<Option<(NodeState, BTreeSet<NodeTimer>)>>,
-    storages: Vec<Option<Stored>>,
+    storages: Vec<Option<NodeStorage>>,
     network: BTreeSet<(usize, usize, Message)>,
     crashes: u32,
 }
@@ -65,7 +65,7 @@ enum Event {
 impl Naive {
     /// Enumerates everything within the bounds of a configuration.
     pub(crate) fn explore(config: &Config, steps: Steps) -> Naive {
-        let (nodes, storages): (Vec<Node>, Vec<Option<Stored>>) =
+        let (nodes, storages): (Vec<Node>, Vec<Option<NodeStorage>>) =
             config.nodes(config.genesis()).into_iter().unzip();
         let ballot = |(round, id): &(u32, u8)| Ballot { round: *round, replica: ReplicaId(*id) };
         let ballots = config.ballots.iter().map(ballot).collect();
@@ -115,7 +115,7 @@ impl Explorer<'_> {
         }
         for actor in 0..self.nodes.len() {
             let Some((_, timers)) = &system.states[actor] else {
-                if self.config.faults.recovery {
+                if self.config.crashes.recovery {
                     next.extend(self.run(system, actor, Event::Start));
                 }
                 continue;
@@ -131,11 +131,9 @@ impl Explorer<'_> {
     }
 
     fn may_crash(&self, system: &System, actor: usize) -> bool {
-        let faults = &self.config.faults;
+        let crashes = &self.config.crashes;
         let down = system.states.iter().filter(|state| state.is_none()).count() as u32;
-        self.config.may_crash(actor)
-            && down < faults.crashes_at_once
-            && system.crashes < faults.crashes_total
+        self.config.may_crash(actor) && down < crashes.at_once && system.crashes < crashes.total
     }
 
     /// The state after a handler; with cuts, also each state after a crash within it.

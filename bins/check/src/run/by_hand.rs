@@ -2,7 +2,7 @@
 
 use super::args::{CustomArgs, PlantArg};
 use crate::selection::named;
-use actor_checker::compact::Faults;
+use actor_checker::compact::Crashes;
 use anyhow::ensure;
 use paxos_chat::types::Slot;
 use paxos_chat_models::catalog::{Entry, Grade};
@@ -57,11 +57,8 @@ fn by_hand(args: &CustomArgs) -> anyhow::Result<Entry> {
         });
     }
     config.skips = args.skip_slots.iter().map(|slot| (0, Slot(*slot))).collect();
-    config.faults = Faults {
-        crashes_at_once: f.min(args.crashes),
-        crashes_total: args.crashes,
-        recovery: !args.no_recovery,
-    };
+    config.crashes =
+        Crashes { at_once: f.min(args.crashes), total: args.crashes, recovery: !args.no_recovery };
     Ok(Entry {
         name: "by-hand",
         purpose: "bounds given on the command line",

@@ -2,7 +2,7 @@
 
 use super::*;
 use actor_runtime::disk::fake::{FakeDisk, Fault};
-use paxos_chat::client::Pending;
+use paxos_chat::client::PendingRequest;
 use paxos_chat::types::Body;
 use paxos_chat::types::{Nonce, SessionId, Slot};
 
@@ -23,7 +23,7 @@ fn open(disk: &FakeDisk) -> Result<StateFile<FakeDisk>, StateError> {
 /// A client with these messages pending: numbered ones, and those that wait.
 fn client(numbered: &[(u64, &str)], waiting: &[&str], next: u64) -> ClientStorage {
     let pending = |(seq, text): &(u64, &str)| {
-        (Seq(*seq), Pending { acked_below: Seq(1), body: Body::write(text) })
+        (Seq(*seq), PendingRequest { acked_below: Seq(1), body: Body::write(text) })
     };
     ClientStorage {
         nonce: Nonce(7),

@@ -2,7 +2,7 @@
 
 use super::*;
 use actor_runtime::disk::fake::FakeDisk;
-use actor_runtime::storage::Storage as _;
+use actor_runtime::storage::StableStorage as _;
 use paxos_chat::state::Storage;
 use paxos_chat::types::{Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId};
 use paxos_chat::types::{Nonce, Slot, Timestamp, User, Value, Vote};

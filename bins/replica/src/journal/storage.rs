@@ -13,7 +13,7 @@ use super::record::{Record, changes};
 use super::segment::{self, Segment, Start};
 use super::snapshot::{ChatLogMark, Snapshot};
 use super::{FRAME_BYTES_MAX, Place, frame};
-use actor_runtime::storage::Storage;
+use actor_runtime::storage::StableStorage;
 use paxos_chat::state;
 use paxos_chat_log::{LogFile, Written};
 use std::any::Any;
@@ -45,7 +45,7 @@ pub struct JournalStorage {
     pub(super) _lock: Box<dyn Any>,
 }
 
-impl Storage<state::Storage> for JournalStorage {
+impl StableStorage<state::Storage> for JournalStorage {
     fn load(&mut self) -> io::Result<Option<state::Storage>> {
         Ok(Some(self.saved.clone()))
     }

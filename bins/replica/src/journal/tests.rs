@@ -6,7 +6,7 @@ mod refusals;
 use super::life::*;
 use super::*;
 use actor_runtime::disk::fake::{FakeDisk, Fault};
-use actor_runtime::storage::Storage as _;
+use actor_runtime::storage::StableStorage as _;
 use paxos_chat::types::{Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId, Slot};
 use paxos_chat::types::{Timestamp, User, Value, Vote};
 use paxos_chat_log::Entry;

@@ -17,10 +17,10 @@ pub const SLOW: Duration = Duration::from_millis(100);
 
 /// Measures syncs. Clones measure together.
 #[derive(Clone, Debug)]
-pub struct SyncMeter(Arc<Mutex<Measured>>);
+pub struct SyncMeter(Arc<Mutex<Measurement>>);
 
 #[derive(Debug)]
-struct Measured {
+struct Measurement {
     micros: Histogram<u64>,
     total: Duration,
     last: Option<Duration>,
@@ -46,7 +46,7 @@ pub struct SyncTimes {
 impl Default for SyncMeter {
     fn default() -> Self {
         let micros = Histogram::new_with_bounds(1, SYNC_US_MAX, 2);
-        SyncMeter(Arc::new(Mutex::new(Measured {
+        SyncMeter(Arc::new(Mutex::new(Measurement {
             micros: micros.expect("the bounds and digits are valid"),
             total: Duration::ZERO,
             last: None,
@@ -56,7 +56,7 @@ impl Default for SyncMeter {
 }
 
 impl SyncMeter {
-    fn measured(&self) -> MutexGuard<'_, Measured> {
+    fn measured(&self) -> MutexGuard<'_, Measurement> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

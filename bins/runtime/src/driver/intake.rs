@@ -1,7 +1,7 @@
 //! What a driver takes in: datagrams as they come, and questions, which take turns.
 
 use super::{BURST_MAX, Driver, DriverError, Host, MESSAGES_MAX, QUESTIONS_PART, Sender};
-use crate::nodes::Heard;
+use crate::nodes::Receipt;
 use crate::wire::{Opened, Peer, WireError};
 use stateright::actor::{Actor, Id};
 use std::net::SocketAddr;
@@ -18,19 +18,19 @@ pub(super) struct Opening<P> {
 #[derive(Debug)]
 struct Origin {
     peer: Peer,
-    heard: Heard,
+    heard: Receipt,
     /// Its sender's, once it has sent something that is admitted.
     id: Option<u64>,
     is_bare: bool,
 }
 
 /// How much a turn may still handle.
-struct Left {
+struct Allowance {
     datagrams: usize,
     messages: usize,
 }
 
-impl Left {
+impl Allowance {
     fn is_some(&self) -> bool {
         self.datagrams > 0 && self.messages > 0
     }
@@ -56,7 +56,7 @@ where
 {
     /// Hands over what has arrived, until there is no more or it was much.
     pub(super) fn receive(&mut self) -> Result<(), DriverError> {
-        let mut left = Left { datagrams: BURST_MAX, messages: MESSAGES_MAX };
+        let mut left = Allowance { datagrams: BURST_MAX, messages: MESSAGES_MAX };
         self.take_messages(&mut left);
         let mut may_be_more = true;
         while left.is_some() {
@@ -88,7 +88,7 @@ where
         let (mut packets, bytes) = (std::mem::take(&mut self.opened.packets), datagram.len());
         match self.codec.open_all(Some(address), datagram, &mut packets) {
             Ok(Opened { peer, is_proven, is_bare }) => {
-                let heard = Heard { address, is_proven, bytes };
+                let heard = Receipt { address, is_proven, bytes };
                 self.opened.of = Some(Origin { peer, heard, id: None, is_bare });
             }
             Err(error) => self.count_dropped(&error),
@@ -99,7 +99,7 @@ where
 
     /// Hands over the messages of the datagram that was opened last, each if its sender may send it, as long as there
     /// may be more.
-    fn take_messages(&mut self, left: &mut Left) {
+    fn take_messages(&mut self, left: &mut Allowance) {
         let Some(mut of) = self.opened.of.take() else { return };
         while left.messages > 0
             && let Some(packet) = self.opened.packets.pop()

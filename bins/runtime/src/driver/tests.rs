@@ -191,7 +191,7 @@ impl Clock for TestWorld {
     }
 }
 
-impl Storage<Vec<u8>> for TestWorld {
+impl StableStorage<Vec<u8>> for TestWorld {
     fn load(&mut self) -> io::Result<Option<Vec<u8>>> {
         Ok(None)
     }

@@ -24,7 +24,7 @@ pub fn replica(id: u8) -> Codec {
     let outbound = (0..3).map(|to| secret.replicas(cluster(), id, to)).collect();
     let inbound = (0..3).map(|from| vec![secret.replicas(cluster(), from, id)]).collect();
     let keyring = Keyring::from(&secret);
-    let own = Own::Replica { id, keyring, generations: Generations::new() };
+    let own = Party::Replica { id, keyring, generations: Generations::new() };
     Codec::new(cluster(), boot, own, outbound, inbound)
 }
 
@@ -33,7 +33,7 @@ pub fn client() -> Codec {
     let (key, boot) = (secret().user(cluster(), "alice", 0), Boot::of([9; KEY_BYTES]));
     let outbound = (0..3).map(|to| key.to_replica(to)).collect();
     let inbound = (0..3).map(|from| vec![key.of_replica(from, boot)]).collect();
-    Codec::new(cluster(), boot, Own::Client(alice()), outbound, inbound)
+    Codec::new(cluster(), boot, Party::Client(alice()), outbound, inbound)
 }
 
 /// That process.

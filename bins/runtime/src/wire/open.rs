@@ -8,8 +8,8 @@ use super::fragment::Fragment;
 use super::header::{Direction, Header};
 use super::replay::Window;
 use super::{
-    ClientId, ClientLink, Codec, MESSAGES_PER_DATAGRAM_MAX, Own, Peer, REPLICA_BOOTS_MAX, UserName,
-    WHOLE, WireError,
+    ClientId, ClientLink, Codec, MESSAGES_PER_DATAGRAM_MAX, Party, Peer, REPLICA_BOOTS_MAX,
+    UserName, WHOLE, WireError,
 };
 use crate::keys::{Boot, Cipher, LinkKey, TAG_BYTES};
 use serde::de::DeserializeOwned;
@@ -120,8 +120,8 @@ impl Codec {
     /// Do the datagrams of this peer carry a cookie?
     fn has_cookie(&self, from: Peer) -> bool {
         match (&self.own, from) {
-            (Own::Replica { .. }, Peer::Replica(_)) => false,
-            (Own::Client(_), _) | (_, Peer::Client(_)) => true,
+            (Party::Replica { .. }, Peer::Replica(_)) => false,
+            (Party::Client(_), _) | (_, Peer::Client(_)) => true,
         }
     }
 
@@ -168,11 +168,11 @@ impl Codec {
         let (header, body_at) = Header::parse(datagram, self.cluster)?;
         let (boot, number, sender) = (header.boot, header.number, header.sender);
         let from = match (&self.own, header.direction) {
-            (Own::Replica { id, .. }, Direction::Replicas) if *id != sender => {
+            (Party::Replica { id, .. }, Direction::Replicas) if *id != sender => {
                 Peer::Replica(sender)
             }
-            (Own::Client(_), Direction::ToClient) => Peer::Replica(sender),
-            (Own::Replica { .. }, Direction::ToReplica) => {
+            (Party::Client(_), Direction::ToClient) => Peer::Replica(sender),
+            (Party::Replica { .. }, Direction::ToReplica) => {
                 let user = UserName::new(header.name).ok_or(WireError::Header)?;
                 Peer::Client(ClientId { user, boot })
             }

@@ -8,7 +8,7 @@ use super::cookie::{COOKIE_BYTES, Cookie};
 use super::fragment::{FRAGMENT_HEADER_BYTES, Fragment};
 use super::header::{self, Direction, Header};
 use super::{
-    Codec, DATAGRAM_BYTES_MAX, KIND_BYTES, MESSAGE_BYTES_MAX, Own, Peer, WHOLE, WireError,
+    Codec, DATAGRAM_BYTES_MAX, KIND_BYTES, MESSAGE_BYTES_MAX, Party, Peer, WHOLE, WireError,
 };
 use crate::keys::TAG_BYTES;
 use serde::Serialize;
@@ -82,8 +82,8 @@ impl Codec {
 
     fn header_bytes(&self) -> usize {
         let name_bytes = match &self.own {
-            Own::Replica { .. } => 0,
-            Own::Client(user) => user.as_str().len(),
+            Party::Replica { .. } => 0,
+            Party::Client(user) => user.as_str().len(),
         };
         header::NAME_AT + name_bytes
     }
@@ -100,13 +100,13 @@ impl Codec {
         self.sealed =
             number.checked_add(1).filter(|n| *n < u64::MAX).ok_or(WireError::Exhausted)?;
         let (direction, sender, name) = match (&self.own, to) {
-            (Own::Replica { id, .. }, Peer::Replica(_)) => (Direction::Replicas, *id, ""),
-            (Own::Client(user), Peer::Replica(_)) => {
+            (Party::Replica { id, .. }, Peer::Replica(_)) => (Direction::Replicas, *id, ""),
+            (Party::Client(user), Peer::Replica(_)) => {
                 let name = user.as_str();
                 (Direction::ToReplica, name.len() as u8, name)
             }
-            (Own::Replica { id, .. }, Peer::Client(_)) => (Direction::ToClient, *id, ""),
-            (Own::Client(_), Peer::Client(_)) => return Err(WireError::Nobody),
+            (Party::Replica { id, .. }, Peer::Client(_)) => (Direction::ToClient, *id, ""),
+            (Party::Client(_), Peer::Client(_)) => return Err(WireError::Nobody),
         };
         let link = match to {
             Peer::Client(client) => self.clients.peek(&client),

@@ -16,7 +16,7 @@ where
 {
     /// Calls `visit` with every move that is possible here and not taken already.
     pub(super) fn for_each_move(&self, words: &[u32], mut visit: impl FnMut(usize, &Move)) {
-        let down = if self.faults.crashes_total > 0 { self.down(words) } else { 0 };
+        let down = if self.crashes.total > 0 { self.down(words) } else { 0 };
         for (actor, port) in words[PORTS..].iter().enumerate() {
             for possible in self.moves(actor, *port) {
                 visit(actor, possible);
@@ -45,11 +45,11 @@ where
     /// Do the bounds allow this actor to crash, or to recover if it is down?
     fn may_fault(&self, words: &[u32], actor: usize, down: u32) -> bool {
         if self.port(actor, words[PORTS + actor]).is_up {
-            words[CRASHES] < self.faults.crashes_total
-                && down < self.faults.crashes_at_once
+            words[CRASHES] < self.crashes.total
+                && down < self.crashes.at_once
                 && self.spec.may_crash(actor)
         } else {
-            self.faults.recovery
+            self.crashes.recovery
         }
     }
 

@@ -265,7 +265,7 @@ where
         }
         let outcome = match &cell.local.state {
             // Nothing is delivered to an actor that is down; if it stays down, nothing ever will be.
-            None if self.reductions.stale_messages && !self.faults.recovery => STALE | NO_OP,
+            None if self.reductions.stale_messages && !self.crashes.recovery => STALE | NO_OP,
             None => NO_OP,
             Some(state) => {
                 let step = self.compute(actor, local, OriginEvent::Deliver(envelope));

@@ -1,7 +1,7 @@
 //! The search itself: blocks of states, taken by workers, level by level.
 
 use super::{Discovery, Options, Progress, Report, Space, Stopped};
-use crate::seen::Seen;
+use crate::visited::VisitedSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +16,7 @@ pub fn search<S: Space>(space: &S, options: &Options<'_>) -> Report {
     Search {
         space,
         options,
-        seen: Seen::default(),
+        seen: VisitedSet::default(),
         generated: AtomicU64::new(0),
         expanded: AtomicU64::new(0),
         in_levels: AtomicU64::new(0),
@@ -33,7 +33,7 @@ pub fn search<S: Space>(space: &S, options: &Options<'_>) -> Report {
 struct Search<'a, S> {
     space: &'a S,
     options: &'a Options<'a>,
-    seen: Seen,
+    seen: VisitedSet,
     generated: AtomicU64,
     expanded: AtomicU64,
     /// The bytes in the blocks of both levels.

@@ -9,7 +9,7 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A set of non-zero fingerprints.
-pub struct Seen {
+pub struct VisitedSet {
     shards: RwLock<Box<[Shard]>>,
     len: AtomicU64,
     places: AtomicU64,
@@ -25,16 +25,16 @@ const SHARD_BITS: u32 = 4;
 /// So many that threads which see room at the same moment do not fill a shard.
 const FIRST_PLACES: usize = 1024;
 
-impl Default for Seen {
+impl Default for VisitedSet {
     fn default() -> Self {
         let shards: Box<[Shard]> =
             (0..1 << SHARD_BITS).map(|_| Shard::with_places(FIRST_PLACES)).collect();
         let places = AtomicU64::new((shards.len() * FIRST_PLACES) as u64);
-        Seen { shards: RwLock::new(shards), len: AtomicU64::new(0), places }
+        VisitedSet { shards: RwLock::new(shards), len: AtomicU64::new(0), places }
     }
 }
 
-impl Seen {
+impl VisitedSet {
     /// A view to insert through. The set does not grow while there are others.
     pub fn view(&self) -> View<'_> {
         View { seen: self, shards: Some(self.shards.read()), new: 0 }
@@ -68,7 +68,7 @@ impl Seen {
 
 /// Access to the set for one thread.
 pub struct View<'a> {
-    seen: &'a Seen,
+    seen: &'a VisitedSet,
     /// Given up for a moment when a shard must grow.
     shards: Option<RwLockReadGuard<'a, Box<[Shard]>>>,
     new: u64,
@@ -156,7 +156,7 @@ mod tests {
 
     quickcheck! {
         fn a_fingerprint_is_new_exactly_once(fingerprints: Vec<u64>) -> bool {
-            let seen = Seen::default();
+            let seen = VisitedSet::default();
             let mut view = seen.view();
             let mut expected = std::collections::BTreeSet::new();
             let as_expected = fingerprints
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn fingerprints_of_one_place_are_told_apart_while_the_set_grows() {
-        let seen = Seen::default();
+        let seen = VisitedSet::default();
         let mut view = seen.view();
         let crowded = |i: u64| u64::MAX - i;
         assert!((0..10_000).all(|i| view.insert(crowded(i))));
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn concurrent_insertions_count_once() {
-        let seen = Seen::default();
+        let seen = VisitedSet::default();
         let insert = || {
             let mut view = seen.view();
             (1..100_000u64).filter(|f| view.insert(crate::intern::spread(*f, 0) | 1)).count()
