@@ -11,9 +11,10 @@
 //!
 //! **Source**: the text exposition format 0.0.4, and *Metric and label naming*, of Prometheus.
 
-use crate::vitals::{Role, Vitals, rss_bytes};
+use crate::vitals::{Role, Vitals};
 use actor_runtime::disk::meter::SyncMeter;
 use actor_runtime::loss::LossDial;
+use actor_runtime::memory::resident_bytes;
 use std::fmt::{Display, Write as _};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -129,7 +130,7 @@ fn text(shown: &Shown) -> String {
     let started = started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let help = "Start time of the process since the epoch.";
     page.one("process_start_time_seconds", "gauge", help, started);
-    if let Some(bytes) = rss_bytes() {
+    if let Some(bytes) = resident_bytes() {
         page.one("process_resident_memory_bytes", "gauge", "Resident set.", bytes);
     }
     let help = "Highest probability of loss that is injected, of any direction or link.";

@@ -148,13 +148,6 @@ impl Vitals {
     }
 }
 
-/// The resident set of this process in bytes, where the system tells.
-pub fn rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,8 +163,5 @@ mod tests {
         vitals.publish(observed.clone());
         assert_eq!(looks.last(), Some(observed.clone()));
         assert_eq!((observed.leader(), observed.role), (None, Role::Follower));
-        assert!(
-            looks.uptime() >= Duration::ZERO && rss_bytes().is_none_or(|bytes| bytes > 100_000)
-        );
     }
 }

@@ -12,12 +12,13 @@ use super::message::{Action, Fault};
 use super::report::Report;
 use crate::host::ReplicaHost;
 use crate::obeyed::Obeyed;
-use crate::vitals::{Role, Vitals, rss_bytes};
+use crate::vitals::{Role, Vitals};
 use crate::warm_up::Gate;
 use actor_runtime::disk::meter::SyncMeter;
 use actor_runtime::disk::stall::Stall;
 use actor_runtime::driver::{Driver, Handle, Order, Sends};
 use actor_runtime::loss::{Loss, LossDial};
+use actor_runtime::memory::resident_bytes;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Input, Message};
 use paxos_chat::replica::Replica;
@@ -75,7 +76,7 @@ impl Local {
             waits: self.gate.status().is_some(),
             syncs: self.syncs.times(),
             uptime_ms: millis(self.vitals.uptime()),
-            rss_bytes: rss_bytes(),
+            rss_bytes: resident_bytes(),
             operator_dropped: self.dropped.load(Ordering::Relaxed),
             secrets: self.keys.keyring().fingerprints(),
             ..Report::default()
