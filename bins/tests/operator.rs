@@ -412,6 +412,6 @@ fn an_operator_s_patience_is_bounded() {
     let (secret, config) = open(&cluster);
     let mut operator = Operator::new(&secret, &config, MOMENT).unwrap();
     let started = Instant::now();
-    assert_eq!(operator.reports().unwrap(), [None, None, None]);
+    assert_eq!(operator.statuses().unwrap(), [None, None, None]);
     assert!((MOMENT..20 * MOMENT).contains(&started.elapsed()));
 }

@@ -1,7 +1,7 @@
 //! A replica's console: what may be typed, and the status line that people and programs read.
 
 use crate::host::ReplicaHost;
-use crate::vitals::Role;
+use crate::status::Role;
 use actor_runtime::disk::stall::STALL_MS_MAX;
 use actor_runtime::driver::{Counters, Driver};
 use paxos_chat::replica::Replica;

@@ -11,7 +11,8 @@
 //!
 //! **Source**: the text exposition format 0.0.4, and *Metric and label naming*, of Prometheus.
 
-use crate::vitals::{Role, Vitals};
+use crate::status::Role;
+use crate::vitals::Vitals;
 use actor_runtime::disk::meter::SyncMeter;
 use actor_runtime::loss::LossDial;
 use actor_runtime::memory::resident_bytes;

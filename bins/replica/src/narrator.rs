@@ -6,7 +6,8 @@
 //!   most one line in [`PAUSE`] each, with how many there were.
 //! - *Nothing of a message, and no key, is in a line.*
 
-use crate::vitals::{Observed, Role};
+use crate::status::Role;
+use crate::vitals::Observed;
 use paxos_chat::types::Ballot;
 use std::io;
 use std::time::{Duration, Instant};

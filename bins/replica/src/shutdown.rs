@@ -108,7 +108,7 @@ fn when_told(name: &str, does: impl FnOnce() + Send + 'static) -> io::Result<Sen
 
 fn end(local: &Local, operator: impl FnOnce() -> io::Result<Operator>, ending: Ending) {
     tracing::info!("told to end");
-    if local.report().leads() {
+    if local.status().leads() {
         match hand_over(local, operator, ending) {
             Ok(moved) => {
                 let millis = moved.took.as_millis() as u64;

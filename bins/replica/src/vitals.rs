@@ -4,53 +4,14 @@
 //! **Invariant — looking costs the driver nothing**: it never waits for who looks, but for the
 //! copying of one small value; and one that hangs in its disk can be looked at.
 
+use crate::status::Role;
 use actor_runtime::driver::Counters;
 use paxos_chat::state::Phase;
 use paxos_chat::state::State;
 use paxos_chat::types::{Ballot, ReplicaId, Slot};
 use paxos_chat_log::Chain;
-use serde::{Deserialize, Serialize};
-use std::fmt::{self, Display, Formatter};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// What a replica does about leadership.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// Follows whoever leads.
-    #[default]
-    Follower,
-    /// Asks whether an election would be supported.
-    PreVoting,
-    /// In phase 1 of its own ballot.
-    Preparing,
-    /// In phase 2 of its own ballot.
-    Leading,
-}
-
-impl Role {
-    /// The role in this phase.
-    pub fn of(phase: &Phase) -> Role {
-        match phase {
-            Phase::Follower => Role::Follower,
-            Phase::PreVoting(_) => Role::PreVoting,
-            Phase::Preparing(_) => Role::Preparing,
-            Phase::Leading(_) => Role::Leading,
-        }
-    }
-}
-
-impl Display for Role {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Role::Follower => "follower",
-            Role::PreVoting => "pre-voting",
-            Role::Preparing => "preparing",
-            Role::Leading => "leading",
-        })
-    }
-}
 
 /// A replica at the end of a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]

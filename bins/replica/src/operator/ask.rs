@@ -7,7 +7,7 @@
 
 use super::codecs::of_operator;
 use super::message::{Action, Answer, Challenge, Question, Reply, Request};
-use super::report::Report;
+use crate::status::Status;
 use actor_runtime::keys::Secret;
 use actor_runtime::network::to_native;
 use actor_runtime::wire::{Codec, DATAGRAM_BYTES_MAX, Peer};
@@ -81,20 +81,20 @@ impl Operator {
     ///
     /// # Errors
     /// When the own socket fails.
-    pub fn reports(&mut self) -> io::Result<Vec<Option<Report>>> {
+    pub fn statuses(&mut self) -> io::Result<Vec<Option<Status>>> {
         let all: Vec<u8> = (0..self.replicas()).collect();
-        self.reports_of(&all)
+        self.statuses_of(&all)
     }
 
     /// How a replica is; `None` if it does not answer.
     ///
     /// # Errors
     /// When the own socket fails.
-    pub fn report(&mut self, replica: u8) -> io::Result<Option<Report>> {
-        Ok(self.reports_of(&[replica])?.pop().flatten())
+    pub fn status(&mut self, replica: u8) -> io::Result<Option<Status>> {
+        Ok(self.statuses_of(&[replica])?.pop().flatten())
     }
 
-    fn reports_of(&mut self, replicas: &[u8]) -> io::Result<Vec<Option<Report>>> {
+    fn statuses_of(&mut self, replicas: &[u8]) -> io::Result<Vec<Option<Status>>> {
         let all = replicas.iter().map(|id| (*id, Request::Report)).collect();
         let read = |reply: Option<Reply>| match reply {
             Some(Reply::Report(text)) => serde_json::from_str(&text).ok(),

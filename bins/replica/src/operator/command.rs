@@ -179,10 +179,10 @@ impl OperatorCommand {
 
 fn status(access: &OperatorArgs, as_json: bool) -> Result<ExitCode> {
     let (_, mut operator) = access.open()?;
-    let reports = operator.reports()?;
-    let text = if as_json { format!("{}\n", json(&reports)) } else { table(&reports) };
+    let statuses = operator.statuses()?;
+    let text = if as_json { format!("{}\n", json(&statuses)) } else { table(&statuses) };
     print(&text);
-    Ok(ExitCode::from(Health::of(&reports).exit_code()))
+    Ok(ExitCode::from(Health::of(&statuses).exit_code()))
 }
 
 fn move_leader(access: &OperatorArgs, target: Option<u8>) -> Result<ExitCode> {

@@ -9,10 +9,11 @@
 
 use super::keys::OperatorKeys;
 use super::message::{Action, Fault};
-use super::report::Report;
 use crate::host::ReplicaHost;
 use crate::obeyed::Obeyed;
-use crate::vitals::{Role, Vitals};
+use crate::status::Role;
+use crate::status::Status;
+use crate::vitals::Vitals;
 use crate::warm_up::Gate;
 use actor_runtime::disk::meter::SyncMeter;
 use actor_runtime::disk::stall::Stall;
@@ -67,8 +68,8 @@ pub struct Local {
 
 impl Local {
     /// How it is.
-    pub fn report(&self) -> Report {
-        let common = Report {
+    pub fn status(&self) -> Status {
+        let common = Status {
             replica: self.id,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             injected_loss: self.loss.highest().probability(),
@@ -79,10 +80,10 @@ impl Local {
             rss_bytes: resident_bytes(),
             operator_dropped: self.dropped.load(Ordering::Relaxed),
             secrets: self.keys.keyring().fingerprints(),
-            ..Report::default()
+            ..Status::default()
         };
         let Some(seen) = self.vitals.last() else { return common };
-        Report {
+        Status {
             role: seen.role,
             ballot: seen.ballot.to_string(),
             round: seen.ballot.round,

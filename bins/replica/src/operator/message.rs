@@ -2,7 +2,7 @@
 //!
 //! **Invariants**
 //! - *Every answer names its question*, so that a late one is not taken for another.
-//! - *A report is text (JSON)*, so that replicas of several versions can be asked while a cluster is
+//! - *A status is text (JSON)*, so that replicas of several versions can be asked while a cluster is
 //!   upgraded.
 
 use actor_runtime::loss::Loss;
@@ -49,7 +49,7 @@ pub enum Request {
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
-    /// A [`crate::operator::report::Report`] in JSON.
+    /// A [`crate::status::Status`] in JSON.
     Report(String),
     /// For one action, within a short time.
     Challenge(Challenge),

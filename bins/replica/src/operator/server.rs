@@ -58,8 +58,8 @@ impl Server {
 
     fn reply(&mut self, operator: ClientId, request: Request) -> Reply {
         match request {
-            Request::Report => match serde_json::to_string(&self.local.report()) {
-                Ok(report) => Reply::Report(report),
+            Request::Report => match serde_json::to_string(&self.local.status()) {
+                Ok(status) => Reply::Report(status),
                 Err(error) => Reply::Refused(error.to_string()),
             },
             Request::Challenge => Reply::Challenge(self.challenges.issue(operator, Instant::now())),

@@ -3,8 +3,8 @@
 
 use super::ask::Operator;
 use super::handover::leader_of;
-use super::report::Report;
 use super::table::{HEADER, Health, rows};
+use crate::status::Status;
 use crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::crossterm;
 use ratatui::style::{Color, Modifier, Style};
@@ -31,7 +31,7 @@ pub struct WatchOptions {
 /// What was seen last, and what has changed since the look before.
 #[derive(Default)]
 struct Seen {
-    reports: Vec<Option<Report>>,
+    statuses: Vec<Option<Status>>,
     rates: Vec<Option<f64>>,
     at: Option<Instant>,
     leader: Option<(u8, u32)>,
@@ -40,21 +40,21 @@ struct Seen {
 
 impl Seen {
     fn look(&mut self, operator: &mut Operator) -> io::Result<()> {
-        let reports = operator.reports()?;
-        self.see(reports, Instant::now());
+        let statuses = operator.statuses()?;
+        self.see(statuses, Instant::now());
         Ok(())
     }
 
-    fn see(&mut self, reports: Vec<Option<Report>>, now: Instant) {
+    fn see(&mut self, statuses: Vec<Option<Status>>, now: Instant) {
         let elapsed = self.at.map(|at| now.saturating_duration_since(at).as_secs_f64());
-        let rate = |(id, report): (usize, &Option<Report>)| {
-            let before = self.reports.get(id)?.as_ref()?;
+        let rate = |(id, status): (usize, &Option<Status>)| {
+            let before = self.statuses.get(id)?.as_ref()?;
             // A replica that has restarted may resume below.
-            let slots = report.as_ref()?.applied_upto.saturating_sub(before.applied_upto);
+            let slots = status.as_ref()?.applied_upto.saturating_sub(before.applied_upto);
             elapsed.filter(|elapsed| *elapsed > 0.0).map(|elapsed| slots as f64 / elapsed)
         };
-        self.rates = reports.iter().enumerate().map(rate).collect();
-        if let Some(leader) = leader_of(&reports) {
+        self.rates = statuses.iter().enumerate().map(rate).collect();
+        if let Some(leader) = leader_of(&statuses) {
             let new = (leader.replica, leader.round);
             if let Some((before, _)) = self.leader.filter(|before| *before != new) {
                 self.moves.push(format!("{} leads after r{before}", leader.ballot));
@@ -64,12 +64,12 @@ impl Seen {
             }
             self.leader = Some(new);
         }
-        (self.reports, self.at) = (reports, Some(now));
+        (self.statuses, self.at) = (statuses, Some(now));
     }
 
     fn lines(&self) -> String {
         let mut text = String::new();
-        for row in rows(&self.reports, &self.rates) {
+        for row in rows(&self.statuses, &self.rates) {
             text += row.trim_start();
             text.push('\n');
         }
@@ -79,15 +79,15 @@ impl Seen {
     fn screen(&self) -> Text<'static> {
         let bold = Style::new().add_modifier(Modifier::BOLD);
         let mut lines = vec![Line::styled(HEADER, bold)];
-        for (row, report) in rows(&self.reports, &self.rates).into_iter().zip(&self.reports) {
-            let style = match report {
+        for (row, status) in rows(&self.statuses, &self.rates).into_iter().zip(&self.statuses) {
+            let style = match status {
                 None => Style::new().fg(Color::Red),
-                Some(report) if report.leads() => Style::new().fg(Color::Green),
+                Some(status) if status.leads() => Style::new().fg(Color::Green),
                 Some(_) => Style::new(),
             };
             lines.push(Line::styled(row, style));
         }
-        let (text, colour) = match Health::of(&self.reports) {
+        let (text, colour) = match Health::of(&self.statuses) {
             Health::Well => ("all replicas answer, and one leads", Color::Green),
             Health::Serves => ("it serves; some replicas do not answer", Color::Yellow),
             Health::Down => ("no leader, or no majority, answers", Color::Red),
@@ -171,20 +171,20 @@ fn wants_to_leave(until: Instant) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vitals::Role;
+    use crate::status::Role;
 
-    fn report(replica: u8, role: Role, round: u32, applied_upto: u64) -> Option<Report> {
+    fn status(replica: u8, role: Role, round: u32, applied_upto: u64) -> Option<Status> {
         let ballot = format!("b{round}.r{replica}");
-        Some(Report { replica, role, round, applied_upto, ballot, ..Report::default() })
+        Some(Status { replica, role, round, applied_upto, ballot, ..Status::default() })
     }
 
     #[test]
     fn rates_and_moves_are_what_has_changed_between_two_looks() {
         let (mut seen, now) = (Seen::default(), Instant::now());
-        seen.see(vec![report(0, Role::Leading, 1, 100), report(1, Role::Follower, 1, 90)], now);
+        seen.see(vec![status(0, Role::Leading, 1, 100), status(1, Role::Follower, 1, 90)], now);
         assert_eq!((&seen.rates, seen.moves.len()), (&vec![None, None], 0));
         let later = now + Duration::from_secs(2);
-        seen.see(vec![None, report(1, Role::Leading, 2, 190)], later);
+        seen.see(vec![None, status(1, Role::Leading, 2, 190)], later);
         assert_eq!(seen.rates, [None, Some(50.0)]);
         assert_eq!(seen.moves, ["b2.r1 leads after r0"]);
         let screen = seen.screen().to_string();

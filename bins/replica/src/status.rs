@@ -3,16 +3,55 @@
 //! **Invariant**: a key may join and none changes its meaning; one that is missing has its default, so
 //! that a replica of another version can be asked.
 
-use crate::vitals::Role;
 use actor_runtime::disk::meter::SyncTimes;
 use actor_runtime::driver::Counters;
 use actor_runtime::keys::Fingerprint;
+use paxos_chat::state::Phase;
 use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display, Formatter};
+
+/// What a replica does about leadership.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Follows whoever leads.
+    #[default]
+    Follower,
+    /// Asks whether an election would be supported.
+    PreVoting,
+    /// In phase 1 of its own ballot.
+    Preparing,
+    /// In phase 2 of its own ballot.
+    Leading,
+}
+
+impl Role {
+    /// The role in this phase.
+    pub fn of(phase: &Phase) -> Role {
+        match phase {
+            Phase::Follower => Role::Follower,
+            Phase::PreVoting(_) => Role::PreVoting,
+            Phase::Preparing(_) => Role::Preparing,
+            Phase::Leading(_) => Role::Leading,
+        }
+    }
+}
+
+impl Display for Role {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Role::Follower => "follower",
+            Role::PreVoting => "pre-voting",
+            Role::Preparing => "preparing",
+            Role::Leading => "leading",
+        })
+    }
+}
 
 /// How a replica is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Report {
+pub struct Status {
     /// Its id.
     pub replica: u8,
     /// The version of its program.
@@ -67,7 +106,7 @@ pub struct Report {
     pub secrets: Vec<Fingerprint>,
 }
 
-impl Report {
+impl Status {
     /// Is it in phase 2 of its ballot?
     pub fn leads(&self) -> bool {
         self.role == Role::Leading
@@ -79,11 +118,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_of_another_version_is_read() {
+    fn a_status_of_another_version_is_read() {
         let text = r#"{"replica": 2, "role": "leading", "applied_upto": 9, "to_come": [1]}"#;
-        let report: Report = serde_json::from_str(text).unwrap();
-        assert_eq!((report.replica, report.applied_upto, report.leads()), (2, 9, true));
-        let whole = serde_json::to_string(&report).unwrap();
-        assert_eq!(serde_json::from_str::<Report>(&whole).unwrap(), report);
+        let status: Status = serde_json::from_str(text).unwrap();
+        assert_eq!((status.replica, status.applied_upto, status.leads()), (2, 9, true));
+        let whole = serde_json::to_string(&status).unwrap();
+        assert_eq!(serde_json::from_str::<Status>(&whole).unwrap(), status);
     }
 }
