@@ -1,13 +1,14 @@
 //! One replica as a process: serves until it is told to end, or is killed; its console is on standard
 //! input.
 
-use crate::console::{ConsoleCommand, HELP, Status};
+use crate::console::{ConsoleCommand, HELP};
 use crate::host::ReplicaHost;
 use crate::logging;
 use crate::obeyed::Obeyed;
 use crate::operator::local::{KILLED, Local};
 use crate::operator::rotate::what;
 use crate::process::{Args, format_only, prepare};
+use crate::status::Role;
 use actor_runtime::driver::{Driver, DriverError, Order};
 use actor_runtime::keys::{Keyring, stay_out_of_core_dumps};
 use anyhow::Context;
@@ -196,7 +197,7 @@ fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
         ConsoleCommand::Reload => reload(args, local),
         ConsoleCommand::KillMe => std::process::exit(KILLED),
         ConsoleCommand::SkipSlot => {
-            let leads = control.ask(move |driver| Status::of(id, driver).leads());
+            let leads = control.ask(|driver| Role::of(&driver.state().phase) == Role::Leading);
             if leads == Some(true) {
                 control.give(Order::Deliver(paxos_chat::message::Input::SkipSlot.into()));
                 note("skips the next slot");
@@ -205,7 +206,7 @@ fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
             }
         }
         ConsoleCommand::Status => {
-            if let Some(status) = control.ask(move |driver| Status::of(id, driver)) {
+            if let Some(status) = local.status_now() {
                 note(&status.to_string());
             }
         }

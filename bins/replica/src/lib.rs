@@ -8,7 +8,7 @@
 //! | [`obeyed`] | the revocations and rotations that it has obeyed |
 //! | [`console`] | what its console reads and prints |
 //! | [`warm_up`], [`shutdown`] | before its first turn; its end in good order |
-//! | [`status`] | how it is, as it tells others |
+//! | [`status`] | how it is |
 //! | [`vitals`], [`narrator`], [`logging`], [`metrics`] | what it shows of itself while it runs |
 //! | [`operator`] | asking replicas, and telling them what to do, over the network |
 

@@ -8,7 +8,7 @@
 use crate::host::ReplicaHost;
 use crate::journal::{self, Identity, Place, SEGMENT_BYTES};
 use crate::logging::{LogFormat, LogLevel};
-use crate::metrics::{self, Shown};
+use crate::metrics;
 use crate::obeyed::Obeyed;
 use crate::operator::ask::Operator;
 use crate::operator::challenge::Challenges;
@@ -280,9 +280,8 @@ fn serve_others(args: &Args, config: &Config, local: &Local) -> Result<Option<So
     shutdown::on_signals(local.clone(), operator, Ending::of(config))
         .context("cannot make what SIGTERM needs")?;
     let Some(address) = args.metrics else { return Ok(None) };
-    let Local { id: replica, vitals, syncs, loss, dropped, .. } = local.clone();
-    let shown = Shown { replica, vitals, syncs, loss, operators_dropped: dropped };
-    let serving = metrics::serve(address, shown);
+    let local = local.clone();
+    let serving = metrics::serve(address, move || metrics::page(&local.status(), &local.syncs));
     serving.map(Some).with_context(|| format!("--metrics {address}: cannot listen there"))
 }
 

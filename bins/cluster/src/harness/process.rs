@@ -7,7 +7,7 @@
 
 use super::feed::Script;
 use actor_runtime::memory::resident_bytes_of;
-use paxos_chat_replica::console::Status;
+use paxos_chat_replica::status::Status;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};

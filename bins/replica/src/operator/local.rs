@@ -67,40 +67,32 @@ pub struct Local {
 }
 
 impl Local {
-    /// How it is.
+    /// How it was at the end of its last turn; its driver is not waited for.
     pub fn status(&self) -> Status {
-        let common = Status {
+        self.completed(self.vitals.last())
+    }
+
+    /// How it is, once its driver has time to tell; `None` when that has ended.
+    pub fn status_now(&self) -> Option<Status> {
+        let of_driver =
+            |driver: &ReplicaDriver| driver.host().status(driver.state(), driver.counters());
+        self.control.ask(of_driver).map(|status| self.completed(status))
+    }
+
+    /// What the driver tells, and what it does not know of its process.
+    fn completed(&self, of_driver: Status) -> Status {
+        Status {
             replica: self.id,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             injected_loss: self.loss.highest().probability(),
             faults_enabled: self.faults_enabled,
             waits: self.gate.status().is_some(),
             syncs: self.syncs.times(),
-            uptime_ms: millis(self.vitals.uptime()),
+            uptime: self.vitals.uptime(),
             rss_bytes: resident_bytes(),
             operator_dropped: self.dropped.load(Ordering::Relaxed),
             secrets: self.keys.keyring().fingerprints(),
-            ..Status::default()
-        };
-        let Some(seen) = self.vitals.last() else { return common };
-        Status {
-            role: seen.role,
-            ballot: seen.ballot.to_string(),
-            round: seen.ballot.round,
-            leader: seen.leader().map(|leader| leader.0),
-            decided_upto: seen.applied_upto.0,
-            applied_upto: seen.applied_upto.0,
-            decided_end: seen.decided_end.0,
-            in_flight: seen.in_flight,
-            queued: seen.queued,
-            log_lines: seen.log_lines,
-            log_hash: seen.log_hash.to_hex(),
-            log_reads: seen.log_reads,
-            read_errors: seen.read_errors,
-            fetched: seen.fetched,
-            counters: seen.counters,
-            turn_age_ms: millis(seen.at.elapsed()),
-            ..common
+            ..of_driver
         }
     }
 
@@ -206,8 +198,4 @@ fn as_follower(driver: &ReplicaDriver) -> Result<(), String> {
 fn expire_election(driver: &mut ReplicaDriver, sends: Sends) -> Result<(), String> {
     let expired = driver.expire(&Timer::Election, sends);
     if expired { Ok(()) } else { Err("it waits for no leader".into()) }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -84,7 +84,7 @@ pub fn rows(statuses: &[Option<Status>], rates: &[Option<f64>]) -> Vec<String> {
             lag = lag.unwrap_or_default(),
             hash = status.log_hash.get(..8).unwrap_or("-"),
             syncs = syncs(status),
-            up = uptime(status.uptime_ms / 1000),
+            up = uptime(status.uptime.as_secs()),
             mib = status.rss_bytes.map_or("-".into(), |b| format!("{:.1}", b as f64 / 1048576.0)),
         );
         if let Some(running) = status.syncs.running_us.filter(|running| *running >= 100_000) {
@@ -149,9 +149,8 @@ fn secrets(statuses: &[Option<Status>]) -> Vec<String> {
 
 /// Two replicas that have applied the same slots and have different logs: that is a bug, or damage.
 fn disagreement(statuses: &[Option<Status>]) -> Option<(u8, u8)> {
-    // Before its first turn, a replica shows no log.
-    let shows = |status: &&Status| !status.log_hash.is_empty();
-    let all: Vec<&Status> = statuses.iter().flatten().filter(shows).collect();
+    let all: Vec<&Status> =
+        statuses.iter().flatten().filter(|status| status.has_taken_turns()).collect();
     let pairs =
         all.iter().enumerate().flat_map(|(at, a)| all[at + 1..].iter().map(move |b| (a, b)));
     pairs
