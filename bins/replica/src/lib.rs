@@ -6,7 +6,7 @@
 //! | [`host`] | what it adds to its actor: the chat log, and who may say what |
 //! | [`journal`] | its durable storage |
 //! | [`obeyed`] | the revocations and rotations that it has obeyed |
-//! | [`console`] | what its console reads and prints |
+//! | [`action`], [`console`] | what it can be told to do; how that is typed |
 //! | [`warm_up`], [`shutdown`] | before its first turn; its end in good order |
 //! | [`status`] | how it is |
 //! | [`vitals`], [`narrator`], [`logging`], [`metrics`] | what it shows of itself while it runs |
@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod action;
 pub mod command;
 pub mod console;
 pub mod host;

@@ -6,7 +6,8 @@
 //! - *Only answers to what was asked count*, and only from the replica that was asked.
 
 use super::codecs::of_operator;
-use super::message::{Action, Answer, Challenge, Question, Reply, Request};
+use super::message::{Answer, Challenge, Question, Reply, Request};
+use crate::action::Action;
 use crate::status::Status;
 use actor_runtime::keys::Secret;
 use actor_runtime::network::to_native;

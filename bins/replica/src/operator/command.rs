@@ -2,10 +2,10 @@
 
 use super::ask::Operator;
 use super::handover::Reach;
-use super::message::{Action, Fault};
 use super::rotate::RotateArgs;
 use super::table::{Health, json, table};
 use super::watch::{WatchOptions, in_lines, on_terminal};
+use crate::action::{Action, Fault};
 use actor_runtime::disk::stall::STALL_MS_MAX;
 use actor_runtime::loss::Loss;
 use anyhow::{Result, bail};

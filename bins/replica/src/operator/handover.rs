@@ -23,7 +23,8 @@
 
 use super::ask::{ActError, Operator};
 use super::local::Local;
-use super::message::{Action, Challenge};
+use super::message::Challenge;
+use crate::action::Action;
 use crate::status::Status;
 use std::io;
 use std::time::{Duration, Instant};

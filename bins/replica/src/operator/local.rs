@@ -8,7 +8,7 @@
 //!   that a slot is skipped, and nothing else.
 
 use super::keys::OperatorKeys;
-use super::message::{Action, Fault};
+use crate::action::{Action, Fault};
 use crate::host::ReplicaHost;
 use crate::obeyed::Obeyed;
 use crate::status::Role;

@@ -6,8 +6,9 @@
 
 use super::challenge::{Challenges, Verdict};
 use super::local::{KILLED, Local};
-use super::message::{Action, Answer, Fault, Question, Reply, Request};
+use super::message::{Answer, Question, Reply, Request};
 use super::tap::Diverted;
+use crate::action::{Action, Fault};
 use crate::narrator::Limited;
 use actor_runtime::network::UdpSender;
 use actor_runtime::wire::{ClientId, Peer};
