@@ -323,7 +323,7 @@ fn a_replayed_or_delayed_command_does_nothing() {
         serde_json::from_str::<Value>(&report).unwrap()["injected_loss"].as_f64().unwrap()
     };
     let act =
-        |challenge, loss| Request::Act { challenge, action: Action::Fault(Fault::Loss(loss)) };
+        |challenge, loss| Request::Act { challenge, action: Action::Fault(Fault::Loss { loss }) };
     let challenge = |of: &mut Asker| match of.asks(0, &Request::Challenge) {
         Reply::Challenge(challenge) => challenge,
         other => panic!("{other:?}"),

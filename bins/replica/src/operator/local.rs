@@ -147,11 +147,11 @@ impl Local {
                 driver.deliver(Message::Input(Input::SkipSlot));
                 Ok(())
             }),
-            Fault::StallDisk(millis) => {
+            Fault::StallDisk { millis } => {
                 self.stall.next_sync(millis);
                 Ok(())
             }
-            Fault::Loss(loss) => {
+            Fault::Loss { loss } => {
                 self.loss.set(Loss::new(loss).unwrap_or(Loss::NONE));
                 Ok(())
             }

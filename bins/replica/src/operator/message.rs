@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn the_longest_question_fits_its_bound() {
         let challenge = Challenge([255; 16]);
-        let action = Action::Fault(Fault::StallDisk(u64::MAX));
+        let action = Action::Fault(Fault::StallDisk { millis: u64::MAX });
         let question = Question { id: u64::MAX, request: Request::Act { challenge, action } };
         let body = postcard::to_stdvec(&question).unwrap();
         assert!(55 + OPERATOR.len() + body.len() + 16 < QUESTION_BYTES_MAX / 2);
