@@ -1,6 +1,7 @@
 //! One replica as a process: serves until it is told to end, or is killed; its console is on standard
 //! input.
 
+use crate::action::{Action, Fault};
 use crate::console::{ConsoleCommand, HELP};
 use crate::host::ReplicaHost;
 use crate::logging;
@@ -8,7 +9,7 @@ use crate::obeyed::Obeyed;
 use crate::operator::local::{KILLED, Local};
 use crate::operator::rotate::what;
 use crate::process::{Args, format_only, prepare};
-use crate::status::Role;
+use actor_runtime::disk::stall::STALL_MS_MAX;
 use actor_runtime::driver::{Driver, DriverError, Order};
 use actor_runtime::keys::{Keyring, stay_out_of_core_dumps};
 use anyhow::Context;
@@ -87,6 +88,8 @@ pub fn main() -> ExitCode {
 
 /// How long the driver may take to obey, before that is told.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long whoever types waits for the driver: longer than any stall of its disk.
+const TYPIST_PATIENCE: Duration = Duration::from_millis(2 * STALL_MS_MAX);
 
 /// Reads the console, and the configuration again on SIGHUP, from threads of their own.
 fn attend(args: &Arc<Args>, hangups: Signals, local: &Local) -> anyhow::Result<()> {
@@ -114,7 +117,9 @@ fn read_console(args: &Args, local: &Local) {
                     note(if waits.is_some() { "starts" } else { "serves already" });
                 }
                 (
-                    ConsoleCommand::Status | ConsoleCommand::SkipSlot | ConsoleCommand::Reload,
+                    ConsoleCommand::Status
+                    | ConsoleCommand::Reload
+                    | ConsoleCommand::Act(Action::Fault(Fault::SkipSlot)),
                     Some(waits),
                 ) => note(&waits),
                 _ => obey(command, args, local),
@@ -185,37 +190,34 @@ fn read_again(args: &Args, obeyed: &mut Obeyed) -> anyhow::Result<(Config, Keyri
 }
 
 fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
-    let Local { id, control, stall, .. } = local;
-    let id = *id;
     match command {
         ConsoleCommand::Help => note(HELP),
         ConsoleCommand::Start => note("serves already"),
-        ConsoleCommand::StallDisk(millis) => {
-            stall.next_sync(millis);
-            note(&format!("the next sync takes {millis} ms"));
-        }
         ConsoleCommand::Reload => reload(args, local),
-        ConsoleCommand::KillMe => std::process::exit(KILLED),
-        ConsoleCommand::SkipSlot => {
-            let leads = control.ask(|driver| Role::of(&driver.state().phase) == Role::Leading);
-            if leads == Some(true) {
-                control.give(Order::Deliver(paxos_chat::message::Input::SkipSlot.into()));
-                note("skips the next slot");
-            } else {
-                note("does not lead, so it hands out no slots; `status` says who leads");
-            }
-        }
+        ConsoleCommand::Act(action) => act(action, local),
         ConsoleCommand::Status => {
             if let Some(status) = local.status_now() {
                 note(&status.to_string());
             }
         }
         ConsoleCommand::Log => {
-            let path = args.log_dir.join(format!("replica-{id}.log"));
+            let path = args.log_dir.join(format!("replica-{}.log", local.id));
             match std::fs::read_to_string(&path) {
                 Ok(log) => note(log.trim_end()),
                 Err(error) => tell!("replica: cannot read {}: {error}", path.display()),
             }
         }
+    }
+}
+
+fn act(action: Action, local: &Local) {
+    match (action, local.obey(action, TYPIST_PATIENCE)) {
+        (Action::Fault(Fault::Kill), _) => std::process::exit(KILLED),
+        (Action::Fault(Fault::SkipSlot), Ok(())) => note("skips the next slot"),
+        (Action::Fault(Fault::StallDisk { millis }), Ok(())) => {
+            note(&format!("the next sync takes {millis} ms"));
+        }
+        (_, Ok(())) => note(&format!("has obeyed: {action}")),
+        (_, Err(reason)) => note(&format!("{reason}; `status` says who leads")),
     }
 }

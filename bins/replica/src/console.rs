@@ -1,5 +1,6 @@
 //! A replica's console: what may be typed.
 
+use crate::action::{Action, Fault};
 use actor_runtime::disk::stall::STALL_MS_MAX;
 use std::str::FromStr;
 
@@ -15,24 +16,26 @@ log            print the chat log
 help           this text";
 
 /// A line typed at the console.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ConsoleCommand {
     /// Print the status line.
     Status,
     /// Wait for other replicas no longer.
     Start,
-    /// Jump over the next slot.
-    SkipSlot,
-    /// Make the next sync take so many milliseconds.
-    StallDisk(u64),
-    /// End the process without any care.
-    KillMe,
+    /// Do this.
+    Act(Action),
     /// Read users and revoked tokens again.
     Reload,
     /// Print the chat log.
     Log,
     /// Print what can be typed.
     Help,
+}
+
+impl From<Fault> for ConsoleCommand {
+    fn from(fault: Fault) -> ConsoleCommand {
+        ConsoleCommand::Act(Action::Fault(fault))
+    }
 }
 
 impl FromStr for ConsoleCommand {
@@ -42,13 +45,15 @@ impl FromStr for ConsoleCommand {
         match words.join(" ").as_str() {
             "status" => Ok(ConsoleCommand::Status),
             "start" => Ok(ConsoleCommand::Start),
-            "skip slot" => Ok(ConsoleCommand::SkipSlot),
-            "kill me" => Ok(ConsoleCommand::KillMe),
+            "skip slot" => Ok(Fault::SkipSlot.into()),
+            "kill me" => Ok(Fault::Kill.into()),
             "reload" => Ok(ConsoleCommand::Reload),
             "log" => Ok(ConsoleCommand::Log),
             "help" | "?" => Ok(ConsoleCommand::Help),
             command => match command.strip_prefix("stall disk ").map(str::parse) {
-                Some(Ok(millis)) if millis <= STALL_MS_MAX => Ok(ConsoleCommand::StallDisk(millis)),
+                Some(Ok(millis)) if millis <= STALL_MS_MAX => {
+                    Ok(Fault::StallDisk { millis }.into())
+                }
                 Some(_) => Err(format!("{line:?}: give milliseconds up to {STALL_MS_MAX}")),
                 None => Err(format!("{line:?} is no command; `help` lists them")),
             },
@@ -62,9 +67,11 @@ mod tests {
 
     #[test]
     fn commands_are_read_whatever_their_case_and_spaces() {
-        assert_eq!(" Kill  me ".parse(), Ok(ConsoleCommand::KillMe));
-        assert_eq!("SKIP SLOT".parse(), Ok(ConsoleCommand::SkipSlot));
-        assert_eq!("Stall disk 250".parse(), Ok(ConsoleCommand::StallDisk(250)));
+        let is_read =
+            |line: &str, fault: Fault| assert_eq!(line.parse(), Ok(ConsoleCommand::from(fault)));
+        is_read(" Kill  me ", Fault::Kill);
+        is_read("SKIP SLOT", Fault::SkipSlot);
+        is_read("Stall disk 250", Fault::StallDisk { millis: 250 });
         assert!("stall disk".parse::<ConsoleCommand>().is_err());
         assert!("stall disk 600001".parse::<ConsoleCommand>().is_err());
         assert!("kill you".parse::<ConsoleCommand>().is_err());
