@@ -1,8 +1,18 @@
-//! A replica's console: what may be typed.
+//! A replica's console: what may be typed, and what comes of it.
 
 use crate::action::{Action, Fault};
+use crate::operator::local::{KILLED, Local};
+use crate::process::Args;
+use crate::reload::reload;
 use actor_runtime::disk::stall::STALL_MS_MAX;
+use paxos_chat_shell::output::note;
+use paxos_chat_shell::tell;
+use std::io::{BufRead, IsTerminal, stdin};
 use std::str::FromStr;
+use std::time::Duration;
+
+/// How long whoever types waits for the driver: longer than any stall of its disk.
+const TYPIST_PATIENCE: Duration = Duration::from_millis(2 * STALL_MS_MAX);
 
 /// What the console understands.
 pub const HELP: &str = "\
@@ -58,6 +68,72 @@ impl FromStr for ConsoleCommand {
                 None => Err(format!("{line:?} is no command; `help` lists them")),
             },
         }
+    }
+}
+
+/// Does what is typed on standard input, until that ends.
+pub fn read(args: &Args, local: &Local) {
+    let is_terminal = stdin().is_terminal();
+    if is_terminal {
+        note(HELP);
+    }
+    for line in stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        if line.trim().is_empty() {
+            continue;
+        }
+        match line.parse() {
+            Ok(command) => match (command, local.gate.status()) {
+                (ConsoleCommand::Start, waits) => {
+                    local.gate.open();
+                    note(if waits.is_some() { "starts" } else { "serves already" });
+                }
+                (
+                    ConsoleCommand::Status
+                    | ConsoleCommand::Reload
+                    | ConsoleCommand::Act(Action::Fault(Fault::SkipSlot)),
+                    Some(waits),
+                ) => note(&waits),
+                _ => obey(command, args, local),
+            },
+            Err(error) => tell!("replica: {error}"),
+        }
+    }
+    if is_terminal || args.stop_at_end_of_input {
+        local.stop();
+    }
+}
+
+fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
+    match command {
+        ConsoleCommand::Help => note(HELP),
+        ConsoleCommand::Start => note("serves already"),
+        ConsoleCommand::Reload => reload(args, local),
+        ConsoleCommand::Act(action) => act(action, local),
+        ConsoleCommand::Status => {
+            if let Some(status) = local.status_now() {
+                note(&status.to_string());
+            }
+        }
+        ConsoleCommand::Log => {
+            let path = args.log_dir.join(format!("replica-{}.log", local.id));
+            match std::fs::read_to_string(&path) {
+                Ok(log) => note(log.trim_end()),
+                Err(error) => tell!("replica: cannot read {}: {error}", path.display()),
+            }
+        }
+    }
+}
+
+fn act(action: Action, local: &Local) {
+    match (action, local.obey(action, TYPIST_PATIENCE)) {
+        (Action::Fault(Fault::Kill), _) => std::process::exit(KILLED),
+        (Action::Fault(Fault::SkipSlot), Ok(())) => note("skips the next slot"),
+        (Action::Fault(Fault::StallDisk { millis }), Ok(())) => {
+            note(&format!("the next sync takes {millis} ms"));
+        }
+        (_, Ok(())) => note(&format!("has obeyed: {action}")),
+        (_, Err(reason)) => note(&format!("{reason}; `status` says who leads")),
     }
 }
 

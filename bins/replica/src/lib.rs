@@ -7,6 +7,7 @@
 //! | [`journal`] | its durable storage |
 //! | [`obeyed`] | the revocations and rotations that it has obeyed |
 //! | [`action`], [`console`] | what it can be told to do; how that is typed |
+//! | [`reload`] | users, revocations and the secret, read again while it serves |
 //! | [`warm_up`], [`shutdown`] | before its first turn; its end in good order |
 //! | [`status`] | how it is |
 //! | [`vitals`], [`narrator`], [`logging`], [`metrics`] | what it shows of itself while it runs |
@@ -25,6 +26,7 @@ pub mod narrator;
 pub mod obeyed;
 pub mod operator;
 pub mod process;
+pub mod reload;
 pub mod shutdown;
 pub mod status;
 pub mod vitals;
