@@ -83,19 +83,7 @@ pub fn read(args: &Args, local: &Local) {
             continue;
         }
         match line.parse() {
-            Ok(command) => match (command, local.gate.status()) {
-                (ConsoleCommand::Start, waits) => {
-                    local.gate.open();
-                    note(if waits.is_some() { "starts" } else { "serves already" });
-                }
-                (
-                    ConsoleCommand::Status
-                    | ConsoleCommand::Reload
-                    | ConsoleCommand::Act(Action::Fault(Fault::SkipSlot)),
-                    Some(waits),
-                ) => note(&waits),
-                _ => obey(command, args, local),
-            },
+            Ok(command) => obey(command, args, local),
             Err(error) => tell!("replica: {error}"),
         }
     }
@@ -105,17 +93,19 @@ pub fn read(args: &Args, local: &Local) {
 }
 
 fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
-    match command {
-        ConsoleCommand::Help => note(HELP),
-        ConsoleCommand::Start => note("serves already"),
-        ConsoleCommand::Reload => reload(args, local),
-        ConsoleCommand::Act(action) => act(action, local),
-        ConsoleCommand::Status => {
+    use ConsoleCommand::*;
+    match (command, local.gate.status()) {
+        (Help, _) => note(HELP),
+        (Start, _) => note(if local.gate.open() { "starts" } else { "serves already" }),
+        (Status | Reload | Act(Action::Fault(Fault::SkipSlot)), Some(waits)) => note(&waits),
+        (Reload, None) => reload(args, local),
+        (Act(action), _) => act(action, local),
+        (Status, None) => {
             if let Some(status) = local.status_now() {
                 note(&status.to_string());
             }
         }
-        ConsoleCommand::Log => {
+        (Log, _) => {
             let path = args.log_dir.join(format!("replica-{}.log", local.id));
             match std::fs::read_to_string(&path) {
                 Ok(log) => note(log.trim_end()),
