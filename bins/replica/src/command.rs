@@ -1,7 +1,7 @@
 //! One replica as a process: serves until it is told to end, or is killed; its console is on standard
 //! input.
 
-use crate::operator::local::Local;
+use crate::panel::Panel;
 use crate::process::{Args, format_only, prepare};
 use crate::{console, logging, reload};
 use actor_runtime::driver::DriverError;
@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
         }
     };
     let started = prepare(&args).and_then(|prepared| {
-        attend(&args, hangups, prepared.local())?;
+        attend(&args, hangups, prepared.panel())?;
         prepared.start(note)
     });
     let (mut driver, inbox) = match started {
@@ -75,11 +75,11 @@ pub fn main() -> ExitCode {
 }
 
 /// Reads the console, and the configuration again on SIGHUP, from threads of their own.
-fn attend(args: &Arc<Args>, hangups: Signals, local: &Local) -> anyhow::Result<()> {
-    reload::on_hangups(hangups, Arc::clone(args), local.clone())
+fn attend(args: &Arc<Args>, hangups: Signals, panel: &Panel) -> anyhow::Result<()> {
+    reload::on_hangups(hangups, Arc::clone(args), panel.clone())
         .context("cannot make what SIGHUP needs")?;
-    let (args, local) = (Arc::clone(args), local.clone());
+    let (args, panel) = (Arc::clone(args), panel.clone());
     let thread = std::thread::Builder::new().name("console".into());
-    thread.spawn(move || console::read(&args, &local)).context("cannot read the console")?;
+    thread.spawn(move || console::read(&args, &panel)).context("cannot read the console")?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A replica's console: what may be typed, and what comes of it.
 
 use crate::action::{Action, Fault};
-use crate::operator::local::{KILLED, Local};
+use crate::panel::{KILLED, Panel};
 use crate::process::Args;
 use crate::reload::reload;
 use actor_runtime::disk::stall::STALL_MS_MAX;
@@ -72,7 +72,7 @@ impl FromStr for ConsoleCommand {
 }
 
 /// Does what is typed on standard input, until that ends.
-pub fn read(args: &Args, local: &Local) {
+pub fn read(args: &Args, panel: &Panel) {
     let is_terminal = stdin().is_terminal();
     if is_terminal {
         note(HELP);
@@ -83,30 +83,30 @@ pub fn read(args: &Args, local: &Local) {
             continue;
         }
         match line.parse() {
-            Ok(command) => obey(command, args, local),
+            Ok(command) => obey(command, args, panel),
             Err(error) => tell!("replica: {error}"),
         }
     }
     if is_terminal || args.stop_at_end_of_input {
-        local.stop();
+        panel.stop();
     }
 }
 
-fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
+fn obey(command: ConsoleCommand, args: &Args, panel: &Panel) {
     use ConsoleCommand::*;
-    match (command, local.gate.status()) {
+    match (command, panel.gate.status()) {
         (Help, _) => note(HELP),
-        (Start, _) => note(if local.gate.open() { "starts" } else { "serves already" }),
+        (Start, _) => note(if panel.gate.open() { "starts" } else { "serves already" }),
         (Status | Reload | Act(Action::Fault(Fault::SkipSlot)), Some(waits)) => note(&waits),
-        (Reload, None) => reload(args, local),
-        (Act(action), _) => act(action, local),
+        (Reload, None) => reload(args, panel),
+        (Act(action), _) => act(action, panel),
         (Status, None) => {
-            if let Some(status) = local.status_now() {
+            if let Some(status) = panel.status_now() {
                 note(&status.to_string());
             }
         }
         (Log, _) => {
-            let path = args.log_dir.join(format!("replica-{}.log", local.id));
+            let path = args.log_dir.join(format!("replica-{}.log", panel.id));
             match std::fs::read_to_string(&path) {
                 Ok(log) => note(log.trim_end()),
                 Err(error) => tell!("replica: cannot read {}: {error}", path.display()),
@@ -115,8 +115,8 @@ fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
     }
 }
 
-fn act(action: Action, local: &Local) {
-    match (action, local.obey(action, TYPIST_PATIENCE)) {
+fn act(action: Action, panel: &Panel) {
+    match (action, panel.obey(action, TYPIST_PATIENCE)) {
         (Action::Fault(Fault::Kill), _) => std::process::exit(KILLED),
         (Action::Fault(Fault::SkipSlot), Ok(())) => note("skips the next slot"),
         (Action::Fault(Fault::StallDisk { millis }), Ok(())) => {

@@ -6,6 +6,7 @@
 //! | [`host`] | what it adds to its actor: the chat log, and who may say what |
 //! | [`journal`] | its durable storage |
 //! | [`obeyed`] | the revocations and rotations that it has obeyed |
+//! | [`panel`] | what may be asked of it while it runs, whoever asks |
 //! | [`action`], [`console`] | what it can be told to do; how that is typed |
 //! | [`reload`] | users, revocations and the secret, read again while it serves |
 //! | [`warm_up`], [`shutdown`] | before its first turn; its end in good order |
@@ -25,6 +26,7 @@ pub mod metrics;
 pub mod narrator;
 pub mod obeyed;
 pub mod operator;
+pub mod panel;
 pub mod process;
 pub mod reload;
 pub mod shutdown;

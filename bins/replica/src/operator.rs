@@ -7,7 +7,6 @@
 //! | [`message`] | what is asked, and what is answered |
 //! | [`tap`] | takes operators' datagrams out of a replica's network, before its driver sees them |
 //! | [`server`], [`challenge`] | answers them, on a thread of its own |
-//! | [`local`] | what an operator may ask of a process, whoever passes it on |
 //! | [`ask`] | asks, from another process |
 //! | [`handover`] | moves the leadership, with nothing but time-outs and lost messages |
 //! | [`table`], [`watch`], [`rotate`], [`command`] | `cluster status`, `watch`, `rotate`, `move-leader`, `fault` |
@@ -32,7 +31,6 @@ pub mod codecs;
 pub mod command;
 pub mod handover;
 pub mod keys;
-pub mod local;
 pub mod message;
 pub mod rotate;
 pub mod server;

@@ -13,9 +13,9 @@ use crate::obeyed::Obeyed;
 use crate::operator::ask::Operator;
 use crate::operator::challenge::Challenges;
 use crate::operator::keys::OperatorKeys;
-use crate::operator::local::{Local, ReplicaDriver};
 use crate::operator::server::Server;
 use crate::operator::tap::OperatorTap;
+use crate::panel::{Panel, ReplicaDriver};
 use crate::shutdown::{self, Ending};
 use crate::warm_up::{Gate, Reason, hold};
 use actor_runtime::clock::SystemClock;
@@ -128,7 +128,7 @@ impl Args {
 pub struct Prepared {
     config: Config,
     own: ReplicaConfig,
-    local: Local,
+    panel: Panel,
     waits: bool,
     inbox: Inbox,
     network: LossyNetwork<OperatorTap<UdpNetwork>>,
@@ -165,7 +165,7 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
     let (control, inbox) = Handle::new(waker);
     let host = ReplicaHost::new(log, config.users.clone(), &config.tuning_of(&own));
     let (id, replicas) = (own.id, config.replicas.len());
-    let local = Local {
+    let panel = Panel {
         id,
         control,
         gate: if args.wait { Gate::closed(id, replicas) } else { Gate::default() },
@@ -178,9 +178,9 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
         keys: OperatorKeys::new(keyring.clone(), &config, id),
         obeyed: Arc::new(Mutex::new(obeyed)),
     };
-    let server = Server { sender, local: local.clone(), challenges: Challenges::default() };
+    let server = Server { sender, panel: panel.clone(), challenges: Challenges::default() };
     std::thread::Builder::new().name("operators".into()).spawn(move || server.run(&diverted))?;
-    let metrics = serve_others(args, &config, &local)?;
+    let metrics = serve_others(args, &config, &panel)?;
     let codec = Codec::replica(keyring, config.cluster_id(), id, replicas, config.revoked.clone())
         .with_packing(config.packing());
     note(&format!(
@@ -193,13 +193,13 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
     }
     let network = LossyNetwork::dialled(tap, loss, seed);
     let waits = args.wait;
-    Ok(Prepared { config, own, local, waits, inbox, network, codec, host, storage, seed })
+    Ok(Prepared { config, own, panel, waits, inbox, network, codec, host, storage, seed })
 }
 
 impl Prepared {
     /// What may be asked of it from other threads.
-    pub fn local(&self) -> &Local {
-        &self.local
+    pub fn panel(&self) -> &Panel {
+        &self.panel
     }
 
     /// Starts the driver, at once or when the gate is open, of which `say` is told.
@@ -210,7 +210,7 @@ impl Prepared {
         let Prepared {
             config,
             own,
-            local,
+            panel,
             waits,
             inbox,
             mut codec,
@@ -222,7 +222,7 @@ impl Prepared {
 
         let addresses = config.addresses();
         if waits {
-            let reason = hold(&local.gate, &mut network, &mut codec, own.id, &addresses)?;
+            let reason = hold(&panel.gate, &mut network, &mut codec, own.id, &addresses)?;
             say(&match reason {
                 Reason::AllHeard => "serves: all replicas were heard".to_owned(),
                 Reason::Leader(id) => format!("serves: replica {id} leads already"),
@@ -274,14 +274,14 @@ fn place(args: &Args, config: &Config, own: &ReplicaConfig, disk: Rc<dyn Disk>) 
 }
 
 /// Scrapers, if they are asked for, and signals. Tells where scrapers are served.
-fn serve_others(args: &Args, config: &Config, local: &Local) -> Result<Option<SocketAddr>> {
-    let (keys, of) = (local.keys.clone(), config.clone());
+fn serve_others(args: &Args, config: &Config, panel: &Panel) -> Result<Option<SocketAddr>> {
+    let (keys, of) = (panel.keys.clone(), config.clone());
     let operator = move || Operator::new(keys.keyring().seals(), &of, shutdown::PATIENCE);
-    shutdown::on_signals(local.clone(), operator, Ending::of(config))
+    shutdown::on_signals(panel.clone(), operator, Ending::of(config))
         .context("cannot make what SIGTERM needs")?;
     let Some(address) = args.metrics else { return Ok(None) };
-    let local = local.clone();
-    let serving = metrics::serve(address, move || metrics::page(&local.status(), &local.syncs));
+    let panel = panel.clone();
+    let serving = metrics::serve(address, move || metrics::page(&panel.status(), &panel.syncs));
     serving.map(Some).with_context(|| format!("--metrics {address}: cannot listen there"))
 }
 

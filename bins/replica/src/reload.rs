@@ -4,8 +4,8 @@
 
 use crate::host::ReplicaHost;
 use crate::obeyed::Obeyed;
-use crate::operator::local::Local;
 use crate::operator::rotate::what;
+use crate::panel::Panel;
 use crate::process::Args;
 use actor_runtime::driver::{Driver, Order};
 use actor_runtime::keys::Keyring;
@@ -27,16 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the system gives no thread.
-pub fn on_hangups(mut hangups: Signals, args: Arc<Args>, local: Local) -> io::Result<()> {
-    let reloads = move || hangups.forever().for_each(|_| reload(&args, &local));
+pub fn on_hangups(mut hangups: Signals, args: Arc<Args>, panel: Panel) -> io::Result<()> {
+    let reloads = move || hangups.forever().for_each(|_| reload(&args, &panel));
     std::thread::Builder::new().name("reload".into()).spawn(reloads).map(drop)
 }
 
 /// Reads users, revoked tokens and the secret again; what can't be read, or would revive a token or a secret, leaves
 /// everything as it is.
-pub fn reload(args: &Args, local: &Local) {
+pub fn reload(args: &Args, panel: &Panel) {
     // Until it is given to the driver: of two at a time, what was read later comes later there, too.
-    let mut obeyed = local.obeyed.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut obeyed = panel.obeyed.lock().unwrap_or_else(PoisonError::into_inner);
     let (config, keyring) = match read_again(args, &mut obeyed) {
         Ok(read) => read,
         Err(error) => {
@@ -47,7 +47,7 @@ pub fn reload(args: &Args, local: &Local) {
     let (users, revoked) = (config.users.len(), config.revoked.len());
     let secrets = what(&keyring.fingerprints());
     let (done, obeys) = channel();
-    let keys = local.keys.clone();
+    let keys = panel.keys.clone();
     let changed = Order::Change(Box::new(move |driver: &mut Driver<Replica, ReplicaHost>| {
         let is_rotated = keyring.fingerprints() != keys.keyring().fingerprints();
         if is_rotated {
@@ -59,7 +59,7 @@ pub fn reload(args: &Args, local: &Local) {
         driver.host_mut().serve_only(config.users);
         let _ = done.send(is_rotated);
     }));
-    local.control.give(changed);
+    panel.control.give(changed);
     drop(obeyed);
     // Who prints may wait for whoever reads; the driver never does.
     let listed = if users == 0 { "any user".to_owned() } else { format!("{users} users") };

@@ -2,7 +2,7 @@
 //!
 //! **Invariants**
 //! - *Derived once*: what is of the driver by [`ReplicaHost::status`](crate::host::ReplicaHost::status), and what is of
-//!   the process by [`Local::status`](crate::operator::local::Local::status).
+//!   the process by [`Panel::status`](crate::panel::Panel::status).
 //! - *In JSON a key may join and none changes its meaning*; one that is missing has its default, so that a replica of
 //!   another version can be asked.
 //!

@@ -22,9 +22,9 @@
 //! vote.
 
 use super::ask::{ActError, Operator};
-use super::local::Local;
 use super::message::Challenge;
 use crate::action::Action;
+use crate::panel::Panel;
 use crate::status::Status;
 use std::io;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ pub struct Reach<'a> {
     /// Over the network.
     pub operator: &'a mut Operator,
     /// The process that hands over its own leadership.
-    pub own: Option<&'a Local>,
+    pub own: Option<&'a Panel>,
 }
 
 /// What lets a replica be told something.

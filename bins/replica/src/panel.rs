@@ -7,12 +7,11 @@
 //! - *Only what models explore*: of the driver it asks that a timer goes off, that messages are lost, or
 //!   that a slot is skipped, and nothing else.
 
-use super::keys::OperatorKeys;
 use crate::action::{Action, Fault};
 use crate::host::ReplicaHost;
 use crate::obeyed::Obeyed;
-use crate::status::Role;
-use crate::status::Status;
+use crate::operator::keys::OperatorKeys;
+use crate::status::{Role, Status};
 use crate::vitals::Vitals;
 use crate::warm_up::Gate;
 use actor_runtime::disk::meter::SyncMeter;
@@ -39,9 +38,9 @@ pub type Control = Handle<Replica, ReplicaHost>;
 /// The driver of a replica.
 pub type ReplicaDriver = Driver<Replica, ReplicaHost>;
 
-/// A replica's process, as its operator sees it.
+/// The dials and levers of a replica's process.
 #[derive(Clone)]
-pub struct Local {
+pub struct Panel {
     /// Its id.
     pub id: u8,
     /// Its driver.
@@ -66,7 +65,7 @@ pub struct Local {
     pub obeyed: Arc<Mutex<Obeyed>>,
 }
 
-impl Local {
+impl Panel {
     /// How it was at the end of its last turn; its driver is not waited for.
     pub fn status(&self) -> Status {
         self.completed(self.vitals.last())
