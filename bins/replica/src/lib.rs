@@ -5,7 +5,7 @@
 //! | [`command`], [`process`] | the program; the process, put together |
 //! | [`host`] | what it adds to its actor: the chat log, and who may say what |
 //! | [`journal`] | its durable storage |
-//! | [`obeyed`] | the revocations and rotations that it has obeyed |
+//! | [`ledger`] | the revocations and rotations that it has obeyed |
 //! | [`panel`] | what may be asked of it while it runs, whoever asks |
 //! | [`action`], [`console`] | what it can be told to do; how that is typed |
 //! | [`reload`] | users, revocations and the secret, read again while it serves |
@@ -21,10 +21,10 @@ pub mod command;
 pub mod console;
 pub mod host;
 pub mod journal;
+pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod narrator;
-pub mod obeyed;
 pub mod operator;
 pub mod panel;
 pub mod process;

@@ -9,7 +9,7 @@
 
 use crate::action::{Action, Fault};
 use crate::host::ReplicaHost;
-use crate::obeyed::Obeyed;
+use crate::ledger::Ledger;
 use crate::operator::keys::OperatorKeys;
 use crate::status::{Role, Status};
 use crate::vitals::Vitals;
@@ -62,7 +62,7 @@ pub struct Panel {
     /// The secrets that it seals and opens under.
     pub keys: OperatorKeys,
     /// The revocations and rotations that it has obeyed.
-    pub obeyed: Arc<Mutex<Obeyed>>,
+    pub ledger: Arc<Mutex<Ledger>>,
 }
 
 impl Panel {

@@ -7,9 +7,9 @@
 
 use crate::host::ReplicaHost;
 use crate::journal::{self, Identity, Place, SEGMENT_BYTES};
+use crate::ledger::Ledger;
 use crate::logging::{LogFormat, LogLevel};
 use crate::metrics;
-use crate::obeyed::Obeyed;
 use crate::operator::ask::Operator;
 use crate::operator::challenge::Challenges;
 use crate::operator::keys::OperatorKeys;
@@ -116,8 +116,8 @@ impl Args {
     ///
     /// # Errors
     /// Says in which of them is what must not be obeyed, or can't be remembered.
-    pub fn obey(&self, obeyed: &mut Obeyed, config: &Config, keyring: &Keyring) -> Result<()> {
-        obeyed.obey(config, keyring).map_err(|error| {
+    pub fn obey(&self, ledger: &mut Ledger, config: &Config, keyring: &Keyring) -> Result<()> {
+        ledger.obey(config, keyring).map_err(|error| {
             let file = error.file(&self.config, &self.secret_path()).display().to_string();
             anyhow::Error::from(error).context(file)
         })
@@ -157,8 +157,8 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
     let place = place(args, &config, &own, Rc::new(disk));
     let (storage, log) = open_storage(args, &place)?;
     let remembers = (!args.volatile).then(|| place.chat_log().with_extension("revoked"));
-    let mut obeyed = Obeyed::read(config.cluster_id(), remembers)?;
-    args.obey(&mut obeyed, &config, &keyring)?;
+    let mut ledger = Ledger::read(config.cluster_id(), remembers)?;
+    args.obey(&mut ledger, &config, &keyring)?;
     let seed = args.seed.unwrap_or_else(rand::random);
     let losses = args.loss.map_or_else(|| config.losses_of(&own), Losses::from);
     let loss = LossDial::new(losses);
@@ -176,7 +176,7 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
         faults_enabled: args.enable_faults,
         dropped,
         keys: OperatorKeys::new(keyring.clone(), &config, id),
-        obeyed: Arc::new(Mutex::new(obeyed)),
+        ledger: Arc::new(Mutex::new(ledger)),
     };
     let server = Server { sender, panel: panel.clone(), challenges: Challenges::default() };
     std::thread::Builder::new().name("operators".into()).spawn(move || server.run(&diverted))?;

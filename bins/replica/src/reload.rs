@@ -3,7 +3,7 @@
 //! **Invariant — all or nothing**: what cannot be read, or would make valid what was void, leaves everything as it is.
 
 use crate::host::ReplicaHost;
-use crate::obeyed::Obeyed;
+use crate::ledger::Ledger;
 use crate::operator::rotate::what;
 use crate::panel::Panel;
 use crate::process::Args;
@@ -36,11 +36,11 @@ pub fn on_hangups(mut hangups: Signals, args: Arc<Args>, panel: Panel) -> io::Re
 /// everything as it is.
 pub fn reload(args: &Args, panel: &Panel) {
     // Until it is given to the driver: of two at a time, what was read later comes later there, too.
-    let mut obeyed = panel.obeyed.lock().unwrap_or_else(PoisonError::into_inner);
-    let (config, keyring) = match read_again(args, &mut obeyed) {
+    let mut ledger = panel.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    let (config, keyring) = match read_again(args, &mut ledger) {
         Ok(read) => read,
         Err(error) => {
-            drop(obeyed);
+            drop(ledger);
             return tell!("replica: nothing is changed: {error:#}");
         }
     };
@@ -60,7 +60,7 @@ pub fn reload(args: &Args, panel: &Panel) {
         let _ = done.send(is_rotated);
     }));
     panel.control.give(changed);
-    drop(obeyed);
+    drop(ledger);
     // Who prints may wait for whoever reads; the driver never does.
     let listed = if users == 0 { "any user".to_owned() } else { format!("{users} users") };
     match obeys.recv_timeout(PATIENCE) {
@@ -77,8 +77,8 @@ pub fn reload(args: &Args, panel: &Panel) {
 }
 
 /// What is to be obeyed from now on, and is remembered.
-fn read_again(args: &Args, obeyed: &mut Obeyed) -> anyhow::Result<(Config, Keyring)> {
+fn read_again(args: &Args, ledger: &mut Ledger) -> anyhow::Result<(Config, Keyring)> {
     let (config, keyring) = (Config::read(&args.config)?, read_keyring(&args.secret_path())?);
-    args.obey(obeyed, &config, &keyring)?;
+    args.obey(ledger, &config, &keyring)?;
     Ok((config, keyring))
 }
