@@ -18,12 +18,12 @@ pub const PAUSE: Duration = Duration::from_secs(10);
 pub struct Narrator {
     /// At the end of the turn before.
     before: Option<Office>,
-    forged: Limited,
-    malformed: Limited,
-    refused: Limited,
-    replayed: Limited,
-    fetched: Limited,
-    unread: Limited,
+    forged: Throttle,
+    malformed: Throttle,
+    refused: Throttle,
+    replayed: Throttle,
+    fetched: Throttle,
+    unread: Throttle,
 }
 
 /// What a replica does about leadership in which ballot: that one's round, and whose it is.
@@ -31,12 +31,12 @@ type Office = (Role, u32, Option<u8>);
 
 /// A count that is told now and then.
 #[derive(Debug, Default)]
-pub(crate) struct Limited {
+pub(crate) struct Throttle {
     told: u64,
     at: Option<Instant>,
 }
 
-impl Limited {
+impl Throttle {
     /// By how much the count has risen, if that is to be told now.
     pub(crate) fn rise(&mut self, count: u64, now: Instant) -> Option<u64> {
         if count <= self.told {
@@ -109,11 +109,11 @@ mod tests {
 
     #[test]
     fn a_count_is_told_at_once_and_then_now_and_then() {
-        let (mut limited, start) = (Limited::default(), Instant::now());
-        assert_eq!(limited.rise(0, start), None);
-        assert_eq!(limited.rise(3, start), Some(3));
-        assert_eq!(limited.rise(9, start + PAUSE / 2), None);
-        assert_eq!(limited.rise(9, start + PAUSE), Some(6));
-        assert_eq!(limited.rise(9, start + 3 * PAUSE), None);
+        let (mut throttle, start) = (Throttle::default(), Instant::now());
+        assert_eq!(throttle.rise(0, start), None);
+        assert_eq!(throttle.rise(3, start), Some(3));
+        assert_eq!(throttle.rise(9, start + PAUSE / 2), None);
+        assert_eq!(throttle.rise(9, start + PAUSE), Some(6));
+        assert_eq!(throttle.rise(9, start + 3 * PAUSE), None);
     }
 }

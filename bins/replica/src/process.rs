@@ -125,7 +125,7 @@ impl Args {
 }
 
 /// A replica that is ready to run, but for its driver.
-pub struct Prepared {
+pub struct Assembly {
     config: Config,
     own: ReplicaConfig,
     panel: Panel,
@@ -146,7 +146,7 @@ pub type Inbox = Receiver<Order<Replica, ReplicaHost>>;
 ///
 /// # Errors
 /// Says what is wrong, where, and what to do.
-pub fn prepare(args: &Args) -> Result<Prepared> {
+pub fn prepare(args: &Args) -> Result<Assembly> {
     let (config, own) = own_config(args)?;
     let keyring = read_keyring(&args.secret_path())?;
     let socket = bind(args, &own)?;
@@ -193,10 +193,10 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
     }
     let network = LossyNetwork::dialled(tap, loss, seed);
     let waits = args.wait;
-    Ok(Prepared { config, own, panel, waits, inbox, network, codec, host, storage, seed })
+    Ok(Assembly { config, own, panel, waits, inbox, network, codec, host, storage, seed })
 }
 
-impl Prepared {
+impl Assembly {
     /// What may be asked of it from other threads.
     pub fn panel(&self) -> &Panel {
         &self.panel
@@ -207,7 +207,7 @@ impl Prepared {
     /// # Errors
     /// When its storage or network fails.
     pub fn start(self, say: impl FnOnce(&str)) -> Result<(ReplicaDriver, Inbox)> {
-        let Prepared {
+        let Assembly {
             config,
             own,
             panel,

@@ -13,7 +13,7 @@
 //! - *A second signal ends it at once.* So does SIGKILL, after which nothing is lost either.
 
 use crate::operator::ask::Operator;
-use crate::operator::handover::{HandoverError, Moved, Reach};
+use crate::operator::handover::{Handover, HandoverError, Reach};
 use crate::panel::Panel;
 use paxos_chat_config::Config;
 use paxos_chat_shell::tell;
@@ -125,7 +125,7 @@ fn hand_over(
     panel: &Panel,
     operator: impl FnOnce() -> io::Result<Operator>,
     ending: Ending,
-) -> Result<Moved, HandoverError> {
+) -> Result<Handover, HandoverError> {
     let mut operator = operator()?;
     (Reach { operator: &mut operator, own: Some(panel) }).hand_over(None, ending.handover)
 }

@@ -38,7 +38,7 @@ const STAND_AGAIN: Duration = Duration::from_millis(60);
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
+pub struct Handover {
     /// Who led.
     pub from: u8,
     /// Who leads.
@@ -137,13 +137,13 @@ impl Reach<'_> {
         &mut self,
         target: Option<u8>,
         limit: Duration,
-    ) -> Result<Moved, HandoverError> {
+    ) -> Result<Handover, HandoverError> {
         let statuses = self.operator.statuses()?;
         let leader = leader_of(&statuses).ok_or(HandoverError::NoLeader)?;
         let (from, round) = (leader.replica, leader.round);
         let to = match target {
             Some(target) if target == from => {
-                return Ok(Moved { from, to: from, took: Duration::ZERO });
+                return Ok(Handover { from, to: from, took: Duration::ZERO });
             }
             target => candidate(&statuses, leader, target)?,
         };
@@ -179,12 +179,12 @@ impl Reach<'_> {
         round: u32,
         started: Instant,
         limit: Duration,
-    ) -> Result<Moved, HandoverError> {
+    ) -> Result<Handover, HandoverError> {
         let mut stood = Instant::now();
         while started.elapsed() < limit {
             let status = self.operator.status(to)?;
             if status.is_some_and(|status| status.leads() && status.round > round) {
-                return Ok(Moved { from, to, took: started.elapsed() });
+                return Ok(Handover { from, to, took: started.elapsed() });
             }
             if stood.elapsed() >= STAND_AGAIN {
                 stood = Instant::now();

@@ -6,9 +6,9 @@
 
 use super::challenge::{Challenges, Verdict};
 use super::message::{Answer, Question, Reply, Request};
-use super::tap::Diverted;
+use super::tap::OperatorDatagram;
 use crate::action::{Action, Fault};
-use crate::narrator::Limited;
+use crate::narrator::Throttle;
 use crate::panel::{KILLED, Panel};
 use actor_runtime::network::UdpSender;
 use actor_runtime::wire::{ClientId, Peer};
@@ -28,8 +28,8 @@ pub struct Server {
 
 impl Server {
     /// Answers whatever is taken out of the network.
-    pub fn run(mut self, diverted: &Receiver<Diverted>) {
-        let (mut datagram, mut told) = (Vec::new(), Limited::default());
+    pub fn run(mut self, diverted: &Receiver<OperatorDatagram>) {
+        let (mut datagram, mut told) = (Vec::new(), Throttle::default());
         for mut arrived in diverted {
             let Ok((Peer::Client(operator), question)) =
                 self.panel.keys.with_codec(|codec| codec.open::<Question>(arrived.bytes_mut()))

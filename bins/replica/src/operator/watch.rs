@@ -30,7 +30,7 @@ pub struct WatchOptions {
 
 /// What was seen last, and what has changed since the look before.
 #[derive(Default)]
-struct Seen {
+struct View {
     statuses: Vec<Option<Status>>,
     rates: Vec<Option<f64>>,
     at: Option<Instant>,
@@ -38,7 +38,7 @@ struct Seen {
     moves: Vec<String>,
 }
 
-impl Seen {
+impl View {
     fn look(&mut self, operator: &mut Operator) -> io::Result<()> {
         let statuses = operator.statuses()?;
         self.see(statuses, Instant::now());
@@ -109,15 +109,15 @@ pub fn in_lines(
     options: WatchOptions,
     mut out: impl Write,
 ) -> io::Result<()> {
-    let mut seen = Seen::default();
+    let mut view = View::default();
     let mut left = options.count;
     if writeln!(out, "{}", HEADER.trim_start()).is_err() {
         return Ok(());
     }
     loop {
         let started = Instant::now();
-        seen.look(operator)?;
-        if out.write_all(seen.lines().as_bytes()).and_then(|()| out.flush()).is_err() {
+        view.look(operator)?;
+        if out.write_all(view.lines().as_bytes()).and_then(|()| out.flush()).is_err() {
             return Ok(());
         }
         left = left.map(|left| left.saturating_sub(1));
@@ -135,13 +135,13 @@ pub fn in_lines(
 pub fn on_terminal(operator: &mut Operator, options: WatchOptions) -> io::Result<()> {
     let mut terminal = ratatui::try_init()?;
     let mut watch = || -> io::Result<()> {
-        let mut seen = Seen::default();
+        let mut view = View::default();
         let mut left = options.count;
         loop {
             let started = Instant::now();
-            seen.look(operator)?;
+            view.look(operator)?;
             terminal
-                .draw(|frame| frame.render_widget(Paragraph::new(seen.screen()), frame.area()))?;
+                .draw(|frame| frame.render_widget(Paragraph::new(view.screen()), frame.area()))?;
             left = left.map(|left| left.saturating_sub(1));
             if left == Some(0) || wants_to_leave(started + options.interval)? {
                 return Ok(());
@@ -180,15 +180,15 @@ mod tests {
 
     #[test]
     fn rates_and_moves_are_what_has_changed_between_two_looks() {
-        let (mut seen, now) = (Seen::default(), Instant::now());
-        seen.see(vec![status(0, Role::Leading, 1, 100), status(1, Role::Follower, 1, 90)], now);
-        assert_eq!((&seen.rates, seen.moves.len()), (&vec![None, None], 0));
+        let (mut view, now) = (View::default(), Instant::now());
+        view.see(vec![status(0, Role::Leading, 1, 100), status(1, Role::Follower, 1, 90)], now);
+        assert_eq!((&view.rates, view.moves.len()), (&vec![None, None], 0));
         let later = now + Duration::from_secs(2);
-        seen.see(vec![None, status(1, Role::Leading, 2, 190)], later);
-        assert_eq!(seen.rates, [None, Some(50.0)]);
-        assert_eq!(seen.moves, ["b2.r1 leads after r0"]);
-        let screen = seen.screen().to_string();
+        view.see(vec![None, status(1, Role::Leading, 2, 190)], later);
+        assert_eq!(view.rates, [None, Some(50.0)]);
+        assert_eq!(view.moves, ["b2.r1 leads after r0"]);
+        let screen = view.screen().to_string();
         assert!(screen.contains("does not answer") && screen.contains("no majority"), "{screen}");
-        assert_eq!(seen.lines().lines().count(), 2);
+        assert_eq!(view.lines().lines().count(), 2);
     }
 }
