@@ -22,7 +22,6 @@ use actor_runtime::memory::resident_bytes;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Input, Message};
 use paxos_chat::replica::Replica;
-use paxos_chat::state::Phase;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
@@ -179,15 +178,19 @@ impl Panel {
     }
 }
 
+fn leads(driver: &ReplicaDriver) -> bool {
+    Role::of(&driver.state().phase) == Role::Leading
+}
+
 fn step_down(driver: &mut ReplicaDriver) -> Result<(), String> {
-    if !matches!(driver.state().phase, Phase::Leading(_)) {
+    if !leads(driver) {
         return Err("does not lead".into());
     }
     expire_election(driver, Sends::Leave)
 }
 
 fn skip_slot(driver: &mut ReplicaDriver) -> Result<(), String> {
-    if Role::of(&driver.state().phase) != Role::Leading {
+    if !leads(driver) {
         return Err("does not lead, so it hands out no slots".into());
     }
     driver.deliver(Message::Input(Input::SkipSlot));
