@@ -13,7 +13,7 @@
 use super::cluster::Cluster;
 use super::process::{LoadArgs, LoadProcess, Programs};
 use super::run::{Progress, RunError, RunOptions, prepare_folder};
-use paxos_chat_replica::console::Status;
+use paxos_chat_replica::status::Status;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
