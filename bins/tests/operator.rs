@@ -7,10 +7,11 @@ use actor_runtime::keys::Secret;
 use actor_runtime::wire::{Codec, Peer, UserName};
 use paxos_chat_config::Config;
 use paxos_chat_config::credentials::{Token, read_keyring, secret_path};
+use paxos_chat_replica::action::{Action, Fault};
 use paxos_chat_replica::operator::ask::Operator;
 use paxos_chat_replica::operator::challenge::VALID;
 use paxos_chat_replica::operator::codecs::{OPERATOR, of_operator};
-use paxos_chat_replica::operator::message::{Action, Answer, Fault, Question, Reply, Request};
+use paxos_chat_replica::operator::message::{Answer, Question, Reply, Request};
 use replicas::{CLUSTER, Replica, TestCluster, number};
 use serde_json::Value;
 use std::net::UdpSocket;
@@ -322,7 +323,7 @@ fn a_replayed_or_delayed_command_does_nothing() {
         serde_json::from_str::<Value>(&report).unwrap()["injected_loss"].as_f64().unwrap()
     };
     let act =
-        |challenge, loss| Request::Act { challenge, action: Action::Fault(Fault::Loss(loss)) };
+        |challenge, loss| Request::Act { challenge, action: Action::Fault(Fault::Loss { loss }) };
     let challenge = |of: &mut Asker| match of.asks(0, &Request::Challenge) {
         Reply::Challenge(challenge) => challenge,
         other => panic!("{other:?}"),
@@ -412,6 +413,6 @@ fn an_operator_s_patience_is_bounded() {
     let (secret, config) = open(&cluster);
     let mut operator = Operator::new(&secret, &config, MOMENT).unwrap();
     let started = Instant::now();
-    assert_eq!(operator.reports().unwrap(), [None, None, None]);
+    assert_eq!(operator.statuses().unwrap(), [None, None, None]);
     assert!((MOMENT..20 * MOMENT).contains(&started.elapsed()));
 }

@@ -110,11 +110,10 @@ struct Ceiling {
 
 impl Ceiling {
     fn of_this_machine() -> Ceiling {
-        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-        let available = memory::kib_after(&read("/proc/meminfo"), "MemAvailable:");
-        let of_machine =
-            available.map(|kib| (kib << 10) / 10 * 9 + memory::resident_bytes().unwrap_or(0));
-        let of_group = read("/sys/fs/cgroup/memory.max").trim().parse::<u64>().ok();
+        let of_machine = memory::available_bytes()
+            .map(|bytes| bytes / 10 * 9 + memory::resident_bytes().unwrap_or(0));
+        let of_group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
+        let of_group = of_group.trim().parse::<u64>().ok();
         let of_group = of_group.map(|bytes| bytes / 10 * 9);
         let resident_bytes = of_machine.into_iter().chain(of_group).min();
         let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;

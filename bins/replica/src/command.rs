@@ -1,28 +1,18 @@
 //! One replica as a process: serves until it is told to end, or is killed; its console is on standard
 //! input.
 
-use crate::console::{ConsoleCommand, HELP, Status};
-use crate::host::ReplicaHost;
-use crate::logging;
-use crate::obeyed::Obeyed;
-use crate::operator::local::{KILLED, Local};
-use crate::operator::rotate::what;
+use crate::panel::Panel;
 use crate::process::{Args, format_only, prepare};
-use actor_runtime::driver::{Driver, DriverError, Order};
-use actor_runtime::keys::{Keyring, stay_out_of_core_dumps};
+use crate::{console, logging, reload};
+use actor_runtime::driver::DriverError;
+use actor_runtime::keys::stay_out_of_core_dumps;
 use anyhow::Context;
-use paxos_chat::replica::Replica;
-use paxos_chat_config::Config;
-use paxos_chat_config::credentials::read_keyring;
 use paxos_chat_shell::output::{self, note};
 use paxos_chat_shell::tell;
 use signal_hook::consts::SIGHUP;
 use signal_hook::iterator::Signals;
-use std::io::{BufRead, IsTerminal, stdin};
 use std::process::ExitCode;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 /// The status of a replica whose disk failed: it must not vote any more. `EX_IOERR` of sysexits.
 const DISK_FAILED: u8 = 74;
@@ -56,7 +46,7 @@ pub fn main() -> ExitCode {
         }
     };
     let started = prepare(&args).and_then(|prepared| {
-        attend(&args, hangups, prepared.local())?;
+        attend(&args, hangups, prepared.panel())?;
         prepared.start(note)
     });
     let (mut driver, inbox) = match started {
@@ -84,137 +74,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// How long the driver may take to obey, before that is told.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Reads the console, and the configuration again on SIGHUP, from threads of their own.
-fn attend(args: &Arc<Args>, hangups: Signals, local: &Local) -> anyhow::Result<()> {
-    reload_on(hangups, Arc::clone(args), local.clone()).context("cannot make what SIGHUP needs")?;
-    let (args, local) = (Arc::clone(args), local.clone());
-    let console = std::thread::Builder::new().name("console".into());
-    console.spawn(move || read_console(&args, &local)).context("cannot read the console")?;
+fn attend(args: &Arc<Args>, hangups: Signals, panel: &Panel) -> anyhow::Result<()> {
+    reload::on_hangups(hangups, Arc::clone(args), panel.clone())
+        .context("cannot make what SIGHUP needs")?;
+    let (args, panel) = (Arc::clone(args), panel.clone());
+    let thread = std::thread::Builder::new().name("console".into());
+    thread.spawn(move || console::read(&args, &panel)).context("cannot read the console")?;
     Ok(())
-}
-
-fn read_console(args: &Args, local: &Local) {
-    let is_terminal = stdin().is_terminal();
-    if is_terminal {
-        note(HELP);
-    }
-    for line in stdin().lock().lines() {
-        let Ok(line) = line else { break };
-        if line.trim().is_empty() {
-            continue;
-        }
-        match line.parse() {
-            Ok(command) => match (command, local.gate.status()) {
-                (ConsoleCommand::Start, waits) => {
-                    local.gate.open();
-                    note(if waits.is_some() { "starts" } else { "serves already" });
-                }
-                (
-                    ConsoleCommand::Status | ConsoleCommand::SkipSlot | ConsoleCommand::Reload,
-                    Some(waits),
-                ) => note(&waits),
-                _ => obey(command, args, local),
-            },
-            Err(error) => tell!("replica: {error}"),
-        }
-    }
-    if is_terminal || args.stop_at_end_of_input {
-        local.stop();
-    }
-}
-
-/// Reads users, revoked tokens and the secret again whenever SIGHUP arrives.
-fn reload_on(mut hangups: Signals, args: Arc<Args>, local: Local) -> std::io::Result<()> {
-    let reloads = move || hangups.forever().for_each(|_| reload(&args, &local));
-    std::thread::Builder::new().name("reload".into()).spawn(reloads).map(drop)
-}
-
-/// Reads users, revoked tokens and the secret again; what can't be read, or would revive a token or a secret, leaves
-/// everything as it is.
-fn reload(args: &Args, local: &Local) {
-    // Until it is given to the driver: of two at a time, what was read later comes later there, too.
-    let mut obeyed = local.obeyed.lock().unwrap_or_else(PoisonError::into_inner);
-    let (config, keyring) = match read_again(args, &mut obeyed) {
-        Ok(read) => read,
-        Err(error) => {
-            drop(obeyed);
-            return tell!("replica: nothing is changed: {error:#}");
-        }
-    };
-    let (users, revoked) = (config.users.len(), config.revoked.len());
-    let secrets = what(&keyring.fingerprints());
-    let (done, obeys) = channel();
-    let keys = local.keys.clone();
-    let changed = Order::Change(Box::new(move |driver: &mut Driver<Replica, ReplicaHost>| {
-        let is_rotated = keyring.fingerprints() != keys.keyring().fingerprints();
-        if is_rotated {
-            driver.codec_mut().set_keyring(keyring.clone());
-            // Not before: whoever asks is told what the driver seals under.
-            keys.replace(keyring);
-        }
-        driver.codec_mut().set_generations(config.revoked);
-        driver.host_mut().serve_only(config.users);
-        let _ = done.send(is_rotated);
-    }));
-    local.control.give(changed);
-    drop(obeyed);
-    // Who prints may wait for whoever reads; the driver never does.
-    let listed = if users == 0 { "any user".to_owned() } else { format!("{users} users") };
-    match obeys.recv_timeout(PATIENCE) {
-        Ok(true) => {
-            note(&format!("reloaded: {listed}, tokens of {revoked} revoked; {secrets}"));
-        }
-        Ok(false) => note(&format!("reloaded: {listed}, tokens of {revoked} revoked")),
-        Err(RecvTimeoutError::Timeout) => {
-            note("read, and not obeyed yet: this replica hangs in its disk, or waits for others");
-        }
-        // It has ended.
-        Err(RecvTimeoutError::Disconnected) => {}
-    }
-}
-
-/// What is to be obeyed from now on, and is remembered.
-fn read_again(args: &Args, obeyed: &mut Obeyed) -> anyhow::Result<(Config, Keyring)> {
-    let (config, keyring) = (Config::read(&args.config)?, read_keyring(&args.secret_path())?);
-    args.obey(obeyed, &config, &keyring)?;
-    Ok((config, keyring))
-}
-
-fn obey(command: ConsoleCommand, args: &Args, local: &Local) {
-    let Local { id, control, stall, .. } = local;
-    let id = *id;
-    match command {
-        ConsoleCommand::Help => note(HELP),
-        ConsoleCommand::Start => note("serves already"),
-        ConsoleCommand::StallDisk(millis) => {
-            stall.next_sync(millis);
-            note(&format!("the next sync takes {millis} ms"));
-        }
-        ConsoleCommand::Reload => reload(args, local),
-        ConsoleCommand::KillMe => std::process::exit(KILLED),
-        ConsoleCommand::SkipSlot => {
-            let leads = control.ask(move |driver| Status::of(id, driver).leads());
-            if leads == Some(true) {
-                control.give(Order::Deliver(paxos_chat::message::Input::SkipSlot.into()));
-                note("skips the next slot");
-            } else {
-                note("does not lead, so it hands out no slots; `status` says who leads");
-            }
-        }
-        ConsoleCommand::Status => {
-            if let Some(status) = control.ask(move |driver| Status::of(id, driver)) {
-                note(&status.to_string());
-            }
-        }
-        ConsoleCommand::Log => {
-            let path = args.log_dir.join(format!("replica-{id}.log"));
-            match std::fs::read_to_string(&path) {
-                Ok(log) => note(log.trim_end()),
-                Err(error) => tell!("replica: cannot read {}: {error}", path.display()),
-            }
-        }
-    }
 }

@@ -16,7 +16,8 @@
 //!   whoever catches up can't keep the replica from serving, and is itself the one that says when it wants more.
 
 use crate::narrator::Narrator;
-use crate::vitals::{Observed, Vitals};
+use crate::status::Status;
+use crate::vitals::Vitals;
 use actor_runtime::driver::{Counters, Host, Sender};
 use paxos_chat::chunk::Chunk;
 use paxos_chat::message::{
@@ -26,12 +27,12 @@ use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
 use paxos_chat::tuning::{BODY_BYTES_MAX, Tuning, USER_BYTES_MAX};
 use paxos_chat::types::{Ballot, Body, Command, Operation, Slot, Timestamp};
-use paxos_chat_log::{Chain, Entry, Store, text_of};
+use paxos_chat_log::{Entry, Store, text_of};
 use paxos_chat_packets::Packet;
 use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Replicas whose questions about the log are answered in one turn.
 pub const READS_MAX: usize = 16;
@@ -92,24 +93,17 @@ impl ReplicaHost {
         self.vitals.clone()
     }
 
-    /// How many chunks were read from the log for others.
-    pub fn log_reads(&self) -> u64 {
-        self.reads_served
-    }
-
-    /// How many chunks of the log could not be read for others.
-    pub fn read_errors(&self) -> u64 {
-        self.read_errors
-    }
-
-    /// The hash of everything applied.
-    pub fn log_chain(&self) -> Chain {
-        self.log.chain()
-    }
-
-    /// The lines of the chat log, without its header.
-    pub fn log_lines(&self) -> u64 {
-        self.log.lines()
+    /// How the replica is in this state, as far as its driver knows.
+    pub fn status(&self, state: &State, counters: Counters) -> Status {
+        Status {
+            log_lines: self.log.lines(),
+            log_hash: self.log.chain().to_hex(),
+            log_reads: self.reads_served,
+            read_errors: self.read_errors,
+            fetched: self.fetched,
+            counters,
+            ..Status::of(state)
+        }
     }
 
     /// From now on, serves these users; all, if there are none.
@@ -192,16 +186,10 @@ impl Host<Replica> for ReplicaHost {
     }
 
     fn observe(&mut self, state: &State, counters: &Counters) {
-        let observed = Observed {
-            log_lines: self.log.lines(),
-            log_reads: self.reads_served,
-            read_errors: self.read_errors,
-            fetched: self.fetched,
-            ..Observed::of(state, counters, self.log.chain())
-        };
+        let status = self.status(state, *counters);
         self.promised = state.durable.promised;
-        self.narrator.turn(&observed);
-        self.vitals.publish(observed);
+        self.narrator.turn(&status, Instant::now());
+        self.vitals.publish(status);
     }
 
     fn on_turn_end(&mut self) -> io::Result<Vec<(Id, Message)>> {

@@ -5,24 +5,31 @@
 //! | [`command`], [`process`] | the program; the process, put together |
 //! | [`host`] | what it adds to its actor: the chat log, and who may say what |
 //! | [`journal`] | its durable storage |
-//! | [`obeyed`] | the revocations and rotations that it has obeyed |
-//! | [`console`] | what its console reads and prints |
+//! | [`ledger`] | the revocations and rotations that it has obeyed |
+//! | [`panel`] | what may be asked of it while it runs, whoever asks |
+//! | [`action`], [`console`] | what it can be told to do; how that is typed |
+//! | [`reload`] | users, revocations and the secret, read again while it serves |
 //! | [`warm_up`], [`shutdown`] | before its first turn; its end in good order |
+//! | [`status`] | how it is |
 //! | [`vitals`], [`narrator`], [`logging`], [`metrics`] | what it shows of itself while it runs |
 //! | [`operator`] | asking replicas, and telling them what to do, over the network |
 
 #![forbid(unsafe_code)]
 
+pub mod action;
 pub mod command;
 pub mod console;
 pub mod host;
 pub mod journal;
+pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod narrator;
-pub mod obeyed;
 pub mod operator;
+pub mod panel;
 pub mod process;
+pub mod reload;
 pub mod shutdown;
+pub mod status;
 pub mod vitals;
 pub mod warm_up;

@@ -162,9 +162,9 @@ mod tests {
 
     /// An output that a test holds up.
     #[derive(Clone, Default)]
-    struct Held(Arc<Mutex<Vec<u8>>>);
+    struct HeldOutput(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Held {
+    impl Write for HeldOutput {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn who_logs_never_waits_and_is_told_what_was_dropped() {
-        let out = Held::default();
+        let out = HeldOutput::default();
         let holds = out.0.lock().unwrap();
         let (mut queue, guard) = queue(out.clone());
         for _ in 0..3 * LINES_MAX {

@@ -11,14 +11,11 @@
 //!
 //! **Source**: the text exposition format 0.0.4, and *Metric and label naming*, of Prometheus.
 
-use crate::vitals::{Role, Vitals, rss_bytes};
+use crate::status::{Role, Status};
 use actor_runtime::disk::meter::SyncMeter;
-use actor_runtime::loss::LossDial;
 use std::fmt::{Display, Write as _};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long a connection may take.
@@ -29,33 +26,21 @@ const REQUEST_BYTES_MAX: usize = 8192;
 const SYNC_BOUNDS_US: [u64; 12] =
     [100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000];
 
-/// What is shown.
-#[derive(Clone)]
-pub struct Shown {
-    /// The replica's id.
-    pub replica: u8,
-    /// The replica.
-    pub vitals: Vitals,
-    /// Its disk's syncs.
-    pub syncs: SyncMeter,
-    /// Its injected loss.
-    pub loss: LossDial,
-    /// Datagrams in the name of operators that were dropped.
-    pub operators_dropped: Arc<AtomicU64>,
-}
-
-/// Serves metrics from a thread of its own, for as long as the process lives; tells where.
+/// Serves what `page` makes from a thread of its own, for as long as the process lives; tells where.
 ///
 /// # Errors
 /// When the address is in use, not of this machine, or not permitted.
-pub fn serve(address: SocketAddr, shown: Shown) -> io::Result<SocketAddr> {
+pub fn serve(
+    address: SocketAddr,
+    page: impl Fn() -> String + Send + 'static,
+) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
     let serve = move || {
         for connection in listener.incoming() {
             match connection {
                 // Whoever hangs up gets nothing.
-                Ok(stream) => drop(answer(stream, &shown)),
+                Ok(stream) => drop(answer(stream, &page)),
                 // No descriptor is left, say: that passes.
                 Err(_) => std::thread::sleep(Duration::from_millis(100)),
             }
@@ -65,7 +50,7 @@ pub fn serve(address: SocketAddr, shown: Shown) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-fn answer(mut stream: TcpStream, shown: &Shown) -> io::Result<()> {
+fn answer(mut stream: TcpStream, page: impl Fn() -> String) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut request = Vec::new();
@@ -88,7 +73,7 @@ fn answer(mut stream: TcpStream, shown: &Shown) -> io::Result<()> {
     let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
     let (status, kind, body) = match (method, path) {
         (Some(b"GET"), b"/metrics") => {
-            ("200 OK", "text/plain; version=0.0.4; charset=utf-8", text(shown))
+            ("200 OK", "text/plain; version=0.0.4; charset=utf-8", page())
         }
         (Some(b"GET"), _) => ("404 Not Found", "text/plain", "ask for /metrics\n".to_owned()),
         _ => ("405 Method Not Allowed", "text/plain", "only GET is served\n".to_owned()),
@@ -119,57 +104,54 @@ impl Page {
     }
 }
 
-fn text(shown: &Shown) -> String {
+/// The metrics of a replica whose disk's syncs this meter has measured.
+pub fn page(status: &Status, meter: &SyncMeter) -> String {
     let mut page = Page(String::new());
     page.family("paxos_chat_build_info", "gauge", "Version and id of the replica; always 1.");
-    let labels =
-        format!(r#"{{version="{}",replica="{}"}}"#, env!("CARGO_PKG_VERSION"), shown.replica);
+    let labels = format!(r#"{{version="{}",replica="{}"}}"#, status.version, status.replica);
     page.sample("paxos_chat_build_info", &labels, 1);
-    let started = SystemTime::now() - shown.vitals.uptime();
+    let started = SystemTime::now() - status.uptime;
     let started = started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let help = "Start time of the process since the epoch.";
     page.one("process_start_time_seconds", "gauge", help, started);
-    if let Some(bytes) = rss_bytes() {
+    if let Some(bytes) = status.rss_bytes {
         page.one("process_resident_memory_bytes", "gauge", "Resident set.", bytes);
     }
     let help = "Highest probability of loss that is injected, of any direction or link.";
-    page.one("paxos_chat_injected_loss_ratio", "gauge", help, shown.loss.highest());
-    protocol(&mut page, shown);
-    syncs(&mut page, &shown.syncs);
+    page.one("paxos_chat_injected_loss_ratio", "gauge", help, status.injected_loss);
+    if status.has_taken_turns() {
+        protocol(&mut page, status);
+    }
+    syncs(&mut page, meter);
     page.0
 }
 
-fn protocol(page: &mut Page, shown: &Shown) {
-    let Some(seen) = shown.vitals.last() else { return };
+fn protocol(page: &mut Page, status: &Status) {
     page.family("paxos_chat_role", "gauge", "1 for what the replica does about leadership.");
-    for role in [Role::Follower, Role::PreVoting, Role::Preparing, Role::Leading] {
+    for role in Role::ALL {
         let labels = format!(r#"{{role="{role}"}}"#);
-        page.sample("paxos_chat_role", &labels, u8::from(role == seen.role));
+        page.sample("paxos_chat_role", &labels, u8::from(role == status.role));
     }
     let mut gauge = |name, help, value: u64| page.one(name, "gauge", help, value);
-    gauge(
-        "paxos_chat_ballot_round",
-        "Round of the highest promised ballot.",
-        seen.ballot.round.into(),
-    );
-    gauge("paxos_chat_in_flight_slots", "Slots proposed and not decided.", seen.in_flight);
-    gauge("paxos_chat_queued_commands", "Commands that wait for a slot.", seen.queued);
+    gauge("paxos_chat_ballot_round", "Round of the highest promised ballot.", status.round.into());
+    gauge("paxos_chat_in_flight_slots", "Slots proposed and not decided.", status.in_flight);
+    gauge("paxos_chat_queued_commands", "Commands that wait for a slot.", status.queued);
     let help = "One above the highest slot known to be decided.";
-    gauge("paxos_chat_decided_end_slots", help, seen.decided_end.0);
-    if let Some(leader) = seen.leader() {
+    gauge("paxos_chat_decided_end_slots", help, status.decided_end);
+    if let Some(leader) = status.leader {
         let help = "The replica whose ballot was promised last.";
-        gauge("paxos_chat_leader_replica", help, leader.0.into());
+        gauge("paxos_chat_leader_replica", help, leader.into());
     }
     let mut counter = |name, help, value: u64| page.one(name, "counter", help, value);
     let help = "Slots applied, since the log began.";
-    counter("paxos_chat_applied_slots_total", help, seen.applied_upto.0);
-    counter("paxos_chat_log_lines_total", "Lines of the chat log.", seen.log_lines);
-    counter("paxos_chat_log_reads_total", "Chunks read from the log for others.", seen.log_reads);
+    counter("paxos_chat_applied_slots_total", help, status.applied_upto);
+    counter("paxos_chat_log_lines_total", "Lines of the chat log.", status.log_lines);
+    counter("paxos_chat_log_reads_total", "Chunks read from the log for others.", status.log_reads);
     let help = "Chunks of the log that could not be read for others: it is damaged.";
-    counter("paxos_chat_log_read_errors_total", help, seen.read_errors);
+    counter("paxos_chat_log_read_errors_total", help, status.read_errors);
     let help = "Entries that were missing and that others have sent.";
-    counter("paxos_chat_fetched_entries_total", help, seen.fetched);
-    let counters = &seen.counters;
+    counter("paxos_chat_fetched_entries_total", help, status.fetched);
+    let counters = &status.counters;
     let help = "Messages handed to the replica from the network.";
     counter("paxos_chat_received_messages_total", help, counters.received);
     let help = "Messages given to the network.";
@@ -183,17 +165,17 @@ fn protocol(page: &mut Page, shown: &Shown) {
         ("forged", counters.forged),
         ("replayed", counters.replayed),
         ("refused", counters.refused),
-        ("operator", shown.operators_dropped.load(Ordering::Relaxed)),
+        ("operator", status.operator_dropped),
     ] {
         page.sample(name, &format!(r#"{{reason="{reason}"}}"#), count);
     }
     let help = "Time since the end of the replica's last turn; long, if it hangs.";
-    page.one("paxos_chat_turn_age_seconds", "gauge", help, seen.at.elapsed().as_secs_f64());
+    page.one("paxos_chat_turn_age_seconds", "gauge", help, status.turn_age.as_secs_f64());
 }
 
-fn syncs(page: &mut Page, syncs: &SyncMeter) {
+fn syncs(page: &mut Page, meter: &SyncMeter) {
     let bounds = SYNC_BOUNDS_US.map(Duration::from_micros);
-    let (counts, count, total) = syncs.at_most(&bounds);
+    let (counts, count, total) = meter.at_most(&bounds);
     let name = "paxos_chat_sync_seconds";
     page.family(name, "histogram", "How long syncs of the disk take.");
     for (bound, count) in bounds.iter().zip(counts) {
@@ -203,7 +185,7 @@ fn syncs(page: &mut Page, syncs: &SyncMeter) {
     page.sample("paxos_chat_sync_seconds_bucket", r#"{le="+Inf"}"#, count);
     page.sample("paxos_chat_sync_seconds_sum", "", total.as_secs_f64());
     page.sample("paxos_chat_sync_seconds_count", "", count);
-    let running = syncs.times().running_us.unwrap_or_default();
+    let running = meter.times().running_us.unwrap_or_default();
     let help = "How long the sync that has not ended has been running; 0 if there is none.";
     let running = Duration::from_micros(running).as_secs_f64();
     page.one("paxos_chat_sync_running_seconds", "gauge", help, running);

@@ -6,8 +6,7 @@
 //!   most one line in [`PAUSE`] each, with how many there were.
 //! - *Nothing of a message, and no key, is in a line.*
 
-use crate::vitals::{Observed, Role};
-use paxos_chat::types::Ballot;
+use crate::status::{Role, Status};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -17,24 +16,27 @@ pub const PAUSE: Duration = Duration::from_secs(10);
 /// Says what changes from turn to turn.
 #[derive(Debug, Default)]
 pub struct Narrator {
-    /// Role and highest promise at the end of the turn before.
-    before: Option<(Role, Ballot)>,
-    forged: Limited,
-    malformed: Limited,
-    refused: Limited,
-    replayed: Limited,
-    fetched: Limited,
-    unread: Limited,
+    /// At the end of the turn before.
+    before: Option<Office>,
+    forged: Throttle,
+    malformed: Throttle,
+    refused: Throttle,
+    replayed: Throttle,
+    fetched: Throttle,
+    unread: Throttle,
 }
+
+/// What a replica does about leadership in which ballot: that one's round, and whose it is.
+type Office = (Role, u32, Option<u8>);
 
 /// A count that is told now and then.
 #[derive(Debug, Default)]
-pub(crate) struct Limited {
+pub(crate) struct Throttle {
     told: u64,
     at: Option<Instant>,
 }
 
-impl Limited {
+impl Throttle {
     /// By how much the count has risen, if that is to be told now.
     pub(crate) fn rise(&mut self, count: u64, now: Instant) -> Option<u64> {
         if count <= self.told {
@@ -51,8 +53,8 @@ impl Limited {
 
 impl Narrator {
     /// Compares a turn with the one before.
-    pub fn turn(&mut self, now: &Observed) {
-        let (at, counters) = (now.at, &now.counters);
+    pub fn turn(&mut self, now: &Status, at: Instant) {
+        let counters = &now.counters;
         if let Some(count) = self.forged.rise(counters.forged, at) {
             tracing::warn!(count, "dropped datagrams that nobody known has sealed");
         }
@@ -66,14 +68,12 @@ impl Narrator {
             tracing::info!(count, "dropped datagrams that were taken before");
         }
         if let Some(entries) = self.fetched.rise(now.fetched, at) {
-            let applied_upto = now.applied_upto.0;
+            let applied_upto = now.applied_upto;
             tracing::info!(entries, applied_upto, "catches up with others");
         }
-        let before = self.before.replace((now.role, now.ballot));
-        if let Some((role, ballot)) = before
-            && (role, ballot) != (now.role, now.ballot)
-        {
-            Narrator::leadership(role, ballot, now);
+        let office = (now.role, now.round, now.leader);
+        if let Some(before) = self.before.replace(office).filter(|before| *before != office) {
+            Narrator::leadership(before, now);
         }
     }
 
@@ -84,19 +84,20 @@ impl Narrator {
         }
     }
 
-    fn leadership(role_before: Role, ballot_before: Ballot, now: &Observed) {
-        let ballot = now.ballot.to_string();
+    fn leadership((role_before, round_before, leader_before): Office, now: &Status) {
+        let ballot = &now.ballot;
         match (role_before, now.role) {
             (Role::Leading, Role::Leading) => {}
             (_, Role::Leading) => {
-                let applied_upto = now.applied_upto.0;
+                let applied_upto = now.applied_upto;
                 tracing::info!(ballot, applied_upto, "leads");
             }
             (Role::Leading, _) => tracing::info!(ballot, "leads no more"),
             _ => {}
         }
-        if now.ballot != ballot_before && now.role != Role::Leading {
-            let leader = now.ballot.replica.0;
+        let promises = (now.round, now.leader) != (round_before, leader_before);
+        if promises && now.role != Role::Leading {
+            let leader = now.leader;
             tracing::info!(ballot, leader, "has promised a ballot");
         }
     }
@@ -108,11 +109,11 @@ mod tests {
 
     #[test]
     fn a_count_is_told_at_once_and_then_now_and_then() {
-        let (mut limited, start) = (Limited::default(), Instant::now());
-        assert_eq!(limited.rise(0, start), None);
-        assert_eq!(limited.rise(3, start), Some(3));
-        assert_eq!(limited.rise(9, start + PAUSE / 2), None);
-        assert_eq!(limited.rise(9, start + PAUSE), Some(6));
-        assert_eq!(limited.rise(9, start + 3 * PAUSE), None);
+        let (mut throttle, start) = (Throttle::default(), Instant::now());
+        assert_eq!(throttle.rise(0, start), None);
+        assert_eq!(throttle.rise(3, start), Some(3));
+        assert_eq!(throttle.rise(9, start + PAUSE / 2), None);
+        assert_eq!(throttle.rise(9, start + PAUSE), Some(6));
+        assert_eq!(throttle.rise(9, start + 3 * PAUSE), None);
     }
 }

@@ -5,10 +5,8 @@
 //! |---|---|
 //! | [`codecs`], [`keys`] | the keys between operators and replicas; those that a process has now |
 //! | [`message`] | what is asked, and what is answered |
-//! | [`report`] | how a replica is |
 //! | [`tap`] | takes operators' datagrams out of a replica's network, before its driver sees them |
 //! | [`server`], [`challenge`] | answers them, on a thread of its own |
-//! | [`local`] | what an operator may ask of a process, whoever passes it on |
 //! | [`ask`] | asks, from another process |
 //! | [`handover`] | moves the leadership, with nothing but time-outs and lost messages |
 //! | [`table`], [`watch`], [`rotate`], [`command`] | `cluster status`, `watch`, `rotate`, `move-leader`, `fault` |
@@ -20,7 +18,7 @@
 //!   timer that goes off, or a message that is lost, and models let both happen at any moment.
 //! - *What changes something carries a challenge* that this process has made for that asker, lately, and
 //!   is taken once: see [`challenge`].
-//! - *The driver never waits for an operator*: reports are made, on another thread, of what the driver's
+//! - *The driver never waits for an operator*: a status is made, on another thread, of what the driver's
 //!   last turn has left.
 //!
 //! **Absent**: rights that differ from operator to operator; and answers of a replica whose driver hangs
@@ -33,9 +31,7 @@ pub mod codecs;
 pub mod command;
 pub mod handover;
 pub mod keys;
-pub mod local;
 pub mod message;
-pub mod report;
 pub mod rotate;
 pub mod server;
 pub mod table;

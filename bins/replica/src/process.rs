@@ -7,15 +7,15 @@
 
 use crate::host::ReplicaHost;
 use crate::journal::{self, Identity, Place, SEGMENT_BYTES};
+use crate::ledger::Ledger;
 use crate::logging::{LogFormat, LogLevel};
-use crate::metrics::{self, Shown};
-use crate::obeyed::Obeyed;
+use crate::metrics;
 use crate::operator::ask::Operator;
 use crate::operator::challenge::Challenges;
 use crate::operator::keys::OperatorKeys;
-use crate::operator::local::{Local, ReplicaDriver};
 use crate::operator::server::Server;
 use crate::operator::tap::OperatorTap;
+use crate::panel::{Panel, ReplicaDriver};
 use crate::shutdown::{self, Ending};
 use crate::warm_up::{Gate, Reason, hold};
 use actor_runtime::clock::SystemClock;
@@ -116,8 +116,8 @@ impl Args {
     ///
     /// # Errors
     /// Says in which of them is what must not be obeyed, or can't be remembered.
-    pub fn obey(&self, obeyed: &mut Obeyed, config: &Config, keyring: &Keyring) -> Result<()> {
-        obeyed.obey(config, keyring).map_err(|error| {
+    pub fn obey(&self, ledger: &mut Ledger, config: &Config, keyring: &Keyring) -> Result<()> {
+        ledger.obey(config, keyring).map_err(|error| {
             let file = error.file(&self.config, &self.secret_path()).display().to_string();
             anyhow::Error::from(error).context(file)
         })
@@ -125,10 +125,10 @@ impl Args {
 }
 
 /// A replica that is ready to run, but for its driver.
-pub struct Prepared {
+pub struct Assembly {
     config: Config,
     own: ReplicaConfig,
-    local: Local,
+    panel: Panel,
     waits: bool,
     inbox: Inbox,
     network: LossyNetwork<OperatorTap<UdpNetwork>>,
@@ -146,7 +146,7 @@ pub type Inbox = Receiver<Order<Replica, ReplicaHost>>;
 ///
 /// # Errors
 /// Says what is wrong, where, and what to do.
-pub fn prepare(args: &Args) -> Result<Prepared> {
+pub fn prepare(args: &Args) -> Result<Assembly> {
     let (config, own) = own_config(args)?;
     let keyring = read_keyring(&args.secret_path())?;
     let socket = bind(args, &own)?;
@@ -157,15 +157,15 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
     let place = place(args, &config, &own, Rc::new(disk));
     let (storage, log) = open_storage(args, &place)?;
     let remembers = (!args.volatile).then(|| place.chat_log().with_extension("revoked"));
-    let mut obeyed = Obeyed::read(config.cluster_id(), remembers)?;
-    args.obey(&mut obeyed, &config, &keyring)?;
+    let mut ledger = Ledger::read(config.cluster_id(), remembers)?;
+    args.obey(&mut ledger, &config, &keyring)?;
     let seed = args.seed.unwrap_or_else(rand::random);
     let losses = args.loss.map_or_else(|| config.losses_of(&own), Losses::from);
     let loss = LossDial::new(losses);
     let (control, inbox) = Handle::new(waker);
     let host = ReplicaHost::new(log, config.users.clone(), &config.tuning_of(&own));
     let (id, replicas) = (own.id, config.replicas.len());
-    let local = Local {
+    let panel = Panel {
         id,
         control,
         gate: if args.wait { Gate::closed(id, replicas) } else { Gate::default() },
@@ -176,11 +176,11 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
         faults_enabled: args.enable_faults,
         dropped,
         keys: OperatorKeys::new(keyring.clone(), &config, id),
-        obeyed: Arc::new(Mutex::new(obeyed)),
+        ledger: Arc::new(Mutex::new(ledger)),
     };
-    let server = Server { sender, local: local.clone(), challenges: Challenges::default() };
+    let server = Server { sender, panel: panel.clone(), challenges: Challenges::default() };
     std::thread::Builder::new().name("operators".into()).spawn(move || server.run(&diverted))?;
-    let metrics = serve_others(args, &config, &local)?;
+    let metrics = serve_others(args, &config, &panel)?;
     let codec = Codec::replica(keyring, config.cluster_id(), id, replicas, config.revoked.clone())
         .with_packing(config.packing());
     note(&format!(
@@ -193,13 +193,13 @@ pub fn prepare(args: &Args) -> Result<Prepared> {
     }
     let network = LossyNetwork::dialled(tap, loss, seed);
     let waits = args.wait;
-    Ok(Prepared { config, own, local, waits, inbox, network, codec, host, storage, seed })
+    Ok(Assembly { config, own, panel, waits, inbox, network, codec, host, storage, seed })
 }
 
-impl Prepared {
+impl Assembly {
     /// What may be asked of it from other threads.
-    pub fn local(&self) -> &Local {
-        &self.local
+    pub fn panel(&self) -> &Panel {
+        &self.panel
     }
 
     /// Starts the driver, at once or when the gate is open, of which `say` is told.
@@ -207,10 +207,10 @@ impl Prepared {
     /// # Errors
     /// When its storage or network fails.
     pub fn start(self, say: impl FnOnce(&str)) -> Result<(ReplicaDriver, Inbox)> {
-        let Prepared {
+        let Assembly {
             config,
             own,
-            local,
+            panel,
             waits,
             inbox,
             mut codec,
@@ -222,7 +222,7 @@ impl Prepared {
 
         let addresses = config.addresses();
         if waits {
-            let reason = hold(&local.gate, &mut network, &mut codec, own.id, &addresses)?;
+            let reason = hold(&panel.gate, &mut network, &mut codec, own.id, &addresses)?;
             say(&match reason {
                 Reason::AllHeard => "serves: all replicas were heard".to_owned(),
                 Reason::Leader(id) => format!("serves: replica {id} leads already"),
@@ -274,15 +274,14 @@ fn place(args: &Args, config: &Config, own: &ReplicaConfig, disk: Rc<dyn Disk>) 
 }
 
 /// Scrapers, if they are asked for, and signals. Tells where scrapers are served.
-fn serve_others(args: &Args, config: &Config, local: &Local) -> Result<Option<SocketAddr>> {
-    let (keys, of) = (local.keys.clone(), config.clone());
+fn serve_others(args: &Args, config: &Config, panel: &Panel) -> Result<Option<SocketAddr>> {
+    let (keys, of) = (panel.keys.clone(), config.clone());
     let operator = move || Operator::new(keys.keyring().seals(), &of, shutdown::PATIENCE);
-    shutdown::on_signals(local.clone(), operator, Ending::of(config))
+    shutdown::on_signals(panel.clone(), operator, Ending::of(config))
         .context("cannot make what SIGTERM needs")?;
     let Some(address) = args.metrics else { return Ok(None) };
-    let Local { id: replica, vitals, syncs, loss, dropped, .. } = local.clone();
-    let shown = Shown { replica, vitals, syncs, loss, operators_dropped: dropped };
-    let serving = metrics::serve(address, shown);
+    let panel = panel.clone();
+    let serving = metrics::serve(address, move || metrics::page(&panel.status(), &panel.syncs));
     serving.map(Some).with_context(|| format!("--metrics {address}: cannot listen there"))
 }
 

@@ -13,8 +13,8 @@
 //! - *A second signal ends it at once.* So does SIGKILL, after which nothing is lost either.
 
 use crate::operator::ask::Operator;
-use crate::operator::handover::{HandoverError, Moved, Reach};
-use crate::operator::local::Local;
+use crate::operator::handover::{Handover, HandoverError, Reach};
+use crate::panel::Panel;
 use paxos_chat_config::Config;
 use paxos_chat_shell::tell;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -63,7 +63,7 @@ impl Ending {
 /// # Errors
 /// When the system lets no signal be handled, or gives no thread.
 pub fn on_signals(
-    local: Local,
+    panel: Panel,
     operator: impl FnOnce() -> io::Result<Operator> + Send + 'static,
     ending: Ending,
 ) -> io::Result<()> {
@@ -79,7 +79,7 @@ pub fn on_signals(
         std::thread::sleep(PATIENCE);
         std::process::exit(HANGS);
     })?;
-    let ends = when_told("end", move || end(&local, operator, ending))?;
+    let ends = when_told("end", move || end(&panel, operator, ending))?;
     let listen = move || {
         let mut arriving = signals.forever();
         if arriving.next().is_none() {
@@ -106,10 +106,10 @@ fn when_told(name: &str, does: impl FnOnce() + Send + 'static) -> io::Result<Sen
     Ok(tells)
 }
 
-fn end(local: &Local, operator: impl FnOnce() -> io::Result<Operator>, ending: Ending) {
+fn end(panel: &Panel, operator: impl FnOnce() -> io::Result<Operator>, ending: Ending) {
     tracing::info!("told to end");
-    if local.report().leads() {
-        match hand_over(local, operator, ending) {
+    if panel.status().leads() {
+        match hand_over(panel, operator, ending) {
             Ok(moved) => {
                 let millis = moved.took.as_millis() as u64;
                 tracing::info!(to = moved.to, millis, "has handed over");
@@ -118,14 +118,14 @@ fn end(local: &Local, operator: impl FnOnce() -> io::Result<Operator>, ending: E
             Err(error) => tracing::warn!(%error, "ends without a successor"),
         }
     }
-    local.stop();
+    panel.stop();
 }
 
 fn hand_over(
-    local: &Local,
+    panel: &Panel,
     operator: impl FnOnce() -> io::Result<Operator>,
     ending: Ending,
-) -> Result<Moved, HandoverError> {
+) -> Result<Handover, HandoverError> {
     let mut operator = operator()?;
-    (Reach { operator: &mut operator, own: Some(local) }).hand_over(None, ending.handover)
+    (Reach { operator: &mut operator, own: Some(panel) }).hand_over(None, ending.handover)
 }

@@ -175,14 +175,14 @@ mod tests {
     }
 
     /// Delivers what is prepared, one datagram at each wait, and then opens the gate.
-    struct Prepared {
+    struct ScriptedNetwork {
         datagrams: VecDeque<Vec<u8>>,
         arrived: Option<Vec<u8>>,
         sent: Vec<(SocketAddr, Vec<u8>)>,
         gate: Gate,
     }
 
-    impl Network for Prepared {
+    impl Network for ScriptedNetwork {
         fn wait(&mut self, _: Option<Duration>) -> io::Result<()> {
             self.arrived = self.datagrams.pop_front();
             if self.arrived.is_none() {
@@ -211,11 +211,11 @@ mod tests {
         datagram
     }
 
-    fn held(codec: &mut Codec, datagrams: Vec<Vec<u8>>) -> (Reason, Prepared) {
+    fn held(codec: &mut Codec, datagrams: Vec<Vec<u8>>) -> (Reason, ScriptedNetwork) {
         let gate = Gate::closed(0, 3);
         let (arrived, sent) = (None, Vec::new());
         let mut network =
-            Prepared { datagrams: datagrams.into(), arrived, sent, gate: gate.clone() };
+            ScriptedNetwork { datagrams: datagrams.into(), arrived, sent, gate: gate.clone() };
         let addresses = [0, 1, 2].map(address);
         let reason = hold(&gate, &mut network, codec, 0, &addresses).unwrap();
         assert_eq!(gate.status(), None, "it serves now");

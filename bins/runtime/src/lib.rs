@@ -9,6 +9,7 @@
 //! | [`wire`], [`keys`] | datagrams, and the keys that they are sealed under |
 //! | [`network`], [`loss`], [`clock`], [`storage`] | what a driver needs of the world, as small traits |
 //! | [`disk`], [`files`] | files as a log needs them; small files that matter |
+//! | [`memory`] | how much memory a process has |
 //!
 //! **Absent**: any actor, what its messages mean, and command lines.
 
@@ -23,6 +24,7 @@ pub mod files;
 pub mod fuzz;
 pub mod keys;
 pub mod loss;
+pub mod memory;
 pub mod network;
 pub mod nodes;
 pub mod outbox;

@@ -1,28 +1,40 @@
-//! The memory of this process, as Linux reports it; `None` where a system does not say.
+//! The memory of a process and of the machine, as Linux reports it; `None` where a system does not say.
+
+use std::fmt::Display;
 
 /// Bytes that are resident now.
 pub fn resident_bytes() -> Option<u64> {
-    of_status("VmRSS:")
+    of_status("self", "VmRSS:")
 }
 
 /// The most bytes that were ever resident.
 pub fn peak_resident_bytes() -> Option<u64> {
-    of_status("VmHWM:")
+    of_status("self", "VmHWM:")
+}
+
+/// The most bytes that were ever resident of the process with this id.
+pub fn peak_resident_bytes_of(process: u32) -> Option<u64> {
+    of_status(process, "VmHWM:")
 }
 
 /// Bytes of address space in use now.
 pub fn address_space_bytes() -> Option<u64> {
-    of_status("VmSize:")
+    of_status("self", "VmSize:")
 }
 
-fn of_status(key: &str) -> Option<u64> {
-    kib_after(&std::fs::read_to_string("/proc/self/status").ok()?, key).map(|kib| kib << 10)
+/// Bytes that the machine could still give to processes.
+pub fn available_bytes() -> Option<u64> {
+    bytes_after(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
 }
 
-/// The number of KiB on the line of a `/proc` file that begins with this key.
-pub fn kib_after(text: &str, key: &str) -> Option<u64> {
+fn of_status(process: impl Display, key: &str) -> Option<u64> {
+    bytes_after(&std::fs::read_to_string(format!("/proc/{process}/status")).ok()?, key)
+}
+
+/// What the line says that begins with this key; it counts in KiB.
+fn bytes_after(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]
@@ -32,7 +44,7 @@ mod tests {
     #[test]
     fn a_number_is_found_by_its_key() {
         let text = "VmPeak:\t  10 kB\nVmRSS:\t    5324 kB\n";
-        assert_eq!(kib_after(text, "VmRSS:"), Some(5324));
-        assert_eq!(kib_after(text, "VmHWM:"), None);
+        assert_eq!(bytes_after(text, "VmRSS:"), Some(5324 << 10));
+        assert_eq!(bytes_after(text, "VmHWM:"), None);
     }
 }

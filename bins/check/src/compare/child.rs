@@ -12,7 +12,7 @@ use crate::limits::{Limits, Watch};
 use crate::status::INCOMPLETE;
 use actor_checker::compact::Reductions;
 use actor_checker::engine::Options;
-use actor_checker::memory::{kib_after, peak_resident_bytes};
+use actor_checker::memory::{peak_resident_bytes, peak_resident_bytes_of};
 use anyhow::Context;
 use paxos_chat_models::config::Config;
 use paxos_chat_models::run;
@@ -179,7 +179,7 @@ pub(super) fn spawn(
             }));
         }
         seen.seconds = started.elapsed().as_secs_f64();
-        if let Some(bytes) = peak_of(child.0.id()) {
+        if let Some(bytes) = peak_resident_bytes_of(child.0.id()) {
             seen.peak_bytes = bytes;
         }
         let late = started.elapsed() > Duration::from_secs(limits.max_seconds) + GRACE;
@@ -190,11 +190,6 @@ pub(super) fn spawn(
         bar.say(format!("{:.0} s, {} MiB", seen.seconds, seen.peak_bytes >> 20));
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn peak_of(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    kib_after(&status, "VmHWM:").map(|kib| kib << 10)
 }
 
 fn command(name: &str, run: Contender, limits: &RunLimits) -> anyhow::Result<Command> {

@@ -258,7 +258,7 @@ impl Cluster {
         let statuses = self.replicas.iter_mut().enumerate().filter_map(|(index, replica)| {
             let status = if killed.contains(&replica.id) { None } else { replica.status().ok() };
             status
-                .filter(paxos_chat_replica::console::Status::leads)
+                .filter(paxos_chat_replica::status::Status::leads)
                 .map(|status| (status.round, index))
         });
         statuses.max().map(|(round, index)| (index, round))

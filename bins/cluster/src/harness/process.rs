@@ -5,7 +5,8 @@
 //! input ends, and clients because of their patience. A replica that is held meanwhile goes on when
 //! the system finds its process group orphaned.
 
-use paxos_chat_replica::console::Status;
+use actor_runtime::memory::resident_bytes_of;
+use paxos_chat_replica::status::Status;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -238,10 +239,8 @@ impl ReplicaProcess {
     /// # Errors
     /// When the system does not tell.
     pub fn rss_bytes(&self) -> io::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.0.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-        Ok(kib.ok_or(io::ErrorKind::InvalidData)? * 1024)
+        let bytes = resident_bytes_of(self.child.0.id());
+        bytes.ok_or_else(|| io::Error::other("the system does not tell its resident set"))
     }
 
     /// Kills it with SIGKILL.

@@ -16,7 +16,7 @@ use super::load::{LoadArgs, LoadProcess, LoadResult};
 use super::options::RunOptions;
 use super::process::Programs;
 use super::progress::Progress;
-use paxos_chat_replica::console::Status;
+use paxos_chat_replica::status::Status;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,28 +1,22 @@
 //! What a scraper reads, and what a hostile one can do.
 
 use super::*;
-use crate::vitals::Observed;
 use actor_runtime::disk::hook::SyncHook;
 use actor_runtime::driver::Counters;
-use actor_runtime::loss::Loss;
 use paxos_chat::state::State;
 use paxos_chat::state::Storage;
-use paxos_chat_log::Chain;
 use std::collections::{BTreeMap, BTreeSet};
 
-fn shown() -> Shown {
-    let vitals = Vitals::default();
-    let counters = Counters { forged: 7, ..Counters::default() };
-    let state = State::restored(Storage::default());
-    vitals.publish(Observed::of(&state, &counters, Chain::from_bytes([1; 32])));
-    let syncs = SyncMeter::default();
-    syncs.around(&mut || Ok(())).unwrap();
-    let (loss, operators_dropped) = (LossDial::new(Loss::NONE), Arc::default());
-    Shown { replica: 2, vitals, syncs, loss, operators_dropped }
-}
-
 fn served() -> SocketAddr {
-    serve(([127, 0, 0, 1], 0).into(), shown()).unwrap()
+    let status = Status {
+        replica: 2,
+        log_hash: "01".repeat(32),
+        counters: Counters { forged: 7, ..Counters::default() },
+        ..Status::of(&State::restored(Storage::default()))
+    };
+    let meter = SyncMeter::default();
+    meter.around(&mut || Ok(())).unwrap();
+    serve(([127, 0, 0, 1], 0).into(), move || page(&status, &meter)).unwrap()
 }
 
 fn asks(address: SocketAddr, request: &str) -> String {

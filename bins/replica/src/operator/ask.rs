@@ -6,8 +6,9 @@
 //! - *Only answers to what was asked count*, and only from the replica that was asked.
 
 use super::codecs::of_operator;
-use super::message::{Action, Answer, Challenge, Question, Reply, Request};
-use super::report::Report;
+use super::message::{Answer, Challenge, Question, Reply, Request};
+use crate::action::Action;
+use crate::status::Status;
 use actor_runtime::keys::Secret;
 use actor_runtime::network::to_native;
 use actor_runtime::wire::{Codec, DATAGRAM_BYTES_MAX, Peer};
@@ -46,7 +47,7 @@ pub struct Operator {
     outgoing: Vec<u8>,
 }
 
-struct Asked {
+struct Inquiry {
     replica: u8,
     question: Question,
     reply: Option<Reply>,
@@ -81,20 +82,20 @@ impl Operator {
     ///
     /// # Errors
     /// When the own socket fails.
-    pub fn reports(&mut self) -> io::Result<Vec<Option<Report>>> {
+    pub fn statuses(&mut self) -> io::Result<Vec<Option<Status>>> {
         let all: Vec<u8> = (0..self.replicas()).collect();
-        self.reports_of(&all)
+        self.statuses_of(&all)
     }
 
     /// How a replica is; `None` if it does not answer.
     ///
     /// # Errors
     /// When the own socket fails.
-    pub fn report(&mut self, replica: u8) -> io::Result<Option<Report>> {
-        Ok(self.reports_of(&[replica])?.pop().flatten())
+    pub fn status(&mut self, replica: u8) -> io::Result<Option<Status>> {
+        Ok(self.statuses_of(&[replica])?.pop().flatten())
     }
 
-    fn reports_of(&mut self, replicas: &[u8]) -> io::Result<Vec<Option<Report>>> {
+    fn statuses_of(&mut self, replicas: &[u8]) -> io::Result<Vec<Option<Status>>> {
         let all = replicas.iter().map(|id| (*id, Request::Report)).collect();
         let read = |reply: Option<Reply>| match reply {
             Some(Reply::Report(text)) => serde_json::from_str(&text).ok(),
@@ -150,21 +151,21 @@ impl Operator {
 
     /// Asks all of this at once, and waits until everything is answered or the time is up.
     fn ask(&mut self, requests: Vec<(u8, Request)>) -> io::Result<Vec<Option<Reply>>> {
-        let mut asked = Vec::new();
+        let mut inquiries = Vec::new();
         for (replica, request) in requests {
             let id = self.next_id;
             self.next_id += 1;
-            asked.push(Asked { replica, question: Question { id, request }, reply: None });
+            inquiries.push(Inquiry { replica, question: Question { id, request }, reply: None });
         }
         let deadline = Instant::now() + self.patience;
-        while asked.iter().any(|asked| asked.reply.is_none()) && Instant::now() < deadline {
-            for asked in asked.iter().filter(|asked| asked.reply.is_none()) {
-                self.send(asked.replica, &asked.question);
+        while inquiries.iter().any(|inquiry| inquiry.reply.is_none()) && Instant::now() < deadline {
+            for inquiry in inquiries.iter().filter(|inquiry| inquiry.reply.is_none()) {
+                self.send(inquiry.replica, &inquiry.question);
             }
             let again = deadline.min(Instant::now() + AGAIN);
-            self.hear(&mut asked, again)?;
+            self.hear(&mut inquiries, again)?;
         }
-        Ok(asked.into_iter().map(|asked| asked.reply).collect())
+        Ok(inquiries.into_iter().map(|inquiry| inquiry.reply).collect())
     }
 
     /// What cannot be sent is a lost question.
@@ -176,9 +177,9 @@ impl Operator {
     }
 
     /// Takes answers until there are no more to come, or until then.
-    fn hear(&mut self, asked: &mut [Asked], until: Instant) -> io::Result<()> {
+    fn hear(&mut self, inquiries: &mut [Inquiry], until: Instant) -> io::Result<()> {
         use io::ErrorKind::*;
-        while asked.iter().any(|asked| asked.reply.is_none()) {
+        while inquiries.iter().any(|inquiry| inquiry.reply.is_none()) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());
@@ -195,9 +196,10 @@ impl Operator {
             };
             let opened = self.codec.open::<Answer>(&mut self.incoming[..length]);
             let Ok((Peer::Replica(from), Answer { id, reply })) = opened else { continue };
-            let is_it = |asked: &&mut Asked| asked.question.id == id && asked.replica == from;
-            if let Some(asked) = asked.iter_mut().find(is_it) {
-                asked.reply = Some(reply);
+            let is_it =
+                |inquiry: &&mut Inquiry| inquiry.question.id == id && inquiry.replica == from;
+            if let Some(inquiry) = inquiries.iter_mut().find(is_it) {
+                inquiry.reply = Some(reply);
             }
         }
         Ok(())

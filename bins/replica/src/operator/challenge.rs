@@ -18,10 +18,10 @@ pub const CHALLENGES_MAX: usize = 256;
 
 /// The challenges of a replica's process.
 #[derive(Debug, Default)]
-pub struct Challenges(VecDeque<Issued>);
+pub struct Challenges(VecDeque<IssuedChallenge>);
 
 #[derive(Debug)]
-struct Issued {
+struct IssuedChallenge {
     challenge: Challenge,
     operator: ClientId,
     at: Instant,
@@ -52,15 +52,16 @@ impl Challenges {
         if self.0.len() >= CHALLENGES_MAX {
             self.0.pop_front();
         }
-        self.0.push_back(Issued { challenge, operator, at, answered: None });
+        self.0.push_back(IssuedChallenge { challenge, operator, at, answered: None });
         challenge
     }
 
     /// Is a command valid that carries this? If so, it is used up, until [`Challenges::answered`].
     pub fn take(&mut self, operator: ClientId, challenge: Challenge, now: Instant) -> Verdict {
         self.forget_old(now);
-        let known =
-            |issued: &&mut Issued| issued.challenge == challenge && issued.operator == operator;
+        let known = |issued: &&mut IssuedChallenge| {
+            issued.challenge == challenge && issued.operator == operator
+        };
         let Some(issued) = self.0.iter_mut().find(known) else { return Verdict::Refused };
         if let Some(reply) = &issued.answered {
             return Verdict::Answered(reply.clone());

@@ -2,12 +2,10 @@
 
 use super::ask::Operator;
 use super::handover::Reach;
-use super::message::{Action, Fault};
 use super::rotate::RotateArgs;
 use super::table::{Health, json, table};
 use super::watch::{WatchOptions, in_lines, on_terminal};
-use actor_runtime::disk::stall::STALL_MS_MAX;
-use actor_runtime::loss::Loss;
+use crate::action::{Action, Fault};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use paxos_chat_config::Config;
@@ -66,7 +64,7 @@ pub enum OperatorCommand {
         replica: u8,
         /// What is to go wrong.
         #[command(subcommand)]
-        fault: FaultCommand,
+        fault: Fault,
         /// Where the cluster is.
         #[command(flatten)]
         access: OperatorArgs,
@@ -85,38 +83,6 @@ pub struct OperatorArgs {
     /// How long to wait for an answer, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=600_000), global = true)]
     patience: u64,
-}
-
-/// What is to go wrong.
-#[derive(Clone, Copy, Subcommand)]
-pub enum FaultCommand {
-    /// The leader jumps over its next slot.
-    SkipSlot,
-    /// The next sync takes so many milliseconds longer.
-    StallDisk {
-        /// How long.
-        #[arg(value_name = "MS", value_parser = clap::value_parser!(u64).range(..=STALL_MS_MAX))]
-        millis: u64,
-    },
-    /// The process ends at once, as a crash would end it.
-    Kill,
-    /// From now on, so many datagrams are lost, on sending and again on receiving; 0 ends it.
-    Loss {
-        /// The probability.
-        #[arg(value_name = "P", allow_negative_numbers = true)]
-        loss: Loss,
-    },
-}
-
-impl From<FaultCommand> for Fault {
-    fn from(command: FaultCommand) -> Fault {
-        match command {
-            FaultCommand::SkipSlot => Fault::SkipSlot,
-            FaultCommand::StallDisk { millis } => Fault::StallDisk(millis),
-            FaultCommand::Kill => Fault::Kill,
-            FaultCommand::Loss { loss } => Fault::Loss(loss.probability()),
-        }
-    }
 }
 
 impl OperatorArgs {
@@ -165,7 +131,7 @@ impl OperatorCommand {
             OperatorCommand::Fault { replica, fault, access } => {
                 let (config, mut operator) = access.open()?;
                 access.check_id(&config, replica)?;
-                match operator.act(replica, Action::Fault(fault.into()))? {
+                match operator.act(replica, Action::Fault(fault))? {
                     Ok(()) => Ok(ExitCode::SUCCESS),
                     Err(error) => {
                         tell!("cluster: {error}");
@@ -179,10 +145,10 @@ impl OperatorCommand {
 
 fn status(access: &OperatorArgs, as_json: bool) -> Result<ExitCode> {
     let (_, mut operator) = access.open()?;
-    let reports = operator.reports()?;
-    let text = if as_json { format!("{}\n", json(&reports)) } else { table(&reports) };
+    let statuses = operator.statuses()?;
+    let text = if as_json { format!("{}\n", json(&statuses)) } else { table(&statuses) };
     print(&text);
-    Ok(ExitCode::from(Health::of(&reports).exit_code()))
+    Ok(ExitCode::from(Health::of(&statuses).exit_code()))
 }
 
 fn move_leader(access: &OperatorArgs, target: Option<u8>) -> Result<ExitCode> {

@@ -22,9 +22,10 @@
 //! vote.
 
 use super::ask::{ActError, Operator};
-use super::local::Local;
-use super::message::{Action, Challenge};
-use super::report::Report;
+use super::message::Challenge;
+use crate::action::Action;
+use crate::panel::Panel;
+use crate::status::Status;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ const STAND_AGAIN: Duration = Duration::from_millis(60);
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
+pub struct Handover {
     /// Who led.
     pub from: u8,
     /// Who leads.
@@ -88,7 +89,7 @@ pub struct Reach<'a> {
     /// Over the network.
     pub operator: &'a mut Operator,
     /// The process that hands over its own leadership.
-    pub own: Option<&'a Local>,
+    pub own: Option<&'a Panel>,
 }
 
 /// What lets a replica be told something.
@@ -136,19 +137,19 @@ impl Reach<'_> {
         &mut self,
         target: Option<u8>,
         limit: Duration,
-    ) -> Result<Moved, HandoverError> {
-        let reports = self.operator.reports()?;
-        let leader = leader_of(&reports).ok_or(HandoverError::NoLeader)?;
+    ) -> Result<Handover, HandoverError> {
+        let statuses = self.operator.statuses()?;
+        let leader = leader_of(&statuses).ok_or(HandoverError::NoLeader)?;
         let (from, round) = (leader.replica, leader.round);
         let to = match target {
             Some(target) if target == from => {
-                return Ok(Moved { from, to: from, took: Duration::ZERO });
+                return Ok(Handover { from, to: from, took: Duration::ZERO });
             }
-            target => candidate(&reports, leader, target)?,
+            target => candidate(&statuses, leader, target)?,
         };
-        let is_other = |report: &&Report| report.replica != from && report.replica != to;
+        let is_other = |status: &&Status| status.replica != from && status.replica != to;
         let others: Vec<u8> =
-            reports.iter().flatten().filter(is_other).map(|report| report.replica).collect();
+            statuses.iter().flatten().filter(is_other).map(|status| status.replica).collect();
         let needed: &[u8] = if self.operator.replicas() > 3 { &others } else { &[] };
         let mut grips = self.grips(&[&[from, to], needed].concat())?.into_iter();
         let mut grip_of = |id: u8| {
@@ -178,12 +179,12 @@ impl Reach<'_> {
         round: u32,
         started: Instant,
         limit: Duration,
-    ) -> Result<Moved, HandoverError> {
+    ) -> Result<Handover, HandoverError> {
         let mut stood = Instant::now();
         while started.elapsed() < limit {
-            let report = self.operator.report(to)?;
-            if report.is_some_and(|report| report.leads() && report.round > round) {
-                return Ok(Moved { from, to, took: started.elapsed() });
+            let status = self.operator.status(to)?;
+            if status.is_some_and(|status| status.leads() && status.round > round) {
+                return Ok(Handover { from, to, took: started.elapsed() });
             }
             if stood.elapsed() >= STAND_AGAIN {
                 stood = Instant::now();
@@ -196,8 +197,8 @@ impl Reach<'_> {
             }
             std::thread::sleep(LOOK);
         }
-        let reports = self.operator.reports()?;
-        let other = leader_of(&reports).filter(|leader| leader.round > round);
+        let statuses = self.operator.statuses()?;
+        let other = leader_of(&statuses).filter(|leader| leader.round > round);
         Err(other.map_or(HandoverError::Nobody(from, limit), |other| {
             HandoverError::Other(other.replica)
         }))
@@ -205,64 +206,64 @@ impl Reach<'_> {
 }
 
 /// Who leads: a leader that was deposed and has not heard of it has a lower round.
-pub fn leader_of(reports: &[Option<Report>]) -> Option<&Report> {
-    reports.iter().flatten().filter(|report| report.leads()).max_by_key(|report| report.round)
+pub fn leader_of(statuses: &[Option<Status>]) -> Option<&Status> {
+    statuses.iter().flatten().filter(|status| status.leads()).max_by_key(|status| status.round)
 }
 
 /// The follower that is wanted, or the one that has applied most; of several, the first.
 fn candidate(
-    reports: &[Option<Report>],
-    leader: &Report,
+    statuses: &[Option<Status>],
+    leader: &Status,
     target: Option<u8>,
 ) -> Result<u8, HandoverError> {
-    let lag = |report: &Report| leader.applied_upto.saturating_sub(report.applied_upto);
+    let lag = |status: &Status| leader.applied_upto.saturating_sub(status.applied_upto);
     if let Some(target) = target {
-        let report = reports.get(usize::from(target)).and_then(Option::as_ref);
-        let report = report.ok_or(HandoverError::Silent(target))?;
-        return match lag(report) {
-            _ if report.waits => Err(HandoverError::Waits(target)),
+        let status = statuses.get(usize::from(target)).and_then(Option::as_ref);
+        let status = status.ok_or(HandoverError::Silent(target))?;
+        return match lag(status) {
+            _ if status.waits => Err(HandoverError::Waits(target)),
             lag if lag > LAG_MAX => Err(HandoverError::Lags(target, lag)),
             _ => Ok(target),
         };
     }
-    let follows = |report: &&Report| report.replica != leader.replica && !report.waits;
-    let followers = reports.iter().flatten().filter(follows);
-    let best = followers.min_by_key(|report| (lag(report), report.replica));
-    let best = best.filter(|report| lag(report) <= LAG_MAX);
-    best.map(|report| report.replica).ok_or(HandoverError::NoCandidate)
+    let follows = |status: &&Status| status.replica != leader.replica && !status.waits;
+    let followers = statuses.iter().flatten().filter(follows);
+    let best = followers.min_by_key(|status| (lag(status), status.replica));
+    let best = best.filter(|status| lag(status) <= LAG_MAX);
+    best.map(|status| status.replica).ok_or(HandoverError::NoCandidate)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vitals::Role;
+    use crate::status::Role;
 
-    fn report(replica: u8, role: Role, round: u32, applied_upto: u64) -> Option<Report> {
-        Some(Report { replica, role, round, applied_upto, ..Report::default() })
+    fn status(replica: u8, role: Role, round: u32, applied_upto: u64) -> Option<Status> {
+        Some(Status { replica, role, round, applied_upto, ..Status::default() })
     }
 
     #[test]
     fn the_leader_of_the_highest_round_leads() {
-        let stale = report(0, Role::Leading, 3, 50);
-        let reports = [stale, report(1, Role::Leading, 5, 50), None];
-        assert_eq!(leader_of(&reports).map(|leader| leader.replica), Some(1));
-        assert!(leader_of(&[report(0, Role::Preparing, 9, 1), None]).is_none());
+        let stale = status(0, Role::Leading, 3, 50);
+        let statuses = [stale, status(1, Role::Leading, 5, 50), None];
+        assert_eq!(leader_of(&statuses).map(|leader| leader.replica), Some(1));
+        assert!(leader_of(&[status(0, Role::Preparing, 9, 1), None]).is_none());
     }
 
     #[test]
     fn the_follower_that_has_applied_most_takes_over_unless_another_is_wanted() {
-        let leader = report(0, Role::Leading, 3, 1000);
-        let (behind, near) = (report(1, Role::Follower, 3, 9), report(2, Role::Follower, 3, 999));
-        let reports = [leader.clone(), behind.clone(), near];
-        let of = |reports: &[_], target| candidate(reports, leader.as_ref().unwrap(), target);
-        assert_eq!(of(&reports, None).unwrap(), 2);
-        assert_eq!(of(&reports, Some(2)).unwrap(), 2);
-        assert!(matches!(of(&reports, Some(1)), Err(HandoverError::Lags(1, 991))));
+        let leader = status(0, Role::Leading, 3, 1000);
+        let (behind, near) = (status(1, Role::Follower, 3, 9), status(2, Role::Follower, 3, 999));
+        let statuses = [leader.clone(), behind.clone(), near];
+        let of = |statuses: &[_], target| candidate(statuses, leader.as_ref().unwrap(), target);
+        assert_eq!(of(&statuses, None).unwrap(), 2);
+        assert_eq!(of(&statuses, Some(2)).unwrap(), 2);
+        assert!(matches!(of(&statuses, Some(1)), Err(HandoverError::Lags(1, 991))));
         let alone = [leader.clone(), behind, None];
         assert!(matches!(of(&alone, None), Err(HandoverError::NoCandidate)));
         assert!(matches!(of(&alone, Some(2)), Err(HandoverError::Silent(2))));
         assert!(matches!(of(&alone, Some(7)), Err(HandoverError::Silent(7))));
-        let mut waits = report(1, Role::Follower, 3, 1000);
+        let mut waits = status(1, Role::Follower, 3, 1000);
         waits.as_mut().unwrap().waits = true;
         let warming_up = [leader.clone(), waits, None];
         assert!(matches!(of(&warming_up, None), Err(HandoverError::NoCandidate)));

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Secrets that threads share.
 #[derive(Clone)]
-pub struct OperatorKeys(Arc<Mutex<Inner>>);
+pub struct OperatorKeys(Arc<Mutex<Keys>>);
 
-struct Inner {
+struct Keys {
     keyring: Keyring,
     codec: Codec,
 }
@@ -21,7 +21,7 @@ impl OperatorKeys {
     /// Those of this replica.
     pub fn new(keyring: Keyring, config: &Config, id: u8) -> OperatorKeys {
         let codec = of_replica(&keyring, config, id);
-        OperatorKeys(Arc::new(Mutex::new(Inner { keyring, codec })))
+        OperatorKeys(Arc::new(Mutex::new(Keys { keyring, codec })))
     }
 
     /// From now on, these.
@@ -41,7 +41,7 @@ impl OperatorKeys {
         does(&mut self.lock().codec)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Keys> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@
 //! **Absent**: how a file comes to a replica; and tokens, which are made anew by `cluster invite`.
 
 use super::command::OperatorArgs;
-use super::report::Report;
+use crate::status::Status;
 use actor_runtime::keys::{Fingerprint, Keyring};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -53,10 +53,10 @@ impl RotateArgs {
             Step::End => keyring.end()?,
         };
         let (_, mut operator) = self.access.open()?;
-        let reports = operator.reports()?;
+        let statuses = operator.statuses()?;
         let behind: Vec<String> = (0..)
-            .zip(&reports)
-            .filter_map(|(id, report)| behind(id, report.as_ref(), &keyring))
+            .zip(&statuses)
+            .filter_map(|(id, status)| behind(id, status.as_ref(), &keyring))
             .collect();
         behind.iter().for_each(|told| tell!("cluster: {told}"));
         if !behind.is_empty() && !self.force {
@@ -75,15 +75,15 @@ impl RotateArgs {
 }
 
 /// Says what a replica lacks that should have these secrets.
-fn behind(id: u8, report: Option<&Report>, keyring: &Keyring) -> Option<String> {
-    let Some(report) = report else {
+fn behind(id: u8, status: Option<&Status>, keyring: &Keyring) -> Option<String> {
+    let Some(status) = status else {
         return Some(format!(
             "replica {id} does not answer: is it running, and has it the file from this step or the one before?"
         ));
     };
     let wanted = keyring.fingerprints();
-    (report.secrets != wanted)
-        .then(|| format!("replica {id} {}, and the file {}", what(&report.secrets), what(&wanted)))
+    (status.secrets != wanted)
+        .then(|| format!("replica {id} {}, and the file {}", what(&status.secrets), what(&wanted)))
 }
 
 /// What is done with these secrets.

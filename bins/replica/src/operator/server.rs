@@ -5,10 +5,11 @@
 //! - *What changes something carries a valid challenge*, whatever else is right about it.
 
 use super::challenge::{Challenges, Verdict};
-use super::local::{KILLED, Local};
-use super::message::{Action, Answer, Fault, Question, Reply, Request};
-use super::tap::Diverted;
-use crate::narrator::Limited;
+use super::message::{Answer, Question, Reply, Request};
+use super::tap::OperatorDatagram;
+use crate::action::{Action, Fault};
+use crate::narrator::Throttle;
+use crate::panel::{KILLED, Panel};
 use actor_runtime::network::UdpSender;
 use actor_runtime::wire::{ClientId, Peer};
 use std::sync::atomic::Ordering;
@@ -20,20 +21,20 @@ pub struct Server {
     /// Where answers leave.
     pub sender: UdpSender,
     /// Whom they are about.
-    pub local: Local,
+    pub panel: Panel,
     /// The challenges made so far.
     pub challenges: Challenges,
 }
 
 impl Server {
     /// Answers whatever is taken out of the network.
-    pub fn run(mut self, diverted: &Receiver<Diverted>) {
-        let (mut datagram, mut told) = (Vec::new(), Limited::default());
+    pub fn run(mut self, diverted: &Receiver<OperatorDatagram>) {
+        let (mut datagram, mut told) = (Vec::new(), Throttle::default());
         for mut arrived in diverted {
             let Ok((Peer::Client(operator), question)) =
-                self.local.keys.with_codec(|codec| codec.open::<Question>(arrived.bytes_mut()))
+                self.panel.keys.with_codec(|codec| codec.open::<Question>(arrived.bytes_mut()))
             else {
-                let dropped = self.local.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+                let dropped = self.panel.dropped.fetch_add(1, Ordering::Relaxed) + 1;
                 if let Some(count) = told.rise(dropped, Instant::now()) {
                     tracing::warn!(count, "dropped datagrams in the name of operators");
                 }
@@ -45,7 +46,7 @@ impl Server {
             let is_done = reply == Reply::Done;
             let answer = Answer { id, reply };
             let to = Peer::Client(operator);
-            let sealed = self.local.keys.with_codec(|codec| codec.seal(to, &answer, &mut datagram));
+            let sealed = self.panel.keys.with_codec(|codec| codec.seal(to, &answer, &mut datagram));
             if sealed.is_ok() {
                 // Whoever gets no answer asks again.
                 let _ = self.sender.send(arrived.from, &datagram);
@@ -58,8 +59,8 @@ impl Server {
 
     fn reply(&mut self, operator: ClientId, request: Request) -> Reply {
         match request {
-            Request::Report => match serde_json::to_string(&self.local.report()) {
-                Ok(report) => Reply::Report(report),
+            Request::Report => match serde_json::to_string(&self.panel.status()) {
+                Ok(status) => Reply::Report(status),
                 Err(error) => Reply::Refused(error.to_string()),
             },
             Request::Challenge => Reply::Challenge(self.challenges.issue(operator, Instant::now())),
@@ -70,7 +71,7 @@ impl Server {
                     }
                     Verdict::Answered(reply) => reply,
                     Verdict::Act => {
-                        let reply = match self.local.act(action) {
+                        let reply = match self.panel.act(action) {
                             Ok(()) => Reply::Done,
                             Err(reason) => Reply::Refused(reason),
                         };

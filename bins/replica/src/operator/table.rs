@@ -2,8 +2,8 @@
 //! is well.
 
 use super::handover::leader_of;
-use super::report::Report;
 use super::rotate::what;
+use crate::status::Status;
 use paxos_chat::quorum::{Cluster, REPLICAS_MAX};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -20,13 +20,13 @@ pub enum Health {
 }
 
 impl Health {
-    /// How a cluster with these reports is.
-    pub fn of(reports: &[Option<Report>]) -> Health {
-        let answers = reports.iter().flatten().filter(|report| !report.waits).count();
-        let cluster = Cluster::new(reports.len().try_into().unwrap_or(REPLICAS_MAX));
-        if leader_of(reports).is_none() || answers < cluster.majority() as usize {
+    /// How a cluster with these statuses is.
+    pub fn of(statuses: &[Option<Status>]) -> Health {
+        let answers = statuses.iter().flatten().filter(|status| !status.waits).count();
+        let cluster = Cluster::new(statuses.len().try_into().unwrap_or(REPLICAS_MAX));
+        if leader_of(statuses).is_none() || answers < cluster.majority() as usize {
             Health::Down
-        } else if answers < reports.len() {
+        } else if answers < statuses.len() {
             Health::Serves
         } else {
             Health::Well
@@ -52,9 +52,10 @@ impl Health {
 }
 
 /// How many slots each replica is behind the one that has applied most.
-fn lags(reports: &[Option<Report>]) -> impl Iterator<Item = Option<u64>> {
-    let most = reports.iter().flatten().map(|report| report.applied_upto).max().unwrap_or_default();
-    reports.iter().map(move |report| report.as_ref().map(|report| most - report.applied_upto))
+fn lags(statuses: &[Option<Status>]) -> impl Iterator<Item = Option<u64>> {
+    let most =
+        statuses.iter().flatten().map(|status| status.applied_upto).max().unwrap_or_default();
+    statuses.iter().map(move |status| status.as_ref().map(|status| most - status.applied_upto))
 }
 
 /// The columns, and how wide they are at least.
@@ -62,37 +63,37 @@ pub const HEADER: &str = " id  role        ballot    leader    applied    decide
     rate/s  dropped  sync p50/p99/last ms     up       MiB";
 
 /// A line for each replica; `rates` are slots applied in a second, where they are known.
-pub fn rows(reports: &[Option<Report>], rates: &[Option<f64>]) -> Vec<String> {
+pub fn rows(statuses: &[Option<Status>], rates: &[Option<f64>]) -> Vec<String> {
     let mut rows = Vec::new();
-    for ((id, report), lag) in reports.iter().enumerate().zip(lags(reports)) {
-        let Some(report) = report else {
+    for ((id, status), lag) in statuses.iter().enumerate().zip(lags(statuses)) {
+        let Some(status) = status else {
             rows.push(format!("{id:>3}  does not answer"));
             continue;
         };
-        let leader = report.leader.map_or("-".to_owned(), |leader| format!("r{leader}"));
-        let counters = &report.counters;
+        let leader = status.leader.map_or("-".to_owned(), |leader| format!("r{leader}"));
+        let counters = &status.counters;
         let dropped = counters.malformed + counters.forged + counters.replayed + counters.refused;
         let rate = rates.get(id).copied().flatten().map_or("-".into(), |rate| format!("{rate:.0}"));
         let mut row = format!(
             "{id:>3}  {role:<10}  {ballot:<8}  {leader:<6}  {applied:>9}  {decided:>9}  {lag:>6}  \
              {hash:<8}  {rate:>6}  {dropped:>7}  {syncs:<22}  {up:>7}  {mib:>7}",
-            role = report.role,
-            ballot = report.ballot,
-            applied = report.applied_upto,
-            decided = report.decided_end,
+            role = status.role,
+            ballot = status.ballot,
+            applied = status.applied_upto,
+            decided = status.decided_end,
             lag = lag.unwrap_or_default(),
-            hash = report.log_hash.get(..8).unwrap_or("-"),
-            syncs = syncs(report),
-            up = uptime(report.uptime_ms / 1000),
-            mib = report.rss_bytes.map_or("-".into(), |b| format!("{:.1}", b as f64 / 1048576.0)),
+            hash = status.log_hash.get(..8).unwrap_or("-"),
+            syncs = syncs(status),
+            up = uptime(status.uptime.as_secs()),
+            mib = status.rss_bytes.map_or("-".into(), |b| format!("{:.1}", b as f64 / 1048576.0)),
         );
-        if let Some(running) = report.syncs.running_us.filter(|running| *running >= 100_000) {
+        if let Some(running) = status.syncs.running_us.filter(|running| *running >= 100_000) {
             let _ = write!(row, "  syncs for {:.1} s", running as f64 / 1e6);
         }
-        if report.injected_loss > 0.0 {
-            let _ = write!(row, "  loses {}", report.injected_loss);
+        if status.injected_loss > 0.0 {
+            let _ = write!(row, "  loses {}", status.injected_loss);
         }
-        if report.waits {
+        if status.waits {
             row.push_str("  waits for others");
         }
         rows.push(row);
@@ -101,56 +102,55 @@ pub fn rows(reports: &[Option<Report>], rates: &[Option<f64>]) -> Vec<String> {
 }
 
 /// The whole table, and a line about logs that differ where they must not.
-pub fn table(reports: &[Option<Report>]) -> String {
-    let mut text = format!("{HEADER}\n{}\n", rows(reports, &[]).join("\n"));
-    for line in secrets(reports) {
+pub fn table(statuses: &[Option<Status>]) -> String {
+    let mut text = format!("{HEADER}\n{}\n", rows(statuses, &[]).join("\n"));
+    for line in secrets(statuses) {
         let _ = writeln!(text, "{line}");
     }
-    if let Some((a, b)) = disagreement(reports) {
+    if let Some((a, b)) = disagreement(statuses) {
         let _ = writeln!(text, "replicas {a} and {b} have applied as much and have different logs");
     }
     text
 }
 
 /// The table as one object.
-pub fn json(reports: &[Option<Report>]) -> Value {
-    let replicas = reports.iter().enumerate().zip(lags(reports)).map(|((id, report), lag)| {
-        let mut value = json!({"replica": id, "reachable": report.is_some()});
-        if let Some(report) = report
-            && let (Value::Object(all), Ok(Value::Object(report))) =
-                (&mut value, serde_json::to_value(report))
+pub fn json(statuses: &[Option<Status>]) -> Value {
+    let replicas = statuses.iter().enumerate().zip(lags(statuses)).map(|((id, status), lag)| {
+        let mut value = json!({"replica": id, "reachable": status.is_some()});
+        if let Some(status) = status
+            && let (Value::Object(all), Ok(Value::Object(status))) =
+                (&mut value, serde_json::to_value(status))
         {
-            all.extend(report);
+            all.extend(status);
             all.insert("lag".into(), lag.into());
         }
         value
     });
     json!({
-        "health": Health::of(reports).key(),
-        "leader": leader_of(reports).map(|leader| leader.replica),
-        "logs_agree": disagreement(reports).is_none(),
+        "health": Health::of(statuses).key(),
+        "leader": leader_of(statuses).map(|leader| leader.replica),
+        "logs_agree": disagreement(statuses).is_none(),
         "replicas": replicas.collect::<Vec<_>>(),
     })
 }
 
 /// Under which secrets each replica seals and opens, while one replaces another, or they differ.
-fn secrets(reports: &[Option<Report>]) -> Vec<String> {
-    let mut all = reports.iter().flatten().filter(|report| !report.secrets.is_empty()).peekable();
-    let first = all.peek().map(|report| report.secrets.clone()).unwrap_or_default();
+fn secrets(statuses: &[Option<Status>]) -> Vec<String> {
+    let mut all = statuses.iter().flatten().filter(|status| !status.secrets.is_empty()).peekable();
+    let first = all.peek().map(|status| status.secrets.clone()).unwrap_or_default();
     let all: Vec<_> = all.collect();
-    if first.len() < 2 && all.iter().all(|report| report.secrets == first) {
+    if first.len() < 2 && all.iter().all(|status| status.secrets == first) {
         return Vec::new();
     }
     all.iter()
-        .map(|report| format!("replica {} {}", report.replica, what(&report.secrets)))
+        .map(|status| format!("replica {} {}", status.replica, what(&status.secrets)))
         .collect()
 }
 
 /// Two replicas that have applied the same slots and have different logs: that is a bug, or damage.
-fn disagreement(reports: &[Option<Report>]) -> Option<(u8, u8)> {
-    // Before its first turn, a replica shows no log.
-    let shows = |report: &&Report| !report.log_hash.is_empty();
-    let all: Vec<&Report> = reports.iter().flatten().filter(shows).collect();
+fn disagreement(statuses: &[Option<Status>]) -> Option<(u8, u8)> {
+    let all: Vec<&Status> =
+        statuses.iter().flatten().filter(|status| status.has_taken_turns()).collect();
     let pairs =
         all.iter().enumerate().flat_map(|(at, a)| all[at + 1..].iter().map(move |b| (a, b)));
     pairs
@@ -159,8 +159,8 @@ fn disagreement(reports: &[Option<Report>]) -> Option<(u8, u8)> {
         .map(|(a, b)| (a.replica, b.replica))
 }
 
-fn syncs(report: &Report) -> String {
-    let syncs = &report.syncs;
+fn syncs(status: &Status) -> String {
+    let syncs = &status.syncs;
     let Some(last) = syncs.last_us else { return "-".into() };
     let millis = |us: u64| us as f64 / 1000.0;
     format!("{:.2}/{:.2}/{:.2}", millis(syncs.p50_us), millis(syncs.p99_us), millis(last))
@@ -178,20 +178,20 @@ fn uptime(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vitals::Role;
+    use crate::status::Role;
 
-    fn report(replica: u8, role: Role, applied_upto: u64) -> Option<Report> {
+    fn status(replica: u8, role: Role, applied_upto: u64) -> Option<Status> {
         let log_hash = "0123456789abcdef".into();
-        Some(Report { replica, role, applied_upto, log_hash, round: 1, ..Report::default() })
+        Some(Status { replica, role, applied_upto, log_hash, round: 1, ..Status::default() })
     }
 
     #[test]
     fn health_says_whether_the_cluster_serves() {
-        let (leads, follows) = (report(0, Role::Leading, 5), report(1, Role::Follower, 4));
-        let of = |reports: &[Option<Report>]| Health::of(reports).exit_code();
-        assert_eq!(of(&[leads.clone(), follows.clone(), report(2, Role::Follower, 5)]), 0);
+        let (leads, follows) = (status(0, Role::Leading, 5), status(1, Role::Follower, 4));
+        let of = |statuses: &[Option<Status>]| Health::of(statuses).exit_code();
+        assert_eq!(of(&[leads.clone(), follows.clone(), status(2, Role::Follower, 5)]), 0);
         assert_eq!(of(&[leads.clone(), follows.clone(), None]), 1);
-        let mut waits = report(2, Role::Follower, 0);
+        let mut waits = status(2, Role::Follower, 0);
         waits.as_mut().unwrap().waits = true;
         assert_eq!(of(&[leads.clone(), follows.clone(), waits.clone()]), 1, "one warms up");
         assert_eq!(of(&[leads.clone(), None, waits.clone()]), 3, "one of three serves");
@@ -203,14 +203,14 @@ mod tests {
 
     #[test]
     fn the_table_shows_lag_and_who_does_not_answer() {
-        let reports = [report(0, Role::Leading, 12), report(1, Role::Follower, 5), None];
-        let text = table(&reports);
+        let statuses = [status(0, Role::Leading, 12), status(1, Role::Follower, 5), None];
+        let text = table(&statuses);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
         assert!(lines[1].contains("leading") && lines[1].contains("01234567"));
         assert!(lines[2].contains("follower") && lines[2].contains("     7  "), "{text}");
         assert!(lines[3].contains("does not answer"));
-        let json = json(&reports);
+        let json = json(&statuses);
         assert_eq!((&json["leader"], &json["health"]), (&0.into(), &"serves".into()));
         assert_eq!(json["replicas"][1]["lag"], 7);
         assert_eq!(json["replicas"][2]["reachable"], false);
@@ -218,13 +218,13 @@ mod tests {
 
     #[test]
     fn logs_that_differ_where_they_must_not_are_named() {
-        let mut other = report(1, Role::Follower, 5);
+        let mut other = status(1, Role::Follower, 5);
         other.as_mut().unwrap().log_hash = "ffffffff".into();
-        let reports = [report(0, Role::Leading, 5), other];
-        assert!(table(&reports).contains("replicas 0 and 1 have applied as much"));
-        assert_eq!(json(&reports)["logs_agree"], false);
-        let no_turn_yet = Some(Report { replica: 1, ..Report::default() });
-        assert_eq!(json(&[report(0, Role::Leading, 0), no_turn_yet])["logs_agree"], true);
+        let statuses = [status(0, Role::Leading, 5), other];
+        assert!(table(&statuses).contains("replicas 0 and 1 have applied as much"));
+        assert_eq!(json(&statuses)["logs_agree"], false);
+        let no_turn_yet = Some(Status { replica: 1, ..Status::default() });
+        assert_eq!(json(&[status(0, Role::Leading, 0), no_turn_yet])["logs_agree"], true);
     }
 
     #[test]

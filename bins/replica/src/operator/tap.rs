@@ -25,14 +25,14 @@ pub const WAITING_MAX: usize = 64;
 const DIVERTED_MAX: usize = 64;
 
 /// A datagram in the name of an operator.
-pub struct Diverted {
+pub struct OperatorDatagram {
     bytes: [u8; QUESTION_BYTES_MAX],
     length: usize,
     /// From where.
     pub from: SocketAddr,
 }
 
-impl Diverted {
+impl OperatorDatagram {
     /// The datagram.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.length]
@@ -42,7 +42,7 @@ impl Diverted {
 /// A network without what operators send.
 pub struct OperatorTap<N> {
     inner: N,
-    diverted: SyncSender<Diverted>,
+    diverted: SyncSender<OperatorDatagram>,
     dropped: Arc<AtomicU64>,
     /// Taken out since the driver has waited.
     taken_out: usize,
@@ -50,7 +50,7 @@ pub struct OperatorTap<N> {
 
 impl<N> OperatorTap<N> {
     /// The network without them, where they go, and how many were dropped.
-    pub fn new(inner: N) -> (OperatorTap<N>, Receiver<Diverted>, Arc<AtomicU64>) {
+    pub fn new(inner: N) -> (OperatorTap<N>, Receiver<OperatorDatagram>, Arc<AtomicU64>) {
         let (diverted, waiting) = sync_channel(WAITING_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
         let tap = OperatorTap { inner, diverted, dropped: Arc::clone(&dropped), taken_out: 0 };
@@ -65,7 +65,7 @@ impl<N> OperatorTap<N> {
             true
         });
         let length = datagram.len();
-        if !taken || self.diverted.try_send(Diverted { bytes, length, from }).is_err() {
+        if !taken || self.diverted.try_send(OperatorDatagram { bytes, length, from }).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -105,9 +105,9 @@ mod tests {
     use paxos_chat_config::credentials::Token;
     use std::collections::VecDeque;
 
-    struct Waiting(VecDeque<Vec<u8>>);
+    struct QueuedNetwork(VecDeque<Vec<u8>>);
 
-    impl Network for Waiting {
+    impl Network for QueuedNetwork {
         fn wait(&mut self, _: Option<Duration>) -> io::Result<()> {
             Ok(())
         }
@@ -145,7 +145,7 @@ mod tests {
         let (theirs, too_long) = (sealed(true, 9), sealed(true, QUESTION_BYTES_MAX));
         let (other, cut) = (sealed(false, 9), theirs[..60].to_vec());
         let all = [theirs.clone(), other.clone(), too_long, cut.clone(), theirs.clone()];
-        let (mut tap, waiting, dropped) = OperatorTap::new(Waiting(all.into()));
+        let (mut tap, waiting, dropped) = OperatorTap::new(QueuedNetwork(all.into()));
         let mut arrivals = Arrivals::new();
         assert!(!tap.receive(&mut arrivals).unwrap());
         let received: Vec<_> = arrivals.iter_mut().map(|(_, bytes)| bytes.to_vec()).collect();
@@ -164,7 +164,7 @@ mod tests {
         let mut operator = of_operator(&Secret::draw().unwrap(), &config);
         operator.seal(Peer::Replica(0), &7u8, &mut datagram).unwrap();
         let flood = VecDeque::from(vec![datagram; 3 * DIVERTED_MAX]);
-        let (mut tap, _waiting, dropped) = OperatorTap::new(Waiting(flood));
+        let (mut tap, _waiting, dropped) = OperatorTap::new(QueuedNetwork(flood));
         let mut arrivals = Arrivals::new();
         for turns in 1..=2 {
             tap.wait(None).unwrap();

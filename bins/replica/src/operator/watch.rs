@@ -3,8 +3,8 @@
 
 use super::ask::Operator;
 use super::handover::leader_of;
-use super::report::Report;
 use super::table::{HEADER, Health, rows};
+use crate::status::Status;
 use crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::crossterm;
 use ratatui::style::{Color, Modifier, Style};
@@ -30,31 +30,31 @@ pub struct WatchOptions {
 
 /// What was seen last, and what has changed since the look before.
 #[derive(Default)]
-struct Seen {
-    reports: Vec<Option<Report>>,
+struct View {
+    statuses: Vec<Option<Status>>,
     rates: Vec<Option<f64>>,
     at: Option<Instant>,
     leader: Option<(u8, u32)>,
     moves: Vec<String>,
 }
 
-impl Seen {
+impl View {
     fn look(&mut self, operator: &mut Operator) -> io::Result<()> {
-        let reports = operator.reports()?;
-        self.see(reports, Instant::now());
+        let statuses = operator.statuses()?;
+        self.see(statuses, Instant::now());
         Ok(())
     }
 
-    fn see(&mut self, reports: Vec<Option<Report>>, now: Instant) {
+    fn see(&mut self, statuses: Vec<Option<Status>>, now: Instant) {
         let elapsed = self.at.map(|at| now.saturating_duration_since(at).as_secs_f64());
-        let rate = |(id, report): (usize, &Option<Report>)| {
-            let before = self.reports.get(id)?.as_ref()?;
+        let rate = |(id, status): (usize, &Option<Status>)| {
+            let before = self.statuses.get(id)?.as_ref()?;
             // A replica that has restarted may resume below.
-            let slots = report.as_ref()?.applied_upto.saturating_sub(before.applied_upto);
+            let slots = status.as_ref()?.applied_upto.saturating_sub(before.applied_upto);
             elapsed.filter(|elapsed| *elapsed > 0.0).map(|elapsed| slots as f64 / elapsed)
         };
-        self.rates = reports.iter().enumerate().map(rate).collect();
-        if let Some(leader) = leader_of(&reports) {
+        self.rates = statuses.iter().enumerate().map(rate).collect();
+        if let Some(leader) = leader_of(&statuses) {
             let new = (leader.replica, leader.round);
             if let Some((before, _)) = self.leader.filter(|before| *before != new) {
                 self.moves.push(format!("{} leads after r{before}", leader.ballot));
@@ -64,12 +64,12 @@ impl Seen {
             }
             self.leader = Some(new);
         }
-        (self.reports, self.at) = (reports, Some(now));
+        (self.statuses, self.at) = (statuses, Some(now));
     }
 
     fn lines(&self) -> String {
         let mut text = String::new();
-        for row in rows(&self.reports, &self.rates) {
+        for row in rows(&self.statuses, &self.rates) {
             text += row.trim_start();
             text.push('\n');
         }
@@ -79,15 +79,15 @@ impl Seen {
     fn screen(&self) -> Text<'static> {
         let bold = Style::new().add_modifier(Modifier::BOLD);
         let mut lines = vec![Line::styled(HEADER, bold)];
-        for (row, report) in rows(&self.reports, &self.rates).into_iter().zip(&self.reports) {
-            let style = match report {
+        for (row, status) in rows(&self.statuses, &self.rates).into_iter().zip(&self.statuses) {
+            let style = match status {
                 None => Style::new().fg(Color::Red),
-                Some(report) if report.leads() => Style::new().fg(Color::Green),
+                Some(status) if status.leads() => Style::new().fg(Color::Green),
                 Some(_) => Style::new(),
             };
             lines.push(Line::styled(row, style));
         }
-        let (text, colour) = match Health::of(&self.reports) {
+        let (text, colour) = match Health::of(&self.statuses) {
             Health::Well => ("all replicas answer, and one leads", Color::Green),
             Health::Serves => ("it serves; some replicas do not answer", Color::Yellow),
             Health::Down => ("no leader, or no majority, answers", Color::Red),
@@ -109,15 +109,15 @@ pub fn in_lines(
     options: WatchOptions,
     mut out: impl Write,
 ) -> io::Result<()> {
-    let mut seen = Seen::default();
+    let mut view = View::default();
     let mut left = options.count;
     if writeln!(out, "{}", HEADER.trim_start()).is_err() {
         return Ok(());
     }
     loop {
         let started = Instant::now();
-        seen.look(operator)?;
-        if out.write_all(seen.lines().as_bytes()).and_then(|()| out.flush()).is_err() {
+        view.look(operator)?;
+        if out.write_all(view.lines().as_bytes()).and_then(|()| out.flush()).is_err() {
             return Ok(());
         }
         left = left.map(|left| left.saturating_sub(1));
@@ -135,13 +135,13 @@ pub fn in_lines(
 pub fn on_terminal(operator: &mut Operator, options: WatchOptions) -> io::Result<()> {
     let mut terminal = ratatui::try_init()?;
     let mut watch = || -> io::Result<()> {
-        let mut seen = Seen::default();
+        let mut view = View::default();
         let mut left = options.count;
         loop {
             let started = Instant::now();
-            seen.look(operator)?;
+            view.look(operator)?;
             terminal
-                .draw(|frame| frame.render_widget(Paragraph::new(seen.screen()), frame.area()))?;
+                .draw(|frame| frame.render_widget(Paragraph::new(view.screen()), frame.area()))?;
             left = left.map(|left| left.saturating_sub(1));
             if left == Some(0) || wants_to_leave(started + options.interval)? {
                 return Ok(());
@@ -171,24 +171,24 @@ fn wants_to_leave(until: Instant) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vitals::Role;
+    use crate::status::Role;
 
-    fn report(replica: u8, role: Role, round: u32, applied_upto: u64) -> Option<Report> {
+    fn status(replica: u8, role: Role, round: u32, applied_upto: u64) -> Option<Status> {
         let ballot = format!("b{round}.r{replica}");
-        Some(Report { replica, role, round, applied_upto, ballot, ..Report::default() })
+        Some(Status { replica, role, round, applied_upto, ballot, ..Status::default() })
     }
 
     #[test]
     fn rates_and_moves_are_what_has_changed_between_two_looks() {
-        let (mut seen, now) = (Seen::default(), Instant::now());
-        seen.see(vec![report(0, Role::Leading, 1, 100), report(1, Role::Follower, 1, 90)], now);
-        assert_eq!((&seen.rates, seen.moves.len()), (&vec![None, None], 0));
+        let (mut view, now) = (View::default(), Instant::now());
+        view.see(vec![status(0, Role::Leading, 1, 100), status(1, Role::Follower, 1, 90)], now);
+        assert_eq!((&view.rates, view.moves.len()), (&vec![None, None], 0));
         let later = now + Duration::from_secs(2);
-        seen.see(vec![None, report(1, Role::Leading, 2, 190)], later);
-        assert_eq!(seen.rates, [None, Some(50.0)]);
-        assert_eq!(seen.moves, ["b2.r1 leads after r0"]);
-        let screen = seen.screen().to_string();
+        view.see(vec![None, status(1, Role::Leading, 2, 190)], later);
+        assert_eq!(view.rates, [None, Some(50.0)]);
+        assert_eq!(view.moves, ["b2.r1 leads after r0"]);
+        let screen = view.screen().to_string();
         assert!(screen.contains("does not answer") && screen.contains("no majority"), "{screen}");
-        assert_eq!(seen.lines().lines().count(), 2);
+        assert_eq!(view.lines().lines().count(), 2);
     }
 }

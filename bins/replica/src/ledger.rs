@@ -1,4 +1,4 @@
-//! The revocations and rotations that a replica has obeyed.
+//! The ledger of the revocations and rotations that a replica has obeyed.
 //!
 //! **Invariants**
 //! - *What was void stays void*: a configuration in which tokens of a user were revoked less often than in one that
@@ -89,7 +89,7 @@ impl ObeyError {
 
 /// What a replica has obeyed.
 #[derive(Debug)]
-pub struct Obeyed {
+pub struct Ledger {
     cluster: ClusterId,
     /// None, if it is volatile.
     path: Option<PathBuf>,
@@ -111,19 +111,19 @@ struct Memory {
     revoked: Generations,
 }
 
-impl Obeyed {
+impl Ledger {
     /// What a replica of this cluster has obeyed in earlier lives, if it keeps anything.
     ///
     /// # Errors
     /// When what it keeps cannot be read.
-    pub fn read(cluster: ClusterId, path: Option<PathBuf>) -> Result<Obeyed, ObeyError> {
+    pub fn read(cluster: ClusterId, path: Option<PathBuf>) -> Result<Ledger, ObeyError> {
         let known = match &path {
             Some(path) => read(path, cluster)?,
             None => None,
         };
         let memory =
             known.unwrap_or_else(|| Memory { cluster: cluster.to_string(), ..Memory::default() });
-        Ok(Obeyed { cluster, path, memory })
+        Ok(Ledger { cluster, path, memory })
     }
 
     /// Remembers what this configuration revokes, and under which secrets this replica seals and opens: both are to
@@ -228,22 +228,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("replica-0.revoked");
         let (cluster, keys) = (config(&[]).cluster_id(), keyring());
-        let read = || Obeyed::read(cluster, Some(path.clone()));
-        let mut obeyed = read().unwrap();
-        obeyed.obey(&config(&[("bob", 1)]), &keys).unwrap();
-        obeyed.obey(&config(&[("bob", 2), ("größer", 1)]), &keys).unwrap();
-        for mut obeyed in [obeyed, read().unwrap()] {
+        let read = || Ledger::read(cluster, Some(path.clone()));
+        let mut ledger = read().unwrap();
+        ledger.obey(&config(&[("bob", 1)]), &keys).unwrap();
+        ledger.obey(&config(&[("bob", 2), ("größer", 1)]), &keys).unwrap();
+        for mut ledger in [ledger, read().unwrap()] {
             for older in [config(&[]), config(&[("bob", 1), ("größer", 1)]), config(&[("bob", 2)])]
             {
-                let refused = obeyed.obey(&older, &keys);
+                let refused = ledger.obey(&older, &keys);
                 assert!(matches!(refused, Err(ObeyError::Fallen { .. })), "{older:?}");
             }
-            obeyed.obey(&config(&[("bob", 2), ("größer", 1)]), &keys).unwrap();
+            ledger.obey(&config(&[("bob", 2), ("größer", 1)]), &keys).unwrap();
         }
         let mut other = config(&[("bob", 9), ("größer", 9)]);
         other.cluster = "another".into();
         assert!(matches!(read().unwrap().obey(&other, &keys), Err(ObeyError::Cluster)));
-        let error = Obeyed::read(other.cluster_id(), Some(path.clone())).unwrap_err().to_string();
+        let error = Ledger::read(other.cluster_id(), Some(path.clone())).unwrap_err().to_string();
         assert!(error.contains("it is of cluster") && error.contains("copy that"), "{error}");
         std::fs::write(&path, "bob = 3\n").unwrap();
         let refused = read().unwrap().obey(&config(&[("bob", 2)]), &keys);
@@ -263,8 +263,8 @@ mod tests {
         let switched = begun.switch().unwrap();
         let ended = switched.end().unwrap();
         let obey = |keyring: &Keyring| {
-            let mut obeyed = Obeyed::read(config.cluster_id(), Some(path.clone())).unwrap();
-            obeyed.obey(&config, keyring)
+            let mut ledger = Ledger::read(config.cluster_id(), Some(path.clone())).unwrap();
+            ledger.obey(&config, keyring)
         };
         let refused = |keyring: &Keyring| {
             let error = obey(keyring).unwrap_err();
@@ -298,14 +298,14 @@ mod tests {
         let switched = begun.switch().unwrap();
         let ended = switched.end().unwrap();
         for first in [&switched, &ended] {
-            let mut obeyed = Obeyed::read(config.cluster_id(), None).unwrap();
-            obeyed.obey(&config, first).unwrap();
-            obeyed.obey(&config, &ended).unwrap();
+            let mut ledger = Ledger::read(config.cluster_id(), None).unwrap();
+            ledger.obey(&config, first).unwrap();
+            ledger.obey(&config, &ended).unwrap();
             for older in [&before, &begun, &switched] {
-                let error = obeyed.obey(&config, older).unwrap_err();
+                let error = ledger.obey(&config, older).unwrap_err();
                 assert!(matches!(error, ObeyError::Replaced(_)), "{error}");
             }
-            obeyed.obey(&config, &ended).unwrap();
+            ledger.obey(&config, &ended).unwrap();
         }
     }
 }
