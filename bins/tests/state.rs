@@ -142,7 +142,7 @@ fn what_is_pending_is_completed_before_anything_new_is_said() {
     );
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.contains("3 of 3 messages were not acknowledged"), "{ended:?}");
-    let safe = "has 2 of them, which the next run with it completes; it does not have message 1 of this run";
+    let safe = "2 of them are saved; run again with the same --state file to complete them; message 1 of this run and everything after it is not saved";
     assert!(ended.stderr.contains(safe), "{ended:?}");
     (0..3).for_each(|id| cluster.start(id, &[]));
     let resumed = send(&cluster, &["four"]);
@@ -290,18 +290,21 @@ fn what_the_file_does_not_have_is_not_said_to_be_safe_and_whoever_obeys_loses_no
     let ended = cluster.client(&args, &lines.join("\n"));
     assert_eq!(ended.code, 1, "{ended:?}");
     for part in
-        ["nothing more is sent", "ann.state", "of the input, and what is behind it, was not said"]
+        ["nothing more is sent", "ann.state", "of the input, and everything after it, was not sent"]
     {
         assert!(ended.stderr.contains(part), "{part}: {ended:?}");
     }
-    let none = "the file of --state has none of them; it does not have";
-    let from_line = format!("{none} line 1 of the input and what follows it: say that again");
+    let none = "none of them is saved;";
+    let from_line =
+        format!("{none} line 1 of the input and everything after it is not saved: send that again");
     // Or it could not even begin.
-    let unsaid = "client: line 1 of the input, and what is behind it, was not said";
+    let unsaid = "client: line 1 of the input, and everything after it, was not sent";
     assert!(ended.stderr.contains(&from_line) || ended.stderr.contains(unsaid), "{ended:?}");
     let ended = cluster.client(&[&args[..], &["one", "two", "three"]].concat(), "");
     assert!(ended.stderr.contains("3 of 3 messages were not acknowledged"), "{ended:?}");
-    let none = format!("{none} message 1 of this run and what follows it: say that again");
+    let none = format!(
+        "{none} message 1 of this run and everything after it is not saved: send that again"
+    );
     assert!(ended.stderr.contains(&none) && ended.code == 1, "{ended:?}");
     drop(blocked);
     let ended = cluster.client(&args, &lines.join("\n"));
@@ -338,9 +341,9 @@ fn a_save_that_fails_in_the_middle_is_told_at_once_and_names_the_first_that_is_n
     drop(input);
     stderr.read_to_string(&mut said).unwrap();
     assert_eq!(client.wait().unwrap().code(), Some(1), "{said}");
-    assert!(said.contains("line 4 of the input, and what is behind it, was not said"), "{said}");
+    assert!(said.contains("line 4 of the input, and everything after it, was not sent"), "{said}");
     assert!(said.contains("1 of 3 messages were not acknowledged"), "{said}");
-    assert!(said.contains("none of them; it does not have line 3 of the input"), "{said}");
+    assert!(said.contains("none of them is saved; line 3 of the input"), "{said}");
     drop(blocked);
     let args = ["--name", "ann", "--state", arg(&state), "send", "three", "four", "five"];
     assert_eq!(cluster.client(&args, "").code, 0);

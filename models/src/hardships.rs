@@ -40,6 +40,7 @@ impl Hardship {
 }
 
 /// All of them.
+#[allow(clippy::too_many_lines, reason = "a table of data")]
 pub fn hardships() -> Vec<Hardship> {
     let row = |name, what, run| Hardship { name, what, run };
     vec![

@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 ///
 /// Exit status: 0 everything holds and every run is complete; 1 a property is violated, an event
 /// is not reached or a count differs from the catalog's; 2 wrong usage; 3 a run is incomplete; 74
-/// results could not be written; 141 nobody reads them any more, as in `check | head -1`.
+/// results could not be written; 141 the reader closed the pipe, as in `check | head -1`.
 #[derive(Debug, Parser)]
 #[command(name = "check", version)]
 pub struct Args {

@@ -25,7 +25,7 @@ pub struct Search {
     /// Worker threads.
     #[command(flatten)]
     pub threads: Threads,
-    /// Stop as incomplete above so many states.
+    /// Stop after this many states, and report the run as incomplete.
     #[arg(long)]
     pub max_states: Option<u64>,
     /// Explore every step and keep every message.

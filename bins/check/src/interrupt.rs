@@ -12,7 +12,7 @@ pub(super) fn listen() {
     // A second handler is an error only if one was set before, and then that one serves.
     let _ = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            tell!("check: interrupted again: ended at once, with nothing decided");
+            tell!("check: interrupted twice: stopped at once, without a verdict");
             std::process::exit(INCOMPLETE.into());
         }
     });

@@ -81,7 +81,7 @@ impl Kills {
                 }
                 (false, Some(why)) => say!("                     KILLS NONE ALONE; kept: {why}"),
                 (false, None) => {
-                    say!("                     KILLS NONE ALONE, and nobody says why it is kept")
+                    say!("                     KILLS NONE ALONE, and has no reason to be kept")
                 }
             }
         }

@@ -24,8 +24,7 @@ pub struct ProgressArgs {
     /// How states are searched.
     #[command(flatten)]
     pub search: Search,
-    /// Run replicas that ask for support before they use a ballot, as the deployed ones do, from
-    /// the states of entries that do without.
+    /// Turn pre-votes on, as in deployed replicas, from states that were explored without them.
     #[arg(long)]
     pub pre_vote: bool,
     /// How results are printed.

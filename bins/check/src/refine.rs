@@ -30,7 +30,7 @@ pub struct RefineArgs {
     /// How states are searched.
     #[command(flatten)]
     pub search: Search,
-    /// Stop as incomplete after so many seconds.
+    /// Stop after this many seconds, and report the run as incomplete.
     #[arg(long)]
     pub max_seconds: Option<u64>,
     /// How results are printed.

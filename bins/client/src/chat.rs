@@ -43,11 +43,9 @@ pub fn run(
             print_line(&format!("! the session has expired; outcome unknown: {unknown}"));
         }
         Event::Failed { why, saved_below } => {
-            print_line(&format!("! nothing more is said: {why}"));
+            print_line(&format!("! nothing more is sent: {why}"));
             if let Some(below) = saved_below {
-                print_line(&format!(
-                    "! the file of --state has what was said before #{below}, and no more"
-                ));
+                print_line(&format!("! messages before #{below} are saved; later ones are not"));
             }
         }
     });
@@ -106,7 +104,7 @@ fn follow(access: &Access, own: OwnSession, meter: &Meter) -> io::Result<Followe
         Ok(())
     };
     Follower::start(access, meter, show, |error| {
-        print_line(&format!("! what others say is not shown any more: {error}"));
+        print_line(&format!("! cannot show new messages: {error}"));
     })
 }
 

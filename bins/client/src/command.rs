@@ -34,12 +34,10 @@ use std::time::Duration;
 /// A message has at most 16384 bytes of UTF-8, newlines included; in a room other than the lobby,
 /// the room's name and 2 bytes count too.
 ///
-/// With --state FILE, nothing is said twice, whenever the client ends: the file has what is not
-/// acknowledged, under its numbers, before that is sent. The next run with the same file goes on in the
-/// same session. It first sends again what is pending, and the replicas tell a repetition from something
-/// new. So do not say it again yourself: `send` tells, on standard error, how many messages an
-/// interrupted run had taken, and how many of them were pending and are acknowledged now, and says its
-/// own messages after that. A run that came to its end leaves nothing to tell.
+/// With --state FILE the client may be killed at any moment, and says nothing twice. FILE holds its session and
+/// every message that is not acknowledged. The next run with FILE first sends again what is pending. Do not
+/// say it again yourself: `send` tells, on standard error, how many messages an interrupted run had taken, and
+/// how many of them were pending and are acknowledged now.
 ///
 /// Exit status: 0 everything was acknowledged or shown; 1 something was not; 2 wrong usage.
 #[derive(Parser)]
@@ -135,7 +133,7 @@ enum Command {
         /// Bytes of each message.
         #[arg(long, default_value_t = 100)]
         size: usize,
-        /// Messages of a client that share a datagram, at most; as many as fit it is what others do.
+        /// The most messages of a client that share a datagram.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
         pack: u16,
         /// Print one JSON object.
@@ -407,7 +405,7 @@ fn tell_failure(access: &Access, summary: &Summary) {
                     tell!("client: {told}");
                 }
             }
-            Err(error) => tell!("client: it is not known what is safe: {error}"),
+            Err(error) => tell!("client: cannot tell which messages are saved: {error}"),
         },
         // The session may have expired after the failure.
         Some(Expired { unknown, unsent }) => {

@@ -68,7 +68,7 @@ use std::time::{Duration, Instant};
 
 /// What to look at when no replica answers: replicas don't tell strangers that they are there.
 const SILENCE: &str =
-    "are replicas running at the configured addresses, and is the token not revoked?";
+    "check that replicas run at the configured addresses, and that your token is not revoked";
 /// Messages of one client that are submitted and not acknowledged.
 pub const UNACKNOWLEDGED_MAX: usize = 256;
 

@@ -54,7 +54,7 @@ impl Summary {
             Unsaid::Messages(count) => told(self.submitted + count),
             Unsaid::FromLine(line) => {
                 let unsaid =
-                    format!("line {line} of the input, and what is behind it, was not said");
+                    format!("line {line} of the input, and everything after it, was not sent");
                 if self.submitted == 0 { unsaid } else { told(self.submitted) + "; " + &unsaid }
             }
         }
@@ -70,9 +70,9 @@ impl Summary {
             Unsaid::Nothing | Unsaid::FromLine(_) => 0,
         };
         let has = match pending {
-            0 => "the file of --state has none of them".to_owned(),
+            0 => "none of them is saved".to_owned(),
             _ => format!(
-                "the file of --state has {pending} of them, which the next run with it completes"
+                "{pending} of them are saved; run again with the same --state file to complete them"
             ),
         };
         if below.0 >= self.end.0 + unsaid {
@@ -84,7 +84,7 @@ impl Summary {
             Unsaid::FromLine(_) => format!("line {lost} of the input"),
             Unsaid::Nothing | Unsaid::Messages(_) => format!("message {lost} of this run"),
         };
-        Some(format!("{has}; it does not have {which} and what follows it: say that again"))
+        Some(format!("{has}; {which} and everything after it is not saved: send that again"))
     }
 }
 
@@ -108,21 +108,24 @@ mod tests {
             summary.safe(Saved { below: Seq(below), pending }).unwrap_or_default()
         };
         let all = safe(&summary, 17, 4);
-        assert!(all.contains("has 4 of them") && !all.contains("again"), "{all}");
+        assert!(all.contains("4 of them are saved") && !all.contains("not saved"), "{all}");
         let some = safe(&summary, 15, 2);
-        assert!(some.contains("has 2 of them") && some.contains("message 5 of this run"), "{some}");
+        assert!(
+            some.contains("2 of them are saved") && some.contains("message 5 of this run"),
+            "{some}"
+        );
         let none = safe(&summary, 13, 0);
-        assert!(none.contains("has none of them") && none.contains("message 3 of"), "{none}");
+        assert!(none.contains("none of them is saved") && none.contains("message 3 of"), "{none}");
         assert!(safe(&summary, 9, 0).contains("message 1 of"), "an earlier run has been told");
         // Some were acknowledged, and saved to be, after it was looked whether they were.
         assert_eq!(safe(&Summary { unsaid: Unsaid::Nothing, ..summary.clone() }, 15, 0), "");
         // Of a line that was not said it is told that it was not, and nothing of the file.
         let lines = Summary { unsaid: Unsaid::FromLine(5), acknowledged: 6, ..summary };
-        assert!(lines.missing().contains("line 5 of the input, and what is behind it, was not"));
+        assert!(lines.missing().contains("line 5 of the input, and everything after it, was not"));
         let first =
             Summary { unsaid: Unsaid::FromLine(1), submitted: 0, acknowledged: 0, ..lines.clone() };
-        assert!(first.missing().starts_with("line 1 of the input, and what is behind it"));
+        assert!(first.missing().starts_with("line 1 of the input, and everything after it"));
         assert_eq!(safe(&lines, 15, 0), "");
-        assert!(safe(&lines, 13, 0).contains("does not have line 3 of the input"));
+        assert!(safe(&lines, 13, 0).contains("; line 3 of the input"));
     }
 }

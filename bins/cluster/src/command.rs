@@ -31,7 +31,7 @@ enum Command {
     Config(ConfigArgs),
     /// Makes a token, with which a client speaks as a user; it is a secret.
     Invite(InviteArgs),
-    /// Makes the tokens of a user void that were made so far.
+    /// Revokes all tokens that a user has so far.
     Revoke(RevokeArgs),
     /// Runs a cluster of real processes, injects faults, and judges the logs. Exit status: 0 all is well, 1
     /// it is not, 2 it cannot be run, 130 it was interrupted.

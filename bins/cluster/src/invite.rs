@@ -36,7 +36,7 @@ pub fn invite(args: &InviteArgs) -> Result<()> {
     let token = Token::issue(keyring.seals(), &config, &args.user)?;
     if let Some(Beside::Next(_)) = keyring.beside() {
         tell!(
-            "cluster: this token is made with a secret that is about to be replaced, and void when that ends: \
+            "cluster: this token becomes void when the rotation ends: \
              make one after `cluster rotate switch`"
         );
     }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 /// What to run.
 #[derive(Args)]
 pub struct SoakArgs {
-    /// Messages of all clients together; more, if a replica that was away needs longer.
+    /// How many messages all clients send together. The run goes on while a replica is still catching up.
     #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     messages: u64,
     /// Clients.

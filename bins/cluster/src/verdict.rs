@@ -60,7 +60,7 @@ fn table(verdict: &Verdict) -> String {
     let _ = writeln!(
         out,
         "{judged}{identical}; {lost} acknowledged messages lost, {duplicates} delivered twice, \
-         {noops} slots filled by a Noop"
+         slots filled by a Noop: {noops}"
     );
     out
 }

@@ -46,8 +46,8 @@ pub enum CredentialError {
     },
     /// Others may read it.
     #[error(
-        "{0} has mode {mode:04o}, so others may read it; `chmod 600 {0}`, and if others were on this \
-         machine, take what it holds for known to them",
+        "{0} has mode {mode:04o}, so others may read it; `chmod 600 {0}`, and if others use this machine, \
+         assume that they know the secret",
         path.display()
     )]
     Exposed {

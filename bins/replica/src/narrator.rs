@@ -56,10 +56,10 @@ impl Narrator {
     pub fn turn(&mut self, now: &Status, at: Instant) {
         let counters = &now.counters;
         if let Some(count) = self.forged.rise(counters.forged, at) {
-            tracing::warn!(count, "dropped datagrams that nobody known has sealed");
+            tracing::warn!(count, "dropped datagrams with an unknown seal");
         }
         if let Some(count) = self.malformed.rise(counters.malformed, at) {
-            tracing::warn!(count, "dropped datagrams that are none of this cluster");
+            tracing::warn!(count, "dropped datagrams that are not of this cluster");
         }
         if let Some(count) = self.refused.rise(counters.refused, at) {
             tracing::warn!(count, "refused messages that their senders may not send");

@@ -80,7 +80,7 @@ pub struct Args {
     /// Keep promises and votes in memory only, for benchmarks: such a replica can't come back.
     #[arg(long)]
     pub volatile: bool,
-    /// Serve only when all other replicas, or a leader, were heard, or when `start` is typed.
+    /// Wait, before serving, until all other replicas or a leader were heard, or `start` is typed.
     #[arg(long)]
     pub wait: bool,
     /// The folder of the chat log and of the journal.

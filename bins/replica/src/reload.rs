@@ -69,7 +69,9 @@ pub fn reload(args: &Args, panel: &Panel) {
         }
         Ok(false) => note(&format!("reloaded: {listed}, tokens of {revoked} revoked")),
         Err(RecvTimeoutError::Timeout) => {
-            note("read, and not obeyed yet: this replica hangs in its disk, or waits for others");
+            note(
+                "read, but not in effect yet: the disk is slow, or the replica still waits for others",
+            );
         }
         // It has ended.
         Err(RecvTimeoutError::Disconnected) => {}

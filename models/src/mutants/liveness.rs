@@ -14,6 +14,7 @@ use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 
 /// All mutants of liveness, with the entries from whose states fair schedules are run.
+#[allow(clippy::too_many_lines, reason = "a table of data")]
 pub fn all() -> Vec<Description> {
     let row =
         |mutant, bug, seen, entries| Description { mutant, bug, seen, entries, equivalent: None };

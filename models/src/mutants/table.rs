@@ -3,6 +3,7 @@
 use super::{Description, Mutant};
 
 /// All mutants of safety; those of liveness are in [`super::liveness::all`].
+#[allow(clippy::too_many_lines, reason = "a table of data")]
 pub fn all() -> Vec<Description> {
     let row =
         |mutant, bug, seen, entries| Description { mutant, bug, seen, entries, equivalent: None };

@@ -15,11 +15,11 @@ pub struct RunArgs {
     /// How states are searched.
     #[command(flatten)]
     pub search: Search,
-    /// Stop as incomplete above so many mebibytes of this process's memory; nine tenths of what is
-    /// available if not given.
+    /// Stop above this many mebibytes of the process's memory, and report the run as incomplete. If it is not
+    /// given, nine tenths of what is available.
     #[arg(long, visible_alias = "max-memory", value_name = "MIB")]
     pub max_memory_mib: Option<u64>,
-    /// Stop as incomplete after so many seconds.
+    /// Stop after this many seconds, and report the run as incomplete.
     #[arg(long)]
     pub max_seconds: Option<u64>,
     /// Remember and judge nothing, as `--engine actor-model` does: only states are counted.
@@ -75,13 +75,13 @@ pub struct CustomArgs {
     /// How many replicas, from 0 on, may stand for election; all but the last if not given.
     #[arg(long)]
     pub candidates: Option<u8>,
-    /// How many crashes in all, of f replicas at once.
+    /// How many crashes there are in all. At most f replicas are down at once.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=9))]
     pub crashes: u32,
     /// Crashed replicas stay dead.
     #[arg(long)]
     pub no_recovery: bool,
-    /// Slots in flight at once, and requests that a client may have unacknowledged.
+    /// The window: how many slots may be in flight, and how many requests of a client may be unacknowledged.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
     pub window: u8,
     /// Votes or entries in one chunk.

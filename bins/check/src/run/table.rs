@@ -103,7 +103,7 @@ fn print_details(outcome: &Outcome, reductions: Reductions, options: &RunArgs) {
         let checked = match (&outcome.void, outcome.is_complete()) {
             (Some(_), _) => "REFUTED",
             (None, true) => "all checked",
-            (None, false) => "of no account, as the run is incomplete",
+            (None, false) => "not conclusive, because the run is incomplete",
         };
         say!(
             "\n  reductions: {}\n  claims: {} of staleness, {} of symmetry, {} of dead variables; \

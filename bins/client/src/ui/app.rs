@@ -198,9 +198,9 @@ impl App {
                 self.is_open = false;
                 self.conversation.on_failed(saved_below);
                 let safe = match saved_below {
-                    Some(below) => format!(
-                        " The file of --state has what you said before #{below}, and no more."
-                    ),
+                    Some(below) => {
+                        format!(" Messages before #{below} are saved. Later ones are not.")
+                    }
                     None => String::new(),
                 };
                 self.tell(format!("! Nothing more is sent: {why}.{safe} Leave, and come back."));

@@ -135,7 +135,7 @@ fn start_follower(
         queue.send(read).map_err(|_| io::ErrorKind::BrokenPipe.into())
     };
     Follower::start(access, meter, on_posts, move |error| {
-        let why = format!("the log is not read any more: {error}; leave and come back");
+        let why = format!("reading the log stopped: {error}; leave, and start the client again");
         let _ = failures.send(Incoming::Event(Event::Failed(why)));
     })
 }

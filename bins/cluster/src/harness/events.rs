@@ -128,7 +128,9 @@ impl Remains<'_> {
                     return Err(format!("replica {id} had voted or applied something before"));
                 }
                 match &kill.voters {
-                    None => Err(format!("nobody looked for votes when replica {id} was dead")),
+                    None => {
+                        Err(format!("the run did not look for votes after replica {id} was killed"))
+                    }
                     Some(voters) if !voters.is_empty() => {
                         let voters: Vec<String> = voters.iter().map(u8::to_string).collect();
                         let voters = voters.join(", ");
@@ -149,7 +151,7 @@ impl Remains<'_> {
         let (id, ballot) = (kill.id(), kill.ballot);
         let mut open = saved.votes.range(*applied_upto..);
         let Some((slot, vote)) = open.find(|(_, vote)| vote.ballot == ballot) else {
-            return Err(format!("replica {id} has left no proposal that it did not see decided"));
+            return Err(format!("replica {id} left no undecided proposal"));
         };
         let chosen = self.log.get(slot.0 as usize).map(|entry| &entry.value);
         if chosen != Some(&vote.value) {

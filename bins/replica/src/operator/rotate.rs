@@ -109,8 +109,8 @@ impl Step {
                  When every user has theirs: cluster rotate end"
             ),
             Step::End => format!(
-                "{file} has the new secret alone.\n{spread}: then the old secret opens nothing any more, and no token \
-                 from before does.\nDelete what copies there are of the old file."
+                "{file} has the new secret alone.\n{spread}. After that the old secret and all tokens made with \
+                 it are void.\nDelete what copies there are of the old file."
             ),
         }
     }

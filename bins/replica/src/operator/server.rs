@@ -67,7 +67,7 @@ impl Server {
             Request::Act { challenge, action } => {
                 match self.challenges.take(operator, challenge, Instant::now()) {
                     Verdict::Refused => {
-                        Reply::Refused("the challenge is not valid (any more)".into())
+                        Reply::Refused("the challenge is unknown or has expired".into())
                     }
                     Verdict::Answered(reply) => reply,
                     Verdict::Act => {

@@ -108,7 +108,10 @@ pub fn table(statuses: &[Option<Status>]) -> String {
         let _ = writeln!(text, "{line}");
     }
     if let Some((a, b)) = disagreement(statuses) {
-        let _ = writeln!(text, "replicas {a} and {b} have applied as much and have different logs");
+        let _ = writeln!(
+            text,
+            "replicas {a} and {b} have applied the same slots, but their logs differ"
+        );
     }
     text
 }

@@ -48,6 +48,6 @@ pub enum WireError {
     #[error("the receiver has not shown that it hears at its address")]
     Unproven,
     /// A boot has sealed all it can.
-    #[error("no number is left in this boot")]
+    #[error("this process has used up its datagram numbers; restart it")]
     Exhausted,
 }
