@@ -207,7 +207,7 @@ fn a_replica_that_waits_has_not_taken_a_step_that_it_was_told_of() {
     site.give(0);
     let pid = site.replicas[0].child.id().to_string();
     assert_eq!(run("kill", &["-HUP", &pid]).code, 0);
-    assert!(site.replicas[0].line().contains("not obeyed yet"));
+    assert!(site.replicas[0].line().contains("not in effect yet"));
     let ended = site.rotate(&["switch", "--patience", "500"]);
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.contains("replica 0 seals and opens under"), "{ended:?}");

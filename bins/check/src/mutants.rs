@@ -36,7 +36,7 @@ const VIRTUAL_TIME: &str = "virtual time: what was demanded is not met";
 /// Which mutants, and what to print.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct MutantArgs {
-    /// Only this one, with the sequence of messages that kills it.
+    /// Only this one, by its code or its name, such as M15 or BallotsComparedByRound, with the messages that kill it.
     pub name: Option<String>,
     /// Stop each as incomplete above so many states.
     #[arg(long)]

@@ -19,6 +19,7 @@ use paxos_chat::tuning::BODY_BYTES_MAX;
 use paxos_chat_config::credentials::Token;
 use paxos_chat_config::{Config, check_user};
 use paxos_chat_shell::manual::ManualCommand;
+use paxos_chat_shell::signals::on_request_to_end;
 use paxos_chat_shell::{output, say, tell};
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal, stdin, stdout};
@@ -425,7 +426,7 @@ fn make_load(access: &Access, options: &LoadOptions, json: bool) -> Result<bool>
     };
     let ending = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&ending);
-    ctrlc::set_handler(move || {
+    on_request_to_end(move || {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED);
         }

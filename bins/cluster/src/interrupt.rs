@@ -1,6 +1,7 @@
 //! Somebody asks to stop.
 
 use anyhow::Result;
+use paxos_chat_shell::signals::on_request_to_end;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub fn listen() -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
+    on_request_to_end(move || flag.store(true, Ordering::Relaxed))?;
     Ok(interrupted)
 }

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`output`] | what programs print, and what dead output means |
+//! | [`signals`] | somebody asks a program to end |
 //! | `manual` | completions and man pages, if the feature of that name is on |
 
 #![forbid(unsafe_code)]
@@ -10,3 +11,4 @@
 #[cfg(feature = "manual")]
 pub mod manual;
 pub mod output;
+pub mod signals;

@@ -15,6 +15,7 @@ use crate::follow::Follower;
 use crate::meter::Meter;
 use crate::record::RecordWriter;
 use crate::{Access, Speaker, Summary};
+use paxos_chat_shell::signals::on_request_to_end;
 use paxos_chat_shell::tell;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste};
@@ -69,7 +70,7 @@ pub fn run(
             std::process::exit(INTERRUPTED);
         }
     };
-    ctrlc::set_handler(on_signal).map_err(io::Error::other)?;
+    on_request_to_end(on_signal)?;
 
     let mut app = App::new(user, room, (0, 0));
     if let Some((state, pending)) = resumed {
