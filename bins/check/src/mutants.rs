@@ -38,7 +38,7 @@ const VIRTUAL_TIME: &str = "virtual time: what was demanded is not met";
 pub struct MutantArgs {
     /// Only this one, by its code or its name, such as M15 or BallotsComparedByRound, with the messages that kill it.
     pub name: Option<String>,
-    /// Stop each as incomplete above so many states.
+    /// Stop each after this many states, and report it as incomplete.
     #[arg(long)]
     pub max_states: Option<u64>,
     /// How results are printed.

@@ -57,7 +57,7 @@ fn a_primary_that_died_when_nobody_had_a_vote_proposed_nothing() {
     deposed.saved.promised = SECOND;
     lacks(happened(name, &log, &[deposed], 0), "promised b2.r1");
     for (voters, missing) in
-        [(Some([1, 2].into()), "replica 1, 2 had voted"), (None, "nobody looked")]
+        [(Some([1, 2].into()), "replica 1, 2 had voted"), (None, "did not look for votes")]
     {
         let mut proposed = dead(FIRST, 0, &[]);
         proposed.kill.voters = voters;
@@ -73,8 +73,8 @@ fn a_proposal_is_a_vote_of_one_s_own_ballot_that_was_not_seen_decided() {
     let (name, log) = ("primary-fails-after-proposing", log(vec![said("ann", 1), said("bob", 1)]));
     let proposed = |slot, ballot, user| [dead(FIRST, 1, &[(slot, ballot, said(user, 1))])];
     assert!(happened(name, &log, &proposed(1, FIRST, "bob"), 0).is_ok());
-    lacks(happened(name, &log, &proposed(0, FIRST, "ann"), 0), "no proposal");
-    lacks(happened(name, &log, &proposed(1, SECOND, "bob"), 0), "no proposal");
+    lacks(happened(name, &log, &proposed(0, FIRST, "ann"), 0), "no undecided proposal");
+    lacks(happened(name, &log, &proposed(1, SECOND, "bob"), 0), "no undecided proposal");
     lacks(happened(name, &log, &proposed(1, FIRST, "eve"), 0), "was not chosen");
     lacks(happened(name, &log, &proposed(2, FIRST, "bob"), 0), "was not chosen");
 }
