@@ -290,13 +290,13 @@ impl Serialize for Bytes {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
-        deserializer.deserialize_bytes(ReadBytes)
+        deserializer.deserialize_bytes(BytesVisitor)
     }
 }
 
-struct ReadBytes;
+struct BytesVisitor;
 
-impl Visitor<'_> for ReadBytes {
+impl Visitor<'_> for BytesVisitor {
     type Value = Bytes;
 
     fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -40,10 +40,14 @@ impl Simulation {
     fn finish(&mut self) {
         let wanted = u64::from(CLIENTS) * MESSAGES;
         while !self.cluster.is_settled(wanted) {
-            self.cluster.step();
+            self.step();
             let confirmed = self.cluster.confirmed();
             assert!(self.cluster.air.now() < LIMIT, "{confirmed} of {wanted} confirmed");
         }
+    }
+
+    fn step(&mut self) {
+        assert!(self.cluster.step().is_empty(), "no disk fails");
     }
 
     fn submit_all(&mut self) {
@@ -138,7 +142,7 @@ fn a_request_that_entered_twice_has_the_stamp_of_its_first_entry_on_all_replicas
         let mut simulation = Simulation::new(seed, 0.2, &tuning);
         simulation.submit_all();
         for step in 0..2000 {
-            simulation.cluster.step();
+            simulation.step();
             if step % 40 == 0 {
                 let machine = &mut simulation.cluster.machines[step / 40 % 3];
                 let replica = machine.driver_mut().expect("no disk fails");

@@ -471,7 +471,7 @@ impl MutantReplica {
         commands.sort_by_key(|command| !is_ahead(command));
     }
 
-    /// P03: the slot that was handed out last is handed out again.
+    /// SlotHandedOutTwice: the slot that was handed out last is handed out again.
     fn hand_out_again(&self, before: &State, state: &mut State) {
         if let (Mutant::SlotHandedOutTwice, Phase::Leading(was), Phase::Leading(is)) =
             (self.mutant, &before.phase, &mut state.phase)
@@ -554,7 +554,7 @@ fn save_again(state: &State, commands: &mut [Cmd]) {
     }
 }
 
-/// N05: an id is the slot alone, so of two sessions opened in one batch the later one is left.
+/// SessionIdsShared: an id is the slot alone, so of two sessions opened in one batch the later one is left.
 fn share_ids(state: &mut State, commands: &mut [Cmd]) {
     let shared = |id: SessionId| SessionId { index: 0, ..id };
     let sessions = state.learner.sessions.iter();
@@ -580,7 +580,7 @@ fn share_ids(state: &mut State, commands: &mut [Cmd]) {
     }
 }
 
-/// M06: of two votes at a slot, the one of the lower ballot stays.
+/// LowestBallotAdopted: of two votes at a slot, the one of the lower ballot stays.
 fn prefer_lowest(state: &mut State, chunk: &mut Promise) {
     let Phase::Preparing(preparing) = &mut state.phase else { return };
     if preparing.ballot != chunk.ballot {
@@ -595,7 +595,7 @@ fn prefer_lowest(state: &mut State, chunk: &mut Promise) {
     }
 }
 
-/// N02: as if the highest reported slot had not been proposed, but were the next to be handed out.
+/// ProposesAtHighestReported: as if the highest reported slot had not been proposed, but were the next to be handed out.
 fn forget_proposal(before: &State, state: &mut State, commands: &mut Vec<Cmd>, slot: Slot) {
     if let Phase::Leading(leading) = &mut state.phase {
         leading.next = slot;

@@ -51,7 +51,7 @@ pub enum Output {
 }
 
 /// A question about entries that a replica has applied and does not keep in memory. Its driver
-/// answers the asker from the chat log, with [`Asker::answer`] of an [`super::Entries::chunk`].
+/// answers the asker from the chat log, with [`Asker::answer`] of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogRead {
     /// Who asks.

@@ -1,7 +1,7 @@
 //! The numbers of messages in datagrams.
 //!
-//! A message is written as one variant of one enum: its number, and what it says. A datagram that is told by
-//! the number alone which of the parts of [`super::Message`] it holds can be read by whoever knows one of them.
+//! A message is written as one variant of one enum: its number, and what it says. The number tells which part of
+//! [`super::Message`] it is.
 //!
 //! **Invariant — numbers stay**: a number is never given to another message, or programs of two versions
 //! would misread each other.

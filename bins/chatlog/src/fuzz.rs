@@ -33,7 +33,7 @@ fn entry(slot: u64, text: &str) -> Entry {
         2 => (Operation::OpenSession { nonce: Nonce(0x1f) }, Outcome::OpenedBefore(id)),
         3 => (say(Body::Sync), Outcome::Duplicate(Some(Slot(2)))),
         4 => (say(Body::write(text)), Outcome::NoSession),
-        5 => (say(Body::write(text)), Outcome::Gap),
+        5 => (say(Body::write([0xff, slot as u8])), Outcome::Gap),
         _ => (say(Body::write(text)), Outcome::Applied),
     };
     let stamp = Timestamp(1_795_000_000_000 + slot);

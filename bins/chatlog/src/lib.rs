@@ -12,7 +12,7 @@
 //! | session | `s3.0` |
 //! | number in the session | `7` |
 //! | what the client has acknowledgements below | `<5` |
-//! | what was asked | `post`, `sync`, `open:1f`, `noop` |
+//! | what was asked | `post`, `sync`, `open:1f`, `noop`; `bytes` for what is no text, which no replica lets in |
 //! | what it came to | `applied`, `duplicate 9`, `gap`, `opened s3.0` |
 //! | text, quoted, with nothing in it that cannot be seen | `"hello\nworld"` |
 //! | running hash: 16 digits of it, on the last line of a slot | `9f86d081884c7d65`, `-` |

@@ -91,14 +91,14 @@ impl Serialize for Packet {
 
 impl<'de> Deserialize<'de> for Packet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Packet, D::Error> {
-        deserializer.deserialize_enum("Message", &[], Reading)
+        deserializer.deserialize_enum("Message", &[], PacketVisitor)
     }
 }
 
 /// Reads the number, and then what it stands for.
-struct Reading;
+struct PacketVisitor;
 
-impl<'de> Visitor<'de> for Reading {
+impl<'de> Visitor<'de> for PacketVisitor {
     type Value = Packet;
 
     fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -115,7 +115,7 @@ impl<'de> Visitor<'de> for Reading {
             _ if ToClient::NUMBERS.contains(&number) => {
                 ToClient::read(number, content).map(Packet::ToClient)
             }
-            // Whatever is nobody's is refused there.
+            // It refuses a number that no message has.
             _ => ToPeer::read(number, content).map(Packet::ToPeer),
         }
     }

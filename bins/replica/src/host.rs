@@ -4,8 +4,8 @@
 //! **Invariants**
 //! - *A client can't send what replicas send*, nor the other way round.
 //! - *Nobody speaks in another's name*: a request's user is the one who has sealed it.
-//! - *A request is stamped where it enters*, and only if it is within the limits of name and text, and its text is
-//!   one: to the protocol it is bytes.
+//! - *A request is stamped where it enters*, and only if its name and text are short enough. To the protocol a text
+//!   is bytes, so what is no text is refused here.
 //! - *The chat log is written at the end of each turn*, so that it never lags behind an answer by
 //!   more than that turn.
 //! - *Damage of the log met while answering others* is told, counted and not answered: what it votes and applies

@@ -23,7 +23,7 @@ use paxos_chat::effects::Timer;
 use paxos_chat::message::{Input, Message};
 use paxos_chat::replica::Replica;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -172,8 +172,13 @@ impl Panel {
                 let _ = done.send(change(driver));
             }
         })));
-        result.recv_timeout(patience).unwrap_or_else(|_| {
-            Err(format!("did nothing within {} s: does its disk hang?", patience.as_secs()))
+        result.recv_timeout(patience).unwrap_or_else(|why| {
+            Err(match why {
+                RecvTimeoutError::Timeout => {
+                    format!("did nothing within {} s: does its disk hang?", patience.as_secs())
+                }
+                RecvTimeoutError::Disconnected => "has ended".to_owned(),
+            })
         })
     }
 }

@@ -2,7 +2,7 @@
 //! another thread.
 //!
 //! **Invariant — looking costs the driver nothing**: it never waits for who looks, but for the
-//! copying of one small value; and one that hangs in its disk can be looked at.
+//! copying of one small value, with two short texts in it; and one that hangs in its disk can be looked at.
 
 use crate::status::Status;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! A cluster's machines and its clients, step by step.
 
 use crate::air::{Air, Paths, address};
-use crate::machine::Machine;
+use crate::machine::{Machine, PowerCut};
 use crate::speaker::Speaker;
 use actor_runtime::keys::Secret;
 use actor_runtime::loss::Loss;
@@ -93,19 +93,17 @@ impl Cluster {
         Cluster { air, machines, speakers }
     }
 
-    /// Moves time to the next arrival or deadline, and lets everyone take a turn. Gives the machines that have
-    /// lost their power in it.
+    /// Moves time to the next arrival or deadline, and lets everyone take a turn. Gives the power cuts in it.
     ///
     /// # Panics
     /// If a driver fails in any other way.
-    pub fn step(&mut self) -> Vec<usize> {
+    #[must_use = "where no power is cut, there must be none"]
+    pub fn step(&mut self) -> Vec<PowerCut> {
         let deadlines = self.machines.iter().map(Machine::deadline);
         let deadlines = deadlines.chain(self.speakers.iter().map(Speaker::deadline));
         let next = deadlines.chain([self.air.next_arrival()]).flatten().min();
         self.air.move_to(next.expect("election timers are set"));
-        let turns = self.machines.iter_mut().enumerate();
-        let cut: Vec<usize> =
-            turns.filter_map(|(id, machine)| machine.turn().then_some(id)).collect();
+        let cuts = self.machines.iter_mut().filter_map(Machine::turn).collect();
         for speaker in &mut self.speakers {
             speaker.turn();
         }
@@ -113,7 +111,7 @@ impl Cluster {
         let is_busy =
             |to| (0..).zip(machines).any(|(id, machine)| address(id) == to && machine.is_busy());
         self.air.lose_untaken(is_busy);
-        cut
+        cuts
     }
 
     /// Messages that were acknowledged, of all clients.
@@ -126,8 +124,10 @@ impl Cluster {
         self.machines.iter().map(Machine::log).collect()
     }
 
-    /// Has so much been acknowledged, on logs that are equal?
+    /// Has so much been acknowledged, by machines that are all up and have equal logs?
     pub fn is_settled(&self, confirmed: u64) -> bool {
-        self.confirmed() == confirmed && self.logs().windows(2).all(|pair| pair[0] == pair[1])
+        self.machines.iter().all(Machine::is_up)
+            && self.confirmed() == confirmed
+            && self.logs().windows(2).all(|pair| pair[0] == pair[1])
     }
 }

@@ -19,5 +19,5 @@ pub mod speaker;
 
 pub use air::{Air, Paths, SKEW};
 pub use cluster::{Bounds, Cluster};
-pub use machine::Machine;
+pub use machine::{Machine, PowerCut};
 pub use speaker::Speaker;

@@ -8,7 +8,7 @@ use crate::air::{Air, Endpoint, address};
 use crate::cluster::{Bounds, Keys};
 use actor_runtime::disk::Disk;
 use actor_runtime::disk::fake::{FakeDisk, Operation};
-use actor_runtime::driver::{Driver, DriverError, World};
+use actor_runtime::driver::{Driver, World};
 use actor_runtime::loss::LossyNetwork;
 use actor_runtime::nodes::NodeTable;
 use paxos_chat::replica::Replica;
@@ -25,6 +25,15 @@ use std::time::Duration;
 
 /// Clients that a replica remembers.
 const CLIENTS_MAX: usize = 9;
+
+/// A machine has lost its power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PowerCut {
+    /// While its replica was starting on what an earlier one had left.
+    pub in_recovery: bool,
+    /// How many segments of its journal waited to be used again.
+    pub spare_segments: usize,
+}
 
 /// A replica's machine.
 pub struct Machine {
@@ -58,7 +67,7 @@ impl Machine {
             slow: Rc::default(),
         };
         format(&machine.place()).expect("an empty disk is formatted");
-        machine.start();
+        machine.start().expect("its disk is whole");
         machine
     }
 
@@ -92,8 +101,12 @@ impl Machine {
         self.disk.read(&self.place().chat_log()).expect("it has a chat log")
     }
 
-    /// How many segments of its journal wait to be used again.
-    pub fn spare_segments(&self) -> usize {
+    /// Does its replica run?
+    pub fn is_up(&self) -> bool {
+        self.driver.is_some()
+    }
+
+    fn spare_segments(&self) -> usize {
         let names = self.disk.list(&self.place().journal()).expect("it has a journal");
         names.iter().filter(|name| name.starts_with("segment-") && name.ends_with(".tmp")).count()
     }
@@ -107,29 +120,22 @@ impl Machine {
         }
     }
 
-    /// Takes a turn, unless it waits for its disk. True if its disk has failed; then it is down for up to three
-    /// seconds, and until it starts its disk is as it was left.
-    pub(crate) fn turn(&mut self) -> bool {
-        let is_busy = self.is_busy();
-        match &mut self.driver {
-            None if self.back_at <= self.air.now() => {
-                self.disk.restart(self.rng.random());
-                self.start();
-            }
-            None => {}
-            Some(_) if is_busy => {}
-            Some(driver) => match driver.turn() {
-                Ok(()) => {}
-                Err(DriverError::Storage(_) | DriverError::Host(_)) => {
-                    self.driver = None;
-                    let away = Duration::from_millis(self.rng.random_range(0..3000));
-                    self.back_at = self.air.now() + away;
-                    return true;
-                }
-                Err(error) => panic!("{error}"),
-            },
-        }
-        false
+    /// Takes a turn, unless it waits for its disk; starts, when it is time. When its power goes, it comes back at
+    /// once on what the disk has kept, and the replica is started up to three seconds later.
+    pub(crate) fn turn(&mut self) -> Option<PowerCut> {
+        let (is_busy, in_recovery) = (self.is_busy(), self.driver.is_none());
+        let error = match &mut self.driver {
+            None if self.back_at > self.air.now() => return None,
+            None => self.start().err()?.to_string(),
+            Some(_) if is_busy => return None,
+            Some(driver) => driver.turn().err()?.to_string(),
+        };
+        assert!(self.disk.is_off(), "it fails though its disk does not: {error}");
+        let cut = PowerCut { in_recovery, spare_segments: self.spare_segments() };
+        self.driver = None;
+        self.disk.restart(self.rng.random());
+        self.back_at = self.air.now() + Duration::from_millis(self.rng.random_range(0..3000));
+        Some(cut)
     }
 
     fn place(&self) -> Place {
@@ -143,13 +149,9 @@ impl Machine {
         }
     }
 
-    /// Starts the replica; it stays down if the power goes while it recovers.
-    fn start(&mut self) {
-        let opened = match open(&self.place()) {
-            Ok(opened) => opened,
-            Err(JournalError::Disk { .. }) => return,
-            Err(error) => panic!("{error}"),
-        };
+    /// Starts the replica.
+    fn start(&mut self) -> Result<(), JournalError> {
+        let opened = open(&self.place())?;
         let (slow, busy_until) = (Rc::clone(&self.slow), Rc::clone(&self.busy_until));
         let air = Rc::clone(&self.air);
         self.disk.observe(Box::new(move |operation| {
@@ -176,5 +178,6 @@ impl Machine {
         let id = NodeId(self.id.into()).into();
         let driver = Driver::start(actor, id, nodes, codec, host, world);
         self.driver = Some(driver.expect("a start sends and saves nothing"));
+        Ok(())
     }
 }

@@ -120,14 +120,14 @@ impl Mutant {
         }
     }
 
-    /// A10: what is remembered of an asker before a message is handled.
+    /// AskerRememberedForEver: what is remembered of an asker before a message is handled.
     pub(super) fn remember_askers(self, state: &mut State) {
         if self == Mutant::AskerRememberedForEver {
             state.askers.sessions.values_mut().for_each(|waiting| waiting.upto = Seq(u64::MAX));
         }
     }
 
-    /// S14: who is rejected takes it for word of another leader.
+    /// RejectDeposesLeader: who is rejected takes it for word of another leader.
     pub(super) fn believe(self, state: &State, src: &mut Id, msg: &mut Message) {
         if let (
             Mutant::RejectDeposesLeader,
@@ -143,7 +143,7 @@ impl Mutant {
         }
     }
 
-    /// S15: who is promised to is named, though it is not heard.
+    /// SilentLeaderNamed: who is promised to is named, though it is not heard.
     pub(super) fn name_the_silent(
         self,
         state: &State,

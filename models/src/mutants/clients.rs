@@ -147,7 +147,7 @@ impl MutantClient {
         }
     }
 
-    /// ReturnsInNewSession and C05: all that is pending is said in another session.
+    /// ReturnsInNewSession and SaidAgainAfterExpiry: all that is pending is said in another session.
     fn anew(&self, storage: &ClientStorage) -> ClientStorage {
         ClientStorage {
             nonce: Nonce(self.client.nonce().0 + 1),
@@ -158,7 +158,7 @@ impl MutantClient {
         }
     }
 
-    /// S06: what is left is said in another session; what is unknown is not, but its number is used.
+    /// ExpiredNumberUsedAgain: what is left is said in another session; what is unknown is not, but its number is used.
     fn onward(&self, storage: &ClientStorage) -> ClientStorage {
         let unknown = storage.unacknowledged.keys().next();
         ClientStorage {
@@ -169,7 +169,7 @@ impl MutantClient {
     }
 }
 
-/// S05: what is pending is numbered anew.
+/// RedirectedNumbersAnew: what is pending is numbered anew.
 fn from_one(storage: &ClientStorage) -> ClientStorage {
     let pending = storage.unacknowledged.values().map(|pending| pending.body.clone());
     let renumbered = |(seq, body)| (seq, PendingRequest { acked_below: Seq::FIRST, body });
@@ -182,7 +182,7 @@ fn from_one(storage: &ClientStorage) -> ClientStorage {
     }
 }
 
-/// C02: what is pending is given numbers that were never used.
+/// ReturnsWithNewNumbers: what is pending is given numbers that were never used.
 fn renumbered(mut storage: ClientStorage) -> ClientStorage {
     let pending: Vec<Body> = storage.pending().map(|(_, body)| body.clone()).collect();
     storage.waiting = pending.into();

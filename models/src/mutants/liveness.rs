@@ -238,7 +238,7 @@ impl MutantReplica {
         }
     }
 
-    /// M31: the election time-out comes at once.
+    /// StandsAgainAtOnce: the election time-out comes at once.
     fn time_out(&self, id: Id, state: &mut State, commands: &mut Vec<Cmd>) {
         let mut after = Cow::Owned(state.clone());
         let mut out = Out::new();
@@ -252,7 +252,7 @@ fn sends(command: &Cmd, is: impl Fn(&Message) -> bool) -> bool {
     matches!(command, Command::Send(_, message) if is(message))
 }
 
-/// L05: as if a new leader had proposed nothing where nothing was reported.
+/// GapsLeftOpen: as if a new leader had proposed nothing where nothing was reported.
 fn leave_gaps(before: &State, state: &mut State, commands: &mut Vec<Cmd>) {
     if matches!(before.phase, Phase::Leading(_)) {
         return;

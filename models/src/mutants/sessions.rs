@@ -44,7 +44,7 @@ impl MutantReplica {
         }
     }
 
-    /// S04: the snapshot's sessions are those of the slot before.
+    /// SnapshotOfEarlierSessions: the snapshot's sessions are those of the slot before.
     fn save_earlier_sessions(&self, before: &State, state: &mut State, commands: &mut [Cmd]) {
         let upto = state.durable.snapshot.upto;
         if upto == before.durable.snapshot.upto {
@@ -63,7 +63,7 @@ impl MutantReplica {
     }
 }
 
-/// S03 and S12: sessions that were evicted stay; in place of each goes the one opened last, or none.
+/// EvictionByReplica and OnlyLeaderEvicts: sessions that were evicted stay; in place of each goes the one opened last, or none.
 fn evict(before: &State, state: &mut State, commands: &mut [Cmd], goes_the_last: bool) {
     let is_gone = |id: &SessionId| state.learner.sessions.get(*id).is_none();
     let gone: Vec<(SessionId, Session)> = before
@@ -93,7 +93,7 @@ fn evict(before: &State, state: &mut State, commands: &mut [Cmd], goes_the_last:
     state.learner.sessions = sessions;
 }
 
-/// P07: a duplicate is one only if the very same command stands at the other slot, stamp and all.
+/// DuplicatesByValue: a duplicate is one only if the very same command stands at the other slot, stamp and all.
 pub(super) fn compare_by_value(state: &State, commands: &mut [Cmd]) {
     for command in commands {
         let Command::Send(_, Message::Output(Output::Applied { value, outcomes, .. })) = command

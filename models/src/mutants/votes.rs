@@ -36,7 +36,7 @@ impl MutantReplica {
         }
     }
 
-    /// S13: whoever compacts while it catches up drops the vote at the bound, too.
+    /// VoteAtBoundDropped: whoever compacts while it catches up drops the vote at the bound, too.
     pub(super) fn drop_votes(
         &self,
         before: &State,
@@ -56,7 +56,7 @@ impl MutantReplica {
         }
     }
 
-    /// S01: the votes of a quorum are taken for those of the slots from the base on, without gaps.
+    /// GapClosedByPlace: the votes of a quorum are taken for those of the slots from the base on, without gaps.
     fn close_up(&self, state: &mut State, src: Id, chunk: &mut Promise) {
         let majority = u32::from(self.replicas) / 2 + 1;
         let acceptor = ReplicaId(usize::from(src) as u8);

@@ -26,14 +26,14 @@ fn opening() -> Value {
     command("ann", Operation::OpenSession { nonce: Nonce(NONCE) })
 }
 
-fn post(seq: u64, text: &str) -> Value {
+fn post(seq: u64, text: impl AsRef<[u8]>) -> Value {
     let (seq, body) = (Seq(seq), Body::write(text));
     command("ann", Operation::InSession { session: OURS, seq, acked_below: Seq(1), body })
 }
 
 /// A session is opened, and every message has a slot of its own: message n is at slot n.
 fn whole() -> Vec<Value> {
-    [opening()].into_iter().chain((1..=MESSAGES).map(|n| post(n, &format!("text {n}")))).collect()
+    [opening()].into_iter().chain((1..=MESSAGES).map(|n| post(n, format!("text {n}")))).collect()
 }
 
 /// What the values come to, as a replica would log it.
@@ -222,6 +222,14 @@ fn a_line_that_is_doubled_or_altered_breaks_the_chain() {
     assert_eq!(verdict.replicas[1].log_hash, "damaged");
     std::fs::write(&path, "hello\n").unwrap();
     folder.says(&["replica 1: its log is damaged: line 1", "not the header"]);
+}
+
+#[test]
+fn what_is_no_text_was_submitted_by_nobody() {
+    let folder = Folder::good();
+    let invented = post(MESSAGES + 1, [b'x', 0xff]);
+    (0..3).for_each(|id| folder.log(id, &[whole(), vec![invented.clone()]].concat()));
+    folder.says(&["replica 0: slot 10: nobody submitted this message 10"]);
 }
 
 #[test]

@@ -224,7 +224,7 @@ mod tests {
         let mut other = status(1, Role::Follower, 5);
         other.as_mut().unwrap().log_hash = "ffffffff".into();
         let statuses = [status(0, Role::Leading, 5), other];
-        assert!(table(&statuses).contains("replicas 0 and 1 have applied as much"));
+        assert!(table(&statuses).contains("replicas 0 and 1 have applied the same slots"));
         assert_eq!(json(&statuses)["logs_agree"], false);
         let no_turn_yet = Some(Status { replica: 1, ..Status::default() });
         assert_eq!(json(&[status(0, Role::Leading, 0), no_turn_yet])["logs_agree"], true);

@@ -124,6 +124,11 @@ impl FakeDisk {
         self.0.borrow().operations
     }
 
+    /// Has its power gone, and not come back?
+    pub fn is_off(&self) -> bool {
+        self.0.borrow().is_off
+    }
+
     /// How many bytes were read, of all files.
     pub fn bytes_read(&self) -> u64 {
         self.0.borrow().bytes_read
