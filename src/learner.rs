@@ -31,37 +31,37 @@ pub fn fetch_below(step: &mut Step<'_, '_>, leader: ReplicaId, upto: Slot) {
         return;
     }
     if from >= upto {
-        if step.state.lacking.as_ref().is_some_and(|lacking| lacking.from.is_some())
-            && let Some(lacking) = &mut step.state.to_mut().lacking
+        if step.state.catch_up.as_ref().is_some_and(|catch_up| catch_up.from.is_some())
+            && let Some(catch_up) = &mut step.state.to_mut().catch_up
         {
-            lacking.come();
+            catch_up.come();
         }
         return;
     }
     let first = CatchUp { from: None, asked: leader, waited: 0, doublings: 0 };
-    let mut lacking = step.state.lacking.clone().unwrap_or(first);
-    match lacking.from {
-        None => lacking = CatchUp { from: Some(from), asked: leader, ..lacking },
+    let mut catch_up = step.state.catch_up.clone().unwrap_or(first);
+    match catch_up.from {
+        None => catch_up = CatchUp { from: Some(from), asked: leader, ..catch_up },
         // What was asked for is coming, and whoever gets it asks for more.
         Some(before) if before < from => {
-            lacking.come();
-            lacking.from = Some(from);
-            step.state.to_mut().lacking = Some(lacking);
+            catch_up.come();
+            catch_up.from = Some(from);
+            step.state.to_mut().catch_up = Some(catch_up);
             return;
         }
         Some(_) => {
-            lacking.waited += 1;
-            if !lacking.waited.is_multiple_of(1 << lacking.doublings) {
-                step.state.to_mut().lacking = Some(lacking);
+            catch_up.waited += 1;
+            if !catch_up.waited.is_multiple_of(1 << catch_up.doublings) {
+                step.state.to_mut().catch_up = Some(catch_up);
                 return;
             }
-            lacking.doublings = (lacking.doublings + 1).min(step.tuning.doublings_max);
-            lacking.asked = next_peer(step, lacking.asked);
+            catch_up.doublings = (catch_up.doublings + 1).min(step.tuning.doublings_max);
+            catch_up.asked = next_peer(step, catch_up.asked);
         }
     }
-    let asked = lacking.asked;
-    if step.state.lacking.as_ref() != Some(&lacking) {
-        step.state.to_mut().lacking = Some(lacking);
+    let asked = catch_up.asked;
+    if step.state.catch_up.as_ref() != Some(&catch_up) {
+        step.state.to_mut().catch_up = Some(catch_up);
     }
     step.send(asked, Fetch { from });
 }

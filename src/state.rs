@@ -34,7 +34,7 @@ pub struct State {
     pub askers: Askers,
     /// What it lacks of its leader's log, and whom it has asked. Kept only if time-outs
     /// adapt; otherwise it asks the leader, at each heartbeat.
-    pub lacking: Option<CatchUp>,
+    pub catch_up: Option<CatchUp>,
 }
 
 impl State {
@@ -52,7 +52,7 @@ impl State {
             leader_alive: false,
             patience: Patience::default(),
             askers: Askers::default(),
-            lacking: None,
+            catch_up: None,
         }
     }
 }

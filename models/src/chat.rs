@@ -256,7 +256,7 @@ impl ReplicaGhost {
             {
                 let known = self.delivered.insert((slot, index), delivery.clone());
                 let same = known.is_none_or(|known| known == delivery);
-                Safety::Reapplied.note(&mut self.broken, same);
+                Safety::Reapplied.judge(&mut self.broken, same);
             }
         }
     }

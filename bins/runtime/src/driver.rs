@@ -343,8 +343,8 @@ where
     pub fn run(&mut self, inbox: &Receiver<Order<A, H>>) -> Result<(), DriverError> {
         loop {
             self.wait(None)?;
-            for input in inbox.try_iter() {
-                match input {
+            for order in inbox.try_iter() {
+                match order {
                     Order::Deliver(message) => self.deliver(message),
                     Order::Inspect(inspect) => inspect(self),
                     Order::Change(change) => change(self),

@@ -54,7 +54,7 @@ pub(crate) fn judge(spec: &ChatSpec, local: &Local<Node, Ghost>) -> Verdict {
     let replica = Replica { spec, ghost, disk, machine };
     let mut verdict = ghost.broken;
     for (safety, holds) in JUDGES {
-        safety.note(&mut verdict, holds(&replica));
+        safety.judge(&mut verdict, holds(&replica));
     }
     let leading = machine.and_then(|machine| machine.replica.leading());
     spec.note(Milestone::TwoSlotsInFlight, &mut verdict, || {

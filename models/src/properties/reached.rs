@@ -19,30 +19,30 @@ pub(crate) fn judge(spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> Verdict {
 
 /// What a step reaches, whether asked for or not.
 pub fn reached(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
-    let mut events = Vec::new();
+    let mut reached = Vec::new();
     let before = step.before.and_then(|local| local.state.as_ref()).and_then(NodeState::replica);
     let after = step.state.and_then(NodeState::replica);
     if let (Some(before), Some(after)) = (before, after) {
-        events.extend(events_of_phase(before, after, step));
-        events.extend(events_of_log(before, after));
+        reached.extend(reached_by_phase(before, after, step));
+        reached.extend(reached_by_log(before, after));
         if let Event::Deliver { msg, .. } = &step.event {
-            events.extend(events_of_message(before, after, msg, step));
+            reached.extend(reached_by_message(before, after, msg, step));
         }
     }
     if let (Event::Recover, Some(state)) = (&step.event, after)
         && !state.durable.votes.is_empty()
     {
-        events.push(Milestone::RecoveredInPhase2);
+        reached.push(Milestone::RecoveredInPhase2);
     }
     let machine = step.before.and_then(|local| local.state.as_ref()).and_then(NodeState::machine);
     if let (Event::Crash, Some(machine)) = (&step.event, machine)
         && !machine.pending.is_empty()
     {
-        events.push(Milestone::PendingSaveLost);
+        reached.push(Milestone::PendingSaveLost);
     }
-    events.extend(events_of_client(step));
+    reached.extend(reached_by_client(step));
     for (_, message) in step.sends {
-        events.extend(match message {
+        reached.extend(match message {
             Message::ToClient(ToClient::Busy(_)) => Some(Milestone::BusyTold),
             Message::ToClient(ToClient::Redirect(_)) => Some(Milestone::ClientRedirected),
             Message::ToPeer(ToPeer::PreVoteGranted(_)) => Some(Milestone::PreVoteGranted),
@@ -52,46 +52,46 @@ pub fn reached(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
     if let Some(state) = before
         && step.sends.iter().any(|(_, message)| is_read_from_log(state, message))
     {
-        events.push(Milestone::AnsweredFromLog);
+        reached.push(Milestone::AnsweredFromLog);
     }
     for report in step.reports {
         let Message::Output(Output::Applied { outcomes, .. }) = report else { continue };
         for outcome in outcomes {
-            events.extend(match outcome {
+            reached.extend(match outcome {
                 Outcome::Duplicate(_) => Some(Milestone::DuplicateSuppressed),
                 Outcome::Opened(_) => Some(Milestone::SessionOpened),
                 _ => None,
             });
         }
     }
-    events
+    reached
 }
 
-fn events_of_client(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
+fn reached_by_client(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
     let Some(Ghost::Client(ghost)) = step.before.map(|local| &local.ghost) else {
         return Vec::new();
     };
-    let mut events = Vec::new();
+    let mut reached = Vec::new();
     let left = step.storage.and_then(NodeStorage::client);
     if matches!(step.event, Event::Crash)
         && left.is_some_and(|left| !left.unacknowledged.is_empty())
     {
-        events.push(Milestone::ClientCrashedPending);
+        reached.push(Milestone::ClientCrashedPending);
     }
     for report in step.reports {
         match report {
             Message::Output(Output::Confirmed { seq, .. }) if ghost.crashed_with.contains(seq) => {
-                events.push(Milestone::PendingAcknowledged);
+                reached.push(Milestone::PendingAcknowledged);
             }
             Message::Output(Output::OutcomeUnknown { unknown })
                 if unknown.iter().any(|seq| ghost.crashed_with.contains(seq)) =>
             {
-                events.push(Milestone::ExpiredAfterCrash);
+                reached.push(Milestone::ExpiredAfterCrash);
             }
             _ => {}
         }
     }
-    events
+    reached
 }
 
 /// Is this an answer with something that the replica has applied and does not hold any more?
@@ -105,26 +105,26 @@ fn is_read_from_log(state: &State, message: &Message) -> bool {
     from < state.durable.snapshot.upto && !state.learner.decided.contains_key(&from)
 }
 
-fn events_of_phase(before: &State, after: &State, step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
-    let mut events = Vec::new();
+fn reached_by_phase(before: &State, after: &State, step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
+    let mut reached = Vec::new();
     match (&before.phase, &after.phase) {
         (Phase::Preparing(_) | Phase::Follower | Phase::PreVoting(_), Phase::Leading(_)) => {
-            events.push(Milestone::LeaderElected);
+            reached.push(Milestone::LeaderElected);
             for (_, message) in step.sends {
                 match message {
                     Message::ToPeer(ToPeer::Accept(Accept { value: Value::Noop, .. })) => {
-                        events.push(Milestone::GapClosed);
+                        reached.push(Milestone::GapClosed);
                     }
-                    Message::ToPeer(ToPeer::Accept(_)) => events.push(Milestone::OldValueAdopted),
-                    Message::ToPeer(ToPeer::Fetch(_)) => events.push(Milestone::LeaderFetches),
+                    Message::ToPeer(ToPeer::Accept(_)) => reached.push(Milestone::OldValueAdopted),
+                    Message::ToPeer(ToPeer::Fetch(_)) => reached.push(Milestone::LeaderFetches),
                     _ => {}
                 }
             }
         }
         (Phase::Leading(_), Phase::Follower) => match &step.event {
-            Event::Timeout(_) => events.push(Milestone::UnheardStepsDown),
+            Event::Timeout(_) => reached.push(Milestone::UnheardStepsDown),
             Event::Deliver { msg: Message::ToPeer(ToPeer::Decided(_)), .. } => {
-                events.push(Milestone::SupersededStepsDown);
+                reached.push(Milestone::SupersededStepsDown);
             }
             _ => {}
         },
@@ -132,36 +132,36 @@ fn events_of_phase(before: &State, after: &State, step: &Step<'_, Node, Ghost>) 
             let fresh = |slot: &&Slot| **slot >= was.next;
             let proposed = is.in_flight.keys().filter(fresh).count() as u64;
             if is.next.0 - was.next.0 > proposed && after.learner.applied_upto <= was.next {
-                events.push(Milestone::SlotSkipped);
+                reached.push(Milestone::SlotSkipped);
             }
         }
         _ => {}
     }
-    events
+    reached
 }
 
-fn events_of_log(before: &State, after: &State) -> Vec<Milestone> {
-    let mut events = Vec::new();
+fn reached_by_log(before: &State, after: &State) -> Vec<Milestone> {
+    let mut reached = Vec::new();
     if after.leader_alive && !before.leader_alive {
-        events.push(Milestone::LeaderHeard);
+        reached.push(Milestone::LeaderHeard);
     }
     if after.durable.snapshot.upto > before.durable.snapshot.upto {
-        events.push(Milestone::SnapshotTaken);
+        reached.push(Milestone::SnapshotTaken);
     }
     let gone = |(id, _)| after.learner.sessions.get(id).is_none();
     if before.learner.sessions.iter().any(gone) {
-        events.push(Milestone::SessionEvicted);
+        reached.push(Milestone::SessionEvicted);
     }
-    events
+    reached
 }
 
-fn events_of_message(
+fn reached_by_message(
     before: &State,
     after: &State,
     msg: &Message,
     step: &Step<'_, Node, Ghost>,
 ) -> Vec<Milestone> {
-    let mut events = Vec::new();
+    let mut reached = Vec::new();
     let sends = |class: Class| step.sends.iter().any(|(_, sent)| sent.class() == class);
     match msg {
         Message::ToPeer(ToPeer::Promise(chunk)) => {
@@ -170,43 +170,43 @@ fn events_of_message(
                     preparing.reported.get(slot).is_some_and(|known| known.value != vote.value)
                 };
                 if chunk.votes.iter().any(rival) {
-                    events.push(Milestone::TwoValuesReported);
+                    reached.push(Milestone::TwoValuesReported);
                 }
                 if !chunk.last && sends(Class::Prepare) {
-                    events.push(Milestone::PromiseInChunks);
+                    reached.push(Milestone::PromiseInChunks);
                 }
             }
         }
         Message::ToPeer(ToPeer::Decided(_))
             if after.learner.applied_upto > before.learner.applied_upto =>
         {
-            events.push(Milestone::CaughtUp);
+            reached.push(Milestone::CaughtUp);
         }
         Message::ToPeer(ToPeer::Accept(_)) if sends(Class::Decided) => {
-            events.push(Milestone::AcceptBelowBound);
+            reached.push(Milestone::AcceptBelowBound);
         }
         Message::ToPeer(ToPeer::Accept(Accept { ballot, .. }))
             if *ballot >= before.durable.promised && !sends(Class::Accepted) =>
         {
-            events.push(Milestone::AcceptTooFarAhead);
+            reached.push(Milestone::AcceptTooFarAhead);
         }
         Message::ToReplica(ToReplica::Request(_)) if sends(Class::Relay) => {
-            events.push(Milestone::RequestPassedOn)
+            reached.push(Milestone::RequestPassedOn)
         }
         Message::ToReplica(ToReplica::Request(_)) | Message::ToPeer(ToPeer::Relay(_))
             if holds(after) > holds(before) =>
         {
-            events.push(Milestone::RequestHeld);
+            reached.push(Milestone::RequestHeld);
         }
         Message::ToReplica(ToReplica::Request(_)) if sends(Class::Acknowledged) => {
             let in_progress = before.learner.applied_upto < after.learner.applied_upto;
             if !in_progress {
-                events.push(Milestone::AnsweredFromTable);
+                reached.push(Milestone::AnsweredFromTable);
             }
         }
         _ => {}
     }
-    events
+    reached
 }
 
 /// How many requests wait at a leader for an earlier one.

@@ -52,8 +52,8 @@ impl Safety {
         self as usize
     }
 
-    /// Notes in a verdict whether it holds.
-    pub(crate) fn note(self, verdict: &mut Verdict, holds: bool) {
+    /// Sets its bit in a verdict unless it holds.
+    pub(crate) fn judge(self, verdict: &mut Verdict, holds: bool) {
         verdict.note(self.bit(), !holds);
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn judge_replica(
     let Some(machine) = step.state.and_then(NodeState::machine) else { return };
     let it = ReplicaStep { spec, ghost, step, machine };
     for (safety, holds) in JUDGES {
-        safety.note(broken, holds(&it));
+        safety.judge(broken, holds(&it));
     }
 }
 
@@ -169,24 +169,24 @@ pub(crate) fn judge_client(
 ) {
     let client = step.state.and_then(NodeState::client);
     let window = spec.windows[step.actor - usize::from(spec.cluster.len())];
-    Safety::Bounded.note(broken, client.is_none_or(|client| bounds::asks_within(window, client)));
-    Safety::Taken.note(broken, are_taken(spec, step));
+    Safety::Bounded.judge(broken, client.is_none_or(|client| bounds::asks_within(window, client)));
+    Safety::Taken.judge(broken, are_taken(spec, step));
     // A client that is not durable has nothing saved.
     let saved = step.storage.and_then(NodeStorage::client);
     for (_, message) in step.sends {
         let Message::ToReplica(ToReplica::Request(command)) = message else { continue };
         match &command.operation {
             Operation::OpenSession { nonce } => {
-                Safety::SavedFirst.note(broken, saved.is_none_or(|saved| saved.nonce == *nonce));
+                Safety::SavedFirst.judge(broken, saved.is_none_or(|saved| saved.nonce == *nonce));
             }
             Operation::InSession { session, seq, body, .. } => {
-                Safety::AcknowledgedIsOver.note(broken, !ghost.over.contains(&(*session, *seq)));
+                Safety::AcknowledgedIsOver.judge(broken, !ghost.over.contains(&(*session, *seq)));
                 let is_saved = |saved: &ClientStorage| {
                     let pending = saved.unacknowledged.get(seq);
                     saved.phase == ClientPhase::Open(*session)
                         && pending.is_some_and(|pending| pending.body == *body)
                 };
-                Safety::SavedFirst.note(broken, saved.is_none_or(is_saved));
+                Safety::SavedFirst.judge(broken, saved.is_none_or(is_saved));
             }
         }
     }
@@ -194,10 +194,10 @@ pub(crate) fn judge_client(
 
 /// Judges a slot that a reader is given, which expects this one.
 pub(crate) fn judge_reading(slot: Slot, expected: Slot, broken: &mut Verdict) {
-    Safety::EverySlotRead.note(broken, slot == expected);
+    Safety::EverySlotRead.judge(broken, slot == expected);
 }
 
 /// Judges what a reader sends.
 pub(crate) fn judge_reader(spec: &ChatSpec, step: &Step<'_, Node, Ghost>, broken: &mut Verdict) {
-    Safety::Taken.note(broken, are_taken(spec, step));
+    Safety::Taken.judge(broken, are_taken(spec, step));
 }

@@ -70,7 +70,7 @@ pub(crate) fn judge(spec: &ChatSpec, views: &[&View], history: &RealTime) -> Ver
     let system = System::of(spec, views, history);
     let mut verdict = Verdict::default();
     for (safety, holds) in JUDGES {
-        safety.note(&mut verdict, holds(&system));
+        safety.judge(&mut verdict, holds(&system));
     }
     for (milestone, is_reached) in MILESTONES {
         spec.note(*milestone, &mut verdict, || is_reached(&system));

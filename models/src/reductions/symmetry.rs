@@ -434,7 +434,7 @@ impl Renaming {
     }
 
     fn replica_state(&self, state: &State) -> State {
-        let State { durable, learner, phase, leader_alive, patience, askers, lacking } = state;
+        let State { durable, learner, phase, leader_alive, patience, askers, catch_up } = state;
         let Learner { applied_upto, decided, sessions } = learner;
         State {
             durable: Durable::restored(self.storage(durable)),
@@ -447,12 +447,12 @@ impl Renaming {
             leader_alive: *leader_alive,
             patience: Patience { doublings: patience.doublings, since: patience.since },
             askers: self.askers(askers),
-            lacking: lacking.as_ref().map(|lacking| self.lacking(lacking)),
+            catch_up: catch_up.as_ref().map(|catch_up| self.catch_up(catch_up)),
         }
     }
 
-    fn lacking(&self, lacking: &CatchUp) -> CatchUp {
-        let CatchUp { from, asked, waited, doublings } = lacking;
+    fn catch_up(&self, catch_up: &CatchUp) -> CatchUp {
+        let CatchUp { from, asked, waited, doublings } = catch_up;
         let asked = self.replica(*asked);
         CatchUp { from: *from, asked, waited: *waited, doublings: *doublings }
     }
