@@ -146,16 +146,13 @@ impl Screen {
     ) -> Screen {
         let mut command = Command::new("env");
         command.args(["-u", "NO_COLOR"]).args(variables);
-        // The size is set before the program starts, so that nothing has to be waited for.
-        command.args([
-            "TERM=xterm-256color",
-            "sh",
-            "-c",
-            "stty cols $1 rows $2; shift 2; exec \"$@\"",
-        ]);
+        // The program starts when the terminal has its size: a new one gets another, which may come late.
+        let wait = "until test \"$(stty size)\" = \"$2 $1\"; do sleep 0.01; done; shift 2; exec \"$@\"";
+        command.args(["TERM=xterm-256color", "sh", "-c", wait]);
         command.args(["sh", &columns.to_string(), &rows.to_string()]);
         command.arg(program).args(args);
-        let process = PtyProcess::spawn(command).unwrap();
+        let mut process = PtyProcess::spawn(command).unwrap();
+        process.set_window_size(columns, rows).unwrap();
         let keyboard = process.get_raw_handle().unwrap();
         let mut output = process.get_raw_handle().unwrap();
         let parser = Arc::new(Mutex::new(vt100::Parser::new(cells(rows), cells(columns), 0)));
