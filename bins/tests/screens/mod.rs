@@ -147,7 +147,8 @@ impl Screen {
         let mut command = Command::new("env");
         command.args(["-u", "NO_COLOR"]).args(variables);
         // The program starts when the terminal has its size: a new one gets another, which may come late.
-        let wait = "until test \"$(stty size)\" = \"$2 $1\"; do sleep 0.01; done; shift 2; exec \"$@\"";
+        let wait =
+            "until test \"$(stty size)\" = \"$2 $1\"; do sleep 0.01; done; shift 2; exec \"$@\"";
         command.args(["TERM=xterm-256color", "sh", "-c", wait]);
         command.args(["sh", &columns.to_string(), &rows.to_string()]);
         command.arg(program).args(args);
