@@ -14,6 +14,7 @@
 //! | [`progress`] | what fair schedules have to come to |
 //! | [`deployed`], [`links`], [`hardships`] | the actors as they are deployed, under virtual time |
 //! | [`run`] | one run of an entry, by any engine |
+//! | [`explorer`] | a configuration in stateright's Explorer |
 //! | [`bare`], [`silent`] | the same without judgement, and as stateright's `ActorModel`, to compare with |
 //!
 //! **Absent**: how states are explored, which is [`actor_checker`]'s.
@@ -27,6 +28,7 @@ pub mod config;
 pub mod coverage;
 pub mod deployed;
 pub mod execution;
+pub mod explorer;
 pub mod features;
 pub mod hardships;
 pub mod links;

@@ -287,6 +287,12 @@ fn check_reductions<A: Actor, S: Spec<A>>(
     Ok([symmetric, stale, variants])
 }
 
+/// Explores a configuration with our engine; the report names what was found, in the order of
+/// [`Safety::ALL`](crate::properties::Safety::ALL).
+pub fn search(config: &Config, reductions: Reductions, options: &Options<'_>) -> Report {
+    explore(&config.model(&[], reductions), options)
+}
+
 /// Explores a model with our engine. What panics outside of its workers, such as starting a thread
 /// where memory is short, leaves the run incomplete, with nothing known.
 fn explore<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>, options: &Options<'_>) -> Report

@@ -3,12 +3,10 @@
 use crate::interrupt;
 use crate::selection::named;
 use actor_checker::compact::Reductions;
-use actor_checker::explore::Explorable;
 use anyhow::{Context, bail};
+use paxos_chat_models::explorer;
 use paxos_chat_shell::say;
-use stateright::Model;
 use std::net::{TcpListener, ToSocketAddrs};
-use std::sync::Arc;
 
 /// Serves an entry until the process is ended.
 pub(super) fn serve(name: &str, address: &str) -> anyhow::Result<()> {
@@ -38,7 +36,6 @@ pub(super) fn serve(name: &str, address: &str) -> anyhow::Result<()> {
     });
     say!("{}: {}", entry.name, entry.purpose);
     say!("Explorer is on http://{address}; end it with Ctrl-C");
-    let model = entry.config.model(entry.reaches, Reductions::default());
-    Explorable(Arc::new(model)).checker().serve(&*addresses);
+    explorer::serve(&entry.config, entry.reaches, Reductions::default(), &addresses);
     Ok(())
 }

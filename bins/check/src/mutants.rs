@@ -233,7 +233,7 @@ fn violated_by(entry: &Entry, reductions: Reductions) -> Vec<Violation> {
         max_states: Some(JUDGED_MAX),
         ..Options::default()
     };
-    let report = entry.config.model(&[], reductions).bfs(&options);
+    let report = run::search(&entry.config, reductions, &options);
     let found = Safety::ALL.iter().zip(report.discoveries);
     let violation = |(safety, found): (&Safety, Option<Discovery>)| {
         found.map(|found| Violation { property: safety.name(), depth: found.depth })
