@@ -7,14 +7,12 @@
 pub mod availability;
 pub mod clients;
 pub mod liveness;
-pub mod names;
 pub mod readers;
 mod sessions;
 mod table;
 mod votes;
 
-pub use names::Mutant;
-pub use table::all;
+pub use table::{AVAILABILITY, LIVENESS, Mutant, SAFETY};
 
 use paxos_chat::effects::{Durable, Effects, Timer};
 use paxos_chat::message::{
@@ -46,6 +44,7 @@ impl Mutant {
 }
 
 /// A mutant, what it is, where it was seen, and the entries that are tried on it.
+#[derive(Clone, Copy, Debug)]
 pub struct Description {
     /// The mutant.
     pub mutant: Mutant,

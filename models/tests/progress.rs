@@ -7,7 +7,7 @@ use actor_checker::spec::{Local, PropertyName, Spec, Step};
 use paxos_chat::types::Slot;
 use paxos_chat_models::catalog::find;
 use paxos_chat_models::config::Config;
-use paxos_chat_models::mutants::{Mutant, liveness};
+use paxos_chat_models::mutants::{LIVENESS, Mutant};
 use paxos_chat_models::progress::{REDUCTIONS, check_config, check_with_pre_votes};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
@@ -106,7 +106,7 @@ fn reductions_keep_the_verdict() {
 
 #[test]
 fn mutants_of_liveness_are_killed_but_for_those_argued_to_be_equivalent() {
-    for row in liveness::all() {
+    for row in LIVENESS {
         // Equivalent ones have to survive whole entries: `check mutants` runs them.
         if row.equivalent.is_some() {
             continue;

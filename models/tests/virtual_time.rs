@@ -2,7 +2,7 @@
 
 use paxos_chat_models::deployed::Deployed;
 use paxos_chat_models::hardships::hardships;
-use paxos_chat_models::mutants::availability;
+use paxos_chat_models::mutants::{AVAILABILITY, availability};
 
 /// How many runs this hardship had.
 fn is_borne(name: &str) -> u32 {
@@ -12,7 +12,7 @@ fn is_borne(name: &str) -> u32 {
 
 #[test]
 fn mutants_of_availability_die() {
-    for row in availability::all() {
+    for row in AVAILABILITY {
         let killed =
             row.entries.iter().any(|name| availability::kill(name, row.mutant, 2).is_some());
         assert!(killed, "{:?} survives", row.mutant);

@@ -2,7 +2,7 @@
 //! fair schedules have. They are killed by deployed actors under virtual time: by links (see
 //! [`crate::links`]) and by hardships (see [`crate::hardships`]).
 
-use super::{Cmd, Description, Mutant};
+use super::{AVAILABILITY, Cmd, Mutant};
 use crate::deployed::Deployed;
 use crate::hardships::hardships;
 use crate::links;
@@ -13,64 +13,6 @@ use paxos_chat::state::State;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Seq, Slot};
 use stateright::actor::{Command, Id};
-
-/// All mutants of availability, with the groups of links and the hardships that are tried on them.
-pub fn all() -> Vec<Description> {
-    let row =
-        |mutant, bug, seen, entries| Description { mutant, bug, seen, entries, equivalent: None };
-    use Mutant::*;
-    vec![
-        row(
-            RejectDeposesLeader,
-            "a leader steps down at a Reject",
-            "found here",
-            &["cut-off-candidate"],
-        ),
-        row(SilentLeaderNamed, "a redirect moves a client's turn", "found here", &["5"]),
-        row(TimeoutsNeverDouble, "time-outs never double", "Raft, section 5.6", &["slow-disks"]),
-        row(
-            FlightUnbounded,
-            "bytes in flight are not bounded",
-            "RFC 5681",
-            &["narrow-link", "crowd"],
-        ),
-        row(AllSentAgain, "all is sent again at each tick", "RFC 6298", &["narrow-link"]),
-        row(NobodyRelays, "nobody relays", "found here", &["3"]),
-        row(ReaderStays, "a reader stays where nothing is new", "found here", &["3", "named"]),
-        row(
-            RetryPutOff,
-            "each acknowledgement puts off the retry",
-            "found here",
-            &["lost-acknowledgement"],
-        ),
-        row(OneAskedAtOnce, "a client asks one replica at a time", "found here", &["half-die"]),
-        row(AskerRememberedForEver, "whoever asked once is told for ever", "found here", &["calm"]),
-        row(
-            PatienceLostEachSlot,
-            "time-outs shrink with each slot",
-            "our own",
-            &["slow-disks", "long-round-trips"],
-        ),
-        row(
-            ClientTimesNeverDouble,
-            "a client's times never double",
-            "RFC 6298",
-            &["narrow-link", "lossy-link"],
-        ),
-        row(
-            HeldUntilAskedAgain,
-            "what is held waits for a question",
-            "found here",
-            &["shared-queue"],
-        ),
-        row(
-            AskersUnbounded,
-            "askers in made-up sessions are kept",
-            "found here",
-            &["made-up-sessions"],
-        ),
-    ]
-}
 
 /// What has killed a mutant, in words: the first run of this group of links, or of this hardship, that
 /// does not meet what is demanded.
@@ -90,7 +32,7 @@ pub fn kill(name: &str, mutant: Mutant, threads: usize) -> Option<String> {
 impl Mutant {
     /// Does it cost availability and nothing else?
     pub fn is_of_availability(self) -> bool {
-        all().iter().any(|row| row.mutant == self)
+        AVAILABILITY.iter().any(|row| row.mutant == self)
     }
 
     /// Actors that have it.

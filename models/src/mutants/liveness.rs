@@ -2,7 +2,7 @@
 //! clients are in [`super::clients`]. They are killed by fair schedules (see [`crate::progress`]), not by a property of
 //! states.
 
-use super::{Cmd, Description, Mutant, MutantReplica, write};
+use super::{Cmd, LIVENESS, Mutant, MutantReplica, write};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{
     Accept, Heartbeat, HeartbeatAck, Message, Output, Prepare, Reject, ToClient, ToPeer, ToReplica,
@@ -13,113 +13,10 @@ use paxos_chat::types::{Slot, Value};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 
-/// All mutants of liveness, with the entries from whose states fair schedules are run.
-#[allow(clippy::too_many_lines, reason = "a table of data")]
-pub fn all() -> Vec<Description> {
-    let row =
-        |mutant, bug, seen, entries| Description { mutant, bug, seen, entries, equivalent: None };
-    use Mutant::*;
-    vec![
-        row(
-            StandsAgainAtOnce,
-            "a deposed candidate stands again at once",
-            "TigerBeetle 2023-07-06",
-            &["rivals"],
-        ),
-        row(
-            HigherBallotRejected,
-            "a higher ballot rejected (== for >=)",
-            "MyPaxos #19",
-            &["pre-vote"],
-        ),
-        row(NothingSentAgain, "nothing lost is sent again", "MultiPaxos-SMR", &["rivals"]),
-        row(
-            ReaderNeverAsksAgain,
-            "a reader never asks again",
-            "review of the checker",
-            &["reader"],
-        ),
-        row(
-            AnsweredFromNextSlot,
-            "answer from the log one slot off",
-            "review of the checker",
-            &["compaction"],
-        ),
-        row(
-            DistanceOverflows,
-            "far up the log nothing is proposed",
-            "review of the checker",
-            &["stuck-queue"],
-        ),
-        row(
-            WaitingNotProposed,
-            "what waited is left when caught up",
-            "found here",
-            &["stuck-queue"],
-        ),
-        row(AnyHeartbeatIsLife, "heartbeats count without progress", "our own", &["skipped-slot"]),
-        row(NeverFetches, "a follower never fetches what it lacks", "classic", &["rivals"]),
-        row(PrepareOnce, "Prepare is not sent again", "classic", &["rivals"]),
-        Description {
-            equivalent: Some(
-                "it costs an election, not progress: a leader whose proposals are stuck, or whose \
-                 followers are, is not renewed by heartbeats, and the next one proposes anew all \
-                 that its quorum reports",
-            ),
-            ..row(AcceptOnce, "Accept is not sent again", "MultiPaxos-SMR", &["rivals"])
-        },
-        row(
-            GapsLeftOpen,
-            "a new leader leaves gaps open",
-            "Paxos Made Simple, section 3",
-            &["skipped-slot"],
-        ),
-        row(ClientNeverAsksAgain, "a client never asks again", "classic", &["real-time"]),
-        row(
-            ClientNeverAsksElsewhere,
-            "a client never asks another replica",
-            "classic",
-            &["crash-for-good"],
-        ),
-        row(NeverAnsweredAgain, "an acknowledgement is not repeated", "classic", &["real-time"]),
-        Description {
-            equivalent: Some(
-                "it costs a time-out, not progress: whoever promised a higher ballot follows it or \
-                 stands above it, and its Prepare or Heartbeat says what the Reject did",
-            ),
-            ..row(RejectIgnored, "a Reject is ignored", "TigerBeetle 2023-07-06", &["rivals"])
-        },
-        row(
-            ElectionTimerOnce,
-            "an election time-out is not set again",
-            "classic",
-            &["pre-vote-crash"],
-        ),
-        Description {
-            equivalent: Some(
-                "it costs an election, not progress: a leader that gets none of what it lacks steps \
-                 down, and whoever leads next asks anew or finds the votes",
-            ),
-            ..row(
-                LackAskedOnce,
-                "a leader asks only once for what it lacks",
-                "our own",
-                &["compaction"],
-            )
-        },
-        row(
-            StaysWhileLacking,
-            "a leader that lacks decided slots stays",
-            "found here: check progress",
-            &["lost-compactor"],
-        ),
-    ]
-}
-
 impl Mutant {
     /// Does it cost progress and nothing else?
     pub fn is_of_liveness(self) -> bool {
-        all().iter().any(|row| row.mutant == self)
+        LIVENESS.iter().any(|row| row.mutant == self)
     }
 }
 
