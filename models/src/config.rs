@@ -10,7 +10,7 @@ use crate::mutants::readers::MutantReader;
 use crate::mutants::{Mutant, MutantReplica};
 use crate::node::{Node, NodeStorage};
 use crate::properties::{Agenda, Milestone};
-use actor_checker::compact::{CompactModel, Crashes, Reductions};
+use actor_checker::compact::{self, CompactModel, Crashes, Reductions};
 use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::message::Input;
 use paxos_chat::quorum::Cluster;
@@ -171,6 +171,12 @@ impl Config {
         let client = actor.checked_sub(usize::from(self.replicas));
         self.mortals.iter().any(|mortal| usize::from(*mortal) == actor)
             || client.and_then(|index| self.clients.get(index)).is_some_and(|plan| plan.crashes)
+    }
+
+    /// The names of the actors, as lanes and messages show them.
+    pub fn names(&self) -> Vec<String> {
+        let nodes: Vec<_> = self.nodes(self.genesis()).into_iter().map(|(node, _)| node).collect();
+        compact::names(&nodes)
     }
 
     /// The system that these bounds describe.

@@ -8,7 +8,7 @@
 //!
 //! **Absent**: the schedules ([`actor_checker::progress`]).
 
-use crate::config::{ChatModel, Config};
+use crate::config::Config;
 use crate::node::{Node, NodeState, NodeStorage, NodeTimer};
 use actor_checker::compact::Reductions;
 use actor_checker::engine::Options;
@@ -185,12 +185,8 @@ pub fn unbound(config: &Config) -> Vec<Node> {
     nodes.collect()
 }
 
-/// Checks the progress of a configuration, and returns the model too.
-pub fn check_config(
-    config: &Config,
-    reductions: Reductions,
-    options: &Options<'_>,
-) -> (Outcome, ChatModel) {
+/// Checks the progress of a configuration.
+pub fn check_config(config: &Config, reductions: Reductions, options: &Options<'_>) -> Outcome {
     check_runs(config, config, reductions, options)
 }
 
@@ -200,7 +196,7 @@ pub fn check_with_pre_votes(
     config: &Config,
     reductions: Reductions,
     options: &Options<'_>,
-) -> (Outcome, ChatModel) {
+) -> Outcome {
     let deployed = config.clone().tuned(|tuning| tuning.pre_vote = true);
     check_runs(config, &deployed, reductions, options)
 }
@@ -210,9 +206,8 @@ fn check_runs(
     run: &Config,
     reductions: Reductions,
     options: &Options<'_>,
-) -> (Outcome, ChatModel) {
+) -> Outcome {
     let model = explored.model(&[], reductions);
     let recovery = explored.crashes.recovery;
-    let outcome = check(&model, unbound(run), Delivered::of(run), recovery, options);
-    (outcome, model)
+    check(&model, unbound(run), Delivered::of(run), recovery, options)
 }

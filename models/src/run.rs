@@ -9,9 +9,8 @@
 use crate::config::{ChatModel, Config};
 use crate::coverage::Coverage;
 use crate::mutants::CLAIMS_ARE_CHECKED;
-use crate::node::Node;
 use crate::properties::Milestone;
-use crate::refinement::{self, Refinement};
+use crate::refinement;
 use crate::{bare, silent};
 use actor_checker::compact::{CompactModel, Reductions};
 use actor_checker::engine::{Options, Report, Stopped};
@@ -88,7 +87,7 @@ impl Outcome {
     }
 }
 
-/// Runs a configuration and returns the model too, for its coverage.
+/// Runs a configuration, and judges it.
 ///
 /// # Panics
 /// When `ActorModel` is asked for bounds that it does not [express](silent::expresses).
@@ -98,10 +97,10 @@ pub fn run(
     engine: Engine,
     reductions: Reductions,
     options: &Options<'_>,
-) -> (Outcome, ChatModel) {
+) -> Outcome {
     let model = config.model(asked, reductions);
     let ours = || explore(&model, options);
-    let outcome = match engine {
+    match engine {
         Engine::Compact => judge_chat(&model, ours()),
         Engine::Stateright => {
             let theirs = foreign::bfs(config.model(asked, reductions), options);
@@ -111,8 +110,7 @@ pub fn run(
             silent::expresses(config).expect("bounds that ActorModel expresses");
             unjudged(foreign::bfs(silent::Forgetful(silent::actor_model(config)), options))
         }
-    };
-    (outcome, model)
+    }
 }
 
 /// Runs a configuration of which nothing is remembered and nothing judged, as `ActorModel` does: the
@@ -149,8 +147,6 @@ pub struct Refined {
     pub outcome: Outcome,
     /// Why the last step of a counterexample is none of the specification's.
     pub refuted: Option<String>,
-    /// What was explored.
-    pub model: CompactModel<Node, Refinement>,
 }
 
 /// The event that shows that the specification does something at all.
@@ -171,7 +167,7 @@ pub fn refine(config: &Config, reductions: Reductions, options: &Options<'_>) ->
             Some(format!("{refuted:?}"))
         })
     });
-    Refined { outcome, refuted: refuted.flatten(), model }
+    Refined { outcome, refuted: refuted.flatten() }
 }
 
 /// The counts are stateright's; what it has not kept is judged by our engine, which must count the

@@ -18,8 +18,7 @@ fn small_entries_hold_and_have_the_catalog_s_counts() {
     let mut ran = 0;
     for entry in entries() {
         let Some(states) = entry.unique_states.filter(|states| *states <= SMALL) else { continue };
-        let (outcome, _) =
-            run(&entry.config, entry.reaches, Engine::Compact, BOTH, &Options::default());
+        let outcome = run(&entry.config, entry.reaches, Engine::Compact, BOTH, &Options::default());
         let failed: Vec<&str> =
             outcome.properties.iter().filter(|p| !p.holds).map(|p| p.name).collect();
         assert!(outcome.holds(), "{}: {failed:?} {:?}", entry.name, outcome.void);
@@ -41,7 +40,7 @@ fn stateright_s_engine_counts_small_entries_alike() {
         "told-to-say",
     ] {
         let entry = find(name).expect("an entry of the catalog");
-        let (outcome, _) =
+        let outcome =
             run(&entry.config, entry.reaches, Engine::Stateright, BOTH, &Options::default());
         assert!(outcome.holds(), "{name}");
         assert_eq!(Some(outcome.report.unique_states), entry.unique_states, "{name}");
@@ -69,7 +68,7 @@ fn mutants_name_entries_of_the_catalog_and_die_there() {
             entry.config.mutant = Some(mutant.mutant);
             let options = Options { max_states: Some(limit), ..Options::default() };
             let reductions = Reductions { eager_sends: true, ..Reductions::NONE };
-            let (outcome, _) = run(&entry.config, &[], Engine::Compact, reductions, &options);
+            let outcome = run(&entry.config, &[], Engine::Compact, reductions, &options);
             if outcome.is_violated() {
                 assert!(mutant.equivalent.is_none(), "{:?} is killed", mutant.mutant);
                 killed += 1;
@@ -83,7 +82,7 @@ fn mutants_name_entries_of_the_catalog_and_die_there() {
 #[test]
 fn a_run_that_stops_early_never_holds() {
     let entry = find("rivals").expect("an entry of the catalog");
-    let run = |options: &Options<'_>| run(&entry.config, &[], Engine::Compact, BOTH, options).0;
+    let run = |options: &Options<'_>| run(&entry.config, &[], Engine::Compact, BOTH, options);
     let limited = run(&Options { max_states: Some(1000), ..Options::default() });
     assert_eq!(limited.report.stopped, Some(Stopped::States));
     assert!(!limited.holds());

@@ -61,7 +61,7 @@ fn nothing_is_found() {
 fn explore(entry: &Entry, hints: &mut Vec<String>) {
     let name = entry.name;
     let (reductions, options) = (Reductions::ALL, bounded(entry));
-    let (outcome, _) = run(&entry.config, entry.reaches, Engine::Compact, reductions, &options);
+    let outcome = run(&entry.config, entry.reaches, Engine::Compact, reductions, &options);
     if let Some(Stopped::Panic(message)) = &outcome.report.stopped {
         panic!("KILLED by an assertion in {name}: {message}");
     }
@@ -81,7 +81,7 @@ fn explore(entry: &Entry, hints: &mut Vec<String>) {
 fn schedule(entry: &Entry, hints: &mut Vec<String>) {
     let name = entry.name;
     let options = bounded(entry);
-    let (outcome, _) = progress::check_config(&entry.config, progress::REDUCTIONS, &options);
+    let outcome = progress::check_config(&entry.config, progress::REDUCTIONS, &options);
     if let Some(Stopped::Panic(message)) = &outcome.report.stopped {
         panic!("KILLED by an assertion in schedules of {name}: {message}");
     }

@@ -51,7 +51,7 @@ fn burst() -> Config {
 /// How many states there are within these bounds, and whether the event is reached.
 fn explored(config: &Config, asked: &[Milestone], max_states: Option<u64>) -> (u64, bool) {
     let options = Options { max_states, ..Options::default() };
-    let (outcome, _) = run(config, asked, Engine::Compact, Reductions::ALL, &options);
+    let outcome = run(config, asked, Engine::Compact, Reductions::ALL, &options);
     (outcome.report.unique_states, outcome.holds())
 }
 

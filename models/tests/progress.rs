@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 fn check(config: &Config, reductions: Reductions) -> Outcome {
-    check_config(config, reductions, &Options::default()).0
+    check_config(config, reductions, &Options::default())
 }
 
 fn assert_progress(name: &str, outcome: &Outcome) {
@@ -55,7 +55,7 @@ fn small_entries_make_progress() {
 fn replicas_that_ask_for_support_make_progress_from_states_of_those_that_do_not() {
     for name in ["skipped-slot", "crash-recovery", "compaction", "compaction-crash"] {
         let entry = find(name).expect("an entry of the catalog");
-        let (outcome, _) = check_with_pre_votes(&entry.config, REDUCTIONS, &Options::default());
+        let outcome = check_with_pre_votes(&entry.config, REDUCTIONS, &Options::default());
         assert_progress(name, &outcome);
     }
 }
@@ -149,7 +149,7 @@ fn reports_do_not_depend_on_threads() {
     let config = Config::new(3).client("ann", 1, 0).ballots(&[(1, 0), (1, 1)]);
     let run = |threads| {
         let options = Options { threads, ..Options::default() };
-        let outcome = check_config(&config, REDUCTIONS, &options).0;
+        let outcome = check_config(&config, REDUCTIONS, &options);
         (outcome.starts, outcome.runs, outcome.moments, outcome.longest)
     };
     let one = run(1);
@@ -162,7 +162,7 @@ fn reports_do_not_depend_on_threads() {
 fn a_run_that_stops_early_does_not_hold() {
     let entry = find("rivals").expect("an entry of the catalog");
     let options = Options { max_states: Some(1000), ..Options::default() };
-    let outcome = check_config(&entry.config, REDUCTIONS, &options).0;
+    let outcome = check_config(&entry.config, REDUCTIONS, &options);
     assert_eq!(outcome.report.stopped, Some(Stopped::States));
     assert!(outcome.violation.is_none() && !outcome.holds());
 }

@@ -87,7 +87,7 @@ pub(super) fn run(args: &LinksArgs) -> anyhow::Result<u8> {
         say!("\nhow {} ends, as its last {STEPS_MAX} steps:", case.name);
         say!("{}", trace::to_text(&story.steps[begins..]).trim_end());
     }
-    write_chart(args.svg.as_ref(), || chart::draw_steps(story.names, &story.steps));
+    write_chart(args.svg.as_ref(), || chart::draw(story.names, &story.steps));
     Ok(VIOLATED)
 }
 

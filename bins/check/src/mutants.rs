@@ -171,7 +171,7 @@ impl Fate {
         let explore = |options: &Options<'_>| {
             run::run(&entry.config, &[], Engine::Compact, reductions, options)
         };
-        let ((outcome, model), watch) = exploration.run(explore);
+        let (outcome, watch) = exploration.run(explore);
         let report = &outcome.report;
         self.unique_states += report.unique_states;
         self.seconds += report.elapsed.as_secs_f64();
@@ -183,7 +183,7 @@ impl Fate {
             self.killed_by = Some((entry.name, property.name));
             self.depth = found.map_or(0, |found| found.depth);
             self.path = trace::to_text(&property.counterexample);
-            self.svg = chart::draw(&model, &property.counterexample);
+            self.svg = chart::draw(entry.config.names(), &property.counterexample);
             self.violated = violated_by(entry, reductions);
         } else if let Some(Stopped::Panic(message)) = &report.stopped {
             self.killed_by = Some((entry.name, ASSERTION));

@@ -105,10 +105,9 @@ pub(super) fn check(entry: &Entry, search: &Search, pre_vote: bool) -> Finding {
     };
     let reductions = search.reductions(chat::REDUCTIONS);
     let check = if pre_vote { chat::check_with_pre_votes } else { chat::check_config };
-    let ((outcome, model), watch) =
-        exploration.run(|options| check(&entry.config, reductions, options));
+    let (outcome, watch) = exploration.run(|options| check(&entry.config, reductions, options));
     let (text, svg) = match &outcome.violation {
-        Some(violation) => (told(violation), chart::draw(&model, &violation.steps)),
+        Some(violation) => (told(violation), chart::draw(entry.config.names(), &violation.steps)),
         None => Default::default(),
     };
     let stopped = outcome.report.stopped.as_ref().map(|stopped| watch.because(stopped));

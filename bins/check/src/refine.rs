@@ -95,7 +95,7 @@ fn run_one(entry: &Entry, args: &RefineArgs) -> u8 {
     };
     print(entry, &refined, status, args, &watch);
     let Some(property) = violated(&refined) else { return status };
-    let draw = || chart::draw(&refined.model, &property.counterexample);
+    let draw = || chart::draw(entry.config.names(), &property.counterexample);
     worse(status, write_chart(args.svg.as_ref(), draw))
 }
 

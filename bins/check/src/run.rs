@@ -97,10 +97,9 @@ fn run_one(entry: &Entry, options: &RunArgs, coverage: &mut Coverage, verbose: b
             seconds: options.max_seconds,
         },
     };
-    let ((outcome, model), watch) = exploration.run(|limits| {
+    let (outcome, watch) = exploration.run(|limits| {
         if options.unjudged {
-            let outcome = run::run_bare(&entry.config, engine, reductions, limits);
-            return (outcome, entry.config.model(&[], reductions));
+            return run::run_bare(&entry.config, engine, reductions, limits);
         }
         run::run(&entry.config, entry.reaches, engine, reductions, limits)
     });
@@ -118,7 +117,7 @@ fn run_one(entry: &Entry, options: &RunArgs, coverage: &mut Coverage, verbose: b
             say!("\ncounterexample to {:?}, {} steps:", violated.name, steps.len());
             say!("{}", trace::to_text(steps));
         }
-        let chart = write_chart(options.svg.as_ref(), || chart::draw(&model, steps));
+        let chart = write_chart(options.svg.as_ref(), || chart::draw(entry.config.names(), steps));
         status = worse(status, chart);
     }
     let draw = || plot::draw(entry.name, &outcome.report.by_depth);

@@ -8,10 +8,8 @@
 //! The classes `svg-...` are those that stateright's Explorer styles. The chart's own style is
 //! confined to it, because Explorer puts it into its page.
 
-use crate::compact::{Action, CompactModel};
-use crate::spec::Spec;
+use crate::compact::Action;
 use crate::trace::TraceStep;
-use stateright::actor::Actor;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -31,13 +29,8 @@ const LABEL_MAX: usize = 72;
 const LEGEND_HEIGHT: usize = 92;
 const LEGEND_WIDTH: usize = 720;
 
-/// Draws the steps of a path as SVG.
-pub fn draw<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>, steps: &[TraceStep]) -> String {
-    draw_steps((0..model.actors().len()).map(|lane| model.name(lane)).collect(), steps)
-}
-
-/// Draws steps of the actors of these names as SVG.
-pub fn draw_steps(names: Vec<String>, steps: &[TraceStep]) -> String {
+/// Draws the steps of a path of the actors of these names as SVG.
+pub fn draw(names: Vec<String>, steps: &[TraceStep]) -> String {
     Chart::new(names, steps).draw()
 }
 

@@ -211,6 +211,23 @@ impl<T: PartialEq> PartialEq<T> for Renamed<T> {
 /// The most actors that a model may have.
 pub const MAX_ACTORS: usize = 15;
 
+/// The names of actors, as lanes and messages show them.
+pub fn names<A: Actor>(actors: &[A]) -> Vec<String> {
+    (0..actors.len()).map(|actor| name(actors, actor)).collect()
+}
+
+fn name<A: Actor>(actors: &[A], actor: usize) -> String {
+    let name = actors[actor].name();
+    let shared = actors.iter().filter(|other| other.name() == name).count() > 1;
+    if name.is_empty() {
+        format!("actor {actor}")
+    } else if shared {
+        format!("{name} {actor}")
+    } else {
+        name
+    }
+}
+
 impl<A, S> CompactModel<A, S>
 where
     A: Actor,
@@ -290,15 +307,7 @@ where
 
     /// An actor's name, as lanes and messages show it.
     pub fn name(&self, actor: usize) -> String {
-        let name = self.actors[actor].name();
-        let shared = self.actors.iter().filter(|other| other.name() == name).count() > 1;
-        if name.is_empty() {
-            format!("actor {actor}")
-        } else if shared {
-            format!("{name} {actor}")
-        } else {
-            name
-        }
+        name(&self.actors, actor)
     }
 
     /// The state without its network: two states with the same core differ in envelopes only.

@@ -3,7 +3,7 @@
 //! **Absent**: reductions. A person who explores sees every step.
 
 use crate::chart;
-use crate::compact::{Action, CompactModel, SystemState};
+use crate::compact::{Action, CompactModel, SystemState, names};
 use crate::spec::Spec;
 use crate::trace::trace;
 use stateright::actor::Actor;
@@ -104,7 +104,7 @@ impl<A: Actor, S: Spec<A>> Model for Explorable<A, S> {
             steps.push((action?, state.state));
             action = next_action;
         }
-        Some(chart::draw(&self.0, &trace(&self.0, &init.state, &steps)))
+        Some(chart::draw(names(self.0.actors()), &trace(&self.0, &init.state, &steps)))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

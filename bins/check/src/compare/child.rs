@@ -115,7 +115,7 @@ pub(crate) fn measure(args: &MeasureArgs) -> anyhow::Result<u8> {
     let baseline_bytes = peak_resident_bytes().unwrap_or(0);
     let started = Instant::now();
     let outcome = if limits.judged && args.engine != EngineArg::ActorModel {
-        let mut outcome = run::run(&config, &[], args.engine.engine(), reductions, &options).0;
+        let mut outcome = run::run(&config, &[], args.engine.engine(), reductions, &options);
         outcome.report.elapsed = started.elapsed();
         outcome
     } else {
