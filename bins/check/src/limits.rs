@@ -116,7 +116,7 @@ impl Ceiling {
         let of_group = of_group.trim().parse::<u64>().ok();
         let of_group = of_group.map(|bytes| bytes / 10 * 9);
         let resident_bytes = of_machine.into_iter().chain(of_group).min();
-        let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
+        let limit = memory::address_space_limit_bytes();
         Ceiling { resident_bytes, address_space_bytes: limit.map(|bytes| bytes / 10 * 9) }
     }
 
