@@ -120,16 +120,33 @@ pub fn on_announcement(step: &mut Step<'_, '_>, ballot: Ballot, upto: Slot) {
     }
 }
 
+/// The replica's own log holds these: they were applied in an earlier life.
+pub fn on_recall(step: &mut Step<'_, '_>, Entries { from, values, .. }: Entries) {
+    learn(step, from, values);
+}
+
 /// Another replica sends decided values.
 pub fn on_decided(step: &mut Step<'_, '_>, sender: ReplicaId, received: Entries) {
-    let news: Vec<(Slot, Value)> = (received.from.0..)
+    if !learn(step, received.from, received.values) {
+        return;
+    }
+    if step.state.learner.applied_upto < received.applied_upto {
+        let from = step.state.learner.applied_upto;
+        step.send(sender, Fetch { from });
+    }
+    proposer::propose_queued(step);
+}
+
+/// These values are decided from this slot on, as others have found out. Was that new?
+fn learn(step: &mut Step<'_, '_>, from: Slot, values: Vec<Value>) -> bool {
+    let news: Vec<(Slot, Value)> = (from.0..)
         .map(Slot)
-        .zip(received.values)
+        .zip(values)
         .filter(|(slot, _)| *slot >= step.state.learner.applied_upto)
         .filter(|(slot, _)| !step.state.learner.decided.contains_key(slot))
         .collect();
     if news.is_empty() {
-        return;
+        return false;
     }
     if let Some(leading) = step.state.leading()
         && news.iter().any(|(slot, _)| *slot >= leading.base)
@@ -137,11 +154,7 @@ pub fn on_decided(step: &mut Step<'_, '_>, sender: ReplicaId, received: Entries)
         election::step_down(step);
     }
     decide(step, news);
-    if step.state.learner.applied_upto < received.applied_upto {
-        let from = step.state.learner.applied_upto;
-        step.send(sender, Fetch { from });
-    }
-    proposer::propose_queued(step);
+    true
 }
 
 /// Another replica asks for decided values.

@@ -88,6 +88,9 @@ impl Actor for Replica {
             (Message::Input(Input::SkipSlot), _) if src == NodeId::LOCAL => {
                 proposer::on_skip_slot(step);
             }
+            (Message::Input(Input::Recall(entries)), _) if src == NodeId::LOCAL => {
+                learner::on_recall(step, entries);
+            }
             // Not this sender's to send.
             (Message::ToPeer(_), None) | (Message::ToReplica(_), Some(_)) => {}
             // Not for a replica.

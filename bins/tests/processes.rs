@@ -209,6 +209,24 @@ fn the_console_tells_and_obeys() {
 }
 
 #[test]
+fn a_replica_that_comes_back_alone_shows_and_serves_what_it_had() {
+    let cluster = TestCluster::new(&[]);
+    let mut replicas: Vec<_> = (0..3).map(|id| Replica::start(&cluster, id, "--init")).collect();
+    assert_eq!(cluster.client(&["send", "one", "two", "three"], "").code, 0);
+    eventually("all have it", || (0..3).all(|id| cluster.log(id).contains("three")));
+    let before = replicas[0].status();
+    // Killed, so that nothing is tidied up.
+    drop(replicas);
+    let mut alone = Replica::start_with(&cluster, 0, &[]);
+    let after = alone.status();
+    for key in ["applied_upto", "log_lines"] {
+        assert_eq!(number(&after, key), number(&before, key), "{key}: {after}");
+    }
+    let tailed = cluster.client(&["tail"], "");
+    assert_eq!((tailed.code, tailed.stdout.lines().count()), (0, 3), "{tailed:?}");
+}
+
+#[test]
 fn old_entries_are_read_from_disk_and_damage_that_is_met_there_is_told_and_ends_no_replica() {
     let cluster = TestCluster::new(&["--timeout-ms", "300"]);
     let mut replicas = cluster.start();

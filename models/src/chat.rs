@@ -8,7 +8,7 @@
 //! **Absent**: the properties themselves (see [`crate::properties`]).
 
 use crate::execution::Execution;
-use crate::machine::Disk;
+use crate::machine::{Disk, Durability};
 use crate::node::{Node, NodeState, NodeStorage, NodeTimer};
 use crate::properties::{self, Agenda, Milestone, Safety};
 use crate::reductions::symmetry::Renaming;
@@ -52,6 +52,8 @@ pub struct ChatSpec {
     pub windows: Vec<usize>,
     /// The parameters of the replicas.
     pub tuning: Tuning,
+    /// What the disks of the replicas do.
+    pub durability: Durability,
     /// The first slot that a reader asks for.
     pub read_from: Slot,
     /// The renamings of alike nodes under which the system looks the same.

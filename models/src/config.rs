@@ -4,7 +4,7 @@
 //! the deployed ones are smaller numbers of the same [`Tuning`], and are printed.
 
 use crate::chat::ChatSpec;
-use crate::machine::Disk;
+use crate::machine::{Disk, Durability};
 use crate::mutants::clients::MutantClient;
 use crate::mutants::readers::MutantReader;
 use crate::mutants::{Mutant, MutantReplica};
@@ -48,8 +48,8 @@ pub struct Config {
     pub tuning: Tuning,
     /// Slots that this replica jumps over when it leads.
     pub skips: Vec<(u8, Slot)>,
-    /// Disk and network overlap at the replicas: saves are pending for a while.
-    pub overlaps: bool,
+    /// What the disks of the replicas do.
+    pub durability: Durability,
     /// What a person asks of a replica's or client's driver, each at most once.
     pub inputs: Vec<(u8, Input)>,
     /// A bug that every replica has, or every client, or the reader.
@@ -101,7 +101,7 @@ impl Config {
                 ..Tuning::default()
             },
             skips: Vec::new(),
-            overlaps: false,
+            durability: Durability::Saves,
             inputs: Vec::new(),
             mutant: None,
         }
@@ -141,7 +141,14 @@ impl Config {
     /// With saves that are pending for a while.
     #[must_use]
     pub fn overlapping(mut self) -> Config {
-        self.overlaps = true;
+        self.durability = Durability::LateSaves;
+        self
+    }
+
+    /// With crashes that leave the whole chat log.
+    #[must_use]
+    pub fn logs_survive(mut self) -> Config {
+        self.durability = Durability::SavesAndLog;
         self
     }
 
@@ -199,6 +206,7 @@ impl Config {
             scripts: self.clients.iter().map(|c| (User::new(c.user), self.script(c))).collect(),
             windows: self.clients.iter().map(|plan| plan.window).collect(),
             tuning: self.tuning.clone(),
+            durability: self.durability,
             read_from: READ_FROM,
             renamings: self.renamings(),
             agenda: Agenda::of(asked),
@@ -213,18 +221,18 @@ impl Config {
 
     /// The actors, each with what its disk holds at the start.
     pub fn nodes(&self, genesis: Disk) -> Vec<(Node, Option<NodeStorage>)> {
-        let (cluster, overlaps) = (Cluster::new(self.replicas), self.overlaps);
+        let (cluster, durability) = (Cluster::new(self.replicas), self.durability);
         let replicas = cluster.replicas().map(|id| {
             let mut tuning = self.tuning.clone();
             let skips = self.skips.iter().filter(|(replica, _)| *replica == id.0);
             tuning.skip_slots.extend(skips.map(|(_, slot)| *slot));
             let replica = Replica::new(cluster, tuning);
             let node = match self.mutant.filter(|mutant| mutant.is_of_replicas()) {
-                None => Node::Replica { replica, overlaps },
+                None => Node::Replica { replica, durability },
                 Some(mutant) => {
                     let (replicas, genesis) = (self.replicas, genesis.storage.clone());
                     let replica = MutantReplica { replica, replicas, genesis, mutant };
-                    Node::MutantReplica { replica, overlaps }
+                    Node::MutantReplica { replica, durability }
                 }
             };
             (node, Some(NodeStorage::Replica(genesis.clone())))

@@ -56,7 +56,13 @@ impl Coverage {
                     self.count(format!("{}: {}", kind(step.actor), message.class()));
                 }
                 Event::Crash => self.count(format!("a {} crashes", kind(step.actor))),
-                Event::Recover => self.count(format!("a {} recovers", kind(step.actor))),
+                Event::Recover => {
+                    self.count(format!("a {} recovers", kind(step.actor)));
+                    // What its machine hands over is a part of the same step.
+                    if properties::reached(step).contains(&Milestone::LogRecalled) {
+                        self.count(format!("{}: {}", kind(step.actor), Class::Recall));
+                    }
+                }
                 Event::Start | Event::Deliver { .. } => {}
             }
             for milestone in properties::reached(step) {

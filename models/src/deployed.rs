@@ -1,5 +1,6 @@
 //! The actors as the binaries run them, for runs under virtual time.
 
+use crate::machine::Durability;
 use crate::mutants::clients::MutantClient;
 use crate::mutants::readers::MutantReader;
 use crate::mutants::{Mutant, MutantReplica};
@@ -31,13 +32,13 @@ impl Deployed {
     /// A replica of this cluster, with an empty disk.
     pub(crate) fn replica(&self, cluster: Cluster) -> Placed {
         let replica = Replica::new(cluster, self.tuning.clone());
-        let overlaps = false;
+        let durability = Durability::Saves;
         let node = match self.mutant.filter(|mutant| mutant.is_of_replicas()) {
-            None => Node::Replica { replica, overlaps },
+            None => Node::Replica { replica, durability },
             Some(mutant) => {
                 let (replicas, genesis) = (cluster.len(), Storage::default());
                 let replica = MutantReplica { replica, replicas, genesis, mutant };
-                Node::MutantReplica { replica, overlaps }
+                Node::MutantReplica { replica, durability }
             }
         };
         (node, None)

@@ -7,6 +7,7 @@
 
 use crate::catalog::{Entry, Grade};
 use crate::config::{ClientPlan, Config};
+use crate::machine::Durability;
 use paxos_chat::message::Input;
 use paxos_chat::tuning::Tuning;
 use std::collections::BTreeSet;
@@ -54,7 +55,7 @@ macro_rules! features {
 
 features! {
     PreVote, "pre", "pre-vote": |config| config.tuning.pre_vote;
-    Overlap, "ovl", "overlap": |config| config.overlaps;
+    Overlap, "ovl", "overlap": |config| config.durability == Durability::LateSaves;
     Compaction, "cmp", "compaction": |config| config.tuning.snapshot_slots > 0;
     ChunksOfOne, "chk", "chunks of one": |config| config.tuning.chunk_entries_max == 1;
     WindowTwo, "win", "window 2": |config| config.tuning.window_slots > 1;

@@ -15,13 +15,15 @@
 //!
 //! Where disk and network overlap, a save is *pending*: other handlers run, until a step of its own
 //! makes the oldest one durable. A crash loses all that are pending; since they become durable one at
-//! a time, it may lose any of the last ones. Without overlap every save is durable at once.
+//! a time, it may lose any of the last ones. Without overlap every save is durable at once ([`Durability`]).
+//!
+//! What a crash leaves of the log above the compacted bound is handed to the actor when it starts again.
 
 use crate::mutants::MutantReplica;
 use crate::node::{Node, NodeStorage, NodeTimer};
 use imbl::OrdMap;
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Entries, LogRead, Message, Output, ToPeer, ToReplica};
+use paxos_chat::message::{Entries, Input, LogRead, Message, Output, ToPeer, ToReplica};
 use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
 use paxos_chat::state::Storage;
@@ -41,6 +43,18 @@ pub struct Machine {
     pub log: OrdMap<Slot, Value>,
     /// Saves that are not durable yet, the oldest first.
     pub pending: VecDeque<PendingSave>,
+}
+
+/// When a save is durable, and what a crash leaves of the chat log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Every save is durable at once, and the log below its compacted bound with it; the rest of the log is lost.
+    #[default]
+    Saves,
+    /// Saves are pending for a while: disk and network overlap.
+    LateSaves,
+    /// Every save is durable at once, and the whole log is, synced or not: the process dies and the machine does not.
+    SavesAndLog,
 }
 
 /// A save that is not durable yet.
@@ -70,6 +84,11 @@ impl Disk {
         let values: Vec<Value> = values.into_iter().collect();
         let log = (0..).map(Slot).zip(values.iter().cloned()).collect();
         Disk { storage: Storage::after(values, sessions_max), log }
+    }
+
+    /// Everything below is in the log.
+    pub fn log_end(&self) -> Slot {
+        end_of(&self.log)
     }
 }
 
@@ -132,7 +151,7 @@ impl Behaviour for MutantReplica {
 pub(crate) struct Driving<'a, B> {
     pub(crate) id: Id,
     pub(crate) behaviour: &'a B,
-    pub(crate) overlaps: bool,
+    pub(crate) durability: Durability,
     pub(crate) replica: Cow<'a, State>,
     pub(crate) log: OrdMap<Slot, Value>,
     pub(crate) pending: VecDeque<PendingSave>,
@@ -140,11 +159,16 @@ pub(crate) struct Driving<'a, B> {
 
 impl<'a, B: Behaviour> Driving<'a, B> {
     /// Goes on from this state.
-    pub(crate) fn of(id: Id, behaviour: &'a B, overlaps: bool, machine: &'a Machine) -> Self {
+    pub(crate) fn of(
+        id: Id,
+        behaviour: &'a B,
+        durability: Durability,
+        machine: &'a Machine,
+    ) -> Self {
         Driving {
             id,
             behaviour,
-            overlaps,
+            durability,
             replica: Cow::Borrowed(&machine.replica),
             log: machine.log.clone(),
             pending: machine.pending.clone(),
@@ -156,12 +180,30 @@ impl<'a, B: Behaviour> Driving<'a, B> {
         if !self.pending.is_empty() {
             out.set_timer(NodeTimer::Synced, Duration::ZERO..Duration::from_millis(1));
         }
-        let changed = matches!(self.replica, Cow::Owned(_))
-            // It is written to only where it changes.
-            || !self.log.ptr_eq(&before.log)
-            || self.pending != before.pending;
+        // It is written to only where it changes.
+        let logged = !self.log.ptr_eq(&before.log);
+        if logged && self.durability == Durability::SavesAndLog {
+            let storage = (*self.replica.durable).clone();
+            out.save(NodeStorage::Replica(Disk { storage, log: self.log.clone() }));
+        }
+        let changed =
+            matches!(self.replica, Cow::Owned(_)) || logged || self.pending != before.pending;
         let Driving { replica, log, pending, .. } = self;
         changed.then(|| Machine { replica: replica.into_owned(), log, pending })
+    }
+
+    /// Hands over what the log holds above what is known to be applied, chunk by chunk, as a driver does at a start.
+    pub(crate) fn recall(&mut self, out: &mut Out<Node>) {
+        let end = end_of(&self.log);
+        loop {
+            let from = self.replica.learner.applied_upto;
+            let values = from.upto(end).map_while(|slot| self.log.get(&slot).cloned());
+            let entries = Entries::chunk(from, end, values, self.behaviour.tuning());
+            if entries.values.is_empty() {
+                return;
+            }
+            self.message(NodeId::LOCAL.into(), Message::Input(Input::Recall(entries)), out);
+        }
     }
 
     /// Hands over a message; if it is a client's request, with a stamp.
@@ -212,7 +254,7 @@ impl<'a, B: Behaviour> Driving<'a, B> {
         }
         self.release(ahead, out);
         match saved {
-            Some(storage) if self.overlaps => {
+            Some(storage) if self.durability == Durability::LateSaves => {
                 self.pending.push_back(PendingSave { storage, sends: Sends::new() });
             }
             Some(storage) => self.save(storage, &behind, out),
@@ -233,7 +275,10 @@ impl<'a, B: Behaviour> Driving<'a, B> {
     /// Makes a save durable, and the chat log below its bound: what was reported up to then.
     fn save(&mut self, storage: Storage, reports: &Sends, out: &mut Out<Node>) {
         self.keep(reports);
-        let log = self.log.split(&storage.snapshot.upto).0;
+        let log = match self.durability {
+            Durability::SavesAndLog => self.log.clone(),
+            _ => self.log.split(&storage.snapshot.upto).0,
+        };
         out.save(NodeStorage::Replica(Disk { storage, log }));
     }
 
@@ -262,6 +307,10 @@ impl<'a, B: Behaviour> Driving<'a, B> {
             }
         }
     }
+}
+
+fn end_of(log: &OrdMap<Slot, Value>) -> Slot {
+    log.get_max().map_or(Slot(0), |(slot, _)| slot.next())
 }
 
 /// Does this message tell of a ballot, a promise or a vote that its sender may have yet to save?

@@ -16,8 +16,8 @@ pub use table::{AVAILABILITY, LIVENESS, Mutant, SAFETY};
 
 use paxos_chat::effects::{Durable, Effects, Timer};
 use paxos_chat::message::{
-    Accept, Accepted, Acknowledged, Entries, Heartbeat, Message, Outcome, Output, Prepare, Promise,
-    SessionOpened, ToClient, ToPeer, ToReplica,
+    Accept, Accepted, Acknowledged, Entries, Heartbeat, Input, Message, Outcome, Output, Prepare,
+    Promise, SessionOpened, ToClient, ToPeer, ToReplica,
 };
 use paxos_chat::quorum::{Cluster, ReplicaSet};
 use paxos_chat::replica::Replica;
@@ -84,7 +84,22 @@ impl MutantReplica {
             (Mutant::EmptyAcceptor, storage) => *storage = Some(self.genesis.clone()),
             _ => {}
         }
-        self.replica.on_start(id, &storage, out)
+        let state = self.replica.on_start(id, &storage, out);
+        if self.mutant == Mutant::VotesRecalled { self.with_votes(id, state, out) } else { state }
+    }
+
+    /// What was voted for from the first slot on is handed over as if it were in the log.
+    fn with_votes(&self, id: Id, state: State, out: &mut Out<Replica>) -> State {
+        let (from, votes) = (state.learner.applied_upto, &state.durable.votes);
+        let values: Vec<Value> = (from.0..)
+            .map_while(|slot| votes.get(&Slot(slot)))
+            .map(|vote| vote.value.clone())
+            .collect();
+        let entries = Entries { from, values, applied_upto: from };
+        let mut state = Cow::Owned(state);
+        let recall = Message::Input(Input::Recall(entries));
+        self.replica.on_msg(id, &mut state, NodeId::LOCAL.into(), recall, out);
+        state.into_owned()
     }
 
     /// As [`Actor::on_msg`].

@@ -3,7 +3,7 @@
 //! **Absent**: behaviour. Every call goes to the actor inside, built by the constructor that the
 //! binaries use.
 
-use crate::machine::{Behaviour, Disk, Driving, Machine};
+use crate::machine::{Behaviour, Disk, Driving, Durability, Machine};
 use crate::mutants::MutantReplica;
 use crate::mutants::clients::MutantClient;
 use crate::mutants::readers::MutantReader;
@@ -25,15 +25,15 @@ pub enum Node {
     Replica {
         /// What it does.
         replica: Replica,
-        /// Its disk and its network overlap: saves are pending for a while.
-        overlaps: bool,
+        /// What its disk does.
+        durability: Durability,
     },
     /// A replica with a bug.
     MutantReplica {
         /// What it does.
         replica: MutantReplica,
-        /// Its disk and its network overlap.
-        overlaps: bool,
+        /// What its disk does.
+        durability: Durability,
     },
     /// Says something.
     Client(Client),
@@ -187,15 +187,15 @@ impl Actor for Node {
         let storage = disk.map(|disk| disk.storage.clone());
         let log = disk.map_or_else(OrdMap::new, |disk| disk.log.clone());
         match self {
-            Node::Replica { replica: actor, overlaps } => {
+            Node::Replica { replica: actor, durability } => {
                 let mut commands = Out::new();
                 let machine = Machine::new(actor.on_start(id, &storage, &mut commands), log);
-                started(Driving::of(id, actor, *overlaps, &machine), commands, &machine, out)
+                started(Driving::of(id, actor, *durability, &machine), commands, &machine, out)
             }
-            Node::MutantReplica { replica: actor, overlaps } => {
+            Node::MutantReplica { replica: actor, durability } => {
                 let mut commands = Out::new();
                 let machine = Machine::new(actor.on_start(id, &storage, &mut commands), log);
-                started(Driving::of(id, actor, *overlaps, &machine), commands, &machine, out)
+                started(Driving::of(id, actor, *durability, &machine), commands, &machine, out)
             }
             Node::Client(actor) => {
                 let mut commands = Out::new();
@@ -233,13 +233,13 @@ impl Actor for Node {
         out: &mut Out<Self>,
     ) {
         match self {
-            Node::Replica { replica, overlaps } => {
-                drive(id, replica, *overlaps, state, out, |machine, out| {
+            Node::Replica { replica, durability } => {
+                drive(id, replica, *durability, state, out, |machine, out| {
                     machine.message(src, msg, out);
                 });
             }
-            Node::MutantReplica { replica, overlaps } => {
-                drive(id, replica, *overlaps, state, out, |machine, out| {
+            Node::MutantReplica { replica, durability } => {
+                drive(id, replica, *durability, state, out, |machine, out| {
                     machine.message(src, msg, out);
                 });
             }
@@ -270,13 +270,13 @@ impl Actor for Node {
         out: &mut Out<Self>,
     ) {
         match self {
-            Node::Replica { replica, overlaps } => {
-                drive(id, replica, *overlaps, state, out, |machine, out| {
+            Node::Replica { replica, durability } => {
+                drive(id, replica, *durability, state, out, |machine, out| {
                     machine.timeout(*timer, out);
                 });
             }
-            Node::MutantReplica { replica, overlaps } => {
-                drive(id, replica, *overlaps, state, out, |machine, out| {
+            Node::MutantReplica { replica, durability } => {
+                drive(id, replica, *durability, state, out, |machine, out| {
                     machine.timeout(*timer, out);
                 });
             }
@@ -319,6 +319,7 @@ fn started<B: Behaviour>(
     out: &mut Out<Node>,
 ) -> NodeState {
     driving.carry_out(commands, out);
+    driving.recall(out);
     NodeState::Replica(driving.done(before, out).unwrap_or_else(|| before.clone()))
 }
 
@@ -326,13 +327,13 @@ fn started<B: Behaviour>(
 fn drive<B: Behaviour>(
     id: Id,
     replica: &B,
-    overlaps: bool,
+    durability: Durability,
     state: &mut Cow<'_, NodeState>,
     out: &mut Out<Node>,
     step: impl FnOnce(&mut Driving<'_, B>, &mut Out<Node>),
 ) {
     let machine = state.machine().expect("a node keeps its kind");
-    let mut driving = Driving::of(id, replica, overlaps, machine);
+    let mut driving = Driving::of(id, replica, durability, machine);
     step(&mut driving, out);
     if let Some(machine) = driving.done(machine, out) {
         *state = Cow::Owned(NodeState::Replica(machine));

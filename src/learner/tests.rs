@@ -122,6 +122,32 @@ mod decided_values {
     }
 }
 
+mod a_log_that_outlived_a_crash {
+    use super::*;
+
+    fn recalls(bench: &mut Bench, from: u64, texts: &[&str]) -> Effects {
+        let values = texts.iter().map(|text| say(text)).collect();
+        let entries = Entries { from: Slot(from), values, applied_upto: Slot(9) };
+        bench.step(|step| on_recall(step, entries))
+    }
+
+    #[test]
+    fn is_applied_at_once_and_nobody_is_asked_for_more() {
+        let mut bench = Bench::new(0, 3);
+        let expected = Effects::none().reported(unheard_of(0, "a")).reported(unheard_of(1, "b"));
+        assert_eq!(recalls(&mut bench, 0, &["a", "b"]), expected);
+        assert_eq!(recalls(&mut bench, 0, &["a", "b"]), Effects::none(), "it is known by then");
+        assert_eq!(bench.state.learner.applied_upto, Slot(2));
+    }
+
+    #[test]
+    fn is_not_applied_over_a_gap() {
+        let mut bench = Bench::new(0, 3);
+        assert_eq!(recalls(&mut bench, 1, &["b"]), Effects::none());
+        assert_eq!(bench.state.learner.applied_upto, Slot(0));
+    }
+}
+
 mod a_leader_that_learns_from_others {
     use super::*;
 

@@ -103,6 +103,7 @@ classes! {
     Input {
         Submit: Client,
         SkipSlot: Replica,
+        Recall: Replica,
     }
     Output {
         Applied: Driver,

@@ -2,7 +2,7 @@
 //!
 //! **Invariant — local never travels**: these have no number, so no datagram can hold one.
 
-use super::Asker;
+use super::{Asker, Entries};
 use crate::types::{Body, Seq, SessionId, Slot, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
@@ -14,6 +14,9 @@ pub enum Input {
     Submit(Body),
     /// Jump over the next slot: an injected fault. To a replica.
     SkipSlot,
+    /// These are in the replica's own log, which outlives a crash: they were applied in an earlier life, and so are
+    /// decided. To a replica.
+    Recall(Entries),
 }
 
 /// From an actor to its own driver.
@@ -96,6 +99,7 @@ impl Display for Input {
         match self {
             Input::Submit(body) => write!(f, "({body})"),
             Input::SkipSlot => Ok(()),
+            Input::Recall(entries) => write!(f, "({entries:?})"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use paxos_chat::message::Message;
 use paxos_chat::tuning::Tuning;
 use paxos_chat_models::config::Config;
+use paxos_chat_models::machine::Durability;
 use std::fmt::Write;
 
 /// All bounds.
@@ -59,7 +60,11 @@ pub(super) fn system(config: &Config) -> String {
 pub(super) fn parameters(config: &Config) -> String {
     let mut parts = main_parameters(&config.tuning);
     parts.extend(differences(&config.tuning));
-    parts.extend(config.overlaps.then(|| "disk and network overlap".to_owned()));
+    parts.extend(match config.durability {
+        Durability::Saves => None,
+        Durability::LateSaves => Some("disk and network overlap".to_owned()),
+        Durability::SavesAndLog => Some("crashes leave the chat log".to_owned()),
+    });
     parts.join(", ")
 }
 

@@ -21,7 +21,7 @@ use crate::vitals::Vitals;
 use actor_runtime::driver::{Counters, Host, Sender};
 use paxos_chat::chunk::Chunk;
 use paxos_chat::message::{
-    Asker, Entries, LogRead, Message, Output, Plausible, ToClient, ToPeer, ToReplica,
+    Asker, Entries, Input, LogRead, Message, Output, Plausible, ToClient, ToPeer, ToReplica,
 };
 use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
@@ -172,6 +172,13 @@ impl Host<Replica> for ReplicaHost {
         is_read.then_some(Packet::Promised(self.promised))
     }
 
+    /// What the log holds above the compacted bound. Whatever of it was torn or damaged by the crash was cut off.
+    fn recall(&mut self, state: &State) -> io::Result<Option<Message>> {
+        let (from, upto) = (state.learner.applied_upto, Slot(self.log.written().get().slots));
+        let entries = self.read(from, upto)?;
+        Ok((!entries.values.is_empty()).then(|| Input::Recall(entries).into()))
+    }
+
     fn on_local(&mut self, message: Message) -> io::Result<()> {
         match message {
             Message::Output(Output::Applied { slot, value, outcomes }) => {
@@ -223,6 +230,7 @@ impl ReplicaHost {
         };
         let mut chunks: Vec<Entries> = Vec::new();
         while from < upto && chunks.len() < chunks_max {
+            self.reads_served += 1;
             let chunk = match self.read(from, upto) {
                 Ok(chunk) if chunk.values.is_empty() => break,
                 Ok(chunk) => chunk,
@@ -242,7 +250,6 @@ impl ReplicaHost {
     }
 
     fn read(&mut self, from: Slot, upto: Slot) -> io::Result<Entries> {
-        self.reads_served += 1;
         let mut chunk = Chunk::of(&self.tuning);
         let entries = self.log.read(from, upto, |entry| chunk.takes(entry.value.size_bytes()))?;
         let values = entries.into_iter().map(|entry| entry.value).collect();
@@ -255,7 +262,8 @@ mod tests {
     use super::*;
     use actor_runtime::disk::fake::FakeDisk;
     use actor_runtime::wire::ClusterId;
-    use paxos_chat::message::{Busy, Heartbeat, Input, Tail};
+    use paxos_chat::message::{Busy, Heartbeat, Tail};
+    use paxos_chat::state::Storage;
     use paxos_chat::types::NodeId;
     use paxos_chat::types::{Nonce, ReplicaId, Seq, SessionId, User, Value};
 
@@ -389,6 +397,28 @@ mod tests {
         ask(Asker::Client(NodeId(100)));
         (1..2 * READS_MAX as u8).for_each(|id| ask(Asker::Replica(ReplicaId(id))));
         assert_eq!(host.on_turn_end().unwrap().len(), 1 + READS_MAX);
+    }
+
+    #[test]
+    fn what_the_log_holds_is_handed_over_chunk_by_chunk_until_it_is_applied() {
+        let mut host = host(&[]);
+        host.tuning.chunk_entries_max = 2;
+        (0..3).for_each(|slot| host.on_local(applied(slot)).unwrap());
+        host.on_turn_end().unwrap();
+        let mut state = State::restored(Storage::default());
+        let mut recalled = |upto| {
+            state.learner.applied_upto = Slot(upto);
+            match host.recall(&state).unwrap()? {
+                Message::Input(Input::Recall(entries)) => {
+                    Some((entries.from.0, entries.values.len()))
+                }
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(recalled(0), Some((0, 2)));
+        assert_eq!(recalled(2), Some((2, 1)));
+        assert_eq!(recalled(3), None);
+        assert_eq!(host.reads_served, 0, "nobody has asked");
     }
 
     #[test]

@@ -111,6 +111,15 @@ pub trait Host<A: Actor> {
         None
     }
 
+    /// What an earlier life of this process has left for the actor, bit by bit: it is handed over before anything
+    /// else, as a message of its user, for as long as there is any.
+    ///
+    /// # Errors
+    /// Ends the driver.
+    fn recall(&mut self, _state: &A::State) -> io::Result<Option<A::Msg>> {
+        Ok(None)
+    }
+
     /// Takes a result of the actor.
     ///
     /// # Errors
@@ -240,6 +249,10 @@ where
         };
         driver.collect(out);
         driver.flush()?;
+        while let Some(message) = driver.host.recall(&driver.state).map_err(DriverError::Host)? {
+            driver.deliver(message);
+            driver.flush()?;
+        }
         Ok(driver)
     }
 

@@ -8,6 +8,8 @@ use crate::properties::Milestone::*;
 pub(super) fn entries() -> Vec<Entry> {
     vec![
         crash_recovery(),
+        crash_recall(),
+        compaction_recall(),
         overlap(),
         client_crash(),
         client_evicted(),
@@ -27,6 +29,16 @@ fn crash_recovery() -> Entry {
         125_718,
     )
     .reaches(&[RecoveredInPhase2, AllDelivered])
+}
+
+fn crash_recall() -> Entry {
+    quick(
+        "crash-recall",
+        "as crash-recovery, but the chat log outlives the crash: what it holds is applied at once",
+        with_rivals(3).ballots(&[(1, 0), (1, 1)]).crashes(&[0, 1, 2], 1, true).logs_survive(),
+        98_322,
+    )
+    .reaches(&[RecoveredInPhase2, LogRecalled, AllDelivered])
 }
 
 fn overlap() -> Entry {
@@ -139,6 +151,21 @@ fn compaction() -> Entry {
         77_893,
     )
     .reaches(&[SnapshotTaken, LeaderFetches, AcceptBelowBound, AnsweredFromLog])
+}
+
+fn compaction_recall() -> Entry {
+    quick(
+        "compaction-recall",
+        "a snapshot every second slot, and crashes that leave the log between two of them",
+        Config::new(3)
+            .client("ann", 2, 0)
+            .ballots(&[(1, 0), (1, 1)])
+            .crashes(&[0, 1, 2], 1, true)
+            .logs_survive()
+            .tuned(|tuning| tuning.snapshot_slots = 2),
+        42_532,
+    )
+    .reaches(&[SnapshotTaken, LogRecalled, AllDelivered])
 }
 
 fn compaction_crash() -> Entry {

@@ -126,6 +126,7 @@ mutants! {
         P05 PrepareSentEarly: "Prepare sent while its save is pending", "our own", ["overlap"];
         P06 PromiseToldEarly: "promise told while its save is pending", "our own", ["overlap"];
         P07 DuplicatesByValue: "duplicates recognised by value", "our own", ["retry-elsewhere"];
+        P08 VotesRecalled: "a vote recalled as if it were decided", "our own", ["crash-recall"];
         // A leader's queue has no limit, nor has what waits for an earlier request.
         B01 QueueUnbounded:
             "a leader's queue has no limit", "our own", ["long-messages", "busy", "held"];

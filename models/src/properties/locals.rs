@@ -4,7 +4,7 @@ use super::bounds;
 use super::{Milestone, Safety};
 use crate::chat::{ChatSpec, Delivery, Ghost, ReplicaGhost};
 use crate::execution::Execution;
-use crate::machine::{Disk, Machine};
+use crate::machine::{Disk, Durability, Machine};
 use crate::node::{Node, NodeState, NodeStorage};
 use actor_checker::spec::{Local, Verdict};
 use paxos_chat::types::{Ballot, Body, Command, Operation, Seq, Slot, User, Value};
@@ -28,7 +28,8 @@ const JUDGES: &[(Safety, Judge)] = &[
     (Safety::Validity, |it| it.ghost.votes.values().all(|value| is_valid(it.spec, value))),
     (Safety::ExactlyOnce, |it| is_exactly_once(it.spec, &it.ghost.delivered)),
     (Safety::Compaction, |it| {
-        it.disk.is_none_or(is_saved_right) && it.machine.is_none_or(is_compacted_right)
+        it.disk.is_none_or(|disk| is_saved_right(it.spec, disk))
+            && it.machine.is_none_or(is_compacted_right)
     }),
     (Safety::VotesKept, |it| is_every_vote_kept(it.ghost, it.disk)),
     (Safety::EqualReplicas, |it| {
@@ -98,10 +99,16 @@ fn is_compacted_right(Machine { replica, log, .. }: &Machine) -> bool {
         && upto.upto(applied_upto).all(|slot| replica.learner.decided.contains_key(&slot))
 }
 
-/// Is everything below the saved bound in the chat log that a crash leaves?
-fn is_saved_right(Disk { storage, log }: &Disk) -> bool {
-    let upto = storage.snapshot.upto;
-    log.keys().copied().eq(Slot(0).upto(upto)) && storage.votes.keys().all(|slot| *slot >= upto)
+/// Is everything below the saved bound in the chat log that a crash leaves, and more only where more survives?
+fn is_saved_right(spec: &ChatSpec, disk @ Disk { storage, log }: &Disk) -> bool {
+    let (upto, end) = (storage.snapshot.upto, disk.log_end());
+    let is_as_long = match spec.durability {
+        Durability::Saves | Durability::LateSaves => end == upto,
+        Durability::SavesAndLog => end >= upto,
+    };
+    is_as_long
+        && log.keys().copied().eq(Slot(0).upto(end))
+        && storage.votes.keys().all(|slot| *slot >= upto)
 }
 
 /// Are the session tables, the one in memory and the one to be saved, those of the log?

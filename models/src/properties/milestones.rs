@@ -55,6 +55,7 @@ milestones! {
     UnheardStepsDown: "a leader steps down unheard",
     SlotSkipped: "a slot is skipped",
     RecoveredInPhase2: "a replica recovers in the middle of phase 2",
+    LogRecalled: "a replica recovers what its log holds above its snapshot",
     PendingSaveLost: "a crash loses a pending save",
     AllDelivered: "everything is delivered",
     AllDeliveredWithFDown: "everything is delivered with f replicas down",

@@ -29,10 +29,11 @@ pub fn reached(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
             reached.extend(reached_by_message(before, after, msg, step));
         }
     }
-    if let (Event::Recover, Some(state)) = (&step.event, after)
-        && !state.durable.votes.is_empty()
-    {
-        reached.push(Milestone::RecoveredInPhase2);
+    if let (Event::Recover, Some(state)) = (&step.event, after) {
+        let recalled = state.learner.applied_upto > state.durable.snapshot.upto;
+        reached.extend(recalled.then_some(Milestone::LogRecalled));
+        let has_votes = !state.durable.votes.is_empty();
+        reached.extend(has_votes.then_some(Milestone::RecoveredInPhase2));
     }
     let machine = step.before.and_then(|local| local.state.as_ref()).and_then(NodeState::machine);
     if let (Event::Crash, Some(machine)) = (&step.event, machine)

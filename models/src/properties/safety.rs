@@ -105,7 +105,7 @@ properties! {
         kept: Some("the first to see M03, M08, M09 and N07, many steps before a vote goes wrong"),
     }
     AppliedMonotone {
-        name: "the applied bound never goes back in a life, nor below the snapshot after a restart",
+        name: "the applied bound never goes back in a life, nor below its log after a restart",
         misses: "a bound that goes too far, and one that never moves",
         kept: Some("drivers rely on it; here the chat log, kept beside the actor, tells of such a bug as well"),
     }

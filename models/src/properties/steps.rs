@@ -4,7 +4,7 @@ use super::Safety;
 use super::bounds;
 use crate::chat::{ChatSpec, ClientGhost, Ghost, ReplicaGhost};
 use crate::execution::Execution;
-use crate::machine::Machine;
+use crate::machine::{Disk, Machine};
 use crate::node::{Node, NodeState, NodeStorage};
 use actor_checker::spec::{Step, Verdict};
 use paxos_chat::client::{ClientPhase, ClientStorage};
@@ -62,10 +62,10 @@ impl ReplicaStep<'_> {
 
 fn is_applied_monotone(it: &ReplicaStep<'_>) -> bool {
     let saved = it.step.storage.and_then(NodeStorage::disk);
-    let snapshot = saved.map_or(Slot(0), |saved| saved.storage.snapshot.upto);
+    let logged = saved.map_or(Slot(0), Disk::log_end);
     let before = it.step.before.and_then(|local| local.state.as_ref());
     let before = before.and_then(NodeState::replica);
-    let floor = before.map_or(snapshot, |before| before.learner.applied_upto);
+    let floor = before.map_or(logged, |before| before.learner.applied_upto);
     it.state().learner.applied_upto >= floor
 }
 

@@ -314,6 +314,7 @@ impl Renaming {
         match input {
             Input::Submit(body) => Input::Submit(image(&self.bodies, body)),
             Input::SkipSlot => Input::SkipSlot,
+            Input::Recall(entries) => Input::Recall(self.entries(entries)),
         }
     }
 

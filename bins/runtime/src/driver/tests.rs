@@ -106,6 +106,8 @@ struct TestWorld {
     waited: Rc<Cell<Option<Duration>>>,
     /// How long it takes to send a datagram.
     takes: Rc<Cell<Duration>>,
+    /// What an earlier life has left.
+    left: Rc<RefCell<VecDeque<Say>>>,
     /// Replica 0 at port 1, and clients at all others.
     peers: Rc<RefCell<BTreeMap<u16, Codec>>>,
 }
@@ -220,6 +222,14 @@ impl Host<Keeper> for TestWorld {
         (message != Say::Private).then_some(message)
     }
 
+    fn recall(&mut self, state: &Vec<u8>) -> io::Result<Option<Say>> {
+        let left = self.left.borrow_mut().pop_front();
+        if left.is_some() {
+            self.note(format!("recall in {state:?}"));
+        }
+        Ok(left)
+    }
+
     fn on_local(&mut self, message: Say) -> io::Result<()> {
         self.note(format!("report {message:?}"));
         Ok(())
@@ -263,6 +273,18 @@ fn one_save_covers_a_burst_and_comes_before_every_send() {
     driver.turn().unwrap();
     let expected = ["save [1, 2]", "report Report", "send Kept(1) to 5", "send Kept(2) to 7"];
     assert_eq!(test.taken(), expected);
+}
+
+#[test]
+fn what_an_earlier_life_has_left_is_handed_over_first_bit_by_bit_and_saved() {
+    let test = TestWorld::default();
+    test.left.borrow_mut().extend([Say::Keep(7), Say::Keep(8)]);
+    start(&test);
+    let expected = ["recall in []", "save [7]", "recall in [7]", "save [7, 8]"];
+    let taken = test.taken();
+    let of_start =
+        taken.iter().filter(|what| what.starts_with("recall") || what.starts_with("save"));
+    assert!(of_start.eq(&expected), "{taken:?}");
 }
 
 #[test]
