@@ -1,8 +1,9 @@
 //! Judges chat logs on disk against what the clients recorded.
 //!
 //! **Invariants judged**
-//! - the logs of surviving replicas are equal byte for byte; that of a killed one is a prefix;
-//! - every acknowledged message is in every surviving log, at the slot it was acknowledged for,
+//! - the logs of surviving replicas are equal byte for byte; that of a killed one is a prefix, and so is that of one
+//!   that is behind, where no run has waited for it;
+//! - every acknowledged message is in every surviving log that is not behind, at the slot it was acknowledged for,
 //!   with its text;
 //! - each message takes effect once, and those of a session in the order of their numbers;
 //! - nothing takes effect that nobody submitted;
@@ -27,11 +28,12 @@ mod history;
 
 pub use evidence::{Evidence, EvidenceError, RunFile};
 
+use compare::Comparison;
 use evidence::LogFile;
 use faults::Faults;
 use paxos_chat_client::record::Record;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a client did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,6 +57,8 @@ pub struct ReplicaReport {
     pub entries: u64,
     /// The hash of its log.
     pub log_hash: String,
+    /// How many entries of the longest log it lacks.
+    pub behind: u64,
     /// Was it killed for good?
     pub killed: bool,
     /// How often was it killed and restarted?
@@ -88,7 +92,7 @@ pub struct Verdict {
 /// Judges.
 pub fn judge(evidence: &Evidence) -> Verdict {
     let mut faults = Faults::default();
-    let logs_identical = compare::compare(&evidence.logs, &mut faults);
+    let Comparison { is_identical, behind } = compare::compare(evidence, &mut faults);
     let (mut duplicates, mut lost) = (BTreeSet::new(), BTreeSet::new());
     let mut noops = 0;
     for LogFile { id, killed, account, .. } in &evidence.logs {
@@ -98,16 +102,16 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         faults.add(*id, &account.faults);
         duplicates.extend(account.duplicates.iter().copied());
         noops = account.noops.max(noops);
-        if !killed {
+        if !killed && !behind.contains_key(id) {
             faults.add(*id, &account.losses);
             lost.extend(account.missing.iter().copied());
         }
     }
     Verdict {
         ok: faults.count() == 0,
-        logs_identical,
+        logs_identical: is_identical,
         clients: evidence.records.iter().map(client_report).collect(),
-        replicas: evidence.logs.iter().map(replica_report).collect(),
+        replicas: evidence.logs.iter().map(|file| replica_report(file, &behind)).collect(),
         duplicates: duplicates.len() as u64,
         lost: lost.len() as u64,
         noops,
@@ -125,10 +129,12 @@ fn client_report(record: &Record) -> ClientReport {
     }
 }
 
-fn replica_report(file: &LogFile) -> ReplicaReport {
+fn replica_report(file: &LogFile, behind: &BTreeMap<u8, u64>) -> ReplicaReport {
     let LogFile { id, killed, restarts, account, .. } = file;
     let (id, killed, restarts) = (*id, *killed, *restarts);
-    ReplicaReport { id, entries: account.lines, log_hash: account.hash.clone(), killed, restarts }
+    let (entries, log_hash) = (account.lines, account.hash.clone());
+    let behind = behind.get(&id).copied().unwrap_or_default();
+    ReplicaReport { id, entries, log_hash, behind, killed, restarts }
 }
 
 #[cfg(test)]

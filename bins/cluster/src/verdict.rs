@@ -1,6 +1,6 @@
 //! A verdict as a table for people, as JSON for programs, and as an exit status.
 
-use crate::judge::Verdict;
+use crate::judge::{ReplicaReport, Verdict};
 use anyhow::Result;
 use paxos_chat_shell::output;
 use serde::Serialize;
@@ -34,14 +34,15 @@ fn table(verdict: &Verdict) -> String {
         }
         out.push('\n');
     }
-    row(&mut out, ["replica", "entries", "log hash", "killed"]);
+    row(&mut out, ["replica", "entries", "log hash", "fate"]);
     for replica in &verdict.replicas {
         let (id, entries) = (replica.id.to_string(), replica.entries.to_string());
         let hash = replica.log_hash.get(..12).unwrap_or(&replica.log_hash);
-        let fate = match (replica.killed, replica.restarts) {
-            (true, _) => "killed".to_owned(),
-            (false, 0) => String::new(),
-            (false, restarts) => format!("restarted {restarts}x"),
+        let fate = match (replica.killed, replica.restarts, replica.behind) {
+            (true, ..) => "killed".to_owned(),
+            (false, 0, 0) => String::new(),
+            (false, 0, behind) => format!("{behind} behind"),
+            (false, restarts, _) => format!("restarted {restarts}x"),
         };
         row(&mut out, [&id, &entries, hash, &fate]);
     }
@@ -55,7 +56,16 @@ fn table(verdict: &Verdict) -> String {
         let _ = writeln!(out, "! {fault}");
     }
     let Verdict { ok, duplicates, lost, noops, .. } = verdict;
-    let judged = if *ok { "ok: the logs are identical" } else { "NOT OK" };
+    let are = |is: fn(&ReplicaReport) -> bool| verdict.replicas.iter().any(is);
+    let judged = if !ok {
+        "NOT OK"
+    } else if are(|replica| replica.behind > 0) {
+        "ok: the logs agree, and the shorter ones are the beginning of the longest"
+    } else if are(|replica| replica.killed) {
+        "ok: the logs of the survivors are identical, and those of the killed are their beginning"
+    } else {
+        "ok: the logs are identical"
+    };
     let identical = if verdict.logs_identical || *ok { "" } else { ", the logs differ" };
     let _ = writeln!(
         out,

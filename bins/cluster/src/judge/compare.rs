@@ -1,12 +1,13 @@
 //! The logs of a cluster, compared with one another.
 //!
-//! **Invariants judged**: the logs of surviving replicas are equal byte for byte; that of a killed one
-//! is a prefix.
+//! **Invariants judged**: the logs of surviving replicas are equal byte for byte; that of a killed one is a prefix. Where
+//! nobody has waited for the replicas, a log may be a prefix too: its replica is behind.
 //!
 //! **Invariant — bounded**: two lines are held at a time, however long the logs are.
 
-use super::evidence::LogFile;
+use super::evidence::Evidence;
 use super::faults::Faults;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -16,9 +17,19 @@ const PIECE_BYTES_MAX: u64 = 1 << 20;
 /// Of a line that differs, so many characters are shown.
 const SHOWN_MAX: usize = 300;
 
-/// Compares all logs with the longest survivor's; false if they are not as they must be.
-pub(super) fn compare(logs: &[LogFile], faults: &mut Faults) -> bool {
-    let before = faults.count();
+/// What the logs are to one another.
+#[derive(Default)]
+pub(super) struct Comparison {
+    /// The survivors' are equal, and those of the killed are prefixes.
+    pub(super) is_identical: bool,
+    /// How many entries each survivor lacks that may lack some.
+    pub(super) behind: BTreeMap<u8, u64>,
+}
+
+/// Compares all logs with the longest survivor's.
+pub(super) fn compare(evidence: &Evidence, faults: &mut Faults) -> Comparison {
+    let (logs, before) = (&evidence.logs, faults.count());
+    let mut behind = BTreeMap::new();
     for file in logs {
         let id = file.id;
         if let Some(wrong) = &file.account.damage {
@@ -32,22 +43,26 @@ pub(super) fn compare(logs: &[LogFile], faults: &mut Faults) -> bool {
     let survivors = || logs.iter().filter(|file| !file.killed);
     let Some(reference) = survivors().max_by_key(|file| file.bytes) else {
         faults.push("no replica has survived".into());
-        return false;
+        return Comparison::default();
     };
     for file in logs.iter().filter(|file| file.id != reference.id) {
         if file.is_same_as(reference) {
             continue;
         }
         let (id, other) = (file.id, reference.id);
-        match first_difference(&file.path, &reference.path, file.killed) {
-            Ok(None) => {}
+        let may_lack = !evidence.is_of_run && file.is_whole();
+        match first_difference(&file.path, &reference.path, file.killed || may_lack) {
+            Ok(None) if file.killed => {}
+            Ok(None) => {
+                behind.insert(id, reference.account.lines.saturating_sub(file.account.lines));
+            }
             Ok(Some(Difference { line, left, right })) => faults.push(format!(
                 "replicas {id} and {other} differ first in line {line}:\n  {left}\n  {right}"
             )),
             Err(error) => faults.push(format!("replicas {id} and {other}: {error}")),
         }
     }
-    faults.count() == before
+    Comparison { is_identical: faults.count() == before && behind.is_empty(), behind }
 }
 
 /// Where two logs part.

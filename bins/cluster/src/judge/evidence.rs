@@ -43,12 +43,15 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
+    /// Does it end with a whole slot, and is nothing wrong before?
+    pub(super) fn is_whole(&self) -> bool {
+        self.account.damage.is_none() && self.account.torn_at.is_none()
+    }
+
     /// Are both logs whole, as long as each other, and of one hash?
     pub(super) fn is_same_as(&self, other: &LogFile) -> bool {
-        let is_whole =
-            |file: &LogFile| file.account.damage.is_none() && file.account.torn_at.is_none();
-        is_whole(self)
-            && is_whole(other)
+        self.is_whole()
+            && other.is_whole()
             && (self.bytes, &self.account.hash) == (other.bytes, &other.account.hash)
     }
 }
@@ -57,6 +60,8 @@ impl LogFile {
 #[derive(Debug)]
 pub struct Evidence {
     pub(super) logs: Vec<LogFile>,
+    /// A run has left it, which waits until the survivors have all: their logs must be equal.
+    pub(super) is_of_run: bool,
     pub(super) records: Vec<Record>,
 }
 
@@ -98,12 +103,14 @@ impl Evidence {
             move |error| EvidenceError::Unreadable { path, error }
         };
         let run_path = folder.join(RUN_FILE);
-        let run: RunFile = match std::fs::read(&run_path) {
+        let run: Option<RunFile> = match std::fs::read(&run_path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|error| EvidenceError::RunFile { path: run_path, error })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => RunFile::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(unreadable(&run_path)(error)),
         };
+        let is_of_run = run.is_some();
+        let run = run.unwrap_or_default();
         let (mut logs, mut records) = (Vec::new(), Vec::new());
         for file in std::fs::read_dir(folder).map_err(unreadable(folder))? {
             let path = file.map_err(unreadable(folder))?.path();
@@ -134,6 +141,6 @@ impl Evidence {
         for file in &mut logs {
             file.account = Account::of(&file.path, &known);
         }
-        Ok(Evidence { logs, records })
+        Ok(Evidence { logs, is_of_run, records })
     }
 }

@@ -157,6 +157,7 @@ fn a_noop_in_place_of_a_message_is_a_difference_and_a_gap() {
 fn a_survivor_s_log_that_ends_early_is_found_and_a_killed_one_s_is_a_prefix() {
     let folder = Folder::good();
     folder.log(1, &whole()[..6]);
+    folder.killed(&[]);
     let verdict = folder.says(&["differ first in line 8:\n  (the end)\n", "is not there"]);
     assert_eq!(verdict.lost, MESSAGES - 5);
     folder.killed(&[1]);
@@ -265,6 +266,18 @@ fn faults_are_limited_and_counted() {
     let verdict = folder.verdict();
     assert_eq!(verdict.faults.len(), FAULTS_MAX + 1);
     assert!(verdict.faults.last().unwrap().starts_with("and "), "{:?}", verdict.faults);
+}
+
+#[test]
+fn a_replica_that_is_behind_is_no_fault_where_no_run_has_waited_for_it() {
+    let folder = Folder::good();
+    folder.log(1, &whole()[..7]);
+    let verdict = folder.verdict();
+    assert!(verdict.ok && !verdict.logs_identical, "{:?}", verdict.faults);
+    let behind: Vec<u64> = verdict.replicas.iter().map(|replica| replica.behind).collect();
+    assert_eq!((behind, verdict.lost), (vec![0, 3, 0], 0));
+    folder.killed(&[]);
+    folder.says(&["replicas 1 and 2 differ first in line 9"]);
 }
 
 #[test]
