@@ -87,6 +87,23 @@ fn one_types_scrolls_searches_and_resizes_while_the_primary_is_killed() {
     assert_eq!(screen.end(), 0);
 }
 
+#[test]
+fn an_idle_client_notices_that_its_leader_died_and_that_nobody_leads_any_more() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let mut screen = Screen::start(&cluster, &["--name", "ann"], 90, 12);
+    screen.shows_text("leader r");
+    let killed = cluster.kill_leader();
+    screen.shows("another leader", |text| {
+        text.contains("leader r") && !text.contains(&format!("leader r{killed}"))
+    });
+    let second = cluster.kill_leader();
+    let nobody = format!("no leader: r{second} was heard ");
+    screen.shows("that there is none", |text| text.contains(&nobody) && text.contains(" s ago"));
+    screen.press(CTRL_D);
+    assert_eq!(screen.end(), 0);
+}
+
 /// A key that comes together with a change of the terminal's size, so that the client is told of both at
 /// once. Whichever of the two its source of events reports second must not be forgotten.
 #[test]

@@ -9,7 +9,7 @@
 use actor_runtime::driver::{Host, Sender};
 use paxos_chat::message::{Acknowledged, Message, Plausible, ToClient, ToReplica};
 use paxos_chat::types::{Ballot, Operation, Seq};
-use paxos_chat_packets::Packet;
+use paxos_chat_packets::{Leadership, Packet};
 use stateright::actor::Actor;
 use stateright::actor::Id;
 use std::collections::{BTreeMap, VecDeque};
@@ -38,8 +38,10 @@ pub struct Measured {
     pub sent_upto: Seq,
     /// Since anything was heard from a replica.
     pub silence: Option<Duration>,
-    /// The highest ballot that a replica has told.
+    /// The highest ballot that a replica has told, which names the leader.
     pub ballot: Option<Ballot>,
+    /// Since a replica has told that this leader makes progress; none, if none has.
+    pub led: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +56,7 @@ struct Counts {
     retries: u64,
     heard: Option<Instant>,
     ballot: Option<Ballot>,
+    led: Option<Instant>,
 }
 
 /// Counts of one client and its reader.
@@ -80,6 +83,7 @@ impl Meter {
             sent_upto: counts.sent_upto,
             silence: counts.heard.map(|heard| heard.elapsed()),
             ballot: counts.ballot,
+            led: counts.led.map(|led| led.elapsed()),
         }
     }
 
@@ -142,11 +146,18 @@ impl Meter {
         }
     }
 
-    /// A replica has promised this ballot.
-    fn on_promised(&self, ballot: Ballot) {
+    /// A replica has told this. One that follows an earlier leader knows nothing of the latest.
+    fn on_leadership(&self, Leadership { promised, is_led }: Leadership) {
+        let now = Some(Instant::now());
         let mut counts = self.lock();
-        counts.heard = Some(Instant::now());
-        counts.ballot = counts.ballot.max(Some(ballot));
+        counts.heard = now;
+        if counts.ballot < Some(promised) {
+            counts.ballot = Some(promised);
+            counts.led = None;
+        }
+        if counts.ballot == Some(promised) && is_led {
+            counts.led = now;
+        }
     }
 }
 
@@ -162,11 +173,11 @@ impl<A: Actor<Msg = Message>, H: Host<A, Packet = Packet>> Host<A> for Metered<H
 
     fn admit(&mut self, from: Sender, packet: Packet, now: Duration) -> Option<Message> {
         // It is told beside what the actor has asked for, and only measured.
-        if let Packet::Promised(ballot) = packet
+        if let Packet::Leadership(leadership) = packet
             && from == Sender::Replica
-            && ballot.is_plausible()
+            && packet.is_plausible()
         {
-            self.meter.on_promised(ballot);
+            self.meter.on_leadership(leadership);
             return None;
         }
         let message = self.host.admit(from, packet, now)?;
@@ -235,14 +246,20 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_ballot_told_is_known() {
+    fn the_highest_ballot_told_is_known_and_whether_its_leader_was_heard() {
         let meter = Meter::default();
         assert_eq!(meter.measured().ballot, None);
         let of = |round| Ballot { round, replica: ReplicaId(1) };
-        for round in [2, 3, 1] {
-            meter.on_promised(of(round));
-        }
-        assert_eq!(meter.measured().ballot, Some(of(3)));
+        let tell = |round, is_led| {
+            meter.on_leadership(Leadership { promised: of(round), is_led });
+            meter.measured()
+        };
+        assert!(tell(2, true).led.is_some());
+        assert_eq!(tell(3, false).led, None, "nobody has heard the new one");
+        let told_late = tell(2, true);
+        assert_eq!((told_late.ballot, told_late.led), (Some(of(3)), None));
+        assert!(tell(3, true).led.is_some());
+        assert!(tell(3, false).led.is_some(), "it was heard before");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! **Invariant**: every number has an example, which a test holds; between them they show every kind of operation,
 //! body and value.
 
-use crate::Packet;
+use crate::{Leadership, Packet};
 use paxos_chat::message::{
     Accept, Accepted, Acknowledged, Busy, Entries, Fetch, Heartbeat, HeartbeatAck, PreVote,
     PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject, Relay, SessionExpired,
@@ -98,5 +98,6 @@ pub(super) fn examples() -> Vec<Packet> {
     let to_replica = to_replica().into_iter().map(Packet::ToReplica);
     let to_client = to_client().into_iter().map(Packet::ToClient);
     let to_peer = to_peer().into_iter().map(Packet::ToPeer);
-    to_replica.chain(to_client).chain([Packet::Promised(BALLOT)]).chain(to_peer).collect()
+    let leadership = Packet::Leadership(Leadership { promised: BALLOT, is_led: true });
+    to_replica.chain(to_client).chain([leadership]).chain(to_peer).collect()
 }

@@ -16,7 +16,7 @@ pub fn datagrams() -> Vec<Vec<u8>> {
     let (mut alice_s, mut zero) = (client(), replica(0));
     let seal = |packet: Packet| match packet {
         Packet::ToReplica(_) => sealed(&mut alice_s, Peer::Replica(1), &packet),
-        Packet::ToClient(_) | Packet::Promised(_) => sealed(&mut zero, process(), &packet),
+        Packet::ToClient(_) | Packet::Leadership(_) => sealed(&mut zero, process(), &packet),
         Packet::ToPeer(_) => sealed(&mut zero, Peer::Replica(1), &packet),
     };
     examples().into_iter().map(seal).collect()

@@ -15,7 +15,7 @@ fn name(packet: &Packet) -> &'static str {
         Packet::ToReplica(message) => message.class().name(),
         Packet::ToClient(message) => message.class().name(),
         Packet::ToPeer(message) => message.class().name(),
-        Packet::Promised(_) => "Promised",
+        Packet::Leadership(_) => "Leadership",
     }
 }
 

@@ -37,9 +37,18 @@ pub enum Packet {
     ToClient(ToClient),
     /// Between replicas.
     ToPeer(ToPeer),
-    /// The ballot that the sender has promised, which names the leader that it follows. A replica's host tells it
-    /// beside entries, for people to see; no actor sends it or takes it.
-    Promised(Ballot),
+    /// What the sender knows of the leader. A replica's host tells it beside entries, for people to see; no actor
+    /// sends it or takes it.
+    Leadership(Leadership),
+}
+
+/// What a replica knows of the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leadership {
+    /// The ballot that it has promised, which names whom it follows.
+    pub promised: Ballot,
+    /// It leads itself, or has heard within an election time-out that the leader makes progress.
+    pub is_led: bool,
 }
 
 impl Packet {
@@ -60,7 +69,9 @@ impl Debug for Packet {
             Packet::ToReplica(message) => Display::fmt(message, f),
             Packet::ToClient(message) => Display::fmt(message, f),
             Packet::ToPeer(message) => Display::fmt(message, f),
-            Packet::Promised(ballot) => write!(f, "Promised({ballot})"),
+            Packet::Leadership(Leadership { promised, is_led }) => {
+                write!(f, "Leadership({promised}, led {is_led})")
+            }
         }
     }
 }
@@ -71,7 +82,7 @@ impl Plausible for Packet {
             Packet::ToReplica(message) => message.is_plausible(),
             Packet::ToClient(message) => message.is_plausible(),
             Packet::ToPeer(message) => message.is_plausible(),
-            Packet::Promised(ballot) => ballot.is_plausible(),
+            Packet::Leadership(leadership) => leadership.promised.is_plausible(),
         }
     }
 }
@@ -82,9 +93,12 @@ impl Serialize for Packet {
             Packet::ToReplica(message) => message.serialize(serializer),
             Packet::ToClient(message) => message.serialize(serializer),
             Packet::ToPeer(message) => message.serialize(serializer),
-            Packet::Promised(ballot) => {
-                serializer.serialize_newtype_variant("Message", HOSTS_NUMBER, "Promised", ballot)
-            }
+            Packet::Leadership(leadership) => serializer.serialize_newtype_variant(
+                "Message",
+                HOSTS_NUMBER,
+                "Leadership",
+                leadership,
+            ),
         }
     }
 }
@@ -108,7 +122,7 @@ impl<'de> Visitor<'de> for PacketVisitor {
     fn visit_enum<A: EnumAccess<'de>>(self, packet: A) -> Result<Packet, A::Error> {
         let (number, content) = packet.variant::<u32>()?;
         match number {
-            HOSTS_NUMBER => content.newtype_variant().map(Packet::Promised),
+            HOSTS_NUMBER => content.newtype_variant().map(Packet::Leadership),
             _ if ToReplica::NUMBERS.contains(&number) => {
                 ToReplica::read(number, content).map(Packet::ToReplica)
             }

@@ -119,7 +119,10 @@ fn to_peer(number: u32, g: &mut Gen) -> ToPeer {
 /// Something with this number.
 fn packet(number: u32, g: &mut Gen) -> Packet {
     match number {
-        HOSTS_NUMBER => Packet::Promised(ballot(g)),
+        HOSTS_NUMBER => {
+            let (promised, is_led) = (ballot(g), bool::arbitrary(g));
+            Packet::Leadership(Leadership { promised, is_led })
+        }
         _ if ToReplica::NUMBERS.contains(&number) => Packet::ToReplica(to_replica(number, g)),
         _ if ToClient::NUMBERS.contains(&number) => Packet::ToClient(to_client(number, g)),
         _ => Packet::ToPeer(to_peer(number, g)),

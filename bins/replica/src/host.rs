@@ -28,7 +28,7 @@ use paxos_chat::state::State;
 use paxos_chat::tuning::{BODY_BYTES_MAX, Tuning, USER_BYTES_MAX};
 use paxos_chat::types::{Ballot, Body, Command, Operation, Slot, Timestamp};
 use paxos_chat_log::{Entry, Store, text_of};
-use paxos_chat_packets::Packet;
+use paxos_chat_packets::{Leadership, Packet};
 use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -53,7 +53,7 @@ pub struct ReplicaHost {
     fetched: u64,
     vitals: Vitals,
     narrator: Narrator,
-    promised: Ballot,
+    leadership: Leadership,
 }
 
 impl ReplicaHost {
@@ -74,7 +74,7 @@ impl ReplicaHost {
             fetched: 0,
             vitals: Vitals::default(),
             narrator: Narrator::default(),
-            promised: Ballot::ZERO,
+            leadership: Leadership { promised: Ballot::ZERO, is_led: false },
         }
     }
 
@@ -155,7 +155,7 @@ impl Host<Replica> for ReplicaHost {
             }
             (Packet::ToPeer(_) | Packet::ToReplica(_), _) => None,
             // For clients.
-            (Packet::ToClient(_) | Packet::Promised(_), _) => None,
+            (Packet::ToClient(_) | Packet::Leadership(_), _) => None,
         }
     }
 
@@ -169,7 +169,7 @@ impl Host<Replica> for ReplicaHost {
 
     fn beside(&self, packet: &Packet) -> Option<Packet> {
         let is_read = matches!(packet, Packet::ToClient(ToClient::Entries(_)));
-        is_read.then_some(Packet::Promised(self.promised))
+        is_read.then_some(Packet::Leadership(self.leadership))
     }
 
     /// What the log holds above the compacted bound. Whatever of it was torn or damaged by the crash was cut off.
@@ -194,7 +194,8 @@ impl Host<Replica> for ReplicaHost {
 
     fn observe(&mut self, state: &State, counters: &Counters) {
         let status = self.status(state, *counters);
-        self.promised = state.durable.promised;
+        let is_led = state.leading().is_some() || state.leader_alive;
+        self.leadership = Leadership { promised: state.durable.promised, is_led };
         self.narrator.turn(&status, Instant::now());
         self.vitals.publish(status);
     }
@@ -294,7 +295,8 @@ mod tests {
         assert!(!admits(Sender::Replica, opening("ann")));
         for from in [Sender::Replica, ANN] {
             assert!(!admits(from, Packet::ToClient(ToClient::Busy(Busy { queued: 1 }))));
-            assert!(!admits(from, Packet::Promised(Ballot::ZERO)));
+            let leadership = Leadership { promised: Ballot::ZERO, is_led: true };
+            assert!(!admits(from, Packet::Leadership(leadership)));
         }
     }
 

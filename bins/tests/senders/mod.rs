@@ -152,7 +152,7 @@ impl Sender {
                 self.proves(opened);
                 continue;
             }
-            messages.retain(|message| !matches!(message, Packet::Promised(_)));
+            messages.retain(|message| !matches!(message, Packet::Leadership(_)));
             break;
         }
         messages

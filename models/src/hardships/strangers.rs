@@ -146,10 +146,11 @@ impl Waiter {
             Heartbeat { ballot, decided_upto: slot.next() }.into(),
             HeartbeatAck { ballot: led }.into(),
             Fetch { from: Slot(0) }.into(),
-            Message::ToPeer(ToPeer::Decided(entries)),
+            Message::ToPeer(ToPeer::Decided(entries.clone())),
             Relay { passed: ReplicaSet::default(), command }.into(),
             Message::Input(Input::Submit(Body::write("hi"))),
             Message::Input(Input::SkipSlot),
+            Message::Input(Input::Recall(entries)),
         ]
     }
 

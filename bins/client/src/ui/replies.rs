@@ -4,6 +4,7 @@ use super::app::{App, Search};
 use super::command::COMMANDS;
 use super::conversation::Item;
 use super::keys::KEYS;
+use super::view;
 use crate::envelope::Room;
 use paxos_chat::types::Timestamp;
 use paxos_chat_log as chatlog;
@@ -66,15 +67,13 @@ impl App {
         let standing = self.standing.clone();
         let measured = standing.measured;
         let asked = standing.asked;
-        let serves = match (self.is_open, standing.serves) {
-            (true, true) => format!("r{asked}, which has answered: it leads, as far as we know"),
-            _ => format!("r{asked}, which has not answered yet"),
-        };
+        let serves = if standing.serves { "has answered" } else { "has not answered yet" };
         let silence = measured
             .silence
             .map_or("nothing yet".into(), |silence| format!("{:.1} s ago", silence.as_secs_f64()));
         let lines = [
-            format!("replica asked: {serves}"),
+            format!("replica asked: r{asked}, which {serves}"),
+            view::leader(&measured),
             match measured.ballot {
                 Some(ballot) => format!("ballot: {ballot}"),
                 None => "ballot: no replica has told it yet".to_owned(),

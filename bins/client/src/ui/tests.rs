@@ -107,6 +107,7 @@ fn the_screen_shows_rooms_messages_the_cluster_and_what_is_typed() {
         commit_rtt: Some(Duration::from_micros(3400)),
         loss: Some(0.05),
         ballot: Some(Ballot { round: 3, replica: ReplicaId(1) }),
+        led: Some(Duration::from_millis(200)),
         ..Measured::default()
     };
     screen.update(Event::Measured(Standing { asked: 1, serves: true, measured }));
