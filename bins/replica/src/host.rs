@@ -194,8 +194,8 @@ impl Host<Replica> for ReplicaHost {
 
     fn observe(&mut self, state: &State, counters: &Counters) {
         let status = self.status(state, *counters);
-        let is_led = state.leading().is_some() || state.leader_alive;
-        self.leadership = Leadership { promised: state.durable.promised, is_led };
+        let (promised, is_led) = (state.durable.promised, status.is_led);
+        self.leadership = Leadership { promised, is_led };
         self.narrator.turn(&status, Instant::now());
         self.vitals.publish(status);
     }

@@ -83,6 +83,8 @@ pub struct Status {
     pub round: u32,
     /// Whose ballot it is.
     pub leader: Option<u8>,
+    /// It leads itself, or has heard within an election time-out that the leader makes progress.
+    pub is_led: bool,
     /// Everything below is known to be decided.
     pub decided_upto: u64,
     /// Everything below is applied. What is contiguous is applied when it is decided, so both are one.
@@ -141,6 +143,7 @@ impl Status {
             ballot: promised.to_string(),
             round: promised.round,
             leader: (promised.round > 0).then_some(promised.replica.0),
+            is_led: state.leading().is_some() || state.leader_alive,
             decided_upto: learner.applied_upto.0,
             applied_upto: learner.applied_upto.0,
             decided_end: highest.unwrap_or_default().max(learner.applied_upto).0,

@@ -4,11 +4,34 @@ use super::app::{App, Search};
 use super::command::COMMANDS;
 use super::conversation::Item;
 use super::keys::KEYS;
-use super::view;
 use crate::envelope::Room;
+use crate::meter::Measured;
 use paxos_chat::types::Timestamp;
 use paxos_chat_log as chatlog;
 use std::time::Duration;
+
+/// Of whom nothing was heard for so many seconds, nothing is said as if it were so now.
+const FRESH_S: u64 = 2;
+
+/// Who leads, as was told last: a replica that hears its leader tells so whenever it is asked for entries.
+pub(super) fn leader(measured: &Measured) -> String {
+    let seconds = measured.led.map(|led| led.as_secs());
+    let is_cut_off = measured.silence.is_some_and(|silence| silence.as_secs() >= FRESH_S);
+    match (measured.ballot, seconds) {
+        (Some(ballot), Some(seconds)) if seconds < FRESH_S => {
+            format!("leader {}", ballot.replica)
+        }
+        // Whatever has become of it.
+        (Some(ballot), Some(seconds)) if is_cut_off => {
+            format!("leader {} {seconds} s ago", ballot.replica)
+        }
+        (Some(ballot), Some(seconds)) => {
+            format!("no leader: {} was heard {seconds} s ago", ballot.replica)
+        }
+        (Some(ballot), None) => format!("no leader yet: {} stands", ballot.replica),
+        (None, _) => "no leader yet".into(),
+    }
+}
 
 /// A duration in milliseconds, for people.
 pub(super) fn milliseconds(duration: Option<Duration>) -> String {
@@ -73,7 +96,7 @@ impl App {
             .map_or("nothing yet".into(), |silence| format!("{:.1} s ago", silence.as_secs_f64()));
         let lines = [
             format!("replica asked: r{asked}, which {serves}"),
-            view::leader(&measured),
+            leader(&measured),
             match measured.ballot {
                 Some(ballot) => format!("ballot: {ballot}"),
                 None => "ballot: no replica has told it yet".to_owned(),

@@ -133,6 +133,25 @@ fn the_screen_shows_rooms_messages_the_cluster_and_what_is_typed() {
 }
 
 #[test]
+fn who_leads_is_told_with_its_age_and_nobody_is_said_to_who_is_not_heard() {
+    let mut screen = Screen::new(80, 9);
+    screen.update(Event::Spoken(host::Event::Opened(SESSION)));
+    let mut says = |ballot: Option<u32>, led: Option<u64>, silence: u64, expected: &str| {
+        let ballot = ballot.map(|round| Ballot { round, replica: ReplicaId(1) });
+        let (led, silence) = (led.map(Duration::from_secs), Some(Duration::from_secs(silence)));
+        let measured = Measured { ballot, led, silence, ..Measured::default() };
+        screen.update(Event::Measured(Standing { asked: 2, serves: true, measured }));
+        let status = view::status(&screen.app);
+        assert!(status.contains(expected), "{status}");
+    };
+    says(None, None, 0, " no leader yet · ");
+    says(Some(1), None, 0, " no leader yet: r1 stands · ");
+    says(Some(1), Some(1), 1, " leader r1 · ");
+    says(Some(1), Some(7), 0, " no leader: r1 was heard 7 s ago · ");
+    says(Some(1), Some(7), 7, "no answer for 7 s · leader r1 7 s ago · ");
+}
+
+#[test]
 fn ones_own_message_is_pending_sent_committed_and_in_the_log() {
     let mut screen = Screen::new(70, 8);
     screen.update(Event::Spoken(host::Event::Opened(SESSION)));

@@ -4,17 +4,13 @@
 
 use super::app::{App, Search};
 use super::layout::{Role, Row};
-use super::replies::{milliseconds, percent};
+use super::replies::{leader, milliseconds, percent};
 use super::scroll::Anchor;
 use super::theme::Theme;
-use crate::meter::Measured;
 use paxos_chat_log as chatlog;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
-
-/// A leader that was not heard for so many seconds is not said to lead.
-const LED_WITHIN_S: u64 = 2;
 
 /// Draws the screen; gives the place of the cursor.
 pub fn draw(app: &App, theme: Theme, buffer: &mut Buffer) -> Position {
@@ -110,21 +106,6 @@ fn draw_rooms(app: &App, theme: Theme, buffer: &mut Buffer) {
     if x + columns < width {
         let style = theme.style(&Role::Author(app.user.clone()));
         buffer.set_stringn(width - columns, 0, name, usize::from(columns), style);
-    }
-}
-
-/// Who leads, as was told last: a replica that hears its leader tells so whenever it is asked for entries.
-pub(super) fn leader(measured: &Measured) -> String {
-    let seconds = measured.led.map(|led| led.as_secs());
-    match (measured.ballot, seconds) {
-        (Some(ballot), Some(seconds)) if seconds < LED_WITHIN_S => {
-            format!("leader {}", ballot.replica)
-        }
-        (Some(ballot), Some(seconds)) => {
-            format!("no leader: {} was heard {seconds} s ago", ballot.replica)
-        }
-        (Some(ballot), None) => format!("no leader yet: {} stands", ballot.replica),
-        (None, _) => "no leader yet".into(),
     }
 }
 

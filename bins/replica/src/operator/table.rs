@@ -70,7 +70,9 @@ pub fn rows(statuses: &[Option<Status>], rates: &[Option<f64>]) -> Vec<String> {
             rows.push(format!("{id:>3}  does not answer"));
             continue;
         };
-        let leader = status.leader.map_or("-".to_owned(), |leader| format!("r{leader}"));
+        // Nobody whom it does not hear.
+        let leader = status.leader.filter(|_| status.is_led);
+        let leader = leader.map_or("-".to_owned(), |leader| format!("r{leader}"));
         let counters = &status.counters;
         let dropped = counters.malformed + counters.forged + counters.replayed + counters.refused;
         let rate = rates.get(id).copied().flatten().map_or("-".into(), |rate| format!("{rate:.0}"));
@@ -213,6 +215,10 @@ mod tests {
         assert!(lines[1].contains("leading") && lines[1].contains("01234567"));
         assert!(lines[2].contains("follower") && lines[2].contains("     7  "), "{text}");
         assert!(lines[3].contains("does not answer"));
+        let follows = |is_led| Some(Status { leader: Some(7), is_led, ..Status::default() });
+        assert!(
+            table(&[follows(true)]).contains("  r7  ") && !table(&[follows(false)]).contains("r7")
+        );
         let json = json(&statuses);
         assert_eq!((&json["leader"], &json["health"]), (&0.into(), &"serves".into()));
         assert_eq!(json["replicas"][1]["lag"], 7);
