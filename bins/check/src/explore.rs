@@ -1,6 +1,7 @@
 //! Serves stateright's Explorer.
 
 use crate::interrupt;
+use crate::plot::thousands;
 use crate::selection::named;
 use actor_checker::compact::Reductions;
 use anyhow::{Context, bail};
@@ -35,6 +36,13 @@ pub(super) fn serve(name: &str, address: &str) -> anyhow::Result<()> {
         std::process::exit(0);
     });
     say!("{}: {}", entry.name, entry.purpose);
+    if let Some(states) = entry.unique_states {
+        say!(
+            "No reduction is applied, so that every step can be seen: there are more states than the {} that `check \
+             list` counts.",
+            thousands(states)
+        );
+    }
     say!("Explorer is on http://{address}; end it with Ctrl-C");
     explorer::serve(&entry.config, entry.reaches, Reductions::default(), &addresses);
     Ok(())

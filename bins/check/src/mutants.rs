@@ -89,6 +89,7 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
             "seconds"
         );
     }
+    let started = Instant::now();
     let mut worst = 0;
     let mut kills = Kills::default();
     for mutant in &mutants {
@@ -112,17 +113,27 @@ pub(super) fn run(args: &MutantArgs) -> anyhow::Result<u8> {
         worst = VIOLATED;
     }
     if !args.format.json {
-        let verdict = match worst {
-            0 if args.name.is_some() => "as it should be",
-            0 => {
-                "all are killed, but for those argued to be equivalent, which survive; each property \
-                 is needed, or kept for a reason"
-            }
-            _ => "NOT AS IT SHOULD BE: see above",
-        };
-        say!("\n{verdict}");
+        say!("\n{}", verdict(worst, &mutants, started.elapsed().as_secs_f64()));
     }
     Ok(worst)
+}
+
+/// What the mutants that were asked for came to, in words.
+fn verdict(worst: u8, mutants: &[Description], seconds: f64) -> String {
+    let equivalent = mutants.iter().filter(|mutant| mutant.equivalent.is_some()).count();
+    let killed = mutants.len() - equivalent;
+    match (worst, mutants) {
+        (0, [mutant]) if mutant.equivalent.is_some() => {
+            format!("{} survives, as it should: it is equivalent. {seconds:.1} s", mutant.mutant)
+        }
+        (0, [mutant]) => format!("{} is killed, as it should be. {seconds:.1} s", mutant.mutant),
+        (0, _) => format!(
+            "{killed} of {} are killed, and the {equivalent} that are argued to be equivalent survive; each \
+             property is needed, or kept for a reason. {seconds:.0} s",
+            mutants.len()
+        ),
+        _ => format!("NOT AS IT SHOULD BE: see above. {seconds:.0} s"),
+    }
 }
 
 impl Fate {

@@ -102,7 +102,7 @@ fn a_mutant_is_killed_by_a_path_that_can_be_read_and_drawn() {
     assert!(out.contains("   1. ") && out.contains(": Election time-out"), "{out}");
     let drawn = std::fs::read_to_string(&svg).expect("the chart was written");
     for expected in
-        ["client ann", "Acknowledged(", "class='dropped'", "lost to replica", "sent, and"]
+        ["client ann", "Acknowledged(", "class='dropped'", "not delivered to replica", "sent, and"]
     {
         assert!(drawn.contains(expected), "{expected}: {drawn}");
     }

@@ -122,7 +122,7 @@ impl Config {
         let (count, wanted) = (self.replicas.len(), 2 * usize::from(self.f) + 1);
         if count > usize::from(REPLICAS_MAX) {
             let wrong = format!("{count} replicas are too many");
-            return problem("replicas", wrong, format!("list at most {REPLICAS_MAX}"));
+            return problem("replicas", wrong, format!("list at most {}", 2 * F_MAX + 1));
         }
         if count.is_multiple_of(2) {
             let wrong = format!("{count} replicas are an even number");
@@ -174,7 +174,11 @@ pub fn check_f(f: u8) -> Result<(), Problem> {
     }
     if f > F_MAX {
         let wrong = format!("f = {f} needs {} replicas", 2 * u16::from(f) + 1);
-        return problem("f", wrong, format!("give at most {F_MAX}: {REPLICAS_MAX} replicas"));
+        return problem(
+            "f",
+            wrong,
+            format!("give at most {F_MAX}, which makes {} replicas", 2 * F_MAX + 1),
+        );
     }
     Ok(())
 }

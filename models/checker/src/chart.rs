@@ -1,5 +1,5 @@
 //! A path as a message sequence chart: a lane an actor, an arrow a delivery, a dashed line that ends
-//! in a cross for what was sent and never delivered, and a mark for every time-out, crash, recovery
+//! in a cross for what was sent and not delivered, and a mark for every time-out, crash, recovery
 //! and input. A lane is dashed while its actor is down.
 //!
 //! Labels lie above all lines, on a ground of their own, so that they can be read wherever lines
@@ -38,8 +38,8 @@ pub fn draw(names: Vec<String>, steps: &[TraceStep]) -> String {
 struct Chart<'a> {
     names: Vec<String>,
     steps: &'a [TraceStep],
-    /// What each step is the first to send, and no step delivers: receivers and message.
-    lost: Vec<Vec<(Vec<usize>, &'a str)>>,
+    /// What each step is the first to send, and no step delivers, for it may come later: receivers and message.
+    waiting: Vec<Vec<(Vec<usize>, &'a str)>>,
     /// The height at which each step happens.
     heights: Vec<usize>,
     bottom: usize,
@@ -54,17 +54,17 @@ impl<'a> Chart<'a> {
     fn new(names: Vec<String>, steps: &'a [TraceStep]) -> Self {
         let mut heights = Vec::new();
         let mut y = TOP;
-        let lost = losses(&names, steps);
-        for (step, lost) in steps.iter().zip(&lost) {
+        let waiting = undelivered(&names, steps);
+        for (step, waiting) in steps.iter().zip(&waiting) {
             y += ROW_HEIGHT;
             heights.push(y);
-            y += below_head(step, steps) + (lost.len() + step.reports.len()) * NOTE_HEIGHT;
+            y += below_head(step, steps) + (waiting.len() + step.reports.len()) * NOTE_HEIGHT;
         }
         Chart {
             right: LEFT + names.len().saturating_sub(1) * LANE_WIDTH + LEFT,
             names,
             steps,
-            lost,
+            waiting,
             heights,
             bottom: y + ROW_HEIGHT,
             lines: String::new(),
@@ -166,7 +166,7 @@ impl<'a> Chart<'a> {
         let step = &self.steps[row];
         let (lane, event) = (x(step.actor), self.heights[row]);
         let mut y = event + 4 + below_head(step, self.steps);
-        for (to, message) in std::mem::take(&mut self.lost[row]) {
+        for (to, message) in std::mem::take(&mut self.waiting[row]) {
             y += NOTE_HEIGHT;
             let is_right = to.iter().any(|receiver| *receiver > step.actor);
             if is_right {
@@ -176,8 +176,8 @@ impl<'a> Chart<'a> {
                 self.stub(lane, event, lane - STUB, y - 4);
             }
             let to = to.iter().map(|receiver| &*self.names[*receiver]);
-            let text = format!("lost to {}: {message}", enumerate(to));
-            self.label(lane + if is_right { STUB + 9 } else { 13 }, y, "note lost", &text);
+            let text = format!("not delivered to {}: {message}", enumerate(to));
+            self.label(lane + if is_right { STUB + 9 } else { 13 }, y, "note waiting", &text);
         }
         for report in &step.reports {
             y += NOTE_HEIGHT;
@@ -186,7 +186,7 @@ impl<'a> Chart<'a> {
     }
 
     fn stub(&mut self, x1: usize, y1: usize, x2: usize, y2: usize) {
-        let _ = writeln!(self.lines, "{}", lost(x1, y1, x2, y2));
+        let _ = writeln!(self.lines, "{}", dropped(x1, y1, x2, y2));
     }
 
     fn label(&mut self, x: usize, y: usize, class: &str, text: &str) {
@@ -203,26 +203,26 @@ impl<'a> Chart<'a> {
     }
 }
 
-/// For each step, what it is the first to send and no step delivers: receivers and message.
-fn losses<'a>(names: &[String], steps: &'a [TraceStep]) -> Vec<Vec<(Vec<usize>, &'a str)>> {
-    // Sender, receiver and message of what was delivered or is lost already.
+/// For each step, what it is the first to send and no step delivers, for it may come later: receivers and message.
+fn undelivered<'a>(names: &[String], steps: &'a [TraceStep]) -> Vec<Vec<(Vec<usize>, &'a str)>> {
+    // Sender, receiver and message of what was delivered or is told already.
     let mut told: BTreeSet<(usize, usize, &str)> =
         steps.iter().filter_map(|step| delivered(names, step, steps)).collect();
     let lane_of = |name: &String| names.iter().position(|other| other == name);
-    let mut losses = Vec::new();
+    let mut undelivered = Vec::new();
     for step in steps {
-        let mut lost = Vec::new();
+        let mut waiting = Vec::new();
         for (to, message) in &step.sends {
             let to = to.iter().filter_map(lane_of);
             let to: Vec<usize> =
                 to.filter(|to| told.insert((step.actor, *to, message.as_str()))).collect();
             if !to.is_empty() {
-                lost.push((to, message.as_str()));
+                waiting.push((to, message.as_str()));
             }
         }
-        losses.push(lost);
+        undelivered.push(waiting);
     }
-    losses
+    undelivered
 }
 
 /// Sender, receiver and message of a delivery, as the step that sent it wrote them.
@@ -267,7 +267,7 @@ fn title(text: &str) -> String {
 }
 
 /// A dashed line that ends in a cross.
-fn lost(x1: usize, y1: usize, x2: usize, y2: usize) -> String {
+fn dropped(x1: usize, y1: usize, x2: usize, y2: usize) -> String {
     let (l, r, t, b) = (x2 - 4, x2 + 4, y2 - 4, y2 + 4);
     format!(
         "<line x1='{x1}' y1='{y1}' x2='{x2}' y2='{y2}' class='dropped' />\
@@ -297,7 +297,7 @@ fn legend(y: usize) -> String {
          class='message' />"
     ));
     svg.push_str(&text(66, first, "delivered"));
-    svg.push_str(&lost(160, first, 196, first));
+    svg.push_str(&dropped(160, first, 196, first));
     svg.push_str(&text(208, first, "sent, and not delivered up to the end of this path"));
     svg.push_str(&format!(
         "<line x1='520' y1='{first}' x2='556' y2='{first}' class='lane down' />"
@@ -324,7 +324,7 @@ const STYLE: &str = "<style>\
     .sequence text.name{font:bold 14px sans-serif;text-anchor:middle}\
     .sequence text.label{font:11px sans-serif}\
     .sequence text.note{font:italic 10.5px sans-serif}\
-    .sequence text.lost{fill:#a04038}\
+    .sequence text.waiting{fill:#a04038}\
     .sequence text.report{fill:#2d6b2d}\
     .sequence .message{stroke:#2f6fb5;stroke-width:1.4}\
     .sequence .dropped{stroke:#c4746c;stroke-width:1.2;stroke-dasharray:4 3}\

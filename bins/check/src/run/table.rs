@@ -137,15 +137,21 @@ fn in_words(reductions: Reductions) -> String {
 fn result(run: &Run<'_>, status: u8) -> String {
     let Run { entry, outcome, options, watch, .. } = *run;
     let known = entry.unique_states.filter(|_| options.is_counted());
+    let is_counted = known.is_none_or(|known| known == outcome.report.unique_states);
+    let is_reached = outcome.properties.iter().all(|p| p.kind == Kind::Always || p.holds);
     match (status, &outcome.report.stopped) {
         (_, _) if outcome.void.is_some() => "VOID".into(),
         (VIOLATED, _) if outcome.is_violated() => "VIOLATED".into(),
         (_, Some(stopped @ Stopped::Panic(_))) => watch.because(stopped),
         (INCOMPLETE, Some(stopped)) => format!("incomplete: {}", watch.because(stopped)),
-        (VIOLATED, _) if known.is_some_and(|known| known != outcome.report.unique_states) => {
-            format!("the catalog counts {} unique states", known.unwrap_or(0))
+        (VIOLATED, _) => {
+            let count = format!("the catalog counts {} unique states", known.unwrap_or(0));
+            match (is_reached, is_counted) {
+                (false, false) => format!("NOT REACHED; {count}"),
+                (false, true) => "NOT REACHED".into(),
+                (true, _) => count,
+            }
         }
-        (VIOLATED, _) => "NOT REACHED".into(),
         (_, _) if outcome.properties.is_empty() => "complete; no property is judged".into(),
         _ => "holds".into(),
     }
