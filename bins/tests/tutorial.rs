@@ -5,6 +5,7 @@
 //! anything), and a numbered list the clicks: the action, then, as code, what Explorer shows of the step.
 //!
 //! The chart that Explorer draws of the first list is docs/view-change-chart.svg; `UPDATE_EXPECT=1` writes it.
+//! With `RECORD_PICTURES=1` a browser makes docs/explorer.png of the second.
 
 mod explorer;
 mod replicas;
@@ -352,9 +353,24 @@ fn follow(command: &str, clicks: &[Click]) -> String {
         path.push(choice["actionIndex"].as_u64().unwrap());
         chart = choice["svg"].as_str().unwrap().to_owned();
     }
+    if std::env::var_os("RECORD_PICTURES").is_some() && command.ends_with("skipped-slot") {
+        let path: String = path.iter().map(|click| format!("/{click}")).collect();
+        photograph(&format!("http://{}/#/steps{path}", explorer.address), "docs/explorer.png");
+    }
     let steps = chart.matches("class='svg-event-label label'").count();
     assert_eq!(steps, clicks.len(), "it shows these clicks and no others: {chart}");
     chart
+}
+
+/// Makes a picture of a page. The browser is Debian's package chromium, and the signs of the page want
+/// fonts-noto-color-emoji.
+fn photograph(page: &str, file: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let size = "--window-size=1340,1800";
+    let screenshot = format!("--screenshot={}", path.display());
+    let args = ["--headless", "--no-sandbox", "--hide-scrollbars", "--virtual-time-budget=5000"];
+    let status = Command::new("chromium").args(args).args([size, &screenshot, page]).status();
+    assert!(status.expect("chromium is installed").success());
 }
 
 /// This is the committed file; `UPDATE_EXPECT=1` makes it so.
