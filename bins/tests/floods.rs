@@ -444,8 +444,15 @@ fn measure(
     let patience = Duration::from_secs(20);
     let access = Access { config, token, loss: Loss::NONE, seed: 1, patience, state: None };
     let (messages, duration, warmup) = (None, None, Duration::ZERO);
-    let options =
-        LoadOptions { clients: 2, messages, duration, warmup, outstanding: 8, size: 100, pack: 1 };
+    let options = LoadOptions {
+        clients: 2,
+        messages,
+        duration,
+        warmup,
+        outstanding: 8,
+        body: Body::write("x".repeat(100)),
+        pack: 1,
+    };
     let (acknowledged, ending) = (AtomicU64::new(0), AtomicBool::new(false));
     let (is_on, ends) = (AtomicBool::new(false), AtomicBool::new(false));
     let progress = |more| {

@@ -43,6 +43,12 @@ fn wrong_input_to_a_replica_is_answered() {
     let args = ["--config", config, "--id", "0", "--log-dir", logs, "--init"];
     refused(REPLICA, &args, &["in use", &cluster.port.to_string(), config]);
     drop(held);
+    // Refused before anything is written, so that the same command works once the port is free.
+    let scraped = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let metrics = scraped.local_addr().unwrap().to_string();
+    let with_metrics = [&args[..], &["--metrics", &metrics]].concat();
+    refused(REPLICA, &with_metrics, &["--metrics", &metrics, "in use", "another address"]);
+    assert!(!cluster.folder.path().join("replica-0.journal").exists());
     let broken = cluster.folder.path().join("broken.toml");
     let text = std::fs::read_to_string(&cluster.config).unwrap();
     std::fs::write(&broken, text.replace("loss =", "lost =")).unwrap();
@@ -71,6 +77,14 @@ fn wrong_input_to_a_client_is_answered() {
     let ended = cluster.client(&["--record", config, "send", "hi"], "");
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("exists"), "{ended:?}");
+    for option in ["--record", "--state"] {
+        for command in ["tail", "load"] {
+            let file = cluster.folder.path().join("new");
+            refused(CLIENT, &["--config", config, option, arg(&file), command], &[option, command]);
+            assert!(!file.exists());
+        }
+    }
+    refused(CLIENT, &["--config", config, "--plain", "tail"], &["--plain", "leave it out"]);
     let ended = cluster.client(&["send", &"x".repeat(16 * 1024 + 1)], "");
     assert_eq!(ended.code, 1);
     assert!(ended.stderr.contains("16385 bytes"), "{ended:?}");
@@ -179,6 +193,26 @@ fn garbage_is_dropped_and_counted_while_a_replica_serves() {
         eventually("all are counted", || number(&replica.status(), "malformed") >= 7);
         assert_eq!(number(&replica.status(), "malformed"), 7);
     }
+}
+
+#[test]
+fn a_reload_names_what_waits_for_a_restart() {
+    let cluster = TestCluster::new(&[]);
+    let mut replica = Replica::start(&cluster, 0, "--volatile");
+    let text = std::fs::read_to_string(&cluster.config).unwrap();
+    let changed =
+        text.replace("election_ms = 500", "election_ms = 700").replace("loss = 0.0", "loss = 0.1");
+    assert_ne!(text, changed);
+    std::fs::write(&cluster.config, changed).unwrap();
+    replica.type_line("reload");
+    assert_eq!(replica.line(), "reloaded: any user, tokens of 0 revoked");
+    let waits = "of the file, these keys wait until this replica is started again: loss, timeouts";
+    assert_eq!(replica.line(), waits);
+    std::fs::write(&cluster.config, text).unwrap();
+    replica.type_line("reload");
+    replica.type_line("status");
+    assert_eq!(replica.line(), "reloaded: any user, tokens of 0 revoked");
+    assert!(replica.line().starts_with("status"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A client as a process: a chat on a terminal, a pipe otherwise; `send`, `tail` and `load`.
 
-use crate::envelope::Room;
+use crate::envelope::{Room, Said};
 use crate::format::Format;
 use crate::host::Event;
 use crate::load::{self, LoadOptions};
@@ -12,10 +12,11 @@ use crate::tail::{self, Style, TailOptions};
 use crate::{Access, Speaker, Summary, Unsaid, chat, outcome_unknown, pipe, ui};
 use actor_runtime::keys::stay_out_of_core_dumps;
 use actor_runtime::loss::Loss;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{CommandFactory, Parser, Subcommand};
 use indicatif::ProgressBar;
 use paxos_chat::tuning::BODY_BYTES_MAX;
+use paxos_chat::types::Body;
 use paxos_chat_config::credentials::Token;
 use paxos_chat_config::{Config, check_user};
 use paxos_chat_shell::manual::ManualCommand;
@@ -57,14 +58,15 @@ struct Args {
     /// Probability that a datagram is dropped, on sending and again on receiving.
     #[arg(long, value_name = "P", allow_negative_numbers = true, global = true)]
     loss: Option<Loss>,
-    /// A new file in which to record what is said and acknowledged, one JSON object a line.
+    /// A new file in which to record what is said and acknowledged, one JSON object a line. Not of `tail` and `load`.
     #[arg(long, value_name = "FILE", global = true)]
     record: Option<PathBuf>,
     /// The file in which a client that may be killed keeps its session and what is not acknowledged;
     /// made if it is not there. FILE.lock and FILE.tmp beside it belong to it.
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "record")]
     state: Option<PathBuf>,
-    /// The room to speak in, and the only one that `tail` shows. Without it: the lobby, and all.
+    /// The room to speak in, and the only one that `tail` shows. Without it: the lobby, a room named load for `load`,
+    /// and all for `tail`.
     #[arg(long, global = true)]
     room: Option<Room>,
     /// Line by line, without a screen.
@@ -131,7 +133,7 @@ enum Command {
         /// Messages of each client that are unacknowledged at once.
         #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
         outstanding: u16,
-        /// Bytes of each message.
+        /// Bytes of each message, without the room's name.
         #[arg(long, default_value_t = 100)]
         size: usize,
         /// The most messages of a client that share a datagram.
@@ -143,6 +145,8 @@ enum Command {
     },
 }
 
+/// Where `load` speaks.
+const LOAD_ROOM: &str = "load";
 /// Messages of each client of `load` if nothing else ends it.
 const MESSAGES: u64 = 1000;
 /// The status of a `load` that was interrupted again, and did not wait for what it had sent.
@@ -214,19 +218,20 @@ fn access(args: &Args) -> Result<(Access, Option<Lock>)> {
         }
         _ => {}
     }
-    if args.state.is_some()
-        && matches!(args.command, Some(Command::Tail { .. } | Command::Load { .. }))
-    {
-        bail!("--state: `tail` and `load` keep nothing; leave it out")
+    if let Some(Command::Tail { .. } | Command::Load { .. }) = args.command {
+        ensure!(args.state.is_none(), "--state: `tail` and `load` keep nothing; leave it out");
+        ensure!(args.record.is_none(), "--record: `tail` and `load` record nothing; leave it out");
     }
+    ensure!(
+        !args.plain || args.command.is_none(),
+        "--plain: only the chat, without a command, has a screen; leave it out"
+    );
     if let Some(Command::Send { file: Some(file), .. }) = &args.command {
         let opened = File::open(file);
         opened.with_context(|| format!("--file: cannot read {}", file.display()))?;
     }
-    if let Some(Command::Load { size, .. }) = args.command
-        && size > BODY_BYTES_MAX
-    {
-        bail!("--size {size}: a message has at most {BODY_BYTES_MAX} bytes");
+    if let Some(Command::Load { size, .. }) = args.command {
+        load_body(args, size)?;
     }
     let seed = args.seed.unwrap_or_else(rand::random);
     let token = Token::find(&config, &args.config, args.token.as_deref(), args.name.as_deref())?;
@@ -236,6 +241,18 @@ fn access(args: &Args) -> Result<(Access, Option<Lock>)> {
     let (state, lock) = opened.context("--state")?.unzip();
     let patience = Duration::from_secs(args.patience.max(1));
     Ok((Access { config, token, loss, seed, patience, state }, lock))
+}
+
+/// Where `load` speaks: not where people do, unless that is asked for.
+fn load_room(args: &Args) -> Room {
+    args.room.clone().unwrap_or_else(|| LOAD_ROOM.parse().expect("the name of a room"))
+}
+
+/// What `load` says: so many bytes, beside what names the room.
+fn load_body(args: &Args, size: usize) -> Result<Body> {
+    ensure!(size <= BODY_BYTES_MAX, "--size {size}: a message has at most {BODY_BYTES_MAX} bytes");
+    let said = Said::new(&load_room(args), "x".repeat(size));
+    Ok(Body::write(said.encode().map_err(|error| anyhow!("--size {size}: {error}"))?))
 }
 
 /// Does what is asked; false if something was not acknowledged.
@@ -303,10 +320,10 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
                 duration: *seconds,
                 warmup: *warmup,
                 outstanding: usize::from(*outstanding),
-                size: *size,
+                body: load_body(args, *size)?,
                 pack: usize::from(*pack),
             };
-            make_load(access, &options, *json)
+            make_load(access, &load_room(args), &options, *json)
         }
     }
 }
@@ -418,7 +435,7 @@ fn tell_failure(access: &Access, summary: &Summary) {
     }
 }
 
-fn make_load(access: &Access, options: &LoadOptions, json: bool) -> Result<bool> {
+fn make_load(access: &Access, room: &Room, options: &LoadOptions, json: bool) -> Result<bool> {
     // Hidden by itself where standard error is no terminal.
     let bar = match options.messages {
         Some(messages) => ProgressBar::new(u64::from(options.clients) * messages),
@@ -437,9 +454,10 @@ fn make_load(access: &Access, options: &LoadOptions, json: bool) -> Result<bool>
         say!("{}", serde_json::to_string(&report)?);
     } else {
         say!(
-            "{} messages in {:.2} s: {:.0}/s with {} outstanding; p50 {} us, p99 {} us, p99.9 {} us; \
+            "{} messages in the room {} in {:.2} s: {:.0}/s with {} outstanding; p50 {} us, p99 {} us, p99.9 {} us; \
              {} errors",
             report.acknowledged,
+            room,
             report.seconds,
             report.ops_per_s,
             report.outstanding,

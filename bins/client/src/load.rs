@@ -40,8 +40,8 @@ pub struct LoadOptions {
     pub warmup: Duration,
     /// Messages of each client that are unacknowledged at once.
     pub outstanding: usize,
-    /// Bytes of each message.
-    pub size: usize,
+    /// Each message.
+    pub body: Body,
     /// Messages of a client that share a datagram, at most.
     pub pack: usize,
 }
@@ -322,7 +322,6 @@ impl Load<'_> {
     /// Makes the load until its end; gives how many messages were to be said and were not, and why.
     fn make(&self, driver: &mut Driver<Client, Tally>) -> (u64, Option<String>) {
         let Load { options, ending, progress, .. } = *self;
-        let body = Body::write("x".repeat(options.size));
         let mut unsaid = options.messages.unwrap_or(u64::MAX);
         let mut counted = 0;
         let error = loop {
@@ -333,7 +332,7 @@ impl Load<'_> {
                 let now = Instant::now();
                 unsaid -= u64::from(now >= window.from);
                 driver.host_mut().submit(now);
-                driver.deliver(Message::Input(Input::Submit(body.clone())));
+                driver.deliver(Message::Input(Input::Submit(options.body.clone())));
             }
             if driver.host().outstanding == 0 {
                 break None;
@@ -393,7 +392,7 @@ mod tests {
             duration,
             warmup,
             outstanding: 4,
-            size: 1,
+            body: Body::write("x"),
             pack: 1,
         }
     }

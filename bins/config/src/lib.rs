@@ -182,6 +182,21 @@ fn internet() -> usize {
 }
 
 impl Config {
+    /// The keys that another configuration of the same cluster gives other values and that a replica reads only when
+    /// it starts.
+    pub fn needs_restart(&self, other: &Config) -> Vec<&'static str> {
+        let Config { cluster: _, users: _, revoked: _, clients: _, .. } = self;
+        let keys = [
+            ("f", self.f != other.f),
+            ("loss", self.loss != other.loss),
+            ("max_datagram", self.max_datagram != other.max_datagram),
+            ("timeouts", self.timeouts != other.timeouts),
+            ("replicas", self.replicas != other.replicas),
+            ("links", self.links != other.links),
+        ];
+        keys.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+
     /// A cluster of `2f+1` replicas at these addresses. If they are all on this machine, datagrams
     /// may be as long as its loopback interface allows.
     ///

@@ -29,12 +29,11 @@ const SYNC_BOUNDS_US: [u64; 12] =
 /// Serves what `page` makes from a thread of its own, for as long as the process lives; tells where.
 ///
 /// # Errors
-/// When the address is in use, not of this machine, or not permitted.
+/// When there is no thread for it.
 pub fn serve(
-    address: SocketAddr,
+    listener: TcpListener,
     page: impl Fn() -> String + Send + 'static,
 ) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
     let serve = move || {
         for connection in listener.incoming() {

@@ -22,6 +22,7 @@ use actor_runtime::memory::resident_bytes;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Input, Message};
 use paxos_chat::replica::Replica;
+use paxos_chat_config::Config;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -62,6 +63,8 @@ pub struct Panel {
     pub keys: OperatorKeys,
     /// The revocations and rotations that it has obeyed.
     pub ledger: Arc<Mutex<Ledger>>,
+    /// The configuration that it has started with.
+    pub config: Arc<Config>,
 }
 
 impl Panel {

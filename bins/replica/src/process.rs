@@ -42,7 +42,7 @@ use paxos_chat_shell::tell;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc::Receiver;
@@ -149,7 +149,8 @@ pub type Inbox = Receiver<Order<Replica, ReplicaHost>>;
 pub fn prepare(args: &Args) -> Result<Assembly> {
     let (config, own) = own_config(args)?;
     let keyring = read_keyring(&args.secret_path())?;
-    let socket = bind(args, &own)?;
+    // Before anything is written: a replica that cannot be as it is asked to is none.
+    let (socket, scraped) = (bind(args, &own)?, bind_metrics(args)?);
     let (sender, waker) = (socket.sender()?, socket.waker());
     let (tap, diverted, dropped) = OperatorTap::new(socket);
     let (stall, syncs) = (Stall::default(), SyncMeter::default());
@@ -177,10 +178,11 @@ pub fn prepare(args: &Args) -> Result<Assembly> {
         dropped,
         keys: OperatorKeys::new(keyring.clone(), &config, id),
         ledger: Arc::new(Mutex::new(ledger)),
+        config: Arc::new(config.clone()),
     };
     let server = Server { sender, panel: panel.clone(), challenges: Challenges::default() };
     std::thread::Builder::new().name("operators".into()).spawn(move || server.run(&diverted))?;
-    let metrics = serve_others(args, &config, &panel)?;
+    let metrics = serve_others(scraped, &config, &panel)?;
     let codec = Codec::replica(keyring, config.cluster_id(), id, replicas, config.revoked.clone())
         .with_packing(config.packing());
     note(&format!(
@@ -274,15 +276,28 @@ fn place(args: &Args, config: &Config, own: &ReplicaConfig, disk: Rc<dyn Disk>) 
 }
 
 /// Scrapers, if they are asked for, and signals. Tells where scrapers are served.
-fn serve_others(args: &Args, config: &Config, panel: &Panel) -> Result<Option<SocketAddr>> {
+fn serve_others(
+    scraped: Option<TcpListener>,
+    config: &Config,
+    panel: &Panel,
+) -> Result<Option<SocketAddr>> {
     let (keys, of) = (panel.keys.clone(), config.clone());
     let operator = move || Operator::new(keys.keyring().seals(), &of, shutdown::PATIENCE);
     shutdown::on_signals(panel.clone(), operator, Ending::of(config))
         .context("cannot make what SIGTERM needs")?;
-    let Some(address) = args.metrics else { return Ok(None) };
+    let Some(listener) = scraped else { return Ok(None) };
     let panel = panel.clone();
-    let serving = metrics::serve(address, move || metrics::page(&panel.status(), &panel.syncs));
-    serving.map(Some).with_context(|| format!("--metrics {address}: cannot listen there"))
+    let serving = metrics::serve(listener, move || metrics::page(&panel.status(), &panel.syncs));
+    serving.map(Some).context("cannot make what serves metrics")
+}
+
+/// Where scrapers are going to be served, if they are asked for.
+fn bind_metrics(args: &Args) -> Result<Option<TcpListener>> {
+    let Some(address) = args.metrics else { return Ok(None) };
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("--metrics {address}: cannot listen there; give another address, or stop what does")
+    })?;
+    Ok(Some(listener))
 }
 
 /// Formats the storage of a replica, once.

@@ -45,6 +45,7 @@ pub fn reload(args: &Args, panel: &Panel) {
         }
     };
     let (users, revoked) = (config.users.len(), config.revoked.len());
+    let waiting = panel.config.needs_restart(&config).join(", ");
     let secrets = what(&keyring.fingerprints());
     let (done, obeys) = channel();
     let keys = panel.keys.clone();
@@ -75,6 +76,11 @@ pub fn reload(args: &Args, panel: &Panel) {
         }
         // It has ended.
         Err(RecvTimeoutError::Disconnected) => {}
+    }
+    if !waiting.is_empty() {
+        note(&format!(
+            "of the file, these keys wait until this replica is started again: {waiting}"
+        ));
     }
 }
 

@@ -16,7 +16,8 @@ fn served() -> SocketAddr {
     };
     let meter = SyncMeter::default();
     meter.around(&mut || Ok(())).unwrap();
-    serve(([127, 0, 0, 1], 0).into(), move || page(&status, &meter)).unwrap()
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    serve(listener, move || page(&status, &meter)).unwrap()
 }
 
 fn asks(address: SocketAddr, request: &str) -> String {
