@@ -4,12 +4,12 @@
 mod replicas;
 mod support;
 
-use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster, refused};
+use replicas::{CLIENT, CLUSTER, REPLICA, Replica, TestCluster, number, refused};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{Ended, all_have, arg, eventually, run};
+use support::{Ended, all_have, arg, eventually, free_ports, run};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -225,4 +225,52 @@ fn an_older_configuration_revives_no_token() {
     std::fs::write(&cluster.config, &newest).unwrap();
     let mut command = Command::new(REPLICA);
     Replica::spawn(command.args(args).arg("--stop-at-end-of-input"));
+}
+
+/// Another secret, and a wrong address, are told from both sides, as far as one can know.
+#[test]
+fn whoever_has_another_secret_or_a_wrong_address_is_named() {
+    let (cluster, elsewhere) = (TestCluster::new(&[]), TestCluster::new(&[]));
+    let other = secret_of(&elsewhere);
+    let mut first = Replica::start(&cluster, 0, "--volatile");
+    // The third has a copy of the file with another port for the second.
+    let text = std::fs::read_to_string(&cluster.config).unwrap();
+    let port = |port: u16| format!(":{port}\"");
+    let misled = text.replace(&port(cluster.port + 1), &port(free_ports("127.0.0.1", 1)));
+    assert_ne!(text, misled);
+    let copy = cluster.folder.path().join("misled.toml");
+    std::fs::write(&copy, misled).unwrap();
+    let mut command = Command::new(REPLICA);
+    command.args(["--config", arg(&copy), "--id", "2", "--volatile", "--stop-at-end-of-input"]);
+    command.args(["--log-dir", arg(cluster.folder.path()), "--secret", arg(&secret_of(&cluster))]);
+    let mut third = Replica::spawn(&mut command);
+    eventually("the third has heard the first", || number(&third.status(), "malformed") > 0);
+    let stranger = Replica::start_with(&cluster, 1, &["--volatile", "--secret", arg(&other)]);
+    eventually("the first has heard the second", || number(&first.status(), "forged") > 0);
+    drop(stranger);
+    let status = ["status", "--config", arg(&cluster.config), "--secret", arg(&other)];
+    let ended = run(CLUSTER, &[&status[..], &["--patience", "200"]].concat());
+    assert_eq!(ended.code, 3, "{ended:?}");
+    for part in ["none of them answers", arg(&other), arg(&cluster.config)] {
+        assert!(ended.stderr.contains(part), "does not say {part}: {ended:?}");
+    }
+    let told = [
+        (first, "from the address of replica 1: it has another secret"),
+        (third, "from the address of replica 0: it is of another cluster"),
+    ];
+    for (replica, part) in told {
+        let said = replica.end();
+        assert!(said.contains(part), "does not say {part}: {said}");
+    }
+}
+
+#[test]
+fn a_token_of_somebody_who_is_not_listed_is_told_at_once() {
+    let cluster = TestCluster::new(&["--user", "alice"]);
+    let token = cluster.folder.path().join("alice.token");
+    assert_eq!(invite(&cluster, &["--user", "alice", "-o", arg(&token)]).code, 0);
+    let text = std::fs::read_to_string(&cluster.config).unwrap();
+    std::fs::write(&cluster.config, text.replace("[\"alice\"]", "[\"bob\"]")).unwrap();
+    let args = ["--config", arg(&cluster.config), "--token", arg(&token), "send", "hi"];
+    refused(CLIENT, &args, &["alice", "lists other users: bob"]);
 }

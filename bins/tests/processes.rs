@@ -293,18 +293,10 @@ fn old_entries_are_read_from_disk_and_damage_that_is_met_there_is_told_and_ends_
     assert_eq!(errors(2), 0);
     assert_eq!(cluster.client(&["send", "still here"], "").code, 0);
     all_have(cluster.folder.path(), 1501);
-    let said = ended_by_sigterm(replicas.remove(0));
+    let said = replicas.remove(0).end();
     for part in [".log, line ", "offset ", "running hash", "copy the chat log of another replica"] {
         assert!(said.contains(part), "does not say {part}: {said}");
     }
-}
-
-/// Ends a replica in good order, and gives what it logged.
-fn ended_by_sigterm(mut replica: Replica) -> String {
-    let pid = replica.child.id().to_string();
-    assert_eq!(run("kill", &["-TERM", &pid]).code, 0);
-    assert_eq!(replica.child.wait().unwrap().code(), Some(0));
-    replica.said()
 }
 
 #[test]

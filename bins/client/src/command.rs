@@ -235,6 +235,10 @@ fn access(args: &Args) -> Result<(Access, Option<Lock>)> {
     }
     let seed = args.seed.unwrap_or_else(rand::random);
     let token = Token::find(&config, &args.config, args.token.as_deref(), args.name.as_deref())?;
+    if !config.users.is_empty() && !config.users.iter().any(|user| user == token.user()) {
+        let (file, users) = (args.config.display(), config.users.join(", "));
+        bail!("the token is {}'s, and {file} lists other users: {users}", token.user());
+    }
     let loss = args.loss.unwrap_or_else(|| config.client_loss(token.user()));
     let owner = || Owner { cluster: config.cluster_id(), user: token.user().to_owned() };
     let opened = args.state.as_deref().map(|path| State::open(path, &owner())).transpose();

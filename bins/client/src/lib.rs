@@ -67,8 +67,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What to look at when no replica answers: replicas don't tell strangers that they are there.
-const SILENCE: &str =
-    "check that replicas run at the configured addresses, and that your token is not revoked";
+const SILENCE: &str = "check that replicas run at the configured addresses, that your token is not revoked, and that their \
+     configuration lists your name, if it lists any";
 /// Messages of one client that are submitted and not acknowledged.
 pub const UNACKNOWLEDGED_MAX: usize = 256;
 

@@ -18,7 +18,7 @@
 use crate::narrator::Narrator;
 use crate::status::Status;
 use crate::vitals::Vitals;
-use actor_runtime::driver::{Counters, Host, Sender};
+use actor_runtime::driver::{Counters, Host, Oddity, Sender};
 use paxos_chat::chunk::Chunk;
 use paxos_chat::message::{
     Asker, Entries, Input, LogRead, Message, Output, Plausible, ToClient, ToPeer, ToReplica,
@@ -190,6 +190,10 @@ impl Host<Replica> for ReplicaHost {
             _ => {}
         }
         Ok(())
+    }
+
+    fn on_oddity(&mut self, replica: u8, oddity: Oddity) {
+        self.narrator.oddity(replica, oddity, Instant::now());
     }
 
     fn observe(&mut self, state: &State, counters: &Counters) {

@@ -7,6 +7,8 @@
 //! - *Nothing of a message, and no key, is in a line.*
 
 use crate::status::{Role, Status};
+use actor_runtime::driver::Oddity;
+use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,8 @@ pub struct Narrator {
     replayed: Throttle,
     fetched: Throttle,
     unread: Throttle,
+    /// By the replica: how many there were, and what of that was told.
+    odd: BTreeMap<u8, (u64, Throttle)>,
 }
 
 /// What a replica does about leadership in which ballot: that one's round, and whose it is.
@@ -81,6 +85,35 @@ impl Narrator {
     pub fn unread(&mut self, count: u64, error: &io::Error) {
         if let Some(count) = self.unread.rise(count, Instant::now()) {
             tracing::error!(count, %error, "did not answer: the chat log cannot be read");
+        }
+    }
+
+    /// This is odd about a datagram of a replica. They are as many as there are replicas, and told as seldom as the
+    /// rest.
+    pub fn oddity(&mut self, replica: u8, oddity: Oddity, at: Instant) {
+        let (count, throttle) = self.odd.entry(replica).or_default();
+        *count += 1;
+        let Some(count) = throttle.rise(*count, at) else { return };
+        match oddity {
+            Oddity::Seal => tracing::warn!(
+                count,
+                "dropped datagrams from the address of replica {replica}: it has another secret"
+            ),
+            Oddity::Cluster => tracing::warn!(
+                count,
+                "dropped datagrams from the address of replica {replica}: it is of another cluster, which it is, too, \
+                 if its configuration has other addresses, or another name, than the one here"
+            ),
+            Oddity::Version(version) => tracing::warn!(
+                count,
+                version,
+                "dropped datagrams from the address of replica {replica}: its program is of another version"
+            ),
+            Oddity::Address(address) => tracing::warn!(
+                count,
+                "replica {replica} sends from {address}, and is answered at the address that the configuration has \
+                 for it: if that is not its own, correct it here"
+            ),
         }
     }
 

@@ -45,6 +45,7 @@ use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -78,6 +79,19 @@ pub enum Sender<'a> {
     Replica,
     /// A client of this user.
     Client(&'a str),
+}
+
+/// What is odd about a datagram that a replica has sent, or somebody in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oddity {
+    /// It came from the replica's address, and its seal is not known here: it was dropped.
+    Seal,
+    /// It came from the replica's address, and is of another cluster, as its header says: it was dropped.
+    Cluster,
+    /// It came from the replica's address, in this other version of the format: it was dropped.
+    Version(u8),
+    /// It has the replica's seal, and came from another address than the one that answers go to.
+    Address(SocketAddr),
 }
 
 /// What becomes of messages.
@@ -125,6 +139,9 @@ pub trait Host<A: Actor> {
     /// # Errors
     /// Ends the driver.
     fn on_local(&mut self, message: A::Msg) -> io::Result<()>;
+
+    /// This is odd about a datagram of this replica.
+    fn on_oddity(&mut self, _replica: u8, _oddity: Oddity) {}
 
     /// Looks at the actor, at the end of each turn: what it reports was reported, and what it sends has
     /// not left.

@@ -81,6 +81,17 @@ impl NodeTable {
         }
     }
 
+    /// The replica whose configured address this is.
+    pub fn replica_at(&self, address: SocketAddr) -> Option<u8> {
+        let place = self.replicas.iter().position(|replica| *replica == address)?;
+        u8::try_from(place).ok()
+    }
+
+    /// Is this replica's configured address this one?
+    pub fn is_at(&self, replica: u8, address: SocketAddr) -> bool {
+        self.replicas.get(usize::from(replica)) == Some(&address)
+    }
+
     /// The id of a peer of whom a datagram was heard; a new one for a client that is not remembered.
     pub fn heard(&mut self, peer: Peer, heard: Receipt) -> u64 {
         let client = match peer {

@@ -67,6 +67,14 @@ impl Replica {
         said
     }
 
+    /// Ends it in good order, and gives what it logged.
+    pub(crate) fn end(mut self) -> String {
+        let pid = self.child.id().to_string();
+        assert_eq!(run("kill", &["-TERM", &pid]).code, 0);
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        self.said()
+    }
+
     pub(crate) fn type_line(&mut self, line: &str) {
         writeln!(self.console, "{line}").unwrap();
     }

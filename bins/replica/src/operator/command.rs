@@ -144,8 +144,17 @@ impl OperatorCommand {
 }
 
 fn status(access: &OperatorArgs, as_json: bool) -> Result<ExitCode> {
-    let (_, mut operator) = access.open()?;
+    let (config, mut operator) = access.open()?;
     let statuses = operator.statuses()?;
+    if statuses.iter().all(Option::is_none) {
+        tell!(
+            "cluster: none of them answers: none runs at the addresses of {}, or they have another secret than {}, or \
+             are of another cluster than {}",
+            access.config.display(),
+            access.secret_path().display(),
+            config.cluster
+        );
+    }
     let text = if as_json { format!("{}\n", json(&statuses)) } else { table(&statuses) };
     print(&text);
     Ok(ExitCode::from(Health::of(&statuses).exit_code()))

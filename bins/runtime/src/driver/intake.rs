@@ -1,6 +1,6 @@
 //! What a driver takes in: datagrams as they come, and questions, which take turns.
 
-use super::{BURST_MAX, Driver, DriverError, Host, MESSAGES_MAX, QUESTIONS_PART, Sender};
+use super::{BURST_MAX, Driver, DriverError, Host, MESSAGES_MAX, Oddity, QUESTIONS_PART, Sender};
 use crate::nodes::Receipt;
 use crate::wire::{Opened, Peer, WireError};
 use stateright::actor::{Actor, Id};
@@ -88,10 +88,26 @@ where
         let (mut packets, bytes) = (std::mem::take(&mut self.opened.packets), datagram.len());
         match self.codec.open_all(Some(address), datagram, &mut packets) {
             Ok(Opened { peer, is_proven, is_bare }) => {
+                if let Peer::Replica(id) = peer
+                    && !self.nodes.is_at(id, address)
+                {
+                    self.host.on_oddity(id, Oddity::Address(address));
+                }
                 let heard = Receipt { address, is_proven, bytes };
                 self.opened.of = Some(Origin { peer, heard, id: None, is_bare });
             }
-            Err(error) => self.count_dropped(&error),
+            Err(error) => {
+                let oddity = match error {
+                    WireError::Forged => Some(Oddity::Seal),
+                    WireError::Cluster => Some(Oddity::Cluster),
+                    WireError::Version(version) => Some(Oddity::Version(version)),
+                    _ => None,
+                };
+                if let (Some(oddity), Some(id)) = (oddity, self.nodes.replica_at(address)) {
+                    self.host.on_oddity(id, oddity);
+                }
+                self.count_dropped(&error);
+            }
         }
         packets.reverse();
         self.opened.packets = packets;
