@@ -12,7 +12,7 @@ use crate::tail::{self, Style, TailOptions};
 use crate::{Access, Speaker, Summary, Unsaid, chat, outcome_unknown, pipe, ui};
 use actor_runtime::keys::stay_out_of_core_dumps;
 use actor_runtime::loss::Loss;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use clap::{CommandFactory, Parser, Subcommand};
 use indicatif::ProgressBar;
 use paxos_chat::tuning::BODY_BYTES_MAX;
@@ -21,7 +21,7 @@ use paxos_chat_config::credentials::Token;
 use paxos_chat_config::{Config, check_user};
 use paxos_chat_shell::manual::ManualCommand;
 use paxos_chat_shell::signals::on_request_to_end;
-use paxos_chat_shell::{output, say, tell};
+use paxos_chat_shell::{output, places, say, tell};
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -216,7 +216,11 @@ fn access(args: &Args) -> Result<(Access, Option<Lock>)> {
         Some(path) if path.exists() => {
             bail!("--record {}: the file exists; name a new one", path.display());
         }
-        _ => {}
+        Some(path) => places::check("--record", path).map_err(Error::msg)?,
+        None => {}
+    }
+    if let Some(state) = &args.state {
+        places::check("--state", state).map_err(Error::msg)?;
     }
     if let Some(Command::Tail { .. } | Command::Load { .. }) = args.command {
         ensure!(args.state.is_none(), "--state: `tail` and `load` keep nothing; leave it out");

@@ -170,9 +170,8 @@ impl Shared {
             let left = patience.saturating_sub(ledger.progress.elapsed());
             if left.is_zero() {
                 let waited = patience.as_secs_f32();
-                ledger.summary.failure = Some(format!(
-                    "no replica acknowledged anything for {waited} seconds; {SILENCE}"
-                ));
+                ledger.summary.failure =
+                    Some(format!("no replica acknowledged anything for {waited} s; {SILENCE}"));
                 break;
             }
             let waited = self.0.1.wait_timeout(ledger, left);

@@ -49,7 +49,10 @@ pub enum Line {
 
 /// Writes a record.
 #[derive(Debug)]
-pub struct RecordWriter(File);
+pub struct RecordWriter {
+    file: File,
+    path: PathBuf,
+}
 
 impl RecordWriter {
     /// Begins a record in a new file.
@@ -57,9 +60,10 @@ impl RecordWriter {
     /// # Errors
     /// When the file exists already, or cannot be written.
     pub fn create(path: &Path, user: &str, nonce: u64) -> io::Result<RecordWriter> {
-        let mut record = RecordWriter(
-            File::options().write(true).create_new(true).mode(OWNER_S_FILE).open(path)?,
-        );
+        let file = File::options().write(true).create_new(true).mode(OWNER_S_FILE).open(path);
+        let path = path.to_owned();
+        let file = file.map_err(|error| named(&path, &error))?;
+        let mut record = RecordWriter { file, path };
         record.write(&Line::Started { user: user.to_owned(), nonce })?;
         Ok(record)
     }
@@ -71,8 +75,18 @@ impl RecordWriter {
     pub fn write(&mut self, line: &Line) -> io::Result<()> {
         let mut text = serde_json::to_string(line)?;
         text.push('\n');
-        self.0.write_all(text.as_bytes())
+        self.file.write_all(text.as_bytes()).map_err(|error| named(&self.path, &error))
     }
+}
+
+/// An error that says whose it is, and what to do.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull => "; free some space, or record elsewhere",
+        _ => "",
+    };
+    let told = format!("the record {} cannot be written: {error}{remedy}", path.display());
+    io::Error::new(error.kind(), told)
 }
 
 /// A record that was read back.
@@ -213,7 +227,7 @@ mod tests {
         let record = Record::read(&path).unwrap();
         assert_eq!(record.submitted, ["a\nb", "c"]);
         assert_eq!(record.acknowledged.len(), 1);
-        writer.0.write_all(b"{\"event\":\"subm").unwrap();
+        writer.file.write_all(b"{\"event\":\"subm").unwrap();
         assert_eq!(Record::read(&path).unwrap(), record);
         assert!(RecordWriter::create(&path, "ann", 7).is_err(), "never overwritten");
     }

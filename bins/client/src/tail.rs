@@ -134,7 +134,7 @@ pub enum TailError {
     #[error("cannot write the output: {0}")]
     Output(io::Error),
     /// Nobody answers.
-    #[error("no replica answered for {0} seconds; {SILENCE}")]
+    #[error("no replica answered for {0} s; {SILENCE}")]
     Silence(f32),
 }
 

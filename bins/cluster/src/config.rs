@@ -2,12 +2,12 @@
 
 use actor_runtime::files::{Existing, keep_as_old, write_whole};
 use actor_runtime::loss::Loss;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::Args;
 use paxos_chat_config::credentials::{make_secret, secret_path};
 use paxos_chat_config::{ClientConfig, Config, LinkConfig, Problem, Timeouts, check_f, check_user};
 use paxos_chat_shell::output::print;
-use paxos_chat_shell::tell;
+use paxos_chat_shell::{places, tell};
 use std::fs::Permissions;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -177,6 +177,7 @@ fn write_files(path: &Path, text: &str, force: bool) -> Result<()> {
     if exists && !force {
         return Err(is_there(path));
     }
+    places::check("-o", path).map_err(Error::msg)?;
     let secret = secret_path(path);
     let secret_is_new = make_secret(&secret)?;
     if exists {
@@ -191,6 +192,11 @@ fn write_files(path: &Path, text: &str, force: bool) -> Result<()> {
     if !secret_is_new {
         tell!("cluster: {} was there and is kept", secret.display());
     }
+    tell!(
+        "cluster: wrote {file}{}. Next: `replica --config {file} --id 0 --init`, and so with each other id, where it is \
+         to run; then `client --config {file} --name NAME`",
+        if secret_is_new { format!(" and {}", secret.display()) } else { String::new() }
+    );
     Ok(())
 }
 

@@ -4,9 +4,9 @@ use crate::bar::Bar;
 use crate::harness::plot;
 use crate::harness::soak::{SoakOptions, SoakReport, soak};
 use crate::interrupt;
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use clap::Args;
-use paxos_chat_shell::output;
+use paxos_chat_shell::{output, places};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,6 +48,9 @@ pub struct SoakArgs {
 /// # Errors
 /// When the run cannot be made, or its picture not be written.
 pub fn run_soak(args: &SoakArgs) -> Result<ExitCode> {
+    if let Some(path) = &args.svg {
+        places::check("--svg", path).map_err(Error::msg)?;
+    }
     let temporary = tempfile::Builder::new().prefix("paxos-chat-soak-").tempdir()?;
     let options = SoakOptions {
         messages: args.messages,

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`output`] | what programs print, and what dead output means |
+//! | [`places`] | where files are going to be made |
 //! | [`signals`] | somebody asks a program to end |
 //! | `manual` | completions and man pages, if the feature of that name is on |
 
@@ -11,4 +12,5 @@
 #[cfg(feature = "manual")]
 pub mod manual;
 pub mod output;
+pub mod places;
 pub mod signals;

@@ -13,6 +13,7 @@
 mod printer;
 
 use printer::Printer;
+use std::ffi::OsString;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 use std::sync::OnceLock;
@@ -94,11 +95,25 @@ pub fn note(text: &str) {
 
 /// Prints a line to standard error.
 pub fn remark(text: Arguments<'_>) {
+    let text = harmless(&format!("{text}\n"));
     if let Some(printers) = PRINTERS.get() {
-        return printers.err.print(format!("{text}\n"));
+        return printers.err.print(text);
     }
     // In one piece, as far as the system allows: other processes may write there, too.
-    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// A text with nothing in it that a terminal would act on, whatever a person, or a file, has put into it.
+fn harmless(text: &str) -> String {
+    let is_harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.chars().fold(String::with_capacity(text.len()), |mut harmless, c| {
+        if is_harmful(c) {
+            harmless.extend(c.escape_default());
+        } else {
+            harmless.push(c);
+        }
+        harmless
+    })
 }
 
 /// Ends the program if results could not be written.
@@ -117,9 +132,15 @@ pub fn or_end(written: std::io::Result<()>) {
 /// The arguments of this program; ends it, if they ask for help or are wrong.
 pub fn arguments<P: clap::Parser>() -> P {
     P::try_parse().unwrap_or_else(|error| {
-        let printed = error.print();
-        if !error.use_stderr() {
-            or_end(printed);
+        let is_harmful = |arg: &OsString| arg.to_string_lossy().chars().any(char::is_control);
+        if error.use_stderr() && std::env::args_os().any(|arg| is_harmful(&arg)) {
+            // What was typed is in it, and colours would pass its controls on.
+            tell!("{}", error.render().to_string().trim_end());
+        } else {
+            let printed = error.print();
+            if !error.use_stderr() {
+                or_end(printed);
+            }
         }
         std::process::exit(error.exit_code())
     })
@@ -137,4 +158,17 @@ pub fn end_on_panic() {
         }
         std::process::exit(PANICKED);
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_does_nothing_to_a_terminal() {
+        assert_eq!(
+            harmless("x\u{1b}[31m\u{9b}2J\r\u{7}\n\té"),
+            "x\\u{1b}[31m\\u{9b}2J\\r\\u{7}\n\té"
+        );
+    }
 }

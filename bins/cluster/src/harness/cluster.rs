@@ -25,7 +25,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The folder must not hold the files of another run.
 fn prepare_folder(folder: &Path) -> Result<(), RunError> {
-    std::fs::create_dir_all(folder)?;
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let folder = folder.display();
+        RunError::Usage(format!("--log-dir {folder}: cannot be made: {error}; name another folder"))
+    })?;
     let mut files = std::fs::read_dir(folder)?.filter_map(Result::ok);
     if let Some(file) = files.find(|file| {
         let name = file.file_name();

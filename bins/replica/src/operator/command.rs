@@ -64,11 +64,34 @@ pub enum OperatorCommand {
         replica: u8,
         /// What is to go wrong.
         #[command(subcommand)]
-        fault: Fault,
+        fault: AskedFault,
         /// Where the cluster is.
         #[command(flatten)]
         access: OperatorArgs,
     },
+}
+
+/// A fault, as it was asked for.
+#[derive(Subcommand)]
+pub enum AskedFault {
+    /// One that there is.
+    #[command(flatten)]
+    Known(Fault),
+    /// Something else.
+    #[command(external_subcommand)]
+    Unknown(Vec<String>),
+}
+
+impl AskedFault {
+    fn known(self) -> Result<Fault> {
+        let words = match self {
+            AskedFault::Known(fault) => return Ok(fault),
+            AskedFault::Unknown(words) => words,
+        };
+        let all = Fault::augment_subcommands(clap::Command::new("fault"));
+        let names: Vec<&str> = all.get_subcommands().map(clap::Command::get_name).collect();
+        bail!("there is no fault {:?}; there are {}", words.join(" "), names.join(", "))
+    }
 }
 
 /// Where the cluster is.
@@ -131,6 +154,7 @@ impl OperatorCommand {
             OperatorCommand::Fault { replica, fault, access } => {
                 let (config, mut operator) = access.open()?;
                 access.check_id(&config, replica)?;
+                let fault = fault.known()?;
                 match operator.act(replica, Action::Fault(fault))? {
                     Ok(()) => Ok(ExitCode::SUCCESS),
                     Err(error) => {
