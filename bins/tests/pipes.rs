@@ -242,3 +242,40 @@ fn characters_that_cannot_be_seen_are_shown_for_what_they_are_wherever_a_text_le
         "{log}"
     );
 }
+
+#[test]
+fn a_line_that_is_no_message_ends_a_pipe_with_its_number_or_is_left_out() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let say = |args: &[&str], input: &str| {
+        cluster.client(&[&["--name", "ann", "send"], args].concat(), input)
+    };
+    let long = format!("one\n{}\nthree\n", "x".repeat(20_000));
+    let ended = say(&[], &long);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    for part in [
+        "line 2 of the input, and everything after it, was not sent",
+        "line 2 of the input: it has more than 16384 bytes",
+        "--long split",
+    ] {
+        assert!(ended.stderr.contains(part), "does not say {part}: {ended:?}");
+    }
+    let ended = say(&["--long", "skip"], &long.replace("three", "skipped"));
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stderr.contains("line 2 of the input is left out"), "{ended:?}");
+    assert_eq!(say(&["--long", "split"], &long).code, 0);
+    let tailed = cluster.client(&["--name", "ann", "tail", "--format", "{raw}"], "").stdout;
+    let lengths: Vec<usize> = tailed.lines().map(str::len).collect();
+    assert_eq!(lengths, [3, 3, 7, 3, 16_384, 20_000 - 16_384, 5]);
+}
+
+#[test]
+fn who_waits_for_a_cluster_that_is_not_there_is_told_so() {
+    let cluster = Cluster::new();
+    let args = ["--config", arg(&cluster.config), "--name", "ann", "--patience", "4", "send", "hi"];
+    let ended = run(CLIENT, &args);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    let config = arg(&cluster.config);
+    let told = format!("client: waits for a replica of {config} to answer, for 4 s at most");
+    assert!(ended.stderr.starts_with(&told), "{ended:?}");
+}

@@ -5,6 +5,7 @@ use crate::format::Format;
 use crate::host::Event;
 use crate::load::{self, LoadOptions};
 use crate::meter::Meter;
+use crate::pipe::Policy;
 use crate::record::RecordWriter;
 use crate::selection::From;
 use crate::state::{Expired, Interrupted, Lock, Owner, State};
@@ -88,7 +89,7 @@ enum Command {
     Manual(ManualCommand),
     /// Says each argument; with none, each line of a file or of standard input.
     ///
-    /// An argument may have several lines. Nothing is read while 256 messages are unacknowledged. With
+    /// An argument may have several lines. The end of a line, LF or CR LF, is not said. Nothing is read while 256 messages are unacknowledged. With
     /// --state, what is pending of an earlier run is completed first.
     Send {
         /// What to say, a message each.
@@ -96,6 +97,9 @@ enum Command {
         /// A file to say, a message a line.
         #[arg(long, value_name = "FILE", conflicts_with = "text")]
         file: Option<PathBuf>,
+        /// What becomes of lines that are no messages.
+        #[command(flatten)]
+        policy: Policy,
     },
     /// Shows the messages that took effect, in order.
     Tail {
@@ -151,6 +155,8 @@ const LOAD_ROOM: &str = "load";
 const MESSAGES: u64 = 1000;
 /// The status of a `load` that was interrupted again, and did not wait for what it had sent.
 const INTERRUPTED: i32 = 130;
+/// When it is told that nothing has been heard yet.
+const SILENCE_TOLD: Duration = Duration::from_secs(2);
 /// The longest time of `load`, in seconds: a day.
 const SECONDS_MAX: f64 = 86_400.0;
 
@@ -234,6 +240,13 @@ fn access(args: &Args) -> Result<(Access, Option<Lock>)> {
         let opened = File::open(file);
         opened.with_context(|| format!("--file: cannot read {}", file.display()))?;
     }
+    if let Some(Command::Send { policy, .. }) = args.command {
+        // What is saved is told by lines of the input.
+        ensure!(
+            args.state.is_none() || policy == Policy::default(),
+            "--long and --invalid: with --state each line is one message; leave them out"
+        );
+    }
     if let Some(Command::Load { size, .. }) = args.command {
         load_body(args, size)?;
     }
@@ -278,10 +291,12 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
             };
             conclude(access, &summary)
         }
-        Some(Command::Send { file: Some(file), .. }) => {
+        Some(Command::Send { file: Some(file), policy, .. }) => {
             let input = BufReader::new(File::open(file)?);
             let unsaid = Unsaid::FromLine(1);
-            let said = speak(args, access, unsaid, |speaker| Ok(pipe::run(speaker, &room, input)));
+            let said = speak(args, access, unsaid, |speaker| {
+                Ok(pipe::run(speaker, &room, *policy, input))
+            });
             conclude(access, &said.with_context(|| file.display().to_string())?)
         }
         Some(Command::Send { text, .. }) if !text.is_empty() => {
@@ -291,7 +306,11 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
             conclude(access, &speak(args, access, Unsaid::Messages(text.len() as u64), say)?)
         }
         None | Some(Command::Send { .. } | Command::Manual(_)) => {
-            let say = |speaker: &mut Speaker| Ok(pipe::run(speaker, &room, stdin().lock()));
+            let policy = match args.command {
+                Some(Command::Send { policy, .. }) => policy,
+                _ => Policy::default(),
+            };
+            let say = |speaker: &mut Speaker| Ok(pipe::run(speaker, &room, policy, stdin().lock()));
             conclude(access, &speak(args, access, Unsaid::FromLine(1), say)?)
         }
         Some(Command::Tail { from, count, json, format, follow }) => {
@@ -391,14 +410,33 @@ fn tell_expired(access: &Access) -> Result<()> {
 fn speaker(args: &Args, access: &Access) -> Result<Speaker> {
     let name = access.token.user();
     let record = |nonce| open_record(args.record.as_deref(), name, nonce);
+    let heard = Arc::new(AtomicBool::new(false));
+    tell_silence(args, access, Arc::clone(&heard));
     // The end of the input may be far.
-    let listener = Box::new(|event, _: Option<String>| {
+    let listener = Box::new(move |event, _: Option<String>| {
+        heard.store(true, Ordering::Relaxed);
         if let Event::Failed { why, .. } = event {
             tell!("client: nothing more is sent: {why}");
         }
     });
     Speaker::start(access, name, record, listener, &Meter::default())
         .context("cannot start the client")
+}
+
+/// Says what is waited for, if nothing has been heard by then. Where there is no thread for it, it is not said.
+fn tell_silence(args: &Args, access: &Access, heard: Arc<AtomicBool>) {
+    let told = format!(
+        "client: waits for a replica of {} to answer, for {} s at most",
+        args.config.display(),
+        access.patience.as_secs()
+    );
+    let tell = move || {
+        std::thread::sleep(SILENCE_TOLD);
+        if !heard.load(Ordering::Relaxed) {
+            tell!("{told}");
+        }
+    };
+    let _ = std::thread::Builder::new().name("silence".into()).spawn(tell);
 }
 
 fn open_record(path: Option<&Path>, name: &str, nonce: u64) -> io::Result<Option<RecordWriter>> {

@@ -117,13 +117,17 @@ impl Said {
         format!("{MARK}{action}{room}{MARK}")
     }
 
+    /// How many bytes the text may have in its room.
+    pub fn bytes_max(&self) -> usize {
+        BODY_BYTES_MAX - self.prefix().len()
+    }
+
     /// The text of the message that carries this.
     ///
     /// # Errors
     /// When a message has no room for it.
     pub fn encode(&self) -> Result<String, TooLong> {
-        let mut encoded = self.prefix();
-        let bytes_max = BODY_BYTES_MAX - encoded.len();
+        let (mut encoded, bytes_max) = (self.prefix(), self.bytes_max());
         if self.text.len() > bytes_max {
             return Err(TooLong { bytes: self.text.len(), bytes_max });
         }
