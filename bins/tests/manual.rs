@@ -3,7 +3,7 @@
 mod support;
 
 use std::collections::BTreeSet;
-use support::{arg, run, run_with_input};
+use support::{arg, check_beside, run, run_with_input};
 
 const CLUSTER: &str = env!("CARGO_BIN_EXE_cluster");
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
@@ -34,6 +34,7 @@ fn completions_are_what_a_shell_takes() {
         (CLUSTER, vec!["completions", "bash"]),
         (CLUSTER, vec!["completions", "bash", "--program", "replica"]),
         (CLIENT, vec!["completions", "bash"]),
+        (arg(&check_beside(CLIENT)), vec!["completions", "bash"]),
     ] {
         let ended = run(program, &args);
         assert_eq!(ended.code, 0, "{ended:?}");

@@ -9,6 +9,7 @@ use crate::progress::ProgressArgs;
 use crate::refine::RefineArgs;
 use crate::run::{CustomArgs, RunArgs};
 use clap::{Parser, Subcommand};
+use paxos_chat_shell::manual::ManualCommand;
 
 /// Explores the actors that the replica and client binaries run, exhaustively within stated bounds,
 /// and judges what must hold. Without a command: the quick catalog, as `check all`.
@@ -27,6 +28,9 @@ pub struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// What is told of the command line itself.
+    #[command(flatten)]
+    Manual(ManualCommand),
     /// Run the quick catalog, and show what it covers.
     All(RunArgs),
     /// Run the larger entries of the catalog.

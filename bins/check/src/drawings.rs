@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 use paxos_chat_shell::output::CANNOT_WRITE;
-use paxos_chat_shell::tell;
+use paxos_chat_shell::{output, tell};
 use std::path::{Path, PathBuf};
 
 /// Makes sure, before a long run, that this file can be written after it. Leaves nothing behind.
@@ -13,6 +13,10 @@ use std::path::{Path, PathBuf};
 /// What is wrong with the path, and what to do.
 pub(super) fn claim(option: &str, file: Option<&PathBuf>) -> anyhow::Result<()> {
     let Some(file) = file else { return Ok(()) };
+    if is_stdout(file) {
+        output::give_away_stdout();
+        return Ok(());
+    }
     let existed = file.exists();
     std::fs::OpenOptions::new().append(true).create(true).open(file).with_context(|| {
         format!(
@@ -38,8 +42,17 @@ pub(super) fn write_plot(file: Option<&PathBuf>, draw: impl FnOnce() -> String) 
     file.map_or(0, |file| write_file(file, &draw(), "the plot"))
 }
 
+/// Is this standard output, rather than a file?
+pub(super) fn is_stdout(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
 /// Writes a file; returns the exit status.
 fn write_file(file: &Path, content: &str, what: &str) -> u8 {
+    if is_stdout(file) {
+        output::content(content);
+        return 0;
+    }
     match std::fs::write(file, content) {
         Ok(()) => {
             tell!("check: {what} is in {}", file.display());

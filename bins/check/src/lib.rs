@@ -67,6 +67,10 @@ use std::process::ExitCode;
 pub fn run(args: Args) -> ExitCode {
     interrupt::listen();
     let result = match args.command.unwrap_or(Command::All(RunArgs::default())) {
+        Command::Manual(manual) => manual
+            .run(vec![<Args as clap::CommandFactory>::command()])
+            .map(|()| 0)
+            .map_err(Into::into),
         Command::All(options) => run::run_all(Grade::Quick, &options),
         Command::Full(options) => run::run_all(Grade::Full, &options),
         Command::List(format) => {

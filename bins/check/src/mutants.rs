@@ -44,7 +44,7 @@ pub struct MutantArgs {
     /// How results are printed.
     #[command(flatten)]
     pub format: Format,
-    /// Draw the counterexample as a message sequence chart.
+    /// Draw the counterexample as a message sequence chart; - is standard output.
     #[arg(long, value_name = "FILE", requires = "name")]
     pub svg: Option<PathBuf>,
 }
@@ -290,6 +290,7 @@ fn as_json(mutant: &Description, fate: &Fate) -> serde_json::Value {
         "bug": mutant.bug, "seen": mutant.seen,
         "killed": fate.killed_by.is_some(), "config": config, "property": property,
         "violated": violated,
+        "steps": fate.path.trim().lines().collect::<Vec<_>>(),
         "depth": fate.depth, "unique_states": fate.unique_states, "seconds": fate.seconds,
     })
 }

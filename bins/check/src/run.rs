@@ -6,7 +6,7 @@ mod table;
 
 pub(super) use args::{CustomArgs, RunArgs};
 
-use crate::drawings::{claim, file_of, write_chart, write_plot};
+use crate::drawings::{claim, file_of, is_stdout, write_chart, write_plot};
 use crate::exploration::Exploration;
 use crate::limits::Limits;
 use crate::plot;
@@ -37,6 +37,12 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
 /// Runs all entries of a grade, then shows what they have covered.
 pub(super) fn run_all(grade: Grade, options: &RunArgs) -> anyhow::Result<u8> {
     let entries = of_grade(grade);
+    for (option, file) in [("--svg", &options.svg), ("--plot", &options.plot)] {
+        ensure!(
+            !file.as_deref().is_some_and(is_stdout),
+            "{option} -: there is a picture for each entry; name a file, or `check run` one entry"
+        );
+    }
     let options_of = |entry: &Entry| {
         let one = |file: &Option<PathBuf>| file.as_deref().map(|file| file_of(file, entry.name));
         RunArgs { svg: one(&options.svg), plot: one(&options.plot), ..options.clone() }
@@ -67,6 +73,11 @@ pub(super) fn run_all(grade: Grade, options: &RunArgs) -> anyhow::Result<u8> {
 fn prepare(entry: &Entry, options: &RunArgs) -> anyhow::Result<()> {
     claim("--svg", options.svg.as_ref())?;
     claim("--plot", options.plot.as_ref())?;
+    let is_asked = |file: &Option<PathBuf>| file.as_deref().is_some_and(is_stdout);
+    ensure!(
+        !(is_asked(&options.svg) && is_asked(&options.plot)),
+        "--svg - and --plot -: standard output takes one of them; name a file for the other"
+    );
     if options.engine() == Engine::ActorModel {
         let expressed = silent::expresses(&entry.config);
         ensure!(

@@ -109,6 +109,11 @@ fn a_mutant_is_killed_by_a_path_that_can_be_read_and_drawn() {
     let line = check(&["mutants", "M26", "--json"]);
     let line: serde_json::Value = serde_json::from_slice(&line.stdout).expect("one JSON object");
     assert_eq!(line["killed"], true);
+    let steps = line["steps"].as_array().expect("its steps");
+    assert!(
+        steps[0].as_str().is_some_and(|step| step.trim_start().starts_with("1. ")),
+        "{steps:?}"
+    );
     for key in ["mutant", "config", "property", "depth", "unique_states", "seconds"] {
         assert!(!line[key].is_null(), "{key}");
     }
@@ -235,6 +240,20 @@ fn the_actors_refine_paxos_where_leaders_change() {
     let run = check(&["refine", "sessions", "--max-states", "10"]);
     assert_eq!(run.status.code(), Some(3), "{}", text(&run.stdout));
     assert_eq!(check(&["refine", "nonsense"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_picture_on_standard_output_is_alone_there() {
+    for args in [&["mutants", "M26", "--svg", "-"][..], &["run", "reader", "--plot", "-"]] {
+        let run = check(args);
+        assert_eq!(run.status.code(), Some(0), "{args:?}: {}", text(&run.stderr));
+        let out = text(&run.stdout);
+        assert!(out.starts_with("<svg") && out.trim_end().ends_with("</svg>"), "{args:?}: {out}");
+        assert!(text(&run.stderr).contains("unique"), "{args:?}: the table goes elsewhere");
+    }
+    for args in [&["all", "--svg", "-"][..], &["run", "reader", "--svg", "-", "--plot", "-"]] {
+        assert_eq!(check(args).status.code(), Some(2), "{args:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// What a program tells of its command line.
-#[derive(Clone, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum ManualCommand {
     /// Prints completions for a shell.
     Completions {

@@ -17,6 +17,7 @@ use std::ffi::OsString;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The exit status when nobody reads the results any more: 128 and the number of SIGPIPE.
 pub const CLOSED_PIPE: i32 = 141;
@@ -37,8 +38,25 @@ macro_rules! tell {
     ($($arg:tt)*) => { $crate::output::remark(format_args!($($arg)*)) };
 }
 
+/// Standard output is for a file that was asked for there, and results go to standard error.
+static IS_GIVEN_AWAY: AtomicBool = AtomicBool::new(false);
+
+/// From now on, standard output takes what [`content`] writes and nothing else; [`line`] writes to standard error.
+pub fn give_away_stdout() {
+    IS_GIVEN_AWAY.store(true, Ordering::Relaxed);
+}
+
+/// Writes what would otherwise be in a file.
+pub fn content(text: &str) {
+    let mut out = std::io::stdout().lock();
+    or_end(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
 /// Prints a line of results.
 pub fn line(text: Arguments<'_>) {
+    if IS_GIVEN_AWAY.load(Ordering::Relaxed) {
+        return remark(text);
+    }
     let mut out = std::io::stdout().lock();
     or_end(writeln!(out, "{text}").and_then(|()| out.flush()));
 }
