@@ -3,11 +3,12 @@
 use super::ask::Operator;
 use super::handover::Reach;
 use super::rotate::RotateArgs;
-use super::table::{Health, json, table};
+use super::table::{Health, Tint, json, table};
 use super::watch::{WatchOptions, in_lines, on_terminal};
 use crate::action::{Action, Fault};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
+use crossterm::style::Stylize;
 use paxos_chat_config::Config;
 use paxos_chat_config::credentials::{read_keyring, secret_path};
 use paxos_chat_shell::output::{Results, print};
@@ -179,9 +180,28 @@ fn status(access: &OperatorArgs, as_json: bool) -> Result<ExitCode> {
             config.cluster
         );
     }
-    let text = if as_json { format!("{}\n", json(&statuses)) } else { table(&statuses) };
+    let text = if as_json {
+        format!("{}\n", json(&statuses))
+    } else {
+        table(&statuses, terminal_width().unwrap_or(usize::MAX), paint)
+    };
     print(&text);
     Ok(ExitCode::from(Health::of(&statuses).exit_code()))
+}
+
+/// How wide the terminal is that takes the output, if it is one.
+fn terminal_width() -> Option<usize> {
+    let (width, _) = stdout().is_terminal().then(|| crossterm::terminal::size().ok()).flatten()?;
+    Some(width.into())
+}
+
+fn paint(tint: Tint, line: &str) -> String {
+    let has_colour = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    match tint {
+        Tint::Leads if has_colour => line.green().to_string(),
+        Tint::Silent if has_colour => line.red().to_string(),
+        _ => line.to_owned(),
+    }
 }
 
 fn move_leader(access: &OperatorArgs, target: Option<u8>) -> Result<ExitCode> {

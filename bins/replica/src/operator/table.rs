@@ -58,54 +58,170 @@ fn lags(statuses: &[Option<Status>]) -> impl Iterator<Item = Option<u64>> {
     statuses.iter().map(move |status| status.as_ref().map(|status| most - status.applied_upto))
 }
 
-/// The columns, and how wide they are at least.
-pub const HEADER: &str = " id  role        ballot    leader    applied    decided     lag  log hash  \
-    rate/s  dropped  sync p50/p99/last ms     up       MiB";
-
-/// A line for each replica; `rates` are slots applied in a second, where they are known.
-pub fn rows(statuses: &[Option<Status>], rates: &[Option<f64>]) -> Vec<String> {
-    let mut rows = Vec::new();
-    for ((id, status), lag) in statuses.iter().enumerate().zip(lags(statuses)) {
-        let Some(status) = status else {
-            rows.push(format!("{id:>3}  does not answer"));
-            continue;
-        };
-        // Nobody whom it does not hear.
-        let leader = status.leader.filter(|_| status.is_led);
-        let leader = leader.map_or("-".to_owned(), |leader| format!("r{leader}"));
-        let counters = &status.counters;
-        let dropped = counters.malformed + counters.forged + counters.replayed + counters.refused;
-        let rate = rates.get(id).copied().flatten().map_or("-".into(), |rate| format!("{rate:.0}"));
-        let mut row = format!(
-            "{id:>3}  {role:<10}  {ballot:<8}  {leader:<6}  {applied:>9}  {decided:>9}  {lag:>6}  \
-             {hash:<8}  {rate:>6}  {dropped:>7}  {syncs:<22}  {up:>7}  {mib:>7}",
-            role = status.role,
-            ballot = status.ballot,
-            applied = status.applied_upto,
-            decided = status.decided_end,
-            lag = lag.unwrap_or_default(),
-            hash = status.log_hash.get(..8).unwrap_or("-"),
-            syncs = syncs(status),
-            up = uptime(status.uptime.as_secs()),
-            mib = status.rss_bytes.map_or("-".into(), |b| format!("{:.1}", b as f64 / 1048576.0)),
-        );
-        if let Some(running) = status.syncs.running_us.filter(|running| *running >= 100_000) {
-            let _ = write!(row, "  syncs for {:.1} s", running as f64 / 1e6);
-        }
-        if status.injected_loss > 0.0 {
-            let _ = write!(row, "  loses {}", status.injected_loss);
-        }
-        if status.waits {
-            row.push_str("  waits for others");
-        }
-        rows.push(row);
-    }
-    rows
+/// A column of the table.
+struct Column {
+    head: &'static str,
+    width: usize,
+    is_right: bool,
+    /// Columns of a higher rank are left out first where there is no width for all.
+    rank: u8,
+    cell: fn(&Row<'_>) -> String,
 }
 
-/// The whole table, and a line about logs that differ where they must not.
-pub fn table(statuses: &[Option<Status>]) -> String {
-    let mut text = format!("{HEADER}\n{}\n", rows(statuses, &[]).join("\n"));
+/// A replica that answers.
+struct Row<'a> {
+    id: usize,
+    status: &'a Status,
+    lag: u64,
+    /// Slots applied in a second, if they are known.
+    rate: Option<f64>,
+}
+
+const fn left(head: &'static str, width: usize, rank: u8, cell: Cell) -> Column {
+    Column { head, width, is_right: false, rank, cell }
+}
+
+const fn right(head: &'static str, width: usize, rank: u8, cell: Cell) -> Column {
+    Column { head, width, is_right: true, rank, cell }
+}
+
+type Cell = fn(&Row<'_>) -> String;
+
+/// The column of rates, which is there only where they are known.
+const RATE: &str = "rate/s";
+
+/// All columns. Those of the ranks 0 and 1 take 80 characters.
+const COLUMNS: &[Column] = &[
+    right("id", 3, 0, |row| row.id.to_string()),
+    left("role", 10, 0, |row| row.status.role.to_string()),
+    left("ballot", 8, 0, |row| row.status.ballot.clone()),
+    left("leader", 6, 0, leader),
+    right("applied", 9, 0, |row| row.status.applied_upto.to_string()),
+    right("decided", 9, 3, |row| row.status.decided_end.to_string()),
+    right("lag", 6, 0, |row| row.lag.to_string()),
+    left("log hash", 8, 0, |row| row.status.log_hash.get(..8).unwrap_or("-").into()),
+    right(RATE, 6, 0, |row| row.rate.map_or("-".into(), |rate| format!("{rate:.0}"))),
+    right("dropped", 7, 2, dropped),
+    left("sync p50/p99/last ms", 22, 2, |row| syncs(row.status)),
+    right("up", 7, 0, |row| uptime(row.status.uptime.as_secs())),
+    right("MiB", 7, 1, mib),
+];
+
+/// The replica that it follows; nobody whom it does not hear.
+fn leader(row: &Row<'_>) -> String {
+    let leader = row.status.leader.filter(|_| row.status.is_led);
+    leader.map_or("-".to_owned(), |leader| format!("r{leader}"))
+}
+
+fn dropped(row: &Row<'_>) -> String {
+    let counters = &row.status.counters;
+    (counters.malformed + counters.forged + counters.replayed + counters.refused).to_string()
+}
+
+fn mib(row: &Row<'_>) -> String {
+    row.status.rss_bytes.map_or("-".into(), |bytes| format!("{:.1}", bytes as f64 / 1_048_576.0))
+}
+
+/// The table's head, and what it says of each replica.
+pub struct Table {
+    /// The names of the columns.
+    pub head: String,
+    /// By replica: one line, or more where they would be too long.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// The table for a terminal of this width; with a column of `rates`, slots applied in a second, where they are
+    /// known.
+    pub fn new(statuses: &[Option<Status>], rates: Option<&[Option<f64>]>, width: usize) -> Table {
+        let is_shown = |rank: u8| {
+            move |column: &&Column| column.rank <= rank && (rates.is_some() || column.head != RATE)
+        };
+        let needs = |rank: u8| {
+            COLUMNS.iter().filter(is_shown(rank)).map(|column| column.width + 2).sum::<usize>() - 2
+        };
+        let rank = (0..=3).rev().find(|rank| needs(*rank) <= width).unwrap_or(0);
+        let shown: Vec<&Column> = COLUMNS.iter().filter(is_shown(rank)).collect();
+        let rows = statuses.iter().enumerate().zip(lags(statuses)).map(|((id, status), lag)| {
+            let Some(status) = status else {
+                return vec![format!("{id:>3}  does not answer")];
+            };
+            let (lag, rate) = (lag.unwrap_or_default(), rates.and_then(|rates| *rates.get(id)?));
+            let row = Row { id, status, lag, rate };
+            let line = line(shown.iter().map(|column| (*column, (column.cell)(&row))));
+            let notes = notes(status);
+            match line.chars().count() + 2 + notes.len() <= width {
+                _ if notes.is_empty() => vec![line],
+                true => vec![format!("{line}  {notes}")],
+                false => vec![line, format!("     {notes}")],
+            }
+        });
+        let rows = rows.collect();
+        Table { head: line(shown.iter().map(|column| (*column, column.head.into()))), rows }
+    }
+}
+
+fn line<'a>(cells: impl Iterator<Item = (&'a Column, String)>) -> String {
+    let cells =
+        cells.map(
+            |(Column { width, is_right, .. }, text)| {
+                if *is_right { format!("{text:>width$}") } else { format!("{text:<width$}") }
+            },
+        );
+    cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+}
+
+/// What is out of the ordinary about a replica.
+fn notes(status: &Status) -> String {
+    let mut notes = Vec::new();
+    if let Some(running) = status.syncs.running_us.filter(|running| *running >= 100_000) {
+        notes.push(format!("syncs for {:.1} s", running as f64 / 1e6));
+    }
+    if status.injected_loss > 0.0 {
+        notes.push(format!("loses {}", status.injected_loss));
+    }
+    if status.waits {
+        notes.push("waits for others".into());
+    }
+    notes.join("  ")
+}
+
+/// How a replica's lines look where there is colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tint {
+    /// It leads.
+    Leads,
+    /// It does not answer.
+    Silent,
+    /// Nothing special.
+    Plain,
+}
+
+impl Tint {
+    /// The tint of this replica.
+    pub fn of(status: Option<&Status>) -> Tint {
+        match status {
+            None => Tint::Silent,
+            Some(status) if status.leads() => Tint::Leads,
+            Some(_) => Tint::Plain,
+        }
+    }
+}
+
+/// The whole table for this width, each line with the colour that `paint` gives it; and lines about secrets and logs
+/// that differ where they must not.
+pub fn table(
+    statuses: &[Option<Status>],
+    width: usize,
+    paint: impl Fn(Tint, &str) -> String,
+) -> String {
+    let Table { head, rows } = Table::new(statuses, None, width);
+    let mut text = format!("{head}\n");
+    for (lines, status) in rows.iter().zip(statuses) {
+        for line in lines {
+            let _ = writeln!(text, "{}", paint(Tint::of(status.as_ref()), line));
+        }
+    }
     for line in secrets(statuses) {
         let _ = writeln!(text, "{line}");
     }
@@ -184,10 +300,34 @@ fn uptime(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::status::Role;
+    use std::time::Duration;
 
     fn status(replica: u8, role: Role, applied_upto: u64) -> Option<Status> {
         let log_hash = "0123456789abcdef".into();
         Some(Status { replica, role, applied_upto, log_hash, round: 1, ..Status::default() })
+    }
+
+    fn table(statuses: &[Option<Status>]) -> String {
+        super::table(statuses, usize::MAX, |_, line| line.to_owned())
+    }
+
+    #[test]
+    fn the_table_fits_its_terminal_and_leaves_out_what_is_asked_for_least() {
+        let mut busy = status(0, Role::PreVoting, 123_456_789);
+        let status = busy.as_mut().unwrap();
+        (status.ballot, status.waits, status.injected_loss) = ("b123.r62".into(), true, 0.25);
+        (status.uptime, status.rss_bytes) = (Duration::from_secs(90_000), Some(12_345 << 20));
+        for (width, without) in [(80, "decided"), (79, "MiB"), (112, "sync"), (120, "decided")] {
+            let text = super::table(&[busy.clone(), None], width, |_, line| line.to_owned());
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(width), "{width}: {text}");
+            let head = text.lines().next().unwrap();
+            assert!(!head.contains(without) && !head.contains(RATE), "{head}");
+            assert!(text.contains("loses 0.25  waits for others"), "{text}");
+        }
+        let rates = Table::new(&[busy, None], Some(&[Some(7.0)]), 80);
+        assert!(rates.head.contains(RATE) && rates.head.chars().count() <= 80, "{}", rates.head);
+        assert_eq!(rates.rows[0].len(), 2, "{:?}", rates.rows);
     }
 
     #[test]

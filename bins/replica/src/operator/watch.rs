@@ -3,7 +3,7 @@
 
 use super::ask::Operator;
 use super::handover::leader_of;
-use super::table::{HEADER, Health, rows};
+use super::table::{Health, Table, Tint};
 use crate::status::Status;
 use crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::crossterm;
@@ -69,23 +69,28 @@ impl View {
 
     fn lines(&self) -> String {
         let mut text = String::new();
-        for row in rows(&self.statuses, &self.rates) {
+        for row in self.table(usize::MAX).rows.concat() {
             text += row.trim_start();
             text.push('\n');
         }
         text
     }
 
-    fn screen(&self) -> Text<'static> {
+    fn table(&self, width: usize) -> Table {
+        Table::new(&self.statuses, Some(&self.rates), width)
+    }
+
+    fn screen(&self, width: usize) -> Text<'static> {
         let bold = Style::new().add_modifier(Modifier::BOLD);
-        let mut lines = vec![Line::styled(HEADER, bold)];
-        for (row, status) in rows(&self.statuses, &self.rates).into_iter().zip(&self.statuses) {
-            let style = match status {
-                None => Style::new().fg(Color::Red),
-                Some(status) if status.leads() => Style::new().fg(Color::Green),
-                Some(_) => Style::new(),
+        let Table { head, rows } = self.table(width);
+        let mut lines = vec![Line::styled(head, bold)];
+        for (row, status) in rows.into_iter().zip(&self.statuses) {
+            let style = match Tint::of(status.as_ref()) {
+                Tint::Silent => Style::new().fg(Color::Red),
+                Tint::Leads => Style::new().fg(Color::Green),
+                Tint::Plain => Style::new(),
             };
-            lines.push(Line::styled(row, style));
+            lines.extend(row.into_iter().map(|line| Line::styled(line, style)));
         }
         let (text, colour) = match Health::of(&self.statuses) {
             Health::Well => ("all replicas answer, and one leads", Color::Green),
@@ -111,7 +116,7 @@ pub fn in_lines(
 ) -> io::Result<()> {
     let mut view = View::default();
     let mut left = options.count;
-    if writeln!(out, "{}", HEADER.trim_start()).is_err() {
+    if writeln!(out, "{}", view.table(usize::MAX).head.trim_start()).is_err() {
         return Ok(());
     }
     loop {
@@ -140,8 +145,10 @@ pub fn on_terminal(operator: &mut Operator, options: WatchOptions) -> io::Result
         loop {
             let started = Instant::now();
             view.look(operator)?;
-            terminal
-                .draw(|frame| frame.render_widget(Paragraph::new(view.screen()), frame.area()))?;
+            terminal.draw(|frame| {
+                let screen = view.screen(usize::from(frame.area().width));
+                frame.render_widget(Paragraph::new(screen), frame.area());
+            })?;
             left = left.map(|left| left.saturating_sub(1));
             if left == Some(0) || wants_to_leave(started + options.interval)? {
                 return Ok(());
@@ -187,7 +194,7 @@ mod tests {
         view.see(vec![None, status(1, Role::Leading, 2, 190)], later);
         assert_eq!(view.rates, [None, Some(50.0)]);
         assert_eq!(view.moves, ["b2.r1 leads after r0"]);
-        let screen = view.screen().to_string();
+        let screen = view.screen(200).to_string();
         assert!(screen.contains("does not answer") && screen.contains("no majority"), "{screen}");
         assert_eq!(view.lines().lines().count(), 2);
     }
