@@ -6,6 +6,7 @@ mod support;
 use ptyprocess::Signal;
 use screens::{Cluster, Screen};
 use std::time::Duration;
+use support::arg;
 
 const PAGE_UP: &str = "\u{1b}[5~";
 const CTRL_HOME: &str = "\u{1b}[1;5H";
@@ -84,6 +85,79 @@ fn one_types_scrolls_searches_and_resizes_while_the_primary_is_killed() {
     screen.press("\u{1b}");
     screen.shows_text("and another one ✓ committed");
     screen.press(CTRL_D);
+    assert_eq!(screen.end(), 0);
+}
+
+/// Is this the line that is being typed?
+fn types(screen: &Screen, line: &str) {
+    screen.shows(line, |text| text.lines().last().is_some_and(|last| last.trim_end() == line));
+}
+
+#[test]
+fn one_edits_as_in_a_shell() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let mut screen = Screen::start(&cluster, &["--name", "ann"], 60, 12);
+    screen.shows_text("You are ann");
+    for (keys, expected) in [
+        ("one two three", "> one two three"),
+        // ^H and DEL.
+        ("\u{8}\u{7f}", "> one two thr"),
+        // Back by words, with Alt and with Ctrl, and a word away, and back again.
+        ("\u{1b}b\u{1b}[1;5Dx", "> one xtwo thr"),
+        ("\u{1b}d", "> one x thr"),
+        ("\u{19}", "> one xtwo thr"),
+        ("\u{1b}f\u{15}", ">"),
+        ("\u{1f}", "> one xtwo thr"),
+        ("\u{1}\u{b}", ">"),
+        ("\u{19}\u{17}", "> one xtwo"),
+        ("\u{3}", ">"),
+    ] {
+        screen.press(keys);
+        types(&screen, expected);
+    }
+    // Up moves within a draft of several lines, and does not replace it.
+    screen.press("first\nlast");
+    types(&screen, "last");
+    screen.press("\u{1b}[A!\r");
+    screen.shows_text("firs!t");
+    screen.type_line("/search nowhere");
+    types(&screen, "> /search nowhere");
+    screen.press("\u{15}\u{c}here");
+    types(&screen, "> here");
+    screen.shows_text("firs!t");
+    screen.press("\u{3}");
+    screen.press(CTRL_D);
+    assert_eq!(screen.end(), 0);
+}
+
+/// The terminal is given back to the shell, and is the client's again after `fg`.
+#[test]
+fn one_leaves_for_the_shell_and_comes_back() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let bash = ["--norc", "--noprofile", "-i"];
+    let mut screen = Screen::of("bash", &["PS1=shell> "], &bash, 100, 16);
+    screen.shows_text("shell>");
+    let config = arg(&cluster.config);
+    screen.type_line(&format!("{} --config {config} --name ann", env!("CARGO_BIN_EXE_client")));
+    screen.shows_text("You are ann");
+    screen.press("a draft\u{1a}");
+    screen.shows_text("Stopped");
+    screen.type_line("echo $((6 * 7))");
+    screen.shows_text("42");
+    screen.type_line("fg");
+    screen.shows("the screen", |text| text.contains("You are ann") && text.contains("> a draft"));
+    // The same by a signal.
+    let stop = "kill -TSTP %1; wait; echo $((7 * 8)); fg";
+    screen.press("\u{1a}");
+    screen.shows_text("Stopped");
+    screen.type_line("bg");
+    screen.type_line(stop);
+    screen.shows("the screen", |text| text.contains("You are ann") && text.contains("> a draft"));
+    screen.press("\u{3}\u{4}");
+    screen.shows_text("shell>");
+    screen.type_line("exit");
     assert_eq!(screen.end(), 0);
 }
 

@@ -52,6 +52,8 @@ pub enum Effect {
     Reopen,
     /// Draw everything anew.
     Redraw,
+    /// Give the terminal back, and stop until one is asked to go on.
+    Suspend,
     /// Leave, when everything is acknowledged.
     Quit,
 }

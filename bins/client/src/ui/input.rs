@@ -1,11 +1,15 @@
 //! The line that is being typed: a cursor between graphemes, and the lines typed before.
 //!
-//! **Invariant**: the cursor is on the border of a grapheme.
+//! **Invariants**
+//! - *The cursor is on the border of a grapheme.*
+//! - *Nothing that was typed is lost by a key*: what a key has removed or replaced comes back by undoing.
 
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
 /// Lines that are remembered.
 const HISTORY_MAX: usize = 500;
+/// Changes that can be undone.
+const UNDO_MAX: usize = 200;
 
 /// An editor of one message, which may have several lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +20,12 @@ pub struct Input {
     history: Vec<String>,
     /// The remembered line shown now, counted from the latest, and what was being typed before.
     recalled: Option<(usize, String)>,
+    /// What was removed last, a word or more.
+    killed: String,
+    /// The text and the cursor before each change, the latest last.
+    undone: Vec<(String, usize)>,
+    /// The last change was one of letters typed one after another, which are undone together.
+    is_typing: bool,
 }
 
 impl Input {
@@ -29,8 +39,30 @@ impl Input {
         &self.text[..self.cursor]
     }
 
+    /// Remembers how it is before it is changed; what was recalled is a draft of its own from then on.
+    fn change(&mut self, is_typing: bool) {
+        if !(is_typing && self.is_typing) {
+            if self.undone.len() == UNDO_MAX {
+                self.undone.remove(0);
+            }
+            self.undone.push((self.text.clone(), self.cursor));
+        }
+        self.is_typing = is_typing;
+        self.recalled = None;
+    }
+
+    /// Takes back the last change.
+    pub fn undo(&mut self) {
+        if let Some((text, cursor)) = self.undone.pop() {
+            (self.text, self.cursor) = (text, cursor);
+        }
+        (self.is_typing, self.recalled) = (false, None);
+    }
+
     /// Puts a text where the cursor is.
     pub fn insert(&mut self, text: &str) {
+        // Word by word.
+        self.change(text.chars().all(char::is_alphanumeric));
         self.text.insert_str(self.cursor, text);
         self.cursor += text.len();
         self.settle();
@@ -38,6 +70,7 @@ impl Input {
 
     /// Replaces what is between `start` and the cursor.
     pub fn replace(&mut self, start: usize, text: &str) {
+        self.change(false);
         self.text.replace_range(start..self.cursor, text);
         self.cursor = start + text.len();
         self.settle();
@@ -45,9 +78,9 @@ impl Input {
 
     /// Takes the line away and remembers it.
     pub fn take(&mut self) -> String {
+        self.change(false);
         let text = std::mem::take(&mut self.text);
         self.cursor = 0;
-        self.recalled = None;
         if !text.is_empty() && self.history.last() != Some(&text) {
             self.history.push(text.clone());
             if self.history.len() > HISTORY_MAX {
@@ -86,6 +119,10 @@ impl Input {
 
     /// Removes what is before the cursor: a grapheme.
     pub fn delete_left(&mut self) {
+        if self.cursor == 0 {
+            return;
+        }
+        self.change(false);
         let end = self.cursor;
         self.left();
         self.text.replace_range(self.cursor..end, "");
@@ -93,6 +130,10 @@ impl Input {
 
     /// Removes the grapheme at the cursor.
     pub fn delete_right(&mut self) {
+        if self.cursor == self.text.len() {
+            return;
+        }
+        self.change(false);
         let start = self.cursor;
         self.right();
         self.text.replace_range(start..self.cursor, "");
@@ -100,23 +141,95 @@ impl Input {
         self.settle();
     }
 
-    /// Removes the word before the cursor.
+    /// Removes what is before the cursor back to white space.
     pub fn delete_word(&mut self) {
         let kept = self.before_cursor().trim_end();
         let start = kept
             .rfind(char::is_whitespace)
             .map_or(0, |place| place + kept[place..].chars().next().map_or(0, char::len_utf8));
-        self.replace(start, "");
+        self.kill(start, self.cursor);
+    }
+
+    /// Removes the word before the cursor, or the rest of it.
+    pub fn delete_word_left(&mut self) {
+        let end = self.cursor;
+        self.word_left();
+        self.kill(self.cursor, end);
+    }
+
+    /// Removes the word behind the cursor, or the rest of it.
+    pub fn delete_word_right(&mut self) {
+        let start = self.cursor;
+        self.word_right();
+        self.kill(start, self.cursor);
     }
 
     /// Removes everything before the cursor.
     pub fn delete_to_start(&mut self) {
-        self.replace(0, "");
+        self.kill(0, self.cursor);
     }
 
     /// Removes everything from the cursor on.
     pub fn delete_to_end(&mut self) {
-        self.text.truncate(self.cursor);
+        self.kill(self.cursor, self.text.len());
+    }
+
+    /// Removes this part, which can be put back.
+    fn kill(&mut self, start: usize, end: usize) {
+        if start < end {
+            self.cursor = end;
+            self.killed = self.text[start..end].to_owned();
+            self.replace(start, "");
+        }
+    }
+
+    /// Puts back what was removed last, a word or more, where the cursor is.
+    pub fn put_back(&mut self) {
+        if !self.killed.is_empty() {
+            self.replace(self.cursor, &self.killed.clone());
+        }
+    }
+
+    /// Moves the cursor to the beginning of the word before it.
+    pub fn word_left(&mut self) {
+        let letters = self.before_cursor().trim_end_matches(|c: char| !c.is_alphanumeric());
+        self.cursor = letters.trim_end_matches(char::is_alphanumeric).len();
+        self.settle();
+    }
+
+    /// Moves the cursor to the end of the word behind it.
+    pub fn word_right(&mut self) {
+        let behind = &self.text[self.cursor..];
+        let letters = behind.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let rest = letters.trim_start_matches(char::is_alphanumeric);
+        self.cursor = self.text.len() - rest.len();
+        self.settle();
+    }
+
+    /// Moves the cursor up within the draft; false if it is in its first line.
+    pub fn line_up(&mut self) -> bool {
+        let Some(end) = self.before_cursor().rfind('\n') else { return false };
+        let column = self.text[end + 1..self.cursor].graphemes(true).count();
+        let start = self.text[..end].rfind('\n').map_or(0, |place| place + 1);
+        self.cursor = self.place_in(start, end, column);
+        true
+    }
+
+    /// Moves the cursor down within the draft; false if it is in its last line.
+    pub fn line_down(&mut self) -> bool {
+        let Some(end) = self.text[self.cursor..].find('\n') else { return false };
+        let line = self.before_cursor().rfind('\n').map_or(0, |place| place + 1);
+        let column = self.text[line..self.cursor].graphemes(true).count();
+        let start = self.cursor + end + 1;
+        let end = self.text[start..].find('\n').map_or(self.text.len(), |end| start + end);
+        self.cursor = self.place_in(start, end, column);
+        true
+    }
+
+    /// The place of this column in a line, or its end.
+    fn place_in(&self, start: usize, end: usize, column: usize) -> usize {
+        let mut places = self.text[start..end].grapheme_indices(true);
+        places.nth(column).map_or(end, |(place, _)| start + place)
     }
 
     /// Moves the cursor a grapheme to the left.
@@ -145,6 +258,7 @@ impl Input {
         self.cursor = self.text.len();
     }
 
+    /// Shows a text that is not one's own typing.
     fn set(&mut self, text: String) {
         self.cursor = text.len();
         self.text = text;
@@ -196,6 +310,65 @@ mod tests {
         assert_eq!(input.text(), "one");
         input.delete_to_start();
         assert_eq!(input.text(), "");
+    }
+
+    #[test]
+    fn words_are_walked_removed_and_put_back() {
+        let mut input = typed("one, two-three");
+        input.word_left();
+        assert_eq!(input.before_cursor(), "one, two-");
+        input.delete_word_left();
+        assert_eq!((input.text(), input.before_cursor()), ("one, three", "one, "));
+        input.word_left();
+        input.delete_word_right();
+        assert_eq!(input.text(), ", three");
+        input.word_right();
+        input.put_back();
+        assert_eq!(input.text(), ", threeone");
+        input.home();
+        input.delete_to_start();
+        input.put_back();
+        assert_eq!(input.text(), "one, threeone", "nothing was removed, so nothing is forgotten");
+    }
+
+    #[test]
+    fn changes_are_taken_back_word_by_word() {
+        let mut input = Input::default();
+        "to do it".chars().for_each(|c| input.insert(&c.to_string()));
+        input.delete_to_start();
+        let mut seen = Vec::new();
+        while !input.text().is_empty() || seen.is_empty() {
+            input.undo();
+            seen.push(input.text().to_owned());
+        }
+        assert_eq!(seen, ["to do it", "to do ", "to do", "to ", "to", ""]);
+        input.undo();
+        assert_eq!(input.text(), "");
+    }
+
+    #[test]
+    fn up_and_down_move_within_a_draft_of_several_lines() {
+        let mut input = typed("first\nab\nthird");
+        assert!(input.line_up());
+        assert_eq!(input.before_cursor(), "first\nab");
+        assert!(input.line_up());
+        assert_eq!(input.before_cursor(), "fi");
+        assert!(!input.line_up());
+        assert!(input.line_down() && input.line_down());
+        assert_eq!(input.before_cursor(), "first\nab\nth");
+        assert!(!input.line_down());
+    }
+
+    #[test]
+    fn a_recalled_line_that_was_changed_is_a_draft_of_its_own() {
+        let mut input = typed("one");
+        input.take();
+        input.recall_older();
+        input.insert("!");
+        input.recall_older();
+        assert_eq!(input.text(), "one");
+        input.recall_newer();
+        assert_eq!(input.text(), "one!");
     }
 
     #[test]

@@ -7,14 +7,23 @@ use crate::envelope::{Room, Said};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 /// Keys for the help.
-pub const KEYS: [(&str, &str); 9] = [
+pub const KEYS: [(&str, &str); 12] = [
     ("Enter", "say it"),
     ("Alt-Enter, Ctrl-J", "a new line in the message"),
     ("Tab", "complete a command, a room or a name"),
-    ("Up, Down", "what you typed before"),
+    ("Up, Down", "another line of the message; then what you typed before"),
     ("PageUp, PageDown", "scroll; Ctrl-Home and Ctrl-End go to the first and last message"),
     ("Ctrl-N, Ctrl-P", "the next room, the previous one; Alt-1 to Alt-9 by number"),
-    ("Ctrl-A, E, U, K, W", "edit the line"),
+    (
+        "Ctrl-A, E",
+        "to the beginning, to the end, as Home and End; Alt-B, F by words, as Ctrl-Left and Right",
+    ),
+    (
+        "Ctrl-W, Alt-Backspace, D",
+        "remove a word; Ctrl-U, K everything before the cursor, behind it",
+    ),
+    ("Ctrl-Y, Ctrl-_", "put back what was removed so; undo"),
+    ("Ctrl-Z", "back to the shell; fg comes back"),
     ("Esc", "back to the end; forget the search"),
     ("Ctrl-L, Ctrl-D", "draw anew; leave"),
 ];
@@ -49,6 +58,15 @@ impl App {
             KeyCode::Char('u') => self.input.delete_to_start(),
             KeyCode::Char('k') => self.input.delete_to_end(),
             KeyCode::Char('w') => self.input.delete_word(),
+            KeyCode::Char('y') => self.input.put_back(),
+            // What terminals send for Ctrl-_, and for Ctrl-/.
+            KeyCode::Char('_' | '7' | '/') => self.input.undo(),
+            // What some terminals send for Backspace.
+            KeyCode::Char('h') => self.input.delete_left(),
+            KeyCode::Backspace => self.input.delete_word_left(),
+            KeyCode::Left => self.input.word_left(),
+            KeyCode::Right => self.input.word_right(),
+            KeyCode::Char('z') => self.effects.push(Effect::Suspend),
             KeyCode::Char('j') => self.input.insert("\n"),
             KeyCode::Char('l') => self.effects.push(Effect::Redraw),
             KeyCode::Char('n') => self.turn_to((self.current + 1) % self.joined.len()),
@@ -67,6 +85,10 @@ impl App {
     fn on_alt(&mut self, code: KeyCode) {
         match code {
             KeyCode::Enter => self.input.insert("\n"),
+            KeyCode::Char('b') | KeyCode::Left => self.input.word_left(),
+            KeyCode::Char('f') | KeyCode::Right => self.input.word_right(),
+            KeyCode::Char('d') => self.input.delete_word_right(),
+            KeyCode::Backspace => self.input.delete_word_left(),
             KeyCode::Char(digit @ '1'..='9') => self.turn_to(digit as usize - '1' as usize),
             _ => {}
         }
@@ -82,7 +104,9 @@ impl App {
             KeyCode::Right => self.input.right(),
             KeyCode::Home => self.input.home(),
             KeyCode::End => self.input.end(),
+            KeyCode::Up if self.input.line_up() => {}
             KeyCode::Up => self.input.recall_older(),
+            KeyCode::Down if self.input.line_down() => {}
             KeyCode::Down => self.input.recall_newer(),
             KeyCode::PageUp => self.scroll_up(self.height().saturating_sub(1).max(1)),
             KeyCode::PageDown => self.scroll_down(self.height().saturating_sub(1).max(1)),

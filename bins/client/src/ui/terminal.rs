@@ -18,8 +18,14 @@ use crate::{Access, Speaker, Summary};
 use paxos_chat_shell::signals::on_request_to_end;
 use paxos_chat_shell::tell;
 use ratatui::DefaultTerminal;
+use ratatui::backend::{Backend, ClearType};
 use ratatui::crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste};
 use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
+use rustix::process::{getpid, getsid};
+use signal_hook::consts::SIGTSTP;
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 use std::io::{self, stdout};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -37,6 +43,8 @@ const INTERRUPTED: i32 = 130;
 /// What comes through the queue.
 enum Incoming {
     Event(Event),
+    /// Somebody asks the process to stop for a while.
+    Suspend,
     /// The terminal is gone, or somebody asks the process to end.
     End,
 }
@@ -71,6 +79,11 @@ pub fn run(
         }
     };
     on_request_to_end(on_signal)?;
+    let (stopping, mut stops) = (queue.clone(), Signals::new([SIGTSTP])?);
+    let suspend = move || {
+        stops.forever().map_while(|_| stopping.send(Incoming::Suspend).ok()).for_each(drop);
+    };
+    std::thread::Builder::new().name("stops".into()).spawn(suspend)?;
 
     let mut app = App::new(user, room, (0, 0));
     if let Some((state, pending)) = resumed {
@@ -197,11 +210,19 @@ impl Shell<'_> {
             };
             let mut handled = 0;
             while let Some(event) = next {
-                let Incoming::Event(event) = event else { return Ok(()) };
+                let event = match event {
+                    Incoming::Event(event) => event,
+                    Incoming::Suspend => {
+                        self.suspend(terminal)?;
+                        break;
+                    }
+                    Incoming::End => return Ok(()),
+                };
                 for effect in self.app.update(event) {
                     match effect {
                         Effect::Quit => return Ok(()),
-                        Effect::Redraw => terminal.clear()?,
+                        Effect::Redraw => draw_anew(terminal)?,
+                        Effect::Suspend => self.suspend(terminal)?,
                         effect => self.perform(effect),
                     }
                 }
@@ -219,11 +240,28 @@ impl Shell<'_> {
         let failed = match effect {
             Effect::Say(said) => self.speaker.say(&said).err().map(|error| error.to_string()),
             Effect::Reopen => self.reopen().err().map(|error| error.to_string()),
-            Effect::Redraw | Effect::Quit => None,
+            Effect::Redraw | Effect::Suspend | Effect::Quit => None,
         };
         if let Some(why) = failed {
             self.app.update(Event::Failed(why));
         }
+    }
+
+    /// Gives the terminal back, stops as a job of its shell, and takes the terminal again when it goes on.
+    fn suspend(&mut self, terminal: &mut DefaultTerminal) -> io::Result<()> {
+        // Nobody could have the first process of a terminal go on.
+        if getsid(None).is_ok_and(|session| session == getpid()) {
+            self.app.update(Event::Failed("there is no shell to go back to".into()));
+            return Ok(());
+        }
+        execute!(stdout(), DisableBracketedPaste)?;
+        ratatui::try_restore()?;
+        emulate_default_handler(SIGTSTP)?;
+        enable_raw_mode()?;
+        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+        let size = terminal.size()?;
+        self.app.update(Event::Resized(size.width, size.height));
+        draw_anew(terminal)
     }
 
     /// Opens another session after one has expired.
@@ -256,6 +294,14 @@ impl Shell<'_> {
             let _ = queue.try_send(Incoming::Event(Event::Measured(standing)));
         });
     }
+}
+
+/// Has the next picture drawn as a whole. `Terminal::clear` would ask the terminal where its cursor is, and the
+/// keyboard's thread would get the answer.
+fn draw_anew(terminal: &mut DefaultTerminal) -> io::Result<()> {
+    terminal.backend_mut().clear_region(ClearType::All)?;
+    terminal.swap_buffers();
+    Ok(())
 }
 
 fn sum(before: &Summary, last: Summary) -> Summary {
