@@ -6,7 +6,7 @@ mod support;
 use ptyprocess::Signal;
 use screens::{Cluster, Screen};
 use std::time::Duration;
-use support::arg;
+use support::{arg, eventually};
 
 const PAGE_UP: &str = "\u{1b}[5~";
 const CTRL_HOME: &str = "\u{1b}[1;5H";
@@ -129,6 +129,36 @@ fn one_edits_as_in_a_shell() {
     screen.press("\u{3}");
     screen.press(CTRL_D);
     assert_eq!(screen.end(), 0);
+}
+
+/// Whether one hears of it by a signal, or only by the terminal that is gone.
+#[test]
+fn a_hang_up_is_no_error() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let folder = tempfile::tempdir().unwrap();
+    for trap in ["trap - HUP", "trap '' HUP"] {
+        let told = folder.path().join("told");
+        let told_to = arg(&told);
+        let client = format!(
+            "{} --config {} --name ann",
+            env!("CARGO_BIN_EXE_client"),
+            arg(&cluster.config)
+        );
+        let line = format!("{trap}; {client} 2> {told_to}; echo $? > {told_to}.status");
+        // A terminal within a terminal, whose other end goes away.
+        let mut screen = Screen::of("script", &[], &["-qc", &line, "/dev/null"], 80, 12);
+        screen.shows_text("You are ann");
+        screen.signal(Signal::SIGKILL);
+        // A shell that a hang-up ends tells no status.
+        if trap.contains("''") {
+            let status = folder.path().join("told.status");
+            eventually("it has ended", || {
+                std::fs::read_to_string(&status).is_ok_and(|status| status == "0\n")
+            });
+        }
+        assert_eq!(std::fs::read_to_string(&told).unwrap(), "", "{trap}");
+    }
 }
 
 /// The terminal is given back to the shell, and is the client's again after `fg`.

@@ -109,7 +109,8 @@ pub fn run(
     // Nothing waits for this thread any more.
     drop((incoming, follower));
     let _ = execute!(stdout(), DisableBracketedPaste);
-    ratatui::try_restore()?;
+    // One that is gone cannot be given back.
+    let _ = ratatui::try_restore();
     let shell = result?;
     let unacknowledged = shell.app.conversation.unacknowledged();
     if unacknowledged > 0 {
@@ -198,10 +199,14 @@ impl Shell<'_> {
         let mut looked = Instant::now();
         self.look();
         loop {
-            terminal.draw(|frame| {
+            let drawn = terminal.draw(|frame| {
                 let cursor = view::draw(&self.app, self.theme, frame.buffer_mut());
                 frame.set_cursor_position(cursor);
-            })?;
+            });
+            if drawn.is_err() {
+                // It is gone: somebody has hung up.
+                return Ok(());
+            }
             let left = LOOK_INTERVAL.saturating_sub(looked.elapsed());
             let mut next = match incoming.recv_timeout(left) {
                 Ok(event) => Some(event),
