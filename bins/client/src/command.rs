@@ -320,16 +320,7 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
                 None => Style::Line,
             };
             let (from, count, follow) = (*from, *count, *follow);
-            let options = TailOptions { from, count, room: args.room.clone(), style, follow };
-            let out = io::BufWriter::new(output::Results);
-            tail::run(access, options, out, || {
-                // A quiet chat writes nothing, so a reader that left is not noticed by writing.
-                if tail::is_closed(stdout()) {
-                    std::process::exit(output::CLOSED_PIPE);
-                }
-                false
-            })?;
-            Ok(true)
+            show(access, TailOptions { from, count, room: args.room.clone(), style, follow })
         }
         Some(Command::Load {
             clients,
@@ -353,6 +344,19 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
             make_load(access, &load_room(args), &options, *json)
         }
     }
+}
+
+/// Shows what was said.
+fn show(access: &Access, options: TailOptions) -> Result<bool> {
+    let out = io::BufWriter::new(output::Results);
+    tail::run(access, options, out, || {
+        // A quiet chat writes nothing, so a reader that left is not noticed by writing.
+        if tail::is_closed(stdout()) {
+            std::process::exit(output::CLOSED_PIPE);
+        }
+        false
+    })?;
+    Ok(true)
 }
 
 fn is_interactive() -> bool {

@@ -21,6 +21,7 @@ use ratatui::DefaultTerminal;
 use ratatui::backend::{Backend, ClearType};
 use ratatui::crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste};
 use ratatui::crossterm::execute;
+use ratatui::crossterm::style::Print;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
 use rustix::process::{getpid, getsid};
 use signal_hook::consts::SIGTSTP;
@@ -90,7 +91,7 @@ pub fn run(
         app.resume(state.phase(), state.next(), pending);
     }
     let mut terminal = ratatui::try_init()?;
-    let result = execute!(stdout(), EnableBracketedPaste).and_then(|()| {
+    let result = set_modes().and_then(|()| {
         start_keyboard(queue.clone())?;
         let size = terminal.size()?;
         app.update(Event::Resized(size.width, size.height));
@@ -108,7 +109,7 @@ pub fn run(
     });
     // Nothing waits for this thread any more.
     drop((incoming, follower));
-    let _ = execute!(stdout(), DisableBracketedPaste);
+    let _ = reset_modes();
     // One that is gone cannot be given back.
     let _ = ratatui::try_restore();
     let shell = result?;
@@ -259,11 +260,12 @@ impl Shell<'_> {
             self.app.update(Event::Failed("there is no shell to go back to".into()));
             return Ok(());
         }
-        execute!(stdout(), DisableBracketedPaste)?;
+        reset_modes()?;
         ratatui::try_restore()?;
         emulate_default_handler(SIGTSTP)?;
         enable_raw_mode()?;
-        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+        execute!(stdout(), EnterAlternateScreen)?;
+        set_modes()?;
         let size = terminal.size()?;
         self.app.update(Event::Resized(size.width, size.height));
         draw_anew(terminal)
@@ -299,6 +301,16 @@ impl Shell<'_> {
             let _ = queue.try_send(Incoming::Event(Event::Measured(standing)));
         });
     }
+}
+
+/// A wheel would otherwise press Up and Down, and so type an earlier line.
+fn set_modes() -> io::Result<()> {
+    execute!(stdout(), EnableBracketedPaste, Print("\x1b[?1007s\x1b[?1007l"))
+}
+
+/// The modes that there were before.
+fn reset_modes() -> io::Result<()> {
+    execute!(stdout(), Print("\x1b[?1007r"), DisableBracketedPaste)
 }
 
 /// Has the next picture drawn as a whole. `Terminal::clear` would ask the terminal where its cursor is, and the
