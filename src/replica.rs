@@ -236,6 +236,18 @@ mod tests {
     }
 
     #[test]
+    fn only_its_own_driver_may_recall_the_log() {
+        let bench = Bench::new(0, 3);
+        let recall = Message::Input(Input::Recall(run(0, vec![say("x")], 1)));
+        for stranger in [1, ANN.0] {
+            let (after, _) = receives(&bench.state, stranger, recall.clone());
+            assert_eq!(after, bench.state);
+        }
+        let (after, _) = receives(&bench.state, NodeId::LOCAL.0, recall);
+        assert_eq!(after.learner.applied_upto, Slot(1));
+    }
+
+    #[test]
     fn answers_sent_to_clients_and_results_are_taken_from_nobody() {
         let bench = Bench::new(0, 3).leading(1, 0);
         let misled = [

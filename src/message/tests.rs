@@ -49,6 +49,7 @@ fn one_of_each() -> Vec<(Message, &'static str)> {
         ),
         (Message::Input(Input::Submit(Body::Sync)), "Submit(Sync)"),
         (Message::Input(Input::SkipSlot), "SkipSlot"),
+        (Message::Input(Input::Recall(run(0, vec![], 1))), "Recall(applied<1)"),
         (applied(4, Value::Noop, vec![]).into(), "Applied(slot 4, Noop)"),
         (
             Message::Output(Output::ReadLog(LogRead {
