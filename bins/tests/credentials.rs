@@ -255,8 +255,8 @@ fn whoever_has_another_secret_or_a_wrong_address_is_named() {
         assert!(ended.stderr.contains(part), "does not say {part}: {ended:?}");
     }
     let told = [
-        (first, "from the address of replica 1: it has another secret"),
-        (third, "from the address of replica 0: it is of another cluster"),
+        (first, "it has another secret"),
+        (third, "of another cluster, which the replica is of, too"),
     ];
     for (replica, part) in told {
         let said = replica.end();

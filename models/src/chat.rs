@@ -485,7 +485,7 @@ impl Spec<Node> for ChatSpec {
                 let mut decided: BTreeMap<Slot, Value> = BTreeMap::new();
                 let (mut leads, mut applied_upto) = (None, Slot(0));
                 if let Some(saved) = local.storage.as_ref().and_then(NodeStorage::disk) {
-                    applied_upto = saved.storage.snapshot.upto;
+                    applied_upto = saved.log_end();
                     decided.extend(saved.log.iter().map(|(slot, value)| (*slot, value.clone())));
                 }
                 if let Some(machine) = local.state.as_ref().and_then(NodeState::machine) {

@@ -43,6 +43,8 @@ pub struct Machine {
     pub log: OrdMap<Slot, Value>,
     /// Saves that are not durable yet, the oldest first.
     pub pending: VecDeque<PendingSave>,
+    /// What was saved last, where a crash leaves the log beside it.
+    pub saved: Option<Storage>,
 }
 
 /// When a save is durable, and what a crash leaves of the chat log.
@@ -94,8 +96,10 @@ impl Disk {
 
 impl Machine {
     /// A machine that has not run yet.
-    pub(crate) fn new(replica: State, log: OrdMap<Slot, Value>) -> Machine {
-        Machine { replica, log, pending: VecDeque::new() }
+    pub(crate) fn new(replica: State, disk: Option<Disk>, durability: Durability) -> Machine {
+        let Disk { storage, log } = disk.unwrap_or_default();
+        let saved = (durability == Durability::SavesAndLog).then_some(storage);
+        Machine { replica, log, pending: VecDeque::new(), saved }
     }
 }
 
@@ -155,6 +159,7 @@ pub(crate) struct Driving<'a, B> {
     pub(crate) replica: Cow<'a, State>,
     pub(crate) log: OrdMap<Slot, Value>,
     pub(crate) pending: VecDeque<PendingSave>,
+    pub(crate) saved: Option<Storage>,
 }
 
 impl<'a, B: Behaviour> Driving<'a, B> {
@@ -172,6 +177,7 @@ impl<'a, B: Behaviour> Driving<'a, B> {
             replica: Cow::Borrowed(&machine.replica),
             log: machine.log.clone(),
             pending: machine.pending.clone(),
+            saved: machine.saved.clone(),
         }
     }
 
@@ -182,14 +188,13 @@ impl<'a, B: Behaviour> Driving<'a, B> {
         }
         // It is written to only where it changes.
         let logged = !self.log.ptr_eq(&before.log);
-        if logged && self.durability == Durability::SavesAndLog {
-            let storage = (*self.replica.durable).clone();
+        if let Some(storage) = self.saved.clone().filter(|_| logged) {
             out.save(NodeStorage::Replica(Disk { storage, log: self.log.clone() }));
         }
         let changed =
             matches!(self.replica, Cow::Owned(_)) || logged || self.pending != before.pending;
-        let Driving { replica, log, pending, .. } = self;
-        changed.then(|| Machine { replica: replica.into_owned(), log, pending })
+        let Driving { replica, log, pending, saved, .. } = self;
+        changed.then(|| Machine { replica: replica.into_owned(), log, pending, saved })
     }
 
     /// Hands over what the log holds above what is known to be applied, chunk by chunk, as a driver does at a start.
@@ -275,6 +280,9 @@ impl<'a, B: Behaviour> Driving<'a, B> {
     /// Makes a save durable, and the chat log below its bound: what was reported up to then.
     fn save(&mut self, storage: Storage, reports: &Sends, out: &mut Out<Node>) {
         self.keep(reports);
+        if let Some(saved) = &mut self.saved {
+            saved.clone_from(&storage);
+        }
         let log = match self.durability {
             Durability::SavesAndLog => self.log.clone(),
             _ => self.log.split(&storage.snapshot.upto).0,

@@ -7,7 +7,6 @@ use crate::machine::{Behaviour, Disk, Driving, Durability, Machine};
 use crate::mutants::MutantReplica;
 use crate::mutants::clients::MutantClient;
 use crate::mutants::readers::MutantReader;
-use imbl::OrdMap;
 use paxos_chat::client::{Client, ClientState, ClientStorage};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Message;
@@ -185,16 +184,23 @@ impl Actor for Node {
         let disk = stored.as_ref().and_then(NodeStorage::disk);
         let saved = stored.as_ref().and_then(NodeStorage::client).cloned();
         let storage = disk.map(|disk| disk.storage.clone());
-        let log = disk.map_or_else(OrdMap::new, |disk| disk.log.clone());
         match self {
             Node::Replica { replica: actor, durability } => {
                 let mut commands = Out::new();
-                let machine = Machine::new(actor.on_start(id, &storage, &mut commands), log);
+                let machine = Machine::new(
+                    actor.on_start(id, &storage, &mut commands),
+                    disk.cloned(),
+                    *durability,
+                );
                 started(Driving::of(id, actor, *durability, &machine), commands, &machine, out)
             }
             Node::MutantReplica { replica: actor, durability } => {
                 let mut commands = Out::new();
-                let machine = Machine::new(actor.on_start(id, &storage, &mut commands), log);
+                let machine = Machine::new(
+                    actor.on_start(id, &storage, &mut commands),
+                    disk.cloned(),
+                    *durability,
+                );
                 started(Driving::of(id, actor, *durability, &machine), commands, &machine, out)
             }
             Node::Client(actor) => {

@@ -42,6 +42,19 @@ pub(super) fn write_plot(file: Option<&PathBuf>, draw: impl FnOnce() -> String) 
     file.map_or(0, |file| write_file(file, &draw(), "the plot"))
 }
 
+/// Standard output takes one picture, and this many entries may have one each.
+pub(super) fn one_for_stdout(
+    option: &str,
+    file: Option<&PathBuf>,
+    entries: usize,
+) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        entries == 1 || !file.is_some_and(|file| is_stdout(file)),
+        "{option} -: there is a picture for each entry; name a file, or one entry"
+    );
+    Ok(())
+}
+
 /// Is this standard output, rather than a file?
 pub(super) fn is_stdout(file: &Path) -> bool {
     file.as_os_str() == "-"

@@ -1,6 +1,6 @@
 //! The `check progress` command: fair schedules from every state of an entry.
 
-use crate::drawings::{claim, write_chart};
+use crate::drawings::{claim, one_for_stdout, write_chart};
 use crate::exploration::Exploration;
 use crate::flags::{Format, Search};
 use crate::limits::Limits;
@@ -42,6 +42,7 @@ pub(super) fn run(args: &ProgressArgs) -> anyhow::Result<u8> {
         [] => of_grade(Grade::Quick),
         names => all_named(names)?,
     };
+    one_for_stdout("--svg", args.svg.as_ref(), entries.len())?;
     if !args.format.json {
         say!(
             "{:18} {:>10} {:>10} {:>10} {:>9} {:>10} {:>8}  result",

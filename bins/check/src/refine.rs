@@ -1,7 +1,7 @@
 //! The `check refine` command: at every slot, each step of the real actors is a sequence of steps of
 //! Lamport's specification of Paxos.
 
-use crate::drawings::{claim, write_chart};
+use crate::drawings::{claim, one_for_stdout, write_chart};
 use crate::exploration::Exploration;
 use crate::flags::{Format, Search};
 use crate::limits::{Limits, Watch};
@@ -48,6 +48,7 @@ pub(super) fn run(args: &RefineArgs) -> anyhow::Result<u8> {
         [] => all_named(&ENTRIES)?,
         names => all_named(names)?,
     };
+    one_for_stdout("--svg", args.svg.as_ref(), entries.len())?;
     if !args.format.json {
         say!(
             "{:18} {:>10} {:>11} {:>5} {:>8}  do the actors refine Paxos?",

@@ -6,7 +6,7 @@ mod table;
 
 pub(super) use args::{CustomArgs, RunArgs};
 
-use crate::drawings::{claim, file_of, is_stdout, write_chart, write_plot};
+use crate::drawings::{claim, file_of, is_stdout, one_for_stdout, write_chart, write_plot};
 use crate::exploration::Exploration;
 use crate::limits::Limits;
 use crate::plot;
@@ -38,10 +38,7 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
 pub(super) fn run_all(grade: Grade, options: &RunArgs) -> anyhow::Result<u8> {
     let entries = of_grade(grade);
     for (option, file) in [("--svg", &options.svg), ("--plot", &options.plot)] {
-        ensure!(
-            !file.as_deref().is_some_and(is_stdout),
-            "{option} -: there is a picture for each entry; name a file, or `check run` one entry"
-        );
+        one_for_stdout(option, file.as_ref(), entries.len())?;
     }
     let options_of = |entry: &Entry| {
         let one = |file: &Option<PathBuf>| file.as_deref().map(|file| file_of(file, entry.name));

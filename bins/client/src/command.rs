@@ -415,7 +415,7 @@ fn speaker(args: &Args, access: &Access) -> Result<Speaker> {
     let name = access.token.user();
     let record = |nonce| open_record(args.record.as_deref(), name, nonce);
     let heard = Arc::new(AtomicBool::new(false));
-    tell_silence(args, access, Arc::clone(&heard));
+    tell_silence(args, Arc::clone(&heard));
     // The end of the input may be far.
     let listener = Box::new(move |event, _: Option<String>| {
         heard.store(true, Ordering::Relaxed);
@@ -428,12 +428,9 @@ fn speaker(args: &Args, access: &Access) -> Result<Speaker> {
 }
 
 /// Says what is waited for, if nothing has been heard by then. Where there is no thread for it, it is not said.
-fn tell_silence(args: &Args, access: &Access, heard: Arc<AtomicBool>) {
-    let told = format!(
-        "client: waits for a replica of {} to answer, for {} s at most",
-        args.config.display(),
-        access.patience.as_secs()
-    );
+fn tell_silence(args: &Args, heard: Arc<AtomicBool>) {
+    let told =
+        format!("client: no replica of {} has answered yet; still waiting", args.config.display());
     let tell = move || {
         std::thread::sleep(SILENCE_TOLD);
         if !heard.load(Ordering::Relaxed) {

@@ -22,6 +22,9 @@ const ASKED_MAX: usize = 100;
 /// A question is lost when it is not answered for so long.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
+/// Of whom nothing was heard for so long, nothing is said as if it were so now.
+pub const FRESH: Duration = Duration::from_secs(2);
+
 /// What was measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Measured {
@@ -40,8 +43,8 @@ pub struct Measured {
     pub silence: Option<Duration>,
     /// The highest ballot that a replica has told, which names the leader.
     pub ballot: Option<Ballot>,
-    /// Since a replica has told that this leader makes progress; none, if none has.
-    pub led: Option<Duration>,
+    /// The ballot of the leader that was heard last, as a replica has told, and how long ago that was.
+    pub led: Option<(Ballot, Duration)>,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +59,7 @@ struct Counts {
     retries: u64,
     heard: Option<Instant>,
     ballot: Option<Ballot>,
-    led: Option<Instant>,
+    led: Option<(Ballot, Instant)>,
 }
 
 /// Counts of one client and its reader.
@@ -83,7 +86,7 @@ impl Meter {
             sent_upto: counts.sent_upto,
             silence: counts.heard.map(|heard| heard.elapsed()),
             ballot: counts.ballot,
-            led: counts.led.map(|led| led.elapsed()),
+            led: counts.led.map(|(ballot, at)| (ballot, at.elapsed())),
         }
     }
 
@@ -146,17 +149,18 @@ impl Meter {
         }
     }
 
-    /// A replica has told this. One that follows an earlier leader knows nothing of the latest.
+    /// A replica has told this. Of two leaders that are heard, the later one leads; whoever only stands, in however high
+    /// a ballot, does not.
     fn on_leadership(&self, Leadership { promised, is_led }: Leadership) {
-        let now = Some(Instant::now());
+        let now = Instant::now();
         let mut counts = self.lock();
-        counts.heard = now;
-        if counts.ballot < Some(promised) {
-            counts.ballot = Some(promised);
-            counts.led = None;
-        }
-        if counts.ballot == Some(promised) && is_led {
-            counts.led = now;
+        counts.heard = Some(now);
+        counts.ballot = counts.ballot.max(Some(promised));
+        let is_earlier = |(ballot, at): (Ballot, Instant)| {
+            promised < ballot && now.saturating_duration_since(at) < FRESH
+        };
+        if is_led && !counts.led.is_some_and(is_earlier) {
+            counts.led = Some((promised, now));
         }
     }
 }
@@ -254,12 +258,13 @@ mod tests {
             meter.on_leadership(Leadership { promised: of(round), is_led });
             meter.measured()
         };
-        assert!(tell(2, true).led.is_some());
-        assert_eq!(tell(3, false).led, None, "nobody has heard the new one");
-        let told_late = tell(2, true);
-        assert_eq!((told_late.ballot, told_late.led), (Some(of(3)), None));
-        assert!(tell(3, true).led.is_some());
-        assert!(tell(3, false).led.is_some(), "it was heard before");
+        let led = |told: Measured| told.led.map(|(ballot, _)| ballot.round);
+        assert_eq!(led(tell(2, true)), Some(2));
+        let stands = tell(3, false);
+        assert_eq!((stands.ballot, led(stands)), (Some(of(3)), Some(2)), "nobody has heard it");
+        assert_eq!(led(tell(2, true)), Some(2), "the old one is heard all the same");
+        assert_eq!(led(tell(3, true)), Some(3));
+        assert_eq!(led(tell(2, true)), Some(3), "who was late to hear of it");
     }
 
     #[test]

@@ -104,6 +104,8 @@ fn say_lines(
             tell!("client: line {line} of the input is left out: it has more than {limit} bytes");
             continue;
         }
+        // The beginning of this line was said.
+        let mut is_begun = false;
         loop {
             let text = match String::from_utf8(std::mem::take(&mut piece.text)) {
                 Ok(text) => text,
@@ -112,24 +114,28 @@ fn say_lines(
                 }
                 Err(_) if policy.invalid == Invalid::Skip => {
                     piece.skip_rest(&mut input).map_err(|e| at(e.to_string()))?;
-                    tell!("client: line {line} of the input is left out: it is not UTF-8 text");
+                    let which = if is_begun { "the rest of " } else { "" };
+                    tell!(
+                        "client: {which}line {line} of the input is left out: it is not UTF-8 text"
+                    );
                     break;
                 }
                 Err(_) => {
                     let why = "it is not UTF-8 text: convert the input first, or give --invalid replace or --invalid \
                                skip";
-                    return Err(at(why.into()));
+                    return Err(at(partly(is_begun, why)));
                 }
             };
             match say_text(say, room, policy.long, &text) {
-                Ok(()) => {}
+                Ok(()) => is_begun = true,
                 // The summary says why.
-                Err(SayError::Over(_)) => return Err((line, None)),
+                Err(SayError::Over(_)) if !is_begun => return Err((line, None)),
+                Err(SayError::Over(why)) => return Err(at(partly(is_begun, &why))),
                 // It has become longer by what was replaced, or by its envelope.
-                Err(SayError::TooLong(_)) if policy.long == Long::Skip => {
-                    tell!("client: line {line} of the input is left out: {too_long}");
+                Err(SayError::TooLong(why)) if policy.long == Long::Skip => {
+                    tell!("client: line {line} of the input is left out: {why}");
                 }
-                Err(SayError::TooLong(_)) => return Err(at(too_long)),
+                Err(SayError::TooLong(why)) => return Err(at(why.to_string())),
             }
             if piece.ends_line {
                 break;
@@ -138,6 +144,12 @@ fn say_lines(
             piece = next.map_err(|e| at(e.to_string()))?;
         }
     }
+}
+
+/// Why a line was not said to its end.
+fn partly(is_begun: bool, why: &str) -> String {
+    let begun = if is_begun { "its beginning was said, and the rest was not: " } else { "" };
+    format!("{begun}{why}")
 }
 
 /// Says a text, in several messages if it may be split.
@@ -270,6 +282,11 @@ mod tests {
         assert_eq!((texts, ended), (vec!["a".into(), "b".into()], None));
         let wrong = b"a\n\xff!\nb\n";
         assert_eq!(said(wrong, "lobby", Policy::default()), (vec!["a".into()], Some(2)));
+        let begun = [vec![b'x'; BODY_BYTES_MAX], b"\xff\n".to_vec()].concat();
+        let mut say = |_: &Said| Ok(());
+        let split = policy(Long::Split, Invalid::Stop);
+        let ended = say_lines(&mut say, &Room::default(), split, &begun[..]).unwrap_err();
+        assert!(ended.1.unwrap().starts_with("its beginning was said, and the rest was not"));
         let (texts, _) = said(wrong, "lobby", policy(Long::Stop, Invalid::Skip));
         assert_eq!(texts, ["a", "b"]);
         let (texts, _) = said(wrong, "lobby", policy(Long::Stop, Invalid::Replace));

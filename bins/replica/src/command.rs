@@ -53,7 +53,11 @@ pub fn main() -> ExitCode {
         Ok(started) => started,
         Err(error) => {
             tell!("replica: {error:#}");
-            return ExitCode::from(2);
+            // What its log holds was applied before it serves.
+            return ExitCode::from(match error.downcast_ref() {
+                Some(DriverError::Storage(_) | DriverError::Host(_)) => DISK_FAILED,
+                _ => 2,
+            });
         }
     };
     let result = driver.run(&inbox);

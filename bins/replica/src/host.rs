@@ -21,7 +21,8 @@ use crate::vitals::Vitals;
 use actor_runtime::driver::{Counters, Host, Oddity, Sender};
 use paxos_chat::chunk::Chunk;
 use paxos_chat::message::{
-    Asker, Entries, Input, LogRead, Message, Output, Plausible, ToClient, ToPeer, ToReplica,
+    Accept, Asker, Entries, Heartbeat, Input, LogRead, Message, Output, Plausible, ToClient,
+    ToPeer, ToReplica,
 };
 use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
@@ -53,6 +54,8 @@ pub struct ReplicaHost {
     fetched: u64,
     vitals: Vitals,
     narrator: Narrator,
+    /// The highest ballot in which a leader was heard.
+    heard: Ballot,
     leadership: Leadership,
 }
 
@@ -74,6 +77,7 @@ impl ReplicaHost {
             fetched: 0,
             vitals: Vitals::default(),
             narrator: Narrator::default(),
+            heard: Ballot::ZERO,
             leadership: Leadership { promised: Ballot::ZERO, is_led: false },
         }
     }
@@ -102,6 +106,8 @@ impl ReplicaHost {
             read_errors: self.read_errors,
             fetched: self.fetched,
             counters,
+            is_led: state.leading().is_some()
+                || (state.leader_alive && self.heard == state.durable.promised),
             ..Status::of(state)
         }
     }
@@ -145,8 +151,14 @@ impl Host<Replica> for ReplicaHost {
         }
         match (packet, from) {
             (Packet::ToPeer(message), Sender::Replica) => {
-                if let ToPeer::Decided(entries) = &message {
-                    self.fetched += entries.values.len() as u64;
+                match &message {
+                    ToPeer::Decided(entries) => self.fetched += entries.values.len() as u64,
+                    // Only who leads sends them; a Prepare comes of whoever stands.
+                    ToPeer::Heartbeat(Heartbeat { ballot, .. })
+                    | ToPeer::Accept(Accept { ballot, .. }) => {
+                        self.heard = self.heard.max(*ballot);
+                    }
+                    _ => {}
                 }
                 Some(message.into())
             }
@@ -267,7 +279,7 @@ mod tests {
     use super::*;
     use actor_runtime::disk::fake::FakeDisk;
     use actor_runtime::wire::ClusterId;
-    use paxos_chat::message::{Busy, Heartbeat, Tail};
+    use paxos_chat::message::{Busy, Tail};
     use paxos_chat::state::Storage;
     use paxos_chat::types::NodeId;
     use paxos_chat::types::{Nonce, ReplicaId, Seq, SessionId, User, Value};

@@ -10,6 +10,7 @@ use crate::status::{Role, Status};
 use actor_runtime::driver::Oddity;
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// The shortest time between two lines about the same thing.
@@ -26,8 +27,12 @@ pub struct Narrator {
     replayed: Throttle,
     fetched: Throttle,
     unread: Throttle,
-    /// By the replica: how many there were, and what of that was told.
-    odd: BTreeMap<u8, (u64, Throttle)>,
+    sealed: Tally,
+    strange: Tally,
+    versions: Tally,
+    moved: Tally,
+    /// Where replicas were heard that are not at their address.
+    addresses: BTreeMap<u8, SocketAddr>,
 }
 
 /// What a replica does about leadership in which ballot: that one's round, and whose it is.
@@ -52,6 +57,21 @@ impl Throttle {
         let rise = count - self.told;
         (self.told, self.at) = (count, Some(now));
         Some(rise)
+    }
+}
+
+/// What is counted here, and told now and then.
+#[derive(Debug, Default)]
+struct Tally {
+    count: u64,
+    told: Throttle,
+}
+
+impl Tally {
+    /// One more; how many there were since this was told last, if it is to be told now.
+    fn next(&mut self, at: Instant) -> Option<u64> {
+        self.count += 1;
+        self.told.rise(self.count, at)
     }
 }
 
@@ -88,32 +108,41 @@ impl Narrator {
         }
     }
 
-    /// This is odd about a datagram of a replica. They are as many as there are replicas, and told as seldom as the
-    /// rest.
+    /// This is odd about a datagram of a replica. Whoever sends datagrams in its name can bring it about, so each kind is
+    /// told as seldom as the rest, whichever replica it is of.
     pub fn oddity(&mut self, replica: u8, oddity: Oddity, at: Instant) {
-        let (count, throttle) = self.odd.entry(replica).or_default();
-        *count += 1;
-        let Some(count) = throttle.rise(*count, at) else { return };
+        if let Oddity::Address(address) = oddity {
+            // Behind a translation of addresses this is as it must be.
+            if self.addresses.insert(replica, address) != Some(address)
+                && self.moved.next(at).is_some()
+            {
+                tracing::info!("replica {replica} is heard from {address}, not from its address");
+            }
+            return;
+        }
+        let kind = match oddity {
+            Oddity::Seal => &mut self.sealed,
+            Oddity::Cluster => &mut self.strange,
+            Oddity::Version(_) | Oddity::Address(_) => &mut self.versions,
+        };
+        let Some(count) = kind.next(at) else { return };
+        let whose = format!("from the address of replica {replica}, or from others lately");
         match oddity {
             Oddity::Seal => tracing::warn!(
                 count,
-                "dropped datagrams from the address of replica {replica}: it has another secret"
+                "dropped datagrams {whose}: if the replica has sent them, it has another secret"
             ),
             Oddity::Cluster => tracing::warn!(
                 count,
-                "dropped datagrams from the address of replica {replica}: it is of another cluster, which it is, too, \
-                 if its configuration has other addresses, or another name, than the one here"
+                "dropped datagrams {whose}: of another cluster, which the replica is of, too, if its configuration \
+                 has other addresses, or another name, than the one here"
             ),
             Oddity::Version(version) => tracing::warn!(
                 count,
                 version,
-                "dropped datagrams from the address of replica {replica}: its program is of another version"
+                "dropped datagrams {whose}: if the replica has sent them, its program is of another version"
             ),
-            Oddity::Address(address) => tracing::warn!(
-                count,
-                "replica {replica} sends from {address}, and is answered at the address that the configuration has \
-                 for it: if that is not its own, correct it here"
-            ),
+            Oddity::Address(_) => {}
         }
     }
 

@@ -143,7 +143,7 @@ impl Status {
             ballot: promised.to_string(),
             round: promised.round,
             leader: (promised.round > 0).then_some(promised.replica.0),
-            is_led: state.leading().is_some() || state.leader_alive,
+            is_led: state.leading().is_some(),
             decided_upto: learner.applied_upto.0,
             applied_upto: learner.applied_upto.0,
             decided_end: highest.unwrap_or_default().max(learner.applied_upto).0,

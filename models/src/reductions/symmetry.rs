@@ -395,11 +395,14 @@ impl Renaming {
 
     fn state(&self, state: &NodeState) -> NodeState {
         match state {
-            NodeState::Replica(Machine { replica, log, pending }) => NodeState::Replica(Machine {
-                replica: self.replica_state(replica),
-                log: self.log(log),
-                pending: pending.iter().map(|pending| self.pending(pending)).collect(),
-            }),
+            NodeState::Replica(Machine { replica, log, pending, saved }) => {
+                NodeState::Replica(Machine {
+                    replica: self.replica_state(replica),
+                    log: self.log(log),
+                    pending: pending.iter().map(|pending| self.pending(pending)).collect(),
+                    saved: saved.as_ref().map(|saved| self.storage(saved)),
+                })
+            }
             NodeState::Client(state) => NodeState::Client(self.client_state(state)),
             // A reader's target is a place in its own list.
             NodeState::Reader(ReaderState { next, target, answered, moved, beside }) => {

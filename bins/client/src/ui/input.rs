@@ -10,6 +10,8 @@ use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 const HISTORY_MAX: usize = 500;
 /// Changes that can be undone.
 const UNDO_MAX: usize = 200;
+/// Bytes of what is kept for that.
+const UNDO_BYTES_MAX: usize = 1 << 20;
 
 /// An editor of one message, which may have several lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,14 +43,23 @@ impl Input {
 
     /// Remembers how it is before it is changed; what was recalled is a draft of its own from then on.
     fn change(&mut self, is_typing: bool) {
+        if let Some((_, typed)) = self.recalled.take() {
+            let end = typed.len();
+            self.remember(typed, end);
+            self.is_typing = false;
+        }
         if !(is_typing && self.is_typing) {
-            if self.undone.len() == UNDO_MAX {
-                self.undone.remove(0);
-            }
-            self.undone.push((self.text.clone(), self.cursor));
+            self.remember(self.text.clone(), self.cursor);
         }
         self.is_typing = is_typing;
-        self.recalled = None;
+    }
+
+    fn remember(&mut self, text: String, cursor: usize) {
+        self.undone.push((text, cursor));
+        let mut bytes: usize = self.undone.iter().map(|(text, _)| text.len()).sum();
+        while self.undone.len() > UNDO_MAX || bytes > UNDO_BYTES_MAX {
+            bytes -= self.undone.remove(0).0.len();
+        }
     }
 
     /// Takes back the last change.
@@ -357,6 +368,29 @@ mod tests {
         assert!(input.line_down() && input.line_down());
         assert_eq!(input.before_cursor(), "first\nab\nth");
         assert!(!input.line_down());
+    }
+
+    #[test]
+    fn a_draft_comes_back_from_under_a_recalled_line_that_was_changed() {
+        for key in ["x", "!"] {
+            let mut input = typed("two");
+            input.take();
+            input.insert("dra");
+            input.recall_older();
+            input.insert(key);
+            input.undo();
+            assert_eq!(input.text(), "two");
+            input.undo();
+            assert_eq!(input.text(), "dra");
+        }
+    }
+
+    #[test]
+    fn what_can_be_undone_is_bounded() {
+        let mut input = typed(&"x".repeat(UNDO_BYTES_MAX / 3));
+        (0..UNDO_MAX).for_each(|_| input.insert(" "));
+        let bytes: usize = input.undone.iter().map(|(text, _)| text.len()).sum();
+        assert!(bytes <= UNDO_BYTES_MAX, "{bytes}");
     }
 
     #[test]

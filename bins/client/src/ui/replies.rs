@@ -5,31 +5,25 @@ use super::command::COMMANDS;
 use super::conversation::Item;
 use super::keys::KEYS;
 use crate::envelope::Room;
-use crate::meter::Measured;
+use crate::meter::{FRESH, Measured};
 use paxos_chat::types::Timestamp;
 use paxos_chat_log as chatlog;
 use std::time::Duration;
 
-/// Of whom nothing was heard for so many seconds, nothing is said as if it were so now.
-const FRESH_S: u64 = 2;
-
 /// Who leads, as was told last: a replica that hears its leader tells so whenever it is asked for entries.
 pub(super) fn leader(measured: &Measured) -> String {
-    let seconds = measured.led.map(|led| led.as_secs());
-    let is_cut_off = measured.silence.is_some_and(|silence| silence.as_secs() >= FRESH_S);
-    match (measured.ballot, seconds) {
-        (Some(ballot), Some(seconds)) if seconds < FRESH_S => {
-            format!("leader {}", ballot.replica)
-        }
+    let is_cut_off = measured.silence.is_some_and(|silence| silence >= FRESH);
+    match (measured.led, measured.ballot) {
+        (Some((led, ago)), _) if ago < FRESH => format!("leader {}", led.replica),
         // Whatever has become of it.
-        (Some(ballot), Some(seconds)) if is_cut_off => {
-            format!("leader {} {seconds} s ago", ballot.replica)
+        (Some((led, ago)), _) if is_cut_off => {
+            format!("leader {} {} s ago", led.replica, ago.as_secs())
         }
-        (Some(ballot), Some(seconds)) => {
-            format!("no leader: {} was heard {seconds} s ago", ballot.replica)
+        (Some((led, ago)), _) => {
+            format!("no leader: {} was heard {} s ago", led.replica, ago.as_secs())
         }
-        (Some(ballot), None) => format!("no leader yet: {} stands", ballot.replica),
-        (None, _) => "no leader yet".into(),
+        (None, Some(ballot)) => format!("no leader yet: {} stands", ballot.replica),
+        (None, None) => "no leader yet".into(),
     }
 }
 

@@ -23,10 +23,9 @@ use ratatui::crossterm::event::{self, DisableBracketedPaste, EnableBracketedPast
 use ratatui::crossterm::execute;
 use ratatui::crossterm::style::Print;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
-use rustix::process::{getpid, getsid};
+use rustix::process::{Signal, getpgid, getsid, kill_current_process_group};
 use signal_hook::consts::SIGTSTP;
 use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
 use std::io::{self, stdout};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -82,7 +81,12 @@ pub fn run(
     on_request_to_end(on_signal)?;
     let (stopping, mut stops) = (queue.clone(), Signals::new([SIGTSTP])?);
     let suspend = move || {
-        stops.forever().map_while(|_| stopping.send(Incoming::Suspend).ok()).for_each(drop);
+        for _ in stops.forever() {
+            // Without a screen there is nothing to give back.
+            if stopping.send(Incoming::Suspend).is_err() {
+                stop();
+            }
+        }
     };
     std::thread::Builder::new().name("stops".into()).spawn(suspend)?;
 
@@ -218,17 +222,17 @@ impl Shell<'_> {
             while let Some(event) = next {
                 let event = match event {
                     Incoming::Event(event) => event,
-                    Incoming::Suspend => {
-                        self.suspend(terminal)?;
-                        break;
-                    }
+                    // A terminal that went away meanwhile is the end, as below.
+                    Incoming::Suspend if self.suspend(terminal).is_err() => return Ok(()),
+                    Incoming::Suspend => break,
                     Incoming::End => return Ok(()),
                 };
                 for effect in self.app.update(event) {
                     match effect {
                         Effect::Quit => return Ok(()),
-                        Effect::Redraw => draw_anew(terminal)?,
-                        Effect::Suspend => self.suspend(terminal)?,
+                        Effect::Redraw if draw_anew(terminal).is_err() => return Ok(()),
+                        Effect::Suspend if self.suspend(terminal).is_err() => return Ok(()),
+                        Effect::Redraw | Effect::Suspend => {}
                         effect => self.perform(effect),
                     }
                 }
@@ -255,14 +259,14 @@ impl Shell<'_> {
 
     /// Gives the terminal back, stops as a job of its shell, and takes the terminal again when it goes on.
     fn suspend(&mut self, terminal: &mut DefaultTerminal) -> io::Result<()> {
-        // Nobody could have the first process of a terminal go on.
-        if getsid(None).is_ok_and(|session| session == getpid()) {
+        // Nobody could have the first job of a terminal go on.
+        if getsid(None).ok() == getpgid(None).ok() {
             self.app.update(Event::Failed("there is no shell to go back to".into()));
             return Ok(());
         }
         reset_modes()?;
         ratatui::try_restore()?;
-        emulate_default_handler(SIGTSTP)?;
+        stop();
         enable_raw_mode()?;
         execute!(stdout(), EnterAlternateScreen)?;
         set_modes()?;
@@ -301,6 +305,12 @@ impl Shell<'_> {
             let _ = queue.try_send(Incoming::Event(Event::Measured(standing)));
         });
     }
+}
+
+/// Stops the whole job, as the terminal's own Ctrl-Z does: its shell waits for all of it.
+fn stop() {
+    // It can only fail for want of permission, and these are processes of one's own.
+    let _ = kill_current_process_group(Signal::STOP);
 }
 
 /// A wheel would otherwise press Up and Down, and so type an earlier line.

@@ -107,7 +107,7 @@ fn the_screen_shows_rooms_messages_the_cluster_and_what_is_typed() {
         commit_rtt: Some(Duration::from_micros(3400)),
         loss: Some(0.05),
         ballot: Some(Ballot { round: 3, replica: ReplicaId(1) }),
-        led: Some(Duration::from_millis(200)),
+        led: Some((Ballot { round: 3, replica: ReplicaId(1) }, Duration::from_millis(200))),
         ..Measured::default()
     };
     screen.update(Event::Measured(Standing { asked: 1, serves: true, measured }));
@@ -138,7 +138,8 @@ fn who_leads_is_told_with_its_age_and_nobody_is_said_to_who_is_not_heard() {
     screen.update(Event::Spoken(host::Event::Opened(SESSION)));
     let mut says = |ballot: Option<u32>, led: Option<u64>, silence: u64, expected: &str| {
         let ballot = ballot.map(|round| Ballot { round, replica: ReplicaId(1) });
-        let (led, silence) = (led.map(Duration::from_secs), Some(Duration::from_secs(silence)));
+        let led = ballot.zip(led.map(Duration::from_secs));
+        let silence = Some(Duration::from_secs(silence));
         let measured = Measured { ballot, led, silence, ..Measured::default() };
         screen.update(Event::Measured(Standing { asked: 2, serves: true, measured }));
         let status = view::status(&screen.app);
