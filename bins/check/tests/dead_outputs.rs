@@ -11,7 +11,12 @@ const CHECK: &str = env!("CARGO_BIN_EXE_check");
 
 #[test]
 fn every_command_ends_with_a_documented_status_whatever_has_become_of_its_outputs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let man = folder.path().to_str().expect("UTF-8");
     let commands = [
+        vec!["completions", "bash"],
+        vec!["man", man],
+        vec!["mutants", "M06", "--svg", "-"],
         vec!["all", "--max-states", "1"],
         vec!["full", "--max-states", "1"],
         vec!["list"],
