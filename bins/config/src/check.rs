@@ -230,9 +230,9 @@ pub fn check_user(name: &str) -> Result<(), String> {
         ));
     }
     // A token's file has its user's name.
-    if name.contains(['/', '\\']) || name == "." || name == ".." {
+    if name.contains('/') || name == "." || name == ".." {
         return Err(format!(
-            "the name {name:?} would lead to another folder, for a token's file has its user's name: use no / or \\"
+            "the name {name:?} would lead to another folder, for a token's file has its user's name: use no /"
         ));
     }
     Ok(())
