@@ -38,8 +38,7 @@ pub(super) fn serve(name: &str, address: &str) -> anyhow::Result<()> {
     say!("{}: {}", entry.name, entry.purpose);
     if let Some(states) = entry.unique_states {
         say!(
-            "No reduction is applied, so that every step can be seen: there are more states than the {} that `check \
-             list` counts.",
+            "No reduction is applied, so that every step can be seen; `check list` counts {} states with all of them.",
             thousands(states)
         );
     }

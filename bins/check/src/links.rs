@@ -31,7 +31,7 @@ pub struct LinksArgs {
     /// How results are printed.
     #[command(flatten)]
     pub format: Format,
-    /// Draw the end of the first run that fails as a message sequence chart.
+    /// Draw the end of the first run that fails as a message sequence chart; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }

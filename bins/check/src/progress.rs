@@ -30,7 +30,7 @@ pub struct ProgressArgs {
     /// How results are printed.
     #[command(flatten)]
     pub format: Format,
-    /// Draw a violation, if there is one, as a message sequence chart.
+    /// Draw a violation, if there is one, as a message sequence chart; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }

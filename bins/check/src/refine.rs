@@ -36,7 +36,7 @@ pub struct RefineArgs {
     /// How results are printed.
     #[command(flatten)]
     pub format: Format,
-    /// Draw the path to a step that is none of the specification's.
+    /// Draw the path to a step that is none of the specification's; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }

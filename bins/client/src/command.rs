@@ -427,10 +427,10 @@ fn speaker(args: &Args, access: &Access) -> Result<Speaker> {
         .context("cannot start the client")
 }
 
-/// Says what is waited for, if nothing has been heard by then. Where there is no thread for it, it is not said.
+/// Says what is waited for, if nothing has been acknowledged by then, not even a session. Where there is no thread for it, it is not said.
 fn tell_silence(args: &Args, heard: Arc<AtomicBool>) {
     let told =
-        format!("client: no replica of {} has answered yet; still waiting", args.config.display());
+        format!("client: no replica of {} has acknowledged anything yet", args.config.display());
     let tell = move || {
         std::thread::sleep(SILENCE_TOLD);
         if !heard.load(Ordering::Relaxed) {

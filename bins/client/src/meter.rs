@@ -41,7 +41,7 @@ pub struct Measured {
     pub sent_upto: Seq,
     /// Since anything was heard from a replica.
     pub silence: Option<Duration>,
-    /// The highest ballot that a replica has told, which names the leader.
+    /// The highest ballot that a replica has told, which names who leads or stands.
     pub ballot: Option<Ballot>,
     /// The ballot of the leader that was heard last, as a replica has told, and how long ago that was.
     pub led: Option<(Ballot, Duration)>,

@@ -92,10 +92,8 @@ fn say_lines(
     loop {
         line += 1;
         let at = |why: String| (line, Some(why));
-        let mut piece = next_piece(&mut input, limit, Vec::new()).map_err(|e| at(e.to_string()))?;
-        if piece.is_over() {
-            return Ok(());
-        }
+        let next = next_piece(&mut input, limit, Vec::new()).map_err(|e| at(e.to_string()))?;
+        let Some(mut piece) = next else { return Ok(()) };
         if !piece.ends_line && policy.long == Long::Stop {
             return Err(at(too_long));
         }
@@ -140,8 +138,9 @@ fn say_lines(
             if piece.ends_line {
                 break;
             }
-            let next = next_piece(&mut input, limit, piece.rest);
-            piece = next.map_err(|e| at(e.to_string()))?;
+            let next = next_piece(&mut input, limit, piece.rest).map_err(|e| at(e.to_string()))?;
+            let Some(next) = next else { break };
+            piece = next;
         }
     }
 }
@@ -179,16 +178,9 @@ struct Piece {
     /// What was read of the line beyond it, its end included.
     rest: Vec<u8>,
     ends_line: bool,
-    /// Was anything read?
-    is_any: bool,
 }
 
 impl Piece {
-    /// Is the input at its end?
-    fn is_over(&self) -> bool {
-        !self.is_any
-    }
-
     /// Reads to the end of the line, and keeps nothing of it.
     fn skip_rest(&self, input: &mut impl BufRead) -> io::Result<()> {
         if self.ends_line || self.rest.ends_with(b"\n") {
@@ -198,24 +190,27 @@ impl Piece {
     }
 }
 
-/// What comes next of a line of which this much was read; at most so many bytes, cut between two characters.
-fn next_piece(input: &mut impl BufRead, limit: usize, read: Vec<u8>) -> io::Result<Piece> {
+/// What comes next of a line of which this much was read; at most so many bytes, cut between two characters. `None` at the
+/// end of the input.
+fn next_piece(input: &mut impl BufRead, limit: usize, read: Vec<u8>) -> io::Result<Option<Piece>> {
     let mut text = read;
     if text.last() != Some(&b'\n') {
         // The two bytes beyond may be the end of the line.
         let left = (limit + 2).saturating_sub(text.len());
         input.take(left as u64).read_until(b'\n', &mut text)?;
     }
-    let is_any = !text.is_empty();
+    if text.is_empty() {
+        return Ok(None);
+    }
     let end = if text.ends_with(b"\r\n") { 2 } else { usize::from(text.ends_with(b"\n")) };
     if text.len() - end <= limit {
         text.truncate(text.len() - end);
-        return Ok(Piece { text, rest: Vec::new(), ends_line: true, is_any });
+        return Ok(Some(Piece { text, rest: Vec::new(), ends_line: true }));
     }
     let continues = |byte: u8| byte & 0xc0 == 0x80;
     let cut = (limit.saturating_sub(3)..=limit).rev().find(|at| !continues(text[*at]));
     let rest = text.split_off(cut.unwrap_or(limit));
-    Ok(Piece { text, rest, ends_line: false, is_any })
+    Ok(Some(Piece { text, rest, ends_line: false }))
 }
 
 #[cfg(test)]
@@ -257,7 +252,7 @@ mod tests {
             assert_eq!((texts.len(), ended), (1, Some(2)), "{end:?}");
         }
         let mut endless = io::BufReader::new(io::repeat(b'x'));
-        assert!(!next_piece(&mut endless, 9, Vec::new()).unwrap().ends_line);
+        assert!(!next_piece(&mut endless, 9, Vec::new()).unwrap().unwrap().ends_line);
     }
 
     #[test]

@@ -185,14 +185,19 @@ impl Config {
     /// The keys that another configuration of the same cluster gives other values and that a replica reads only when
     /// it starts.
     pub fn needs_restart(&self, other: &Config) -> Vec<&'static str> {
-        let Config { cluster: _, users: _, revoked: _, clients: _, .. } = self;
+        // All of them, so that whoever adds a key has to say which it is.
+        #[rustfmt::skip]
+        let Config {
+            cluster: _, users: _, revoked: _, clients: _,
+            f, loss, max_datagram, timeouts, replicas, links,
+        } = other;
         let keys = [
-            ("f", self.f != other.f),
-            ("loss", self.loss != other.loss),
-            ("max_datagram", self.max_datagram != other.max_datagram),
-            ("timeouts", self.timeouts != other.timeouts),
-            ("replicas", self.replicas != other.replicas),
-            ("links", self.links != other.links),
+            ("f", self.f != *f),
+            ("loss", self.loss != *loss),
+            ("max_datagram", self.max_datagram != *max_datagram),
+            ("timeouts", self.timeouts != *timeouts),
+            ("replicas", self.replicas != *replicas),
+            ("links", self.links != *links),
         ];
         keys.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }

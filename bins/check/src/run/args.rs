@@ -29,10 +29,11 @@ pub struct RunArgs {
     #[command(flatten)]
     pub format: Format,
     /// Draw the counterexample, if there is one, as a message sequence chart; with several
-    /// entries, FILE gets the entry's name added.
+    /// entries, FILE gets the entry's name added, and - is standard output for one.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// Draw the states by depth; with several entries, FILE gets the entry's name added.
+    /// Draw the states by depth; with several entries, FILE gets the entry's name added, and - is standard output for
+    /// one.
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
 }

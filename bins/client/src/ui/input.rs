@@ -2,7 +2,7 @@
 //!
 //! **Invariants**
 //! - *The cursor is on the border of a grapheme.*
-//! - *Nothing that was typed is lost by a key*: what a key has removed or replaced comes back by undoing.
+//! - *What a key has removed or replaced comes back by undoing*, as far as it is remembered.
 
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
