@@ -14,7 +14,7 @@
 //! **Source**: *Paxos Made Simple* (2001), sections 2.2 and 3; chunked promises are our own.
 
 use crate::chunk::Chunk;
-use crate::message::{Accept, Accepted, Asker, Prepare, Promise, Reject};
+use crate::message::{Accept, Accepted, Prepare, Promise, Reject};
 use crate::state::Storage;
 use crate::step::Step;
 use crate::tuning::Tuning;
@@ -94,7 +94,7 @@ pub fn on_accept(
     Accept { ballot, slot, value, decided_upto }: Accept,
 ) {
     if slot < step.state.durable.snapshot.upto {
-        learner::send_entries(step, Asker::Replica(leader), slot);
+        learner::send_entries(step, leader, slot);
         return;
     }
     if ballot < step.promised() {
@@ -124,7 +124,7 @@ pub fn on_accept(
 mod tests {
     use super::*;
     use crate::effects::{Effects, Timer};
-    use crate::message::{LogRead, Message, Output, ToPeer};
+    use crate::message::{Asker, LogRead, Message, Output, ToPeer};
     use crate::state::Phase;
     use crate::testing::*;
 

@@ -19,9 +19,7 @@
 
 use crate::askers::Askers;
 use crate::effects::Timer;
-use crate::message::{
-    Asker, Heartbeat, HeartbeatAck, PreVote, PreVoteGranted, PreVoteRefused, Reject,
-};
+use crate::message::{Heartbeat, HeartbeatAck, PreVote, PreVoteGranted, PreVoteRefused, Reject};
 use crate::proposer;
 use crate::quorum::ReplicaSet;
 use crate::state::{Phase, PreVoting};
@@ -138,8 +136,7 @@ pub fn on_pre_vote(
             step.send(candidate, PreVoteRefused { asked });
         }
         if applied_upto < step.state.learner.applied_upto {
-            let asker = Asker::Replica(candidate);
-            learner::send_entries(step, asker, applied_upto);
+            learner::send_entries(step, candidate, applied_upto);
         }
     }
     if hears {

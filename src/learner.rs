@@ -14,7 +14,7 @@
 //! **Source**: *Paxos Made Simple* (2001), sections 2.3 and 3. The announced bound is Raft's commit
 //! index (Ongaro's thesis, section 3.6.2), with ballots in place of terms.
 
-use crate::message::{Asker, Entries, Fetch, LogRead, Output, Tail};
+use crate::message::{Asker, Entries, Fetch, LogRead, Output, Page, Tail, ToPeer};
 use crate::state::{CatchUp, Learner, State};
 use crate::step::Step;
 use crate::types::{Ballot, NodeId, ReplicaId, Slot, Value};
@@ -84,17 +84,18 @@ fn next_peer(step: &Step<'_, '_>, after: ReplicaId) -> ReplicaId {
     peers().find(|peer| *peer > after).or_else(|| peers().next()).unwrap_or(after)
 }
 
-/// Sends decided values from a slot on, as many as a chunk takes; or has the driver send them, if
+/// Sends a replica decided values from a slot on, as many as a chunk takes; or has the driver send them, if
 /// they are in its log only.
-pub fn send_entries(step: &mut Step<'_, '_>, asker: Asker, from: Slot) {
+pub fn send_entries(step: &mut Step<'_, '_>, to: ReplicaId, from: Slot) {
     let Learner { applied_upto: upto, decided, .. } = &step.state.learner;
     let upto = *upto;
     if from < upto && !decided.contains_key(&from) {
-        step.effects.report(Output::ReadLog(LogRead::new(asker, from, upto)));
+        let read = LogRead::new(Asker::Replica(to), from, upto);
+        step.effects.report(Output::ReadLog(read));
         return;
     }
     let values = from.upto(upto).map_while(|slot| decided.get(&slot).cloned());
-    step.effects.send(asker.node(), asker.answer(Entries::chunk(from, upto, values, step.tuning)));
+    step.send(to, ToPeer::Decided(Entries::chunk(from, upto, values, step.tuning)));
 }
 
 /// A leader announced that it has decided everything below `upto` in its `ballot`, which is the
@@ -160,13 +161,23 @@ fn learn(step: &mut Step<'_, '_>, from: Slot, values: Vec<Value>) -> bool {
 /// Another replica asks for decided values.
 pub fn on_fetch(step: &mut Step<'_, '_>, asker: ReplicaId, Fetch { from }: Fetch) {
     if from < step.state.learner.applied_upto {
-        send_entries(step, Asker::Replica(asker), from);
+        send_entries(step, asker, from);
     }
 }
 
-/// A client asks for applied entries.
+/// A client asks for applied entries. The driver answers, for its log has what their commands came to as well.
 pub fn on_tail(step: &mut Step<'_, '_>, reader: NodeId, Tail { from }: Tail) {
-    send_entries(step, Asker::Client(reader), from);
+    let upto = step.state.learner.applied_upto;
+    match from {
+        Some(from) if from < upto => {
+            let read = LogRead::new(Asker::Client(reader), from, upto);
+            step.effects.report(Output::ReadLog(read));
+        }
+        _ => {
+            let (from, values) = (from.unwrap_or(upto), Vec::new());
+            step.effects.send(reader, Page { from, values, applied_upto: upto });
+        }
+    }
 }
 
 /// These slots are decided. Applies what is contiguous, and compacts when it is time.

@@ -43,7 +43,7 @@ pub mod to_replica;
 use std::fmt::{self, Debug, Display, Formatter};
 
 pub use class::{Class, Taker};
-pub use entries::{Asker, Entries};
+pub use entries::{AppliedValue, Asker, Entries, Page};
 pub use local::{Input, LogRead, Outcome, Output};
 pub use plausible::Plausible;
 pub use to_client::{Acknowledged, Busy, Redirect, SessionExpired, SessionOpened, ToClient};
@@ -102,6 +102,12 @@ splits! {
         HeartbeatAck, Fetch, Relay;
     Input;
     Output;
+}
+
+impl From<Page> for Message {
+    fn from(page: Page) -> Message {
+        Message::ToClient(ToClient::Entries(page))
+    }
 }
 
 impl Debug for Message {

@@ -1,16 +1,18 @@
 //! A reader as a [`stateright::actor::Actor`]: follows the applied log of the replicas.
 //!
 //! **Invariant — a monotonic prefix read**: entries are reported in slot order, each once, without
-//! a gap. A replica that lags serves an old prefix, never a wrong one.
+//! a gap, from the slot on at which it begins: any slot, or the end of the log. A replica that lags serves an old
+//! prefix, never a wrong one.
 //!
-//! **Absent**: sessions. Reading changes nothing at a replica.
+//! **Absent**: sessions. Reading changes nothing at a replica, and each entry tells what its commands came to, so a
+//! reader need not know what was before.
 //!
 //! **Source**: our own; a read that must be current goes through the log (`Body::Sync`) and then
 //! reads up to the slot that its acknowledgement names.
 
 use crate::client::ClientTuning;
 use crate::effects::{Effects, Timer};
-use crate::message::{Entries, Message, Output, Tail, ToClient};
+use crate::message::{AppliedValue, Message, Output, Page, Tail, ToClient};
 use crate::shell::emit;
 use crate::types::{NodeId, Slot};
 use stateright::actor::{Actor, Id, Out};
@@ -21,8 +23,8 @@ use std::borrow::Cow;
 pub struct Reader {
     /// The replicas to ask, in the order in which they are tried.
     pub replicas: Vec<NodeId>,
-    /// The first slot to read.
-    pub from: Slot,
+    /// The first slot to read; none, to begin at the end of the log.
+    pub from: Option<Slot>,
     /// Parameters; of them, the retry interval is how often a reader asks.
     pub tuning: ClientTuning,
 }
@@ -30,8 +32,8 @@ pub struct Reader {
 /// Everything that a reader knows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReaderState {
-    /// The next slot to read.
-    pub next: Slot,
+    /// The next slot to read; none, while the end of the log is not known.
+    pub next: Option<Slot>,
     /// Index of the replica asked now.
     pub target: usize,
     /// The replica asked now has answered since it was last asked.
@@ -73,30 +75,38 @@ impl Reader {
         &self,
         state: &mut Cow<'_, ReaderState>,
         src: NodeId,
-        entries: Entries,
+        page: Page,
         effects: &mut Effects,
     ) {
         if !state.answered && src == self.replicas[state.target] {
             state.to_mut().answered = true;
         }
-        let before = state.next;
-        let sender = self.replicas.iter().position(|replica| *replica == src);
-        for (slot, value) in (entries.from.0..).map(Slot).zip(entries.values) {
-            if slot == state.next {
-                state.to_mut().next = slot.next();
-                effects.report(Output::Applied { slot, value, outcomes: Vec::new() });
+        let Some(before) = state.next else {
+            let end = page.applied_upto;
+            state.to_mut().next = Some(end);
+            effects.report(Output::EndFound { end });
+            return;
+        };
+        let mut next = before;
+        for (slot, applied) in (page.from.0..).map(Slot).zip(page.values) {
+            if slot == next {
+                next = slot.next();
+                let AppliedValue { value, outcomes } = applied;
+                effects.report(Output::Applied { slot, value, outcomes });
             }
         }
-        if state.next == before {
+        if next == before {
             return;
         }
+        let sender = self.replicas.iter().position(|replica| *replica == src);
         let state = state.to_mut();
+        state.next = Some(next);
         state.moved = self.replicas.len() > 1;
         if let Some(sender) = sender.filter(|sender| *sender != state.target) {
             state.target = sender;
             state.answered = true;
         }
-        if state.next < entries.applied_upto {
+        if next < page.applied_upto {
             self.ask(state, effects);
         }
     }
@@ -129,10 +139,10 @@ impl Actor for Reader {
     ) {
         let src = NodeId::from(src);
         let mut effects = Effects::default();
-        if let Message::ToClient(ToClient::Entries(entries)) = msg
+        if let Message::ToClient(ToClient::Entries(page)) = msg
             && self.replicas.contains(&src)
         {
-            self.on_entries(state, src, entries, &mut effects);
+            self.on_entries(state, src, page, &mut effects);
         }
         emit(effects, || (), out);
     }
@@ -159,17 +169,17 @@ impl Actor for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::ToReplica;
-    use crate::testing::{applied, run, say};
+    use crate::message::{Outcome, ToReplica};
+    use crate::testing::{applied, page, say};
     use crate::types::Value;
 
     fn reader() -> Reader {
         let replicas = vec![NodeId(0), NodeId(1)];
-        Reader { replicas, from: Slot(0), tuning: ClientTuning::default() }
+        Reader { replicas, from: Some(Slot(0)), tuning: ClientTuning::default() }
     }
 
     fn state(next: u64, target: usize, answered: bool) -> ReaderState {
-        ReaderState { next: Slot(next), target, answered, moved: false, beside: 0 }
+        ReaderState { next: Some(Slot(next)), target, answered, moved: false, beside: 0 }
     }
 
     /// Something new has come.
@@ -183,10 +193,10 @@ mod tests {
     }
 
     /// What the reader wants when entries come, and its state after that.
-    fn receives(before: ReaderState, src: u64, entries: Entries) -> (Effects, ReaderState) {
+    fn receives(before: ReaderState, src: u64, page: Page) -> (Effects, ReaderState) {
         let mut effects = Effects::default();
         let mut cow = Cow::Borrowed(&before);
-        reader().on_entries(&mut cow, NodeId(src), entries, &mut effects);
+        reader().on_entries(&mut cow, NodeId(src), page, &mut effects);
         (effects, cow.into_owned())
     }
 
@@ -198,7 +208,7 @@ mod tests {
     }
 
     fn news(slot: u64, text: &str) -> Output {
-        applied(slot, say(text), vec![])
+        applied(slot, say(text), vec![Outcome::Applied])
     }
 
     /// The question, and the timer until it is asked again.
@@ -208,8 +218,10 @@ mod tests {
 
     /// The same of several replicas.
     fn asks_all<const N: usize>(replicas: [u8; N], from: u64) -> Effects {
-        let mut effects = Effects::none()
-            .sent_to_all(replicas, Message::ToReplica(ToReplica::Tail(Tail { from: Slot(from) })));
+        let mut effects = Effects::none().sent_to_all(
+            replicas,
+            Message::ToReplica(ToReplica::Tail(Tail { from: Some(Slot(from)) })),
+        );
         let delay = ClientTuning::default().retry_interval;
         effects.set_timer(Timer::Retry, delay..delay * 5 / 4);
         effects
@@ -217,39 +229,50 @@ mod tests {
 
     #[test]
     fn entries_are_reported_in_slot_order() {
-        let (effects, after) = receives(state(0, 0, false), 0, run(0, vec![say("a"), say("b")], 2));
+        let (effects, after) =
+            receives(state(0, 0, false), 0, page(0, vec![say("a"), say("b")], 2));
         assert_eq!(effects, Effects::none().reported(news(0, "a")).reported(news(1, "b")));
         assert_eq!(after, moved(state(2, 0, true)));
     }
 
     #[test]
+    fn who_begins_at_the_end_is_told_where_that_is_and_reads_what_comes() {
+        let unknown = ReaderState { next: None, ..state(0, 0, false) };
+        let (effects, after) = receives(unknown, 0, page(3, vec![say("a")], 7));
+        let found = Output::EndFound { end: Slot(7) };
+        assert_eq!((effects, after.clone()), (Effects::none().reported(found), state(7, 0, true)));
+        let (effects, after) = receives(after, 1, page(7, vec![say("b")], 8));
+        assert_eq!((effects, after.next), (Effects::none().reported(news(7, "b")), Some(Slot(8))));
+    }
+
+    #[test]
     fn entries_are_reported_once() {
-        let (effects, after) = receives(state(1, 0, true), 0, run(0, vec![say("a"), say("b")], 2));
+        let (effects, after) = receives(state(1, 0, true), 0, page(0, vec![say("a"), say("b")], 2));
         assert_eq!(effects, Effects::none().reported(news(1, "b")));
         assert_eq!(after, moved(state(2, 0, true)));
-        let again = receives(after.clone(), 0, run(0, vec![say("a"), say("b")], 2));
+        let again = receives(after.clone(), 0, page(0, vec![say("a"), say("b")], 2));
         assert_eq!(again, (Effects::none(), after));
     }
 
     #[test]
     fn entries_above_a_gap_are_not_reported() {
         let before = state(0, 0, true);
-        let gap = receives(before.clone(), 0, run(1, vec![say("b")], 2));
+        let gap = receives(before.clone(), 0, page(1, vec![say("b")], 2));
         assert_eq!(gap, (Effects::none(), before));
     }
 
     #[test]
     fn a_chunk_that_is_not_the_last_is_followed_by_a_question_at_once() {
-        let (effects, _) = receives(state(0, 0, true), 0, run(0, vec![Value::Noop], 9));
+        let (effects, _) = receives(state(0, 0, true), 0, page(0, vec![Value::Noop], 9));
         let expected = Effects::none()
             .reported(applied(0, Value::Noop, vec![]))
-            .sent(0, Message::ToReplica(ToReplica::Tail(Tail { from: Slot(1) })));
+            .sent(0, Message::ToReplica(ToReplica::Tail(Tail { from: Some(Slot(1)) })));
         assert_eq!(effects, expected);
     }
 
     #[test]
     fn a_chunk_without_news_is_not_followed_by_a_question() {
-        let (effects, _) = receives(state(3, 0, true), 0, run(0, vec![say("a")], 9));
+        let (effects, _) = receives(state(3, 0, true), 0, page(0, vec![say("a")], 9));
         assert_eq!(effects, Effects::none());
     }
 
@@ -266,7 +289,7 @@ mod tests {
 
     #[test]
     fn whoever_brings_something_new_is_asked_from_then_on() {
-        let (_, after) = receives(state(0, 1, true), 0, run(0, vec![say("a")], 1));
+        let (_, after) = receives(state(0, 1, true), 0, page(0, vec![say("a")], 1));
         assert_eq!(after, moved(state(1, 0, true)));
     }
 

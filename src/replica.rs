@@ -214,7 +214,7 @@ mod tests {
         let bench = Bench::new(0, 3).leading(1, 0);
         let request = Message::ToReplica(ToReplica::Request(open("ann", 7)));
         for message in
-            [request.clone(), Message::ToReplica(ToReplica::Tail(Tail { from: Slot(0) }))]
+            [request.clone(), Message::ToReplica(ToReplica::Tail(Tail { from: Some(Slot(0)) }))]
         {
             let (after, out) = receives(&bench.state, 1, message);
             assert_eq!((after, out.len()), (bench.state.clone(), 0));
@@ -254,7 +254,7 @@ mod tests {
             Message::ToClient(ToClient::Busy(Busy { queued: 1 })),
             acknowledged(session(0, 0), 1, 0).into(),
             applied(0, Value::Noop, vec![]).into(),
-            Message::ToClient(ToClient::Entries(run(0, vec![say("x")], 1))),
+            page(0, vec![say("x")], 1).into(),
         ];
         for message in misled {
             for sender in [1, ANN.0, NodeId::LOCAL.0] {

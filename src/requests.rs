@@ -18,8 +18,8 @@
 use crate::askers::Askers;
 use crate::learner;
 use crate::message::{
-    Acknowledged, Asker, Busy, Entries, Message, Outcome, Redirect, Relay, SessionExpired,
-    SessionOpened, ToClient, ToPeer,
+    Acknowledged, Busy, Entries, Message, Outcome, Redirect, Relay, SessionExpired, SessionOpened,
+    ToClient, ToPeer,
 };
 use crate::proposer;
 use crate::quorum::ReplicaSet;
@@ -49,7 +49,7 @@ pub fn on_relay(step: &mut Step<'_, '_>, relayer: ReplicaId, Relay { passed, com
         Some(_) => return,
     };
     // It applies this, fetches what is below, and answers.
-    learner::send_entries(step, Asker::Replica(relayer), slot);
+    learner::send_entries(step, relayer, slot);
 }
 
 /// Queues a new command, if this replica leads; otherwise says who does, and passes it on.

@@ -9,8 +9,8 @@
 
 use crate::effects::{Effects, Timer};
 use crate::message::{
-    Accept, Accepted, Acknowledged, Entries, Fetch, Heartbeat, Message, Outcome, Output, Prepare,
-    Promise,
+    Accept, Accepted, Acknowledged, AppliedValue, Entries, Fetch, Heartbeat, Message, Outcome,
+    Output, Page, Prepare, Promise,
 };
 use crate::pacing::{Flight, Pacing};
 use crate::quorum::{Cluster, ReplicaSet};
@@ -80,6 +80,16 @@ pub(crate) fn votes(list: impl IntoIterator<Item = (u64, Vote)>) -> Vec<(Slot, V
 /// A run of decided values.
 pub(crate) fn run(from: u64, values: Vec<Value>, applied_upto: u64) -> Entries {
     Entries { from: Slot(from), values, applied_upto: Slot(applied_upto) }
+}
+
+/// A run of applied values, as a reader gets it, of which every command was applied.
+pub(crate) fn page(from: u64, values: Vec<Value>, applied_upto: u64) -> Page {
+    let applied = |value: Value| {
+        let outcomes = vec![Outcome::Applied; value.commands().len()];
+        AppliedValue { value, outcomes }
+    };
+    let (from, applied_upto) = (Slot(from), Slot(applied_upto));
+    Page { from, values: values.into_iter().map(applied).collect(), applied_upto }
 }
 
 /// A promise in one chunk, of an acceptor that has compacted nothing.

@@ -111,7 +111,6 @@ const CIRCLES: &[(&str, &[&str], &str)] = &[
         &["lib", "escape", "form", "index", "line", "reader", "scan", "store", "writer"],
         "the crate's root holds its entry and its errors",
     ),
-    ("bins/client/src", &["tail", "format", "selection"], "a tail's message is selected and shown"),
     ("bins/config/src", &["lib", "check", "links", "revoke"], "the crate's root holds the file"),
     ("bins/config/src", &["credentials"], "secrets and tokens have one error"),
     ("bins/replica/src", &["journal"], "a journal's parts have its place and its errors"),

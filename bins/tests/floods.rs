@@ -196,7 +196,8 @@ fn reads_in_bulk(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
     Box::new(move || {
         at += 1;
         // What replicas have in memory. Behind one another, as they are in a datagram of several.
-        let read = Packet::ToReplica(ToReplica::Tail(Tail { from: Slot(upto - upto.min(100)) }));
+        let read =
+            Packet::ToReplica(ToReplica::Tail(Tail { from: Some(Slot(upto - upto.min(100))) }));
         let reads: [[&Packet; 32]; 32] = [[&read; 32]; 32];
         mallory.send_tuple((at % 3) as u8, &reads);
         for answer in seen.drain(&mut mallory, is_entries) {
@@ -237,7 +238,8 @@ fn reads_by_many(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
 fn reads_at_the_end(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot {
     let (mut mallory, seen) = (seen.socket_of(cluster, "mallory"), seen.clone());
     Box::new(move || {
-        mallory.send(leader, &Packet::ToReplica(ToReplica::Tail(Tail { from: Slot(1 << 40) })));
+        mallory
+            .send(leader, &Packet::ToReplica(ToReplica::Tail(Tail { from: Some(Slot(1 << 40)) })));
         seen.drain(&mut mallory, is_entries);
         1
     })

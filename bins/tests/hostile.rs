@@ -50,7 +50,7 @@ fn serves(who: &mut Sender) {
     let mut from = Slot(0);
     eventually("it is answered", || {
         from = from.next();
-        who.send(0, &Packet::ToReplica(ToReplica::Tail(Tail { from })));
+        who.send(0, &Packet::ToReplica(ToReplica::Tail(Tail { from: Some(from) })));
         let is_last = |answer: &Packet| matches!(answer, Packet::ToClient(ToClient::Entries(e)) if e.from == from);
         std::iter::from_fn(|| who.hears()).any(|answer| is_last(&answer))
     });

@@ -17,7 +17,7 @@ use actor_checker::spec::{Event, Local, PropertyName, Spec, Step, Verdict};
 use paxos_chat::client::ClientPhase;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{
-    Accept, Accepted, Message, Outcome, Output, Prepare, Promise, ToPeer, ToReplica,
+    Accept, Accepted, AppliedValue, Message, Outcome, Output, Prepare, Promise, ToPeer, ToReplica,
 };
 use paxos_chat::quorum::Cluster;
 use paxos_chat::state::Phase;
@@ -54,8 +54,8 @@ pub struct ChatSpec {
     pub tuning: Tuning,
     /// What the disks of the replicas do.
     pub durability: Durability,
-    /// The first slot that a reader asks for.
-    pub read_from: Slot,
+    /// The first slot that a reader reads; none, if it begins at the end of the log.
+    pub reads_from: Option<Slot>,
     /// The renamings of alike nodes under which the system looks the same.
     pub renamings: Vec<Renaming>,
     /// What is judged.
@@ -118,8 +118,10 @@ pub struct ClientGhost {
 /// What is remembered of a reader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ReaderGhost {
+    /// Where it has found the end, if it was to begin there.
+    pub begins: Option<Slot>,
     /// The values that it was given.
-    pub read: BTreeMap<Slot, Value>,
+    pub read: BTreeMap<Slot, AppliedValue>,
     /// The step properties that it has broken, as bits of [`Safety`].
     pub broken: Verdict,
 }
@@ -164,7 +166,7 @@ pub enum View {
         done: bool,
     },
     /// Of a reader: the values it was given.
-    Reader(BTreeMap<Slot, Value>),
+    Reader(BTreeMap<Slot, AppliedValue>),
 }
 
 /// The part of a replica's state that judging the whole system needs.
@@ -305,14 +307,20 @@ impl ReaderGhost {
     fn remember(mut self, spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> ReaderGhost {
         properties::steps::judge_reader(spec, step, &mut self.broken);
         for report in step.reports {
-            if let Message::Output(Output::Applied { slot, value, .. }) = report {
-                let last = self.read.keys().next_back();
-                properties::steps::judge_reading(
-                    *slot,
-                    last.map_or(spec.read_from, |last| last.next()),
-                    &mut self.broken,
-                );
-                self.read.insert(*slot, value.clone());
+            match report {
+                Message::Output(Output::EndFound { end }) => {
+                    let is_wanted = spec.reads_from.is_none() && self.begins.is_none();
+                    Safety::EverySlotRead.judge(&mut self.broken, is_wanted);
+                    self.begins = Some(*end);
+                }
+                Message::Output(Output::Applied { slot, value, outcomes }) => {
+                    let first = spec.reads_from.or(self.begins);
+                    let next = self.read.keys().next_back().map(|last| last.next()).or(first);
+                    Safety::EverySlotRead.judge(&mut self.broken, next == Some(*slot));
+                    let (value, outcomes) = (value.clone(), outcomes.clone());
+                    self.read.insert(*slot, AppliedValue { value, outcomes });
+                }
+                _ => {}
             }
         }
         self

@@ -26,9 +26,6 @@ use std::collections::BTreeMap;
 /// The model of the chat.
 pub type ChatModel = CompactModel<Node, ChatSpec>;
 
-/// The first slot that readers ask for.
-const READ_FROM: Slot = Slot(0);
-
 /// The bounds of a model.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -38,6 +35,8 @@ pub struct Config {
     pub clients: Vec<ClientPlan>,
     /// A reader follows the log at this replica, after the clients.
     pub reader: Option<u8>,
+    /// The first slot that it reads; none, to begin at the end of the log.
+    pub reads_from: Option<Slot>,
     /// The ballots that may be used: round and replica.
     pub ballots: Vec<(u32, u8)>,
     /// The replicas that may crash.
@@ -82,6 +81,7 @@ impl Config {
             replicas,
             clients: Vec::new(),
             reader: None,
+            reads_from: Some(Slot(0)),
             ballots: (0..replicas).map(|replica| (1, replica)).collect(),
             mortals: (0..replicas).collect(),
             crashes: Crashes::default(),
@@ -207,7 +207,7 @@ impl Config {
             windows: self.clients.iter().map(|plan| plan.window).collect(),
             tuning: self.tuning.clone(),
             durability: self.durability,
-            read_from: READ_FROM,
+            reads_from: self.reads_from,
             renamings: self.renamings(),
             agenda: Agenda::of(asked),
         };
@@ -261,7 +261,7 @@ impl Config {
         let reader = self.reader.map(|replica| {
             let reader = Reader {
                 replicas: vec![NodeId::from(ReplicaId(replica))],
-                from: READ_FROM,
+                from: self.reads_from,
                 tuning: self.client_tuning(1),
             };
             let node = match self.mutant.filter(|mutant| mutant.is_of_readers()) {

@@ -31,7 +31,9 @@ use crate::node::{Node, NodeStorage, NodeTimer};
 use actor_checker::simulation::{Simulation, Wire};
 use actor_checker::trace::TraceStep;
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Accept, Message, Promise, Relay, ToClient, ToPeer, ToReplica};
+use paxos_chat::message::{
+    Accept, AppliedValue, Message, Promise, Relay, ToClient, ToPeer, ToReplica,
+};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::types::{NodeId, ReplicaId, Value};
 use std::sync::Mutex;
@@ -276,8 +278,10 @@ fn size_bytes(message: &Message) -> usize {
             Message::ToPeer(ToPeer::Promise(Promise { votes, .. })) => {
                 votes.iter().map(|(_, vote)| vote.value.size_bytes()).sum()
             }
-            Message::ToPeer(ToPeer::Decided(entries))
-            | Message::ToClient(ToClient::Entries(entries)) => values(&entries.values),
+            Message::ToPeer(ToPeer::Decided(entries)) => values(&entries.values),
+            Message::ToClient(ToClient::Entries(page)) => {
+                page.values.iter().map(AppliedValue::size_bytes).sum()
+            }
             _ => 0,
         }
 }

@@ -23,8 +23,11 @@ use crate::mutants::MutantReplica;
 use crate::node::{Node, NodeStorage, NodeTimer};
 use imbl::OrdMap;
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Entries, Input, LogRead, Message, Output, ToPeer, ToReplica};
+use paxos_chat::message::{
+    AppliedValue, Entries, Input, LogRead, Message, Output, ToPeer, ToReplica,
+};
 use paxos_chat::replica::Replica;
+use paxos_chat::session::Sessions;
 use paxos_chat::state::State;
 use paxos_chat::state::Storage;
 use paxos_chat::tuning::Tuning;
@@ -308,7 +311,7 @@ impl<'a, B: Behaviour> Driving<'a, B> {
             match message {
                 Message::Output(Output::ReadLog(read)) if to == NodeId::LOCAL => {
                     let asker = Id::from(read.asker.node());
-                    out.send(asker, answer(&self.log, read, self.behaviour.tuning()));
+                    out.send(asker, answer(&self.log, &read, self.behaviour.tuning()));
                 }
                 message if id == self.id => self.message(id, message, out),
                 message => out.send(id, message),
@@ -329,8 +332,15 @@ fn reveals_save(message: &Message) -> bool {
     )
 }
 
-fn answer(log: &OrdMap<Slot, Value>, read: LogRead, tuning: &Tuning) -> Message {
-    let LogRead { asker, from, upto } = read;
-    let values = from.upto(upto).map_while(|slot| log.get(&slot).cloned());
-    asker.answer(Entries::chunk(from, upto, values, tuning))
+/// A driver has kept what was reported of each command; here it is found again from the log, which comes to the same
+/// by a property that judges every report.
+fn answer(log: &OrdMap<Slot, Value>, read: &LogRead, tuning: &Tuning) -> Message {
+    let mut sessions = Sessions::default();
+    let known = Slot(0).upto(read.upto).map_while(|slot| Some((slot, log.get(&slot)?)));
+    let applied = known.map(|(slot, value)| {
+        let outcomes = sessions.apply(slot, value, tuning.sessions_max);
+        (slot, AppliedValue { value: value.clone(), outcomes })
+    });
+    let wanted = applied.filter(|(slot, _)| *slot >= read.from);
+    read.answer(wanted.map(|(_, applied)| applied), tuning)
 }

@@ -47,8 +47,8 @@ pub enum Standing {
     },
     /// Of a client: nothing is left to say or to wait for.
     Client(bool),
-    /// Of a reader: the next slot to read.
-    Reader(Slot),
+    /// Of a reader: the next slot to read, once it is known.
+    Reader(Option<Slot>),
 }
 
 impl Delivered {
@@ -125,7 +125,7 @@ impl Goal<Node> for Delivered {
         }
         let in_step = views.iter().all(|view| match view {
             Standing::Client(_) => true,
-            Standing::Reader(next) => *next == bound,
+            Standing::Reader(next) => *next == Some(bound),
             Standing::Replica { applied_upto, decided, .. } => {
                 let known = decided.keys().next_back();
                 let same = applied_upto.is_none() || decided == log;

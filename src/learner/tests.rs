@@ -3,7 +3,7 @@
 use super::*;
 use crate::effects::Effects;
 use crate::effects::Timer;
-use crate::message::{Message, Outcome, ToClient, ToPeer};
+use crate::message::{Message, Outcome, ToPeer};
 use crate::proposer;
 use crate::state::Phase;
 use crate::state::Storage;
@@ -253,14 +253,26 @@ mod answers {
     }
 
     #[test]
-    fn a_reader_is_answered_even_if_there_is_nothing_new() {
+    fn a_reader_is_answered_by_the_driver_and_with_the_bound_if_there_is_nothing_new() {
         let mut bench = Bench::new(0, 3).applied([say("a")]);
-        let mut tail =
-            |from| bench.step_untouched(|step| on_tail(step, ANN, Tail { from: Slot(from) }));
-        let news = Message::ToClient(ToClient::Entries(run(0, vec![say("a")], 1)));
-        assert_eq!(tail(0), Effects::none().sent_to(ANN, news));
-        let nothing = Message::ToClient(ToClient::Entries(run(1, vec![], 1)));
-        assert_eq!(tail(1), Effects::none().sent_to(ANN, nothing));
+        let mut tail = |from: Option<u64>| {
+            bench.step_untouched(|step| on_tail(step, ANN, Tail { from: from.map(Slot) }))
+        };
+        let read = LogRead { asker: Asker::Client(ANN), from: Slot(0), upto: Slot(1) };
+        assert_eq!(tail(Some(0)), Effects::none().reported(Output::ReadLog(read)));
+        for (asked, from) in [(Some(1), 1), (Some(9), 9), (None, 1)] {
+            assert_eq!(tail(asked), Effects::none().sent_to(ANN, page(from, vec![], 1)));
+        }
+    }
+
+    #[test]
+    fn the_driver_s_answer_is_a_chunk_with_outcomes_for_a_reader_alone() {
+        let tuning = Tuning { chunk_entries_max: 1, ..Tuning::default() };
+        let log = || page(4, vec![say("a"), say("b")], 6).values;
+        let answer = |asker| LogRead { asker, from: Slot(4), upto: Slot(6) }.answer(log(), &tuning);
+        assert_eq!(answer(Asker::Client(ANN)), page(4, vec![say("a")], 6).into());
+        let decided = Message::ToPeer(ToPeer::Decided(run(4, vec![say("a")], 6)));
+        assert_eq!(answer(Asker::Replica(ReplicaId(1))), decided);
     }
 }
 
@@ -319,18 +331,6 @@ mod compaction {
             left.push(kept(&bench));
         }
         assert_eq!(left, [1, 2, 3, 4, 3, 2, 2], "slots 5 and 6 are above the bound");
-    }
-
-    #[test]
-    fn a_reader_of_what_is_forgotten_is_answered_by_the_driver() {
-        let mut bench = compacting(2);
-        teaches(&mut bench, 1, run(0, vec![say("a"), say("b")], 2));
-        let mut tail =
-            |from| bench.step_untouched(|step| on_tail(step, ANN, Tail { from: Slot(from) }));
-        let read = LogRead { asker: Asker::Client(ANN), from: Slot(1), upto: Slot(2) };
-        assert_eq!(tail(1), Effects::none().reported(Output::ReadLog(read)));
-        let nothing = Message::ToClient(ToClient::Entries(run(2, vec![], 2)));
-        assert_eq!(tail(2), Effects::none().sent_to(ANN, nothing));
     }
 
     #[test]

@@ -108,6 +108,7 @@ classes! {
     Output {
         Applied: Driver,
         ReadLog: Driver,
+        EndFound: Driver,
         Opened: Driver,
         Confirmed: Driver,
         OutcomeUnknown: Driver,

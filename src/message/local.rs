@@ -28,11 +28,17 @@ pub enum Output {
         slot: Slot,
         /// The value chosen there.
         value: Value,
-        /// What each command of the value came to; a reader does not know.
+        /// What each command of the value came to.
         outcomes: Vec<Outcome>,
     },
     /// Answer this from the log on disk. From a replica.
     ReadLog(LogRead),
+    /// The log ends here, as far as a replica knows, and is read from here on. From a reader that was to begin at the
+    /// end.
+    EndFound {
+        /// The first slot that is going to be read.
+        end: Slot,
+    },
     /// The session is open. From a client.
     Opened {
         /// The session.
@@ -54,7 +60,7 @@ pub enum Output {
 }
 
 /// A question about entries that a replica has applied and does not keep in memory. Its driver
-/// answers the asker from the chat log, with [`Asker::answer`] of a chunk.
+/// answers the asker from the chat log ([`LogRead::answer`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogRead {
     /// Who asks.
@@ -112,6 +118,7 @@ impl Display for Output {
             Output::ReadLog(LogRead { asker, from, upto }) => {
                 write!(f, "(for {}, [{from}, {upto}))", asker.node())
             }
+            Output::EndFound { end } => write!(f, "(slot {end})"),
             Output::Opened { session } => write!(f, "({session})"),
             Output::Confirmed { seq, slot } => write!(f, "(#{seq}, slot {slot})"),
             Output::OutcomeUnknown { unknown } => write!(f, "({unknown:?})"),

@@ -9,7 +9,7 @@
 //! **Absent**: [`super::Input`] and [`super::Output`], which have no numbers.
 
 use super::{
-    Accept, Accepted, Acknowledged, Busy, Entries, Fetch, Heartbeat, HeartbeatAck, PreVote,
+    Accept, Accepted, Acknowledged, Busy, Entries, Fetch, Heartbeat, HeartbeatAck, Page, PreVote,
     PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject, Relay, SessionExpired,
     SessionOpened, Tail, ToClient, ToPeer, ToReplica,
 };
@@ -74,7 +74,7 @@ numbered! {
         4: Busy(Busy),
         5: Redirect(Redirect),
         6: SessionExpired(SessionExpired),
-        7: Entries(Entries),
+        7: Entries(Page),
     }
 }
 

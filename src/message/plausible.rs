@@ -3,6 +3,7 @@
 //! **Invariant**: what is plausible can be counted on from: no run of the protocol comes near the numbers at
 //! which arithmetic would overflow. A host drops every message that is not.
 
+use super::Outcome;
 use crate::types::{Ballot, Command, Operation, Seq, SessionId, Slot};
 
 /// No slot and no number within a session gets here in the life of a cluster.
@@ -31,6 +32,16 @@ impl Plausible for Seq {
 impl Plausible for SessionId {
     fn is_plausible(&self) -> bool {
         self.slot.is_plausible()
+    }
+}
+
+impl Plausible for Outcome {
+    fn is_plausible(&self) -> bool {
+        match self {
+            Outcome::Opened(session) | Outcome::OpenedBefore(session) => session.is_plausible(),
+            Outcome::Duplicate(slot) => slot.is_none_or(|slot| slot.is_plausible()),
+            Outcome::Applied | Outcome::Gap | Outcome::NoSession | Outcome::WrongUser => true,
+        }
     }
 }
 

@@ -12,20 +12,23 @@ fn one_of_each() -> Vec<(Message, &'static str)> {
     let list = votes([(4, vote(b1, Value::Noop))]);
     let chunk =
         Promise { from: Slot(2), compacted_upto: Slot(3), last: false, ..whole_promise(b2, list) };
+    let noop = AppliedValue { value: Value::Noop, outcomes: vec![] };
+    let outcomes = vec![Outcome::Opened(session(8, 0))];
+    let opening = AppliedValue { value: one(open("ann", 1)), outcomes };
     vec![
         (
             Message::ToReplica(ToReplica::Request(post("ann", ann, 2, "hi"))),
             "Request(\"hi\"#ann.2)",
         ),
-        (Tail { from: Slot(5) }.into(), "Tail(from 5)"),
+        (Tail { from: Some(Slot(5)) }.into(), "Tail(from 5)"),
         (SessionOpened { nonce: Nonce(255), session: ann }.into(), "SessionOpened(nonce ff, s3.1)"),
         (acknowledged(ann, 2, 9).into(), "Acknowledged(s3.1, #2, slot 9)"),
         (Busy { queued: 1 }.into(), "Busy(1 queued)"),
         (Redirect { leader: ReplicaId(2) }.into(), "Redirect(r2)"),
         (SessionExpired { session: ann }.into(), "SessionExpired(s3.1)"),
         (
-            Message::ToClient(ToClient::Entries(run(7, vec![Value::Noop, one(open("ann", 1))], 9))),
-            "Entries(applied<9, 7=Noop, 8=Open(ann, nonce 1))",
+            Page { values: vec![noop, opening], ..page(7, vec![], 9) }.into(),
+            "Entries(applied<9, 7=Noop, 8=Open(ann, nonce 1) [Opened(s8.0)])",
         ),
         (PreVote { promised: b1, applied_upto: Slot(3) }.into(), "PreVote(b1.r0, applied<3)"),
         (PreVoteGranted { asked: b1, promised: b2 }.into(), "PreVoteGranted(b1.r0, b2.r1)"),
@@ -59,6 +62,7 @@ fn one_of_each() -> Vec<(Message, &'static str)> {
             })),
             "ReadLog(for n1, [2, 5))",
         ),
+        (Message::Output(Output::EndFound { end: Slot(5) }), "EndFound(slot 5)"),
         (Message::Output(Output::Opened { session: ann }), "Opened(s3.1)"),
         (
             Message::Output(Output::Confirmed { seq: Seq(2), slot: Slot(9) }),
@@ -138,18 +142,29 @@ fn a_number_that_could_overflow_is_not_plausible_wherever_it_stands() {
     };
     let chunk = whole_promise(low, votes([(0, vote(low, Value::Noop))]));
     let ours = session(0, 0);
+    let opened =
+        || AppliedValue { value: one(open("ann", 1)), outcomes: vec![Outcome::Opened(ours)] };
+    let read_as = |outcome| {
+        let applied = AppliedValue { outcomes: vec![outcome], ..opened() };
+        Page { values: vec![applied], ..page(0, vec![], 1) }.into()
+    };
     let implausible = [
         numbered(at, 1, 1),
         numbered(ours, far, 1),
         numbered(ours, 1, far),
-        Tail { from: slot }.into(),
+        Tail { from: Some(slot) }.into(),
         SessionOpened { nonce: Nonce(0), session: at }.into(),
         acknowledged(at, 1, 1).into(),
         acknowledged(ours, far, 1).into(),
         acknowledged(ours, 1, far).into(),
         SessionExpired { session: at }.into(),
-        Message::ToClient(ToClient::Entries(run(far, vec![], 0))),
-        Message::ToClient(ToClient::Entries(run(0, vec![], far))),
+        page(far, vec![], 0).into(),
+        page(0, vec![], far).into(),
+        read_as(Outcome::Opened(at)),
+        read_as(Outcome::OpenedBefore(at)),
+        read_as(Outcome::Duplicate(Some(slot))),
+        Page { values: vec![AppliedValue { outcomes: vec![], ..opened() }], ..page(0, vec![], 1) }
+            .into(),
         PreVote { promised: high, applied_upto: Slot(0) }.into(),
         PreVoteGranted { asked: high, promised: low }.into(),
         PreVoteGranted { asked: low, promised: high }.into(),

@@ -1,6 +1,6 @@
 //! What replicas answer clients.
 
-use super::{Entries, Plausible};
+use super::{Page, Plausible};
 use crate::types::{Nonce, ReplicaId, Seq, SessionId, Slot};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
@@ -19,7 +19,7 @@ pub enum ToClient {
     /// The session was evicted from the session table.
     SessionExpired(SessionExpired),
     /// Applied entries, an answer to `Tail`.
-    Entries(Entries),
+    Entries(Page),
 }
 
 /// The session that the client's nonce opened.
@@ -72,7 +72,7 @@ impl Plausible for ToClient {
                 session.is_plausible() && seq.is_plausible() && slot.is_plausible()
             }
             ToClient::Busy(_) | ToClient::Redirect(_) => true,
-            ToClient::Entries(entries) => entries.is_plausible(),
+            ToClient::Entries(page) => page.is_plausible(),
         }
     }
 }
@@ -90,7 +90,7 @@ impl Display for ToClient {
             ToClient::Busy(Busy { queued }) => write!(f, "({queued} queued)"),
             ToClient::Redirect(Redirect { leader }) => write!(f, "({leader})"),
             ToClient::SessionExpired(SessionExpired { session }) => write!(f, "({session})"),
-            ToClient::Entries(entries) => write!(f, "({entries:?})"),
+            ToClient::Entries(page) => write!(f, "({page:?})"),
         }
     }
 }

@@ -14,18 +14,18 @@ pub enum ToReplica {
     Tail(Tail),
 }
 
-/// Asks for applied entries from a slot on.
+/// Asks for applied entries, and for the bound up to which there are any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tail {
-    /// The first slot wanted.
-    pub from: Slot,
+    /// The first slot wanted; none, if the bound is all.
+    pub from: Option<Slot>,
 }
 
 impl Plausible for ToReplica {
     fn is_plausible(&self) -> bool {
         match self {
             ToReplica::Request(command) => command.is_plausible(),
-            ToReplica::Tail(Tail { from }) => from.is_plausible(),
+            ToReplica::Tail(Tail { from }) => from.is_none_or(|from| from.is_plausible()),
         }
     }
 }
@@ -35,7 +35,8 @@ impl Display for ToReplica {
         f.write_str(self.class().name())?;
         match self {
             ToReplica::Request(command) => write!(f, "({command})"),
-            ToReplica::Tail(Tail { from }) => write!(f, "(from {from})"),
+            ToReplica::Tail(Tail { from: Some(from) }) => write!(f, "(from {from})"),
+            ToReplica::Tail(Tail { from: None }) => f.write_str("(end)"),
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use paxos_chat::client::{Client, ClientState, ClientTuning};
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Entries, Input, LogRead, Message, Output};
+use paxos_chat::message::{AppliedValue, Input, LogRead, Message, Output};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::reader::{Reader, ReaderState};
 use paxos_chat::replica::Replica;
@@ -44,7 +44,7 @@ struct Node {
     /// What it has reported as applied in this life, from its snapshot on.
     log: BTreeMap<Slot, Value>,
     /// What it has reported as applied in any life: its driver's log.
-    disk: BTreeMap<Slot, Value>,
+    disk: BTreeMap<Slot, AppliedValue>,
 }
 
 enum Role {
@@ -124,7 +124,7 @@ impl World {
     /// Adds a reader of the log.
     pub(crate) fn reader(&mut self, name: &str) {
         let replicas = (0..self.replicas as u64).map(NodeId).collect();
-        let reader = Reader { replicas, from: Slot(0), tuning: ClientTuning::default() };
+        let reader = Reader { replicas, from: Some(Slot(0)), tuning: ClientTuning::default() };
         let mut out = Out::new();
         let state = reader.on_start(Id::from(self.nodes.len()), &None, &mut out);
         let node = self.add(name, Role::Reader(reader, state));
@@ -391,7 +391,8 @@ impl World {
             }
             let chosen = self.chosen.entry(slot).or_insert_with(|| value.clone());
             assert_eq!(*chosen, value, "slot {slot} has one value, for ever");
-            self.nodes[node].disk.insert(slot, value.clone());
+            let applied = AppliedValue { value: value.clone(), outcomes };
+            self.nodes[node].disk.insert(slot, applied);
             let before = self.nodes[node].log.insert(slot, value);
             assert!(before.is_none(), "slot {slot} is applied once in a life");
         }
@@ -401,10 +402,9 @@ impl World {
     /// Answers from the log on disk, as a driver does.
     fn answer(&mut self, node: usize, read: LogRead) {
         let Role::Replica(replica) = &self.nodes[node].actor else { panic!("a replica") };
-        let LogRead { asker, from, upto } = read;
-        let values = self.nodes[node].disk.range(from..upto).map(|(_, value)| value.clone());
-        let message = asker.answer(Entries::chunk(from, upto, values, replica.0.tuning()));
-        let to = asker.node().0 as usize;
+        let kept = self.nodes[node].disk.range(read.from..read.upto);
+        let message = read.answer(kept.map(|(_, applied)| applied.clone()), replica.0.tuning());
+        let to = read.asker.node().0 as usize;
         self.tell(&format!("driver -> {}: {message}", self.nodes[to].name));
         self.network.push_back(Envelope { from: node, to, message });
     }

@@ -8,8 +8,8 @@
 //!   of the log, and whatever is above is fetched again.
 //! - *Read means checked*: an entry is given away only if its lines have the hashes that follow from
 //!   a position that is known.
-//! - *Bounded*: positions are remembered for a few readers, so that whoever reads on costs only what
-//!   it reads; the others cost at most the way from the index's record before.
+//! - *Bounded*: the positions at which the latest readings ended are remembered, so that whoever reads on costs only
+//!   what it reads; the others cost at most the way from the index's record before.
 
 use super::form::{Form, NO_HEADER};
 use super::index::Index;
@@ -23,8 +23,8 @@ use std::collections::VecDeque;
 use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
-/// Readers whose position is remembered.
-const CURSORS_MAX: usize = 8;
+/// Positions that are remembered. Readers who follow the log share one.
+const CURSORS_MAX: usize = 64;
 /// Bytes read from the disk at once.
 const READ_BYTES: usize = 1 << 16;
 /// Bytes written to the disk at once: what a busy turn appends, so that it is one system call.
@@ -199,19 +199,23 @@ impl Store {
             }
             end = scanner.position();
         }
-        if self.cursors.len() == CURSORS_MAX {
-            self.cursors.pop_front();
-        }
-        self.cursors.push_back(end);
+        self.remember(end);
         Ok(entries)
     }
 
-    /// The known position nearest before a slot; that of an earlier reading is used up.
+    fn remember(&mut self, position: Position) {
+        self.cursors.retain(|cursor| cursor.slots != position.slots);
+        if self.cursors.len() == CURSORS_MAX {
+            self.cursors.pop_front();
+        }
+        self.cursors.push_back(position);
+    }
+
+    /// The known position nearest before a slot.
     fn position_before(&mut self, slot: Slot) -> io::Result<Position> {
-        if let Some(place) = self.cursors.iter().position(|cursor| cursor.slots == slot.0)
-            && let Some(cursor) = self.cursors.remove(place)
-        {
-            return Ok(cursor);
+        if let Some(known) = self.cursors.iter().find(|cursor| cursor.slots == slot.0).copied() {
+            self.remember(known);
+            return Ok(known);
         }
         let found = self.index.find(slot.0).map_err(|error| self.index_named(&error))?;
         Ok(found.map_or(self.writer.begin(), |(position, _)| position))

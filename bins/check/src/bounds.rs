@@ -2,6 +2,7 @@
 
 use paxos_chat::message::Message;
 use paxos_chat::tuning::Tuning;
+use paxos_chat::types::Slot;
 use paxos_chat_models::config::Config;
 use paxos_chat_models::machine::Durability;
 use std::fmt::Write;
@@ -51,7 +52,12 @@ pub(super) fn system(config: &Config) -> String {
         let _ = write!(text, "; actor {actor} is told to {}", Message::from(input.clone()));
     }
     if let Some(replica) = config.reader {
-        let _ = write!(text, "; a reader at r{replica}");
+        let begins = match config.reads_from {
+            Some(Slot(0)) => String::new(),
+            Some(slot) => format!(" from slot {slot}"),
+            None => " from the end".into(),
+        };
+        let _ = write!(text, "; a reader at r{replica}{begins}");
     }
     text
 }

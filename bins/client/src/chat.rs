@@ -1,17 +1,21 @@
-//! The line mode: what one types is said, what others say is shown in order.
+//! The line mode: what one types is said, what was said last and what others say is shown in order.
 //!
 //! **Absent**: everything that needs a screen. The commands are `/join`, `/me`, `/help` and `/quit`.
 
 use super::envelope::{Room, Said};
 use super::follow::Follower;
 use super::meter::Meter;
+use super::post::posts;
 use super::ui::command::{self, Command};
-use super::{Access, SayError, Speaker, Summary};
-use crate::host::Event;
+use super::{Access, SayError, Speaker, Summary, tail};
+use crate::host::{Event, News};
 use crate::record::RecordWriter;
 use paxos_chat::types::{Seq, SessionId};
 use std::io::{self, BufRead, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Messages of before that are shown.
+const RECENT: usize = 20;
 
 /// The session of whoever sits here, once it is open.
 type OwnSession = Arc<Mutex<Option<SessionId>>>;
@@ -92,13 +96,25 @@ fn numbers(numbers: &[Seq]) -> String {
     }
 }
 
-/// Shows what others say.
+/// Shows what was said last, and then what others say.
 fn follow(access: &Access, own: OwnSession, meter: &Meter) -> io::Result<Follower> {
-    let show = move |_, posts: Vec<super::tail::Post>| {
-        let own = *own.lock().unwrap_or_else(PoisonError::into_inner);
-        for post in posts {
-            if own.is_none_or(|own| !post.is_of(own)) {
-                print_line(&post.to_line());
+    let reader = access.clone();
+    let show = move |news| {
+        match news {
+            News::End(end) => {
+                // Nothing else is read before these.
+                match tail::last(&reader, end, RECENT, None, || false) {
+                    Ok(posts) => posts.iter().for_each(|post| print_line(&post.to_line())),
+                    Err(error) => print_line(&format!("! cannot show earlier messages: {error}")),
+                }
+            }
+            News::Applied(slot, applied) => {
+                let own = *own.lock().unwrap_or_else(PoisonError::into_inner);
+                for post in posts(slot, &applied) {
+                    if own.is_none_or(|own| !post.is_of(own)) {
+                        print_line(&post.to_line());
+                    }
+                }
             }
         }
         Ok(())

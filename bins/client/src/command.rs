@@ -6,8 +6,8 @@ use crate::host::Event;
 use crate::load::{self, LoadOptions};
 use crate::meter::Meter;
 use crate::pipe::Policy;
+use crate::place::From;
 use crate::record::RecordWriter;
-use crate::selection::From;
 use crate::state::{Expired, Interrupted, Lock, Owner, State};
 use crate::tail::{self, Style, TailOptions};
 use crate::{Access, Speaker, Summary, Unsaid, chat, outcome_unknown, pipe, ui};
@@ -349,7 +349,7 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
 /// Shows what was said.
 fn show(access: &Access, options: TailOptions) -> Result<bool> {
     let out = io::BufWriter::new(output::Results);
-    tail::run(access, options, out, || {
+    tail::run(access, &options, out, || {
         // A quiet chat writes nothing, so a reader that left is not noticed by writing.
         if tail::is_closed(stdout()) {
             std::process::exit(output::CLOSED_PIPE);

@@ -3,7 +3,7 @@
 //! **Invariant**: what others wrote is escaped, so that a terminal does not act on it and a line
 //! stays a line; only `{raw}` is the text as it was sent.
 
-use super::tail::Post;
+use super::post::Post;
 use paxos_chat::types::Timestamp;
 use paxos_chat_log as chatlog;
 use std::str::FromStr;

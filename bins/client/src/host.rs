@@ -6,9 +6,9 @@
 
 use actor_runtime::driver::{Host, Sender};
 use paxos_chat::client::Client;
-use paxos_chat::message::{Message, Output, Plausible, ToClient, ToReplica};
+use paxos_chat::message::{AppliedValue, Message, Output, Plausible, ToClient, ToReplica};
 use paxos_chat::reader::Reader;
-use paxos_chat::types::{Operation, Seq, SessionId, Slot, Value};
+use paxos_chat::types::{Operation, Seq, SessionId, Slot};
 use paxos_chat_packets::Packet;
 use std::collections::BTreeMap;
 use std::io;
@@ -108,17 +108,26 @@ pub(crate) fn answer(from: Sender<'_>, packet: Packet) -> Option<ToClient> {
     .filter(Plausible::is_plausible)
 }
 
+/// What a reader has read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The end of the log, where it was to begin.
+    End(Slot),
+    /// What was applied at the next slot.
+    Applied(Slot, AppliedValue),
+}
+
 /// The host of a reader.
 pub struct ReaderHost<F> {
     /// The bound that the replica which answered last had applied.
     applied_upto: Option<Slot>,
-    on_entry: F,
+    on_news: F,
 }
 
-impl<F: FnMut(Slot, Value) -> io::Result<()>> ReaderHost<F> {
-    /// Hands entries, in slot order, to `on_entry`; its error ends the driver.
-    pub fn new(on_entry: F) -> ReaderHost<F> {
-        ReaderHost { applied_upto: None, on_entry }
+impl<F: FnMut(News) -> io::Result<()>> ReaderHost<F> {
+    /// Hands what is read to `on_news`, in slot order; its error ends the driver.
+    pub fn new(on_news: F) -> ReaderHost<F> {
+        ReaderHost { applied_upto: None, on_news }
     }
 
     /// The bound that the replica which answered last had applied; `None` before any answer.
@@ -127,7 +136,7 @@ impl<F: FnMut(Slot, Value) -> io::Result<()>> ReaderHost<F> {
     }
 }
 
-impl<F: FnMut(Slot, Value) -> io::Result<()>> Host<Reader> for ReaderHost<F> {
+impl<F: FnMut(News) -> io::Result<()>> Host<Reader> for ReaderHost<F> {
     type Packet = Packet;
 
     fn admit(&mut self, from: Sender<'_>, packet: Packet, _now: Duration) -> Option<Message> {
@@ -143,7 +152,10 @@ impl<F: FnMut(Slot, Value) -> io::Result<()>> Host<Reader> for ReaderHost<F> {
 
     fn on_local(&mut self, message: Message) -> io::Result<()> {
         match message {
-            Message::Output(Output::Applied { slot, value, .. }) => (self.on_entry)(slot, value),
+            Message::Output(Output::EndFound { end }) => (self.on_news)(News::End(end)),
+            Message::Output(Output::Applied { slot, value, outcomes }) => {
+                (self.on_news)(News::Applied(slot, AppliedValue { value, outcomes }))
+            }
             _ => Ok(()),
         }
     }

@@ -10,8 +10,8 @@
 //! | [`chat`] | the line mode: lines typed on a terminal, and what others say |
 //! | [`follow`] | the log as it grows, read by a thread of its own |
 //! | [`meter`] | what a client can measure of its cluster |
-//! | [`tail`] | the log as it is read by a reader |
-//! | [`selection`], [`mod@format`] | which messages `tail` shows, and how |
+//! | [`reading`], [`backwards`], [`post`] | stretches of the log, and the messages in them |
+//! | [`tail`], [`place`], [`mod@format`] | what `tail` shows, from where on, and how |
 //! | [`load`] | many clients, measured |
 //! | [`Summary`] | what became of everything said, and what of it is safe |
 //! | [`state`] | what a durable client keeps, in a file |
@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backwards;
 pub mod chat;
 pub mod command;
 pub mod envelope;
@@ -30,8 +31,10 @@ pub mod host;
 pub mod load;
 pub mod meter;
 pub mod pipe;
+pub mod place;
+pub mod post;
+pub mod reading;
 pub mod record;
-pub mod selection;
 pub mod state;
 mod summary;
 pub mod tail;
@@ -54,7 +57,8 @@ use actor_runtime::storage::{MemoryStorage, StableStorage};
 use actor_runtime::wire::Codec;
 use paxos_chat::client::{Client, ClientState, ClientStorage, ClientTuning};
 use paxos_chat::message::{Input, Message};
-use paxos_chat::types::{Body, Nonce, Seq, SessionId, User};
+use paxos_chat::reader::Reader;
+use paxos_chat::types::{Body, Nonce, Seq, SessionId, Slot, User};
 use paxos_chat_config::Config;
 use paxos_chat_config::credentials::Token;
 use rand::SeedableRng;
@@ -124,6 +128,11 @@ impl Access {
 
     fn codec(&self) -> Codec {
         self.token.codec().with_packing(self.config.packing())
+    }
+
+    /// Somebody who reads the log from this slot on, or from its end.
+    fn reader(&self, from: Option<Slot>) -> Reader {
+        Reader { replicas: self.config.nodes(), from, tuning: self.config.client_tuning() }
     }
 
     fn client(&self, user: &str, nonce: Nonce, tuning: ClientTuning) -> Client {

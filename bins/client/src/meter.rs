@@ -207,7 +207,7 @@ impl<A: Actor<Msg = Message>, H: Host<A, Packet = Packet>> Host<A> for Metered<H
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paxos_chat::message::{Entries, Tail};
+    use paxos_chat::message::{Page, Tail};
     use paxos_chat::types::Timestamp;
     use paxos_chat::types::{Body, Command, ReplicaId, SessionId, Slot, User};
 
@@ -270,10 +270,10 @@ mod tests {
     #[test]
     fn an_answered_question_is_not_lost() {
         let meter = Meter::default();
-        meter.on_sent(&Packet::ToReplica(ToReplica::Tail(Tail { from: Slot(0) })));
+        meter.on_sent(&Packet::ToReplica(ToReplica::Tail(Tail { from: Some(Slot(0)) })));
         assert_eq!(meter.measured().loss, None, "it may still be answered");
-        let entries = Entries { from: Slot(0), values: Vec::new(), applied_upto: Slot(0) };
-        meter.on_received(&Message::ToClient(ToClient::Entries(entries)));
+        let page = Page { from: Slot(0), values: Vec::new(), applied_upto: Slot(0) };
+        meter.on_received(&page.into());
         let measured = meter.measured();
         assert_eq!(measured.loss, Some(0.0));
         assert!(measured.read_rtt.is_some() && measured.silence.is_some());

@@ -1,99 +1,27 @@
 //! The log as clients see it: the messages that took effect, in order, whoever said them.
 //!
-//! **Invariant — a monotonic prefix**: what is shown is a prefix of the log as one replica knows
-//! it. Which commands took effect is found by replaying the session table from slot 0 on.
+//! **Invariants**
+//! - *A monotonic prefix*: what is shown is a stretch of the log as one replica knows it, without a gap. Each entry tells
+//!   what took effect, so the stretch may begin anywhere.
+//! - *Bounded*: of a log of any length, only the last N messages are held, and only when they are what is asked for.
 
-use super::envelope::{Room, Said};
+use super::Access;
+use super::backwards::Backwards;
+use super::envelope::Room;
 use super::format::Format;
-use super::selection::{From, Selection};
-use super::{Access, SILENCE};
-use crate::host::ReaderHost;
-use actor_runtime::driver::{Driver, DriverError, Host};
-use actor_runtime::storage::MemoryStorage;
-use paxos_chat::message::Outcome;
-use paxos_chat::reader::Reader;
-use paxos_chat::types::{Command, Operation, SessionId, Slot, Value};
-use paxos_chat_log as chatlog;
+use super::place::From;
+use super::post::Post;
+use super::reading::{self, Reading, ReadingError};
+use paxos_chat::types::Slot;
 use paxos_chat_log::hidden::escaped_json;
-use paxos_chat_log::replay::Replay;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use serde::Serialize;
-use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How often a reader that waits looks whether it is done.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-
-/// A message that took effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Post {
-    /// Its slot.
-    pub slot: u64,
-    /// Its index in the slot's batch.
-    pub index: u32,
-    /// When it entered the cluster, in milliseconds since the epoch.
-    pub time_ms: u64,
-    /// Who said it.
-    pub user: String,
-    /// In which session.
-    pub session: String,
-    /// Its number there.
-    pub seq: u64,
-    /// What was said, and in which room.
-    #[serde(flatten)]
-    pub said: Said,
-}
-
-/// The messages that took effect in the next slot of a log that is replayed.
-pub fn posts(replay: &mut Replay, slot: Slot, value: &Value) -> Vec<Post> {
-    let outcomes = replay.outcomes(slot, value);
-    let commands = (0..).zip(value.commands().iter().zip(outcomes));
-    commands
-        .filter(|(_, (_, outcome))| *outcome == Outcome::Applied)
-        .filter_map(|(index, (command, _))| Post::of(slot, index, command))
-        .collect()
-}
-
-impl Post {
-    fn of(slot: Slot, index: u32, command: &Command) -> Option<Post> {
-        let Operation::InSession { session, seq, body, .. } = &command.operation else {
-            return None;
-        };
-        Some(Post {
-            slot: slot.0,
-            index,
-            time_ms: command.stamp.0,
-            user: command.user.to_string(),
-            session: session.to_string(),
-            seq: seq.0,
-            said: Said::decode(chatlog::text_of(body)?),
-        })
-    }
-
-    /// Is it of this session?
-    pub fn is_of(&self, session: SessionId) -> bool {
-        self.session == session.to_string()
-    }
-
-    /// One line for people, with nothing in it that a terminal would act on.
-    pub fn to_line(&self) -> String {
-        let (user, text) = (chatlog::escaped(&self.user), chatlog::escaped(&self.said.text));
-        let time = chatlog::time(paxos_chat::types::Timestamp(self.time_ms));
-        let room = match &self.said.room {
-            room if *room == Room::default() => String::new(),
-            room => format!("#{room} "),
-        };
-        let says = if self.said.is_action {
-            format!("* {user} {text}")
-        } else {
-            format!("{user}: {text}")
-        };
-        format!("{} {time} {room}{says}", self.slot)
-    }
-}
+/// Slots that are read at once on the way back.
+const STRETCH_SLOTS_MAX: u64 = 1 << 16;
 
 /// What to show of the log.
 #[derive(Clone, Debug)]
@@ -124,18 +52,12 @@ pub enum Style {
 /// Why the log was not shown.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
-    /// There is no socket.
-    #[error("cannot open a socket: {0}")]
-    Socket(io::Error),
-    /// The driver failed.
+    /// It cannot be read.
     #[error(transparent)]
-    Driver(#[from] DriverError),
+    Reading(#[from] ReadingError),
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(io::Error),
-    /// Nobody answers.
-    #[error("no replica answered for {0} s; {SILENCE}")]
-    Silence(f32),
 }
 
 /// Has whoever reads this output gone?
@@ -154,99 +76,128 @@ pub fn is_closed(output: impl AsFd) -> bool {
 /// When no replica answers, the network fails, or the output cannot be written.
 pub fn run(
     access: &Access,
-    options: TailOptions,
+    options: &TailOptions,
     out: impl Write,
     is_closed: impl Fn() -> bool,
 ) -> Result<(), TailError> {
-    let (id, nodes) = access.nodes();
-    let socket = access.socket().map_err(TailError::Socket)?;
-    let reader = Reader {
-        replicas: access.config.nodes(),
-        from: Slot(0),
-        tuning: access.config.client_tuning(),
-    };
-    let world = access.world(socket, Box::new(MemoryStorage::default()));
-    let posts = Posts::default();
-    let sink = Rc::clone(&posts);
-    let mut replay = Replay::default();
-    let host = ReaderHost::new(move |slot, value: Value| {
-        sink.borrow_mut().extend(self::posts(&mut replay, slot, &value));
-        Ok(())
-    });
-    let mut driver = Driver::start(reader, id, nodes, access.codec(), host, world)?;
-    match read(&mut driver, options, access.patience, &posts, out, is_closed) {
+    match show(access, options, out, is_closed) {
         Err(TailError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         shown => shown,
     }
 }
 
-/// What a turn of the driver has read.
-type Posts = Rc<RefCell<Vec<Post>>>;
-
-/// Reads up to the bound that the first answer names, or for ever.
-fn read<F>(
-    driver: &mut Driver<Reader, ReaderHost<F>>,
-    options: TailOptions,
-    patience: Duration,
-    posts: &Posts,
-    mut out: impl Write,
+fn show(
+    access: &Access,
+    options: &TailOptions,
+    out: impl Write,
     is_closed: impl Fn() -> bool,
-) -> Result<(), TailError>
-where
-    ReaderHost<F>: Host<Reader>,
-    F: FnMut(Slot, Value) -> io::Result<()>,
-{
-    let TailOptions { from, count, room, style, follow } = options;
-    let mut selection = Selection::new(from, room, count);
+) -> Result<(), TailError> {
+    let mut access = access.clone();
+    if options.follow {
+        access.patience = Duration::MAX;
+    }
+    let mut shown = Shown { out, options, left: options.count };
+    let begins = match options.from {
+        From::Beginning => Slot(0),
+        From::At(slot) => slot,
+        From::End | From::Last(_) => {
+            let Some(end) = reading::end(&access, &is_closed)? else { return Ok(()) };
+            if let From::Last(count) = options.from {
+                shown.all(last(&access, end, count, options.room.as_ref(), &is_closed)?)?;
+            }
+            if !options.follow {
+                return shown.flush();
+            }
+            end
+        }
+    };
+    let mut reading = Reading::begin(&access, Some(begins))?;
     let mut end = None;
-    let mut heard = (Instant::now(), 0);
     // A quiet chat writes nothing, so a reader that left is not noticed by writing.
-    while !selection.is_complete() && !is_closed() {
-        driver.wait(Some(LOOK_INTERVAL))?;
-        driver.turn()?;
-        end = end.or(driver.host().applied_upto());
-        if let Some(end) = end {
-            for post in posts.borrow_mut().drain(..) {
-                if Slot(post.slot) >= end {
-                    show_all(&mut out, selection.release(), &style)?;
-                }
-                show_all(&mut out, selection.take(post, end), &style)?;
-            }
-            if driver.state().next >= end {
-                show_all(&mut out, selection.release(), &style)?;
-            }
-            out.flush().map_err(TailError::Output)?;
-            if !follow && driver.state().next >= end {
-                return Ok(());
-            }
-        }
-        let received = driver.counters().received;
-        if received > heard.1 {
-            heard = (Instant::now(), received);
-        }
-        if !follow && heard.0.elapsed() > patience {
-            return Err(TailError::Silence(patience.as_secs_f32()));
+    while shown.left != Some(0) && !is_closed() {
+        let posts = reading.turn()?;
+        shown.all(posts)?;
+        shown.flush()?;
+        // Up to the bound that the first answer names.
+        end = end.or(reading.applied_upto());
+        if !options.follow && end.is_some_and(|end| reading.next() >= Some(end)) {
+            return Ok(());
         }
     }
     Ok(())
 }
 
-fn show_all(
-    out: &mut impl Write,
-    posts: impl IntoIterator<Item = Post>,
-    style: &Style,
-) -> Result<(), TailError> {
-    for post in posts {
-        match style {
-            Style::Line => writeln!(out, "{}", post.to_line()),
-            Style::Json => serde_json::to_string(&post)
-                .map_err(io::Error::from)
-                .and_then(|json| writeln!(out, "{}", escaped_json(&json))),
-            Style::Format(format) => writeln!(out, "{}", format.apply(&post)),
-        }
-        .map_err(TailError::Output)?;
+/// The last messages of a room, or of all, below a bound: as many as that, or as there are.
+///
+/// # Errors
+/// As of [`reading::read`].
+pub(crate) fn last(
+    access: &Access,
+    end: Slot,
+    count: usize,
+    room: Option<&Room>,
+    is_over: impl Fn() -> bool,
+) -> Result<VecDeque<Post>, ReadingError> {
+    let mut last = VecDeque::new();
+    let mut backwards = Backwards::from(end, STRETCH_SLOTS_MAX);
+    while let Some(stretch) = backwards.stretch()
+        && last.len() < count
+        && !is_over()
+    {
+        let wanted = count - last.len();
+        let mut found = VecDeque::new();
+        let take = |post: Post| {
+            if room.is_none_or(|room| *room == post.said.room) {
+                found.push_back(post);
+                if found.len() > wanted {
+                    found.pop_front();
+                }
+            }
+        };
+        reading::read(access, stretch, take, &is_over)?;
+        backwards.pass(found.len());
+        found.append(&mut last);
+        last = found;
     }
-    Ok(())
+    Ok(last)
+}
+
+/// What is shown.
+struct Shown<'a, W> {
+    out: W,
+    options: &'a TailOptions,
+    /// How many more messages may be.
+    left: Option<u64>,
+}
+
+impl<W: Write> Shown<'_, W> {
+    fn all(&mut self, posts: impl IntoIterator<Item = Post>) -> Result<(), TailError> {
+        let room = self.options.room.as_ref();
+        for post in posts {
+            if self.left == Some(0) {
+                return Ok(());
+            }
+            if room.is_none_or(|room| *room == post.said.room) {
+                self.one(&post).map_err(TailError::Output)?;
+                self.left = self.left.map(|left| left - 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), TailError> {
+        self.out.flush().map_err(TailError::Output)
+    }
+
+    fn one(&mut self, post: &Post) -> io::Result<()> {
+        match &self.options.style {
+            Style::Line => writeln!(self.out, "{}", post.to_line()),
+            Style::Json => {
+                writeln!(self.out, "{}", escaped_json(&serde_json::to_string(post)?))
+            }
+            Style::Format(format) => writeln!(self.out, "{}", format.apply(post)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@
 //! | [`conversation`] | rooms, messages, and what one has said that is not in the log yet |
 //! | [`layout`], [`text`] | messages as rows of the screen, neutralised |
 //! | [`scroll`] | which rows are seen |
+//! | [`window`], [`loading`], [`travel`] | which part of the log is held, and which one is asked for next |
+//! | [`pager`] | the thread that reads it |
+//! | [`event`] | what happens, and what is wanted done |
 //! | [`view`], [`theme`] | the screen, drawn into a buffer |
 //! | [`terminal`] | the terminal, the threads, and the clock |
 //!
@@ -20,15 +23,20 @@ pub mod app;
 pub mod command;
 pub mod complete;
 pub mod conversation;
+pub mod event;
 pub mod input;
 pub mod keys;
 pub mod layout;
+pub mod loading;
+pub mod pager;
 pub mod replies;
 pub mod scroll;
 pub mod terminal;
 pub mod text;
 pub mod theme;
+pub mod travel;
 pub mod view;
+pub mod window;
 
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,9 @@
 
 use crate::{Leadership, Packet};
 use paxos_chat::message::{
-    Accept, Accepted, Acknowledged, Busy, Entries, Fetch, Heartbeat, HeartbeatAck, PreVote,
-    PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject, Relay, SessionExpired,
-    SessionOpened, Tail, ToClient, ToPeer, ToReplica,
+    Accept, Accepted, Acknowledged, AppliedValue, Busy, Entries, Fetch, Heartbeat, HeartbeatAck,
+    Outcome, Page, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject,
+    Relay, SessionExpired, SessionOpened, Tail, ToClient, ToPeer, ToReplica,
 };
 use paxos_chat::types::{
     Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
@@ -41,6 +41,26 @@ fn entries() -> Entries {
     Entries { from: SLOT, values: values(), applied_upto: Slot(70_000) }
 }
 
+fn page() -> Page {
+    let outcomes = [
+        Outcome::Opened(SESSION),
+        Outcome::OpenedBefore(SESSION),
+        Outcome::Applied,
+        Outcome::Duplicate(Some(SLOT)),
+        Outcome::Duplicate(None),
+        Outcome::Gap,
+        Outcome::NoSession,
+        Outcome::WrongUser,
+    ];
+    let command = |outcome: &Outcome| match outcome {
+        Outcome::Opened(_) | Outcome::OpenedBefore(_) => opening(),
+        _ => saying(Body::Sync),
+    };
+    let value = Value::batch(outcomes.iter().map(command));
+    let values = vec![AppliedValue { value, outcomes: outcomes.to_vec() }];
+    Page { from: SLOT, values, applied_upto: Slot(70_000) }
+}
+
 fn promise() -> Promise {
     let vote = |value| Vote { ballot: BALLOT, value };
     Promise {
@@ -56,7 +76,8 @@ fn promise() -> Promise {
 fn to_replica() -> Vec<ToReplica> {
     let said = [Body::write("hé"), Body::Sync].map(saying);
     let requests = [opening()].into_iter().chain(said).map(ToReplica::Request);
-    requests.chain([ToReplica::Tail(Tail { from: SLOT })]).collect()
+    let tails = [Some(SLOT), None].map(|from| ToReplica::Tail(Tail { from }));
+    requests.chain(tails).collect()
 }
 
 fn to_client() -> Vec<ToClient> {
@@ -67,7 +88,7 @@ fn to_client() -> Vec<ToClient> {
         ToClient::Busy(Busy { queued: 500 }),
         ToClient::Redirect(Redirect { leader: ReplicaId(2) }),
         ToClient::SessionExpired(SessionExpired { session }),
-        ToClient::Entries(entries()),
+        ToClient::Entries(page()),
     ]
 }
 

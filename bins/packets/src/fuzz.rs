@@ -5,7 +5,9 @@ use crate::examples::examples;
 use actor_runtime::fuzz::{Input, chunk};
 use actor_runtime::wire::Peer;
 use actor_runtime::wire::fuzz::{self, client, parts, process, replica, sealed, whole};
-use paxos_chat::message::{Accept, Entries, Plausible, Relay, ToClient, ToPeer, ToReplica};
+use paxos_chat::message::{
+    Accept, AppliedValue, Entries, Outcome, Page, Plausible, Relay, ToClient, ToPeer, ToReplica,
+};
 use paxos_chat::types::{Body, Command, Operation, Slot, Value, Vote};
 
 /// Bytes that a message may hold in memory, for each byte that it was read from.
@@ -74,9 +76,6 @@ fn check(packets: &[Packet], carried: usize) {
 
 /// Memory that a packet holds, itself not counted.
 fn held_bytes(packet: &Packet) -> usize {
-    let values = |values: &Vec<Value>| {
-        values.capacity() * size_of::<Value>() + values.iter().map(held_by_value).sum::<usize>()
-    };
     match packet {
         Packet::ToReplica(ToReplica::Request(command)) => held_by_command(command),
         Packet::ToPeer(ToPeer::Promise(promise)) => {
@@ -85,8 +84,15 @@ fn held_bytes(packet: &Packet) -> usize {
         }
         Packet::ToPeer(ToPeer::Accept(Accept { value, .. })) => held_by_value(value),
         Packet::ToPeer(ToPeer::Relay(Relay { command, .. })) => held_by_command(command),
-        Packet::ToClient(ToClient::Entries(entries)) | Packet::ToPeer(ToPeer::Decided(entries)) => {
-            values(&entries.values)
+        Packet::ToPeer(ToPeer::Decided(Entries { values, .. })) => {
+            let held = values.iter().map(held_by_value).sum::<usize>();
+            values.capacity() * size_of::<Value>() + held
+        }
+        Packet::ToClient(ToClient::Entries(Page { values, .. })) => {
+            let held = values.iter().map(|AppliedValue { value, outcomes }| {
+                held_by_value(value) + outcomes.capacity() * size_of::<Outcome>()
+            });
+            values.capacity() * size_of::<AppliedValue>() + held.sum::<usize>()
         }
         _ => 0,
     }

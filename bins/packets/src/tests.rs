@@ -3,9 +3,9 @@ use crate::examples::examples;
 use actor_runtime::keys::Secret;
 use actor_runtime::wire::{ClusterId, Codec, Generations, Peer};
 use paxos_chat::message::{
-    Accept, Accepted, Acknowledged, Busy, Entries, Fetch, Heartbeat, HeartbeatAck, PreVote,
-    PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject, Relay, SessionExpired,
-    SessionOpened, Tail,
+    Accept, Accepted, Acknowledged, AppliedValue, Busy, Entries, Fetch, Heartbeat, HeartbeatAck,
+    Outcome, Page, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject,
+    Relay, SessionExpired, SessionOpened, Tail,
 };
 use paxos_chat::types::{
     Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User, Value, Vote,
@@ -56,6 +56,28 @@ fn entries(g: &mut Gen) -> Entries {
     Entries { from: slot(g), values, applied_upto: slot(g) }
 }
 
+fn outcome(g: &mut Gen) -> Outcome {
+    match u8::arbitrary(g) % 8 {
+        0 => Outcome::Opened(session(g)),
+        1 => Outcome::OpenedBefore(session(g)),
+        2 => Outcome::Duplicate(None),
+        3 => Outcome::Duplicate(Some(slot(g))),
+        4 => Outcome::Gap,
+        5 => Outcome::NoSession,
+        6 => Outcome::WrongUser,
+        _ => Outcome::Applied,
+    }
+}
+
+fn page(g: &mut Gen) -> Page {
+    let Entries { from, values, applied_upto } = entries(g);
+    let mut applied = |value: Value| {
+        let outcomes = value.commands().iter().map(|_| outcome(g)).collect();
+        AppliedValue { value, outcomes }
+    };
+    Page { from, values: values.into_iter().map(&mut applied).collect(), applied_upto }
+}
+
 fn promise(g: &mut Gen) -> Promise {
     Promise {
         ballot: ballot(g),
@@ -72,7 +94,7 @@ fn promise(g: &mut Gen) -> Promise {
 fn to_replica(number: u32, g: &mut Gen) -> ToReplica {
     match number {
         0 => ToReplica::Request(command(g)),
-        _ => ToReplica::Tail(Tail { from: slot(g) }),
+        _ => ToReplica::Tail(Tail { from: bool::arbitrary(g).then(|| slot(g)) }),
     }
 }
 
@@ -90,7 +112,7 @@ fn to_client(number: u32, g: &mut Gen) -> ToClient {
         4 => ToClient::Busy(Busy { queued: u32::arbitrary(g) }),
         5 => ToClient::Redirect(Redirect { leader: ReplicaId(u8::arbitrary(g)) }),
         6 => ToClient::SessionExpired(SessionExpired { session: session(g) }),
-        _ => ToClient::Entries(entries(g)),
+        _ => ToClient::Entries(page(g)),
     }
 }
 

@@ -21,13 +21,13 @@ use crate::vitals::Vitals;
 use actor_runtime::driver::{Counters, Host, Oddity, Sender};
 use paxos_chat::chunk::Chunk;
 use paxos_chat::message::{
-    Accept, Asker, Entries, Heartbeat, Input, LogRead, Message, Output, Plausible, ToClient,
-    ToPeer, ToReplica,
+    Accept, AppliedValue, Asker, Entries, Heartbeat, Input, LogRead, Message, Output, Plausible,
+    ToClient, ToPeer, ToReplica,
 };
 use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
 use paxos_chat::tuning::{BODY_BYTES_MAX, Tuning, USER_BYTES_MAX};
-use paxos_chat::types::{Ballot, Body, Command, Operation, Slot, Timestamp};
+use paxos_chat::types::{Ballot, Body, Command, Operation, Slot, Timestamp, Value};
 use paxos_chat_log::{Entry, Store, text_of};
 use paxos_chat_packets::{Leadership, Packet};
 use stateright::actor::Id;
@@ -187,8 +187,11 @@ impl Host<Replica> for ReplicaHost {
     /// What the log holds above the compacted bound. Whatever of it was torn or damaged by the crash was cut off.
     fn recall(&mut self, state: &State) -> io::Result<Option<Message>> {
         let (from, upto) = (state.learner.applied_upto, Slot(self.log.written().get().slots));
-        let entries = self.read(from, upto)?;
-        Ok((!entries.values.is_empty()).then(|| Input::Recall(entries).into()))
+        let chunk = self.read(from, upto)?;
+        let values: Vec<Value> = chunk.into_iter().map(|applied| applied.value).collect();
+        let is_end = values.is_empty();
+        let entries = Entries { from, values, applied_upto: upto };
+        Ok((!is_end).then(|| Input::Recall(entries).into()))
     }
 
     fn on_local(&mut self, message: Message) -> io::Result<()> {
@@ -245,11 +248,11 @@ impl ReplicaHost {
             Asker::Replica(_) => CHUNKS_MAX,
             Asker::Client(_) => 1,
         };
-        let mut chunks: Vec<Entries> = Vec::new();
+        let mut chunks: Vec<(LogRead, Vec<AppliedValue>)> = Vec::new();
         while from < upto && chunks.len() < chunks_max {
             self.reads_served += 1;
             let chunk = match self.read(from, upto) {
-                Ok(chunk) if chunk.values.is_empty() => break,
+                Ok(chunk) if chunk.is_empty() => break,
                 Ok(chunk) => chunk,
                 Err(error) => {
                     self.read_errors += 1;
@@ -257,20 +260,24 @@ impl ReplicaHost {
                     break;
                 }
             };
-            from = Slot(from.0 + chunk.values.len() as u64);
-            chunks.push(Entries { applied_upto: from, ..chunk });
+            let end = Slot(from.0 + chunk.len() as u64);
+            chunks.push((LogRead { asker, from, upto: end }, chunk));
+            from = end;
         }
-        if let Some(last) = chunks.last_mut() {
-            last.applied_upto = upto;
+        if let Some((last, _)) = chunks.last_mut() {
+            last.upto = upto;
         }
-        chunks.into_iter().map(|chunk| (asker.node().into(), asker.answer(chunk))).collect()
+        let answer = |(read, chunk): (LogRead, _)| read.answer(chunk, &self.tuning);
+        chunks.into_iter().map(|chunk| (asker.node().into(), answer(chunk))).collect()
     }
 
-    fn read(&mut self, from: Slot, upto: Slot) -> io::Result<Entries> {
+    /// A chunk of what the log holds.
+    fn read(&mut self, from: Slot, upto: Slot) -> io::Result<Vec<AppliedValue>> {
         let mut chunk = Chunk::of(&self.tuning);
-        let entries = self.log.read(from, upto, |entry| chunk.takes(entry.value.size_bytes()))?;
-        let values = entries.into_iter().map(|entry| entry.value).collect();
-        Ok(Entries { from, values, applied_upto: upto })
+        let takes = |entry: &Entry| chunk.takes(AppliedValue::size_bytes_of(&entry.value));
+        let entries = self.log.read(from, upto, takes)?;
+        let applied = |Entry { value, outcomes, .. }| AppliedValue { value, outcomes };
+        Ok(entries.into_iter().map(applied).collect())
     }
 }
 
@@ -279,10 +286,10 @@ mod tests {
     use super::*;
     use actor_runtime::disk::fake::FakeDisk;
     use actor_runtime::wire::ClusterId;
-    use paxos_chat::message::{Busy, Tail};
+    use paxos_chat::message::{Busy, Outcome, Page, Tail};
     use paxos_chat::state::Storage;
     use paxos_chat::types::NodeId;
-    use paxos_chat::types::{Nonce, ReplicaId, Seq, SessionId, User, Value};
+    use paxos_chat::types::{Nonce, ReplicaId, Seq, SessionId, User};
 
     fn host(users: &[&str]) -> ReplicaHost {
         let path = std::path::Path::new("/data/replica-0.log");
@@ -338,7 +345,7 @@ mod tests {
         assert!(!serves(&[], ANN, saying(&[b'x'; BODY_BYTES_MAX + 1])));
         assert!(serves(&["ann"], ANN, opening("ann")));
         assert!(!serves(&["bob"], ANN, opening("ann")));
-        let tail = Packet::ToReplica(ToReplica::Tail(Tail { from: Slot(0) }));
+        let tail = Packet::ToReplica(ToReplica::Tail(Tail { from: Some(Slot(0)) }));
         assert!(!serves(&["bob"], ANN, tail));
     }
 
@@ -402,6 +409,22 @@ mod tests {
         let answers = host.on_turn_end().unwrap();
         let to = |node| answers.iter().filter(|(to, _)| *to == Id::from(node)).count();
         assert_eq!((to(2), to(9)), (CHUNKS_MAX, 1));
+    }
+
+    #[test]
+    fn a_client_is_told_what_commands_came_to() {
+        let mut host = host(&[]);
+        let (slot, user) = (Slot(0), User::new("ann"));
+        let operation = Operation::OpenSession { nonce: Nonce(1) };
+        let value = Value::batch([Command { stamp: Timestamp(0), user, operation }]);
+        let outcomes = vec![Outcome::Opened(SessionId { slot, index: 0 })];
+        let (applied, from) =
+            (AppliedValue { value: value.clone(), outcomes: outcomes.clone() }, slot);
+        host.on_local(Output::Applied { slot, value, outcomes }.into()).unwrap();
+        let read = LogRead { asker: Asker::Client(NodeId(9)), from, upto: Slot(1) };
+        host.on_local(Message::Output(Output::ReadLog(read))).unwrap();
+        let page = Page { from, values: vec![applied], applied_upto: Slot(1) };
+        assert_eq!(host.on_turn_end().unwrap(), [(Id::from(9), page.into())]);
     }
 
     #[test]

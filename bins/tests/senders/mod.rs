@@ -188,7 +188,7 @@ impl Sender {
     }
 }
 
-pub(crate) const TAIL: Packet = Packet::ToReplica(ToReplica::Tail(Tail { from: Slot(0) }));
+pub(crate) const TAIL: Packet = Packet::ToReplica(ToReplica::Tail(Tail { from: Some(Slot(0)) }));
 
 pub(crate) fn request(user: &str, operation: Operation) -> Packet {
     Packet::ToReplica(ToReplica::Request(Command {

@@ -22,6 +22,7 @@ pub(super) fn entries() -> Vec<Entry> {
         eviction(),
         eviction_again(),
         reader(),
+        reader_end(),
         reader_snapshots(),
         told_to_say(),
     ]
@@ -216,6 +217,18 @@ fn reader() -> Entry {
         "a reader follows the log at a replica that may lag",
         Config { reader: Some(1), ..Config::new(3) }.client("ann", 1, 0).ballots(&[(1, 0)]),
         1_330,
+    )
+    .reaches(&[CaughtUp, AllRead])
+}
+
+fn reader_end() -> Entry {
+    quick(
+        "reader-end",
+        "a reader begins at the end of the log of a replica that may lag",
+        Config { reader: Some(1), reads_from: None, ..Config::new(3) }
+            .client("ann", 2, 0)
+            .ballots(&[(1, 0)]),
+        25_568,
     )
     .reaches(&[CaughtUp, AllRead])
 }

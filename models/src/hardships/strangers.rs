@@ -8,9 +8,9 @@ use crate::node::NodeTimer;
 use paxos_chat::client::ClientPhase;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{
-    Accept, Accepted, Acknowledged, Busy, Class, Entries, Fetch, Heartbeat, HeartbeatAck, Input,
-    Message, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject, Relay,
-    SessionExpired, SessionOpened, Tail, Taker, ToClient, ToPeer, ToReplica,
+    Accept, Accepted, Acknowledged, AppliedValue, Busy, Class, Entries, Fetch, Heartbeat,
+    HeartbeatAck, Input, Message, Page, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise,
+    Redirect, Reject, Relay, SessionExpired, SessionOpened, Tail, Taker, ToPeer, ToReplica,
 };
 use paxos_chat::quorum::ReplicaSet;
 use paxos_chat::state::Phase;
@@ -116,6 +116,7 @@ impl Waiter {
         let value = Value::Noop;
         let entries =
             Entries { from: slot, values: vec![value.clone()], applied_upto: slot.next() };
+        let applied = AppliedValue { value: value.clone(), outcomes: Vec::new() };
         let operation = Operation::OpenSession { nonce: Nonce(7_000) };
         let command = Command { stamp: Timestamp(0), user: User::new("eve"), operation };
         let storage = &world.client(0).durable;
@@ -127,14 +128,14 @@ impl Waiter {
         let led = world.leads(*leader).unwrap_or_default();
         vec![
             Message::ToReplica(ToReplica::Request(command.clone())),
-            Tail { from: Slot(0) }.into(),
+            Tail { from: Some(Slot(0)) }.into(),
             SessionOpened { nonce, session }.into(),
             Acknowledged { session, seq, slot }.into(),
             Busy { queued: 1 }.into(),
             Redirect { leader: ReplicaId(2) }.into(),
             Redirect { leader: ReplicaId(3) }.into(),
             SessionExpired { session }.into(),
-            Message::ToClient(ToClient::Entries(entries.clone())),
+            Page { from: slot, values: vec![applied], applied_upto: slot.next() }.into(),
             PreVote { promised: ballot, applied_upto: slot }.into(),
             PreVoteGranted { asked, promised: asked }.into(),
             PreVoteRefused { asked }.into(),

@@ -143,7 +143,7 @@ impl World {
     /// The next slot that this reader, of those after the clients, wants.
     pub(super) fn reads(&self, reader: usize) -> Slot {
         match self.simulation.state(self.replicas + self.waiting.len() + reader) {
-            Some(NodeState::Reader(state)) => state.next,
+            Some(NodeState::Reader(state)) => state.next.unwrap_or_default(),
             _ => unreachable!("there is such a reader, and none crashes"),
         }
     }

@@ -139,8 +139,8 @@ impl Watch {
         (0..READERS).find_map(|reader| {
             let actor = self.replicas + self.users.len() + reader;
             let Some(NodeState::Reader(state)) = self.simulation.state(actor) else { return None };
-            let behind = state.next < highest;
-            behind.then(|| format!("reader {reader} is at {}, replicas at {highest}", state.next))
+            let next = state.next.unwrap_or_default();
+            (next < highest).then(|| format!("reader {reader} is at {next}, replicas at {highest}"))
         })
     }
 

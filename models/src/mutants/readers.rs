@@ -4,6 +4,8 @@ use super::Mutant;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{Message, ToClient};
 use paxos_chat::reader::{Reader, ReaderState};
+use paxos_chat::session::Sessions;
+use paxos_chat::types::Slot;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 
@@ -23,6 +25,7 @@ impl Mutant {
             self,
             Mutant::AnyAnswerTakenForLast
                 | Mutant::ReadAgain
+                | Mutant::OutcomesFoundAnew
                 | Mutant::ReaderNeverAsksAgain
                 | Mutant::ReaderStays
         )
@@ -44,11 +47,19 @@ impl MutantReader {
         mut msg: Message,
         out: &mut Out<Reader>,
     ) {
-        if let Message::ToClient(ToClient::Entries(entries)) = &mut msg {
+        if let Message::ToClient(ToClient::Entries(page)) = &mut msg
+            && let Some(next) = state.next
+        {
             match self.mutant {
-                Mutant::AnyAnswerTakenForLast => entries.from = state.next,
-                Mutant::ReadAgain if entries.from < state.next => {
-                    state.to_mut().next = entries.from
+                Mutant::AnyAnswerTakenForLast => page.from = next,
+                Mutant::ReadAgain if page.from < next => {
+                    state.to_mut().next = Some(page.from);
+                }
+                Mutant::OutcomesFoundAnew => {
+                    // A table of sessions that knows nothing from before.
+                    for (slot, applied) in (page.from.0..).map(Slot).zip(&mut page.values) {
+                        applied.outcomes = Sessions::default().apply(slot, &applied.value, 1);
+                    }
                 }
                 _ => {}
             }

@@ -135,6 +135,8 @@ mutants! {
         B04 RelayAnsweredLikeClient: "a relay is answered like a client", "found here", ["relay"];
         R01 AnyAnswerTakenForLast: "any chunk taken for the one asked for", "our own", ["reader"];
         R02 ReadAgain: "what comes again is read again", "our own", ["reader"];
+        R03 OutcomesFoundAnew:
+            "a reader finds out itself what took effect", "our own", ["reader-end"];
         // A new leader closes a gap by the places of the votes that were reported, not by their
         // slots.
         S01 GapClosedByPlace:

@@ -7,7 +7,7 @@ use crate::chat::Ghost;
 use crate::node::{Node, NodeState};
 use actor_checker::spec::{Event, Step};
 use paxos_chat::client::ClientState;
-use paxos_chat::message::{Accept, Message, ToClient, ToPeer};
+use paxos_chat::message::{Accept, AppliedValue, Message, ToClient, ToPeer};
 use paxos_chat::state::Intake;
 use paxos_chat::state::State;
 use paxos_chat::state::{Leading, Phase};
@@ -171,9 +171,9 @@ fn is_message_within(tuning: &Tuning, message: &Message) -> bool {
         Message::ToPeer(ToPeer::Promise(promise)) => {
             chunk(&mut promise.votes.iter().map(|(_, vote)| value(&vote.value)))
         }
-        Message::ToPeer(ToPeer::Decided(entries))
-        | Message::ToClient(ToClient::Entries(entries)) => {
-            chunk(&mut entries.values.iter().map(value))
+        Message::ToPeer(ToPeer::Decided(entries)) => chunk(&mut entries.values.iter().map(value)),
+        Message::ToClient(ToClient::Entries(page)) => {
+            chunk(&mut page.values.iter().map(AppliedValue::size_bytes))
         }
         Message::ToPeer(ToPeer::Accept(Accept { value: proposed, .. })) => {
             let commands = proposed.commands().len();

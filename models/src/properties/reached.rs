@@ -97,12 +97,11 @@ fn reached_by_client(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
 
 /// Is this an answer with something that the replica has applied and does not hold any more?
 fn is_read_from_log(state: &State, message: &Message) -> bool {
-    let (Message::ToPeer(ToPeer::Decided(entries)) | Message::ToClient(ToClient::Entries(entries))) =
-        message
-    else {
-        return false;
+    let from = match message {
+        Message::ToPeer(ToPeer::Decided(entries)) => entries.from,
+        Message::ToClient(ToClient::Entries(page)) => page.from,
+        _ => return false,
     };
-    let from = entries.from;
     from < state.durable.snapshot.upto && !state.learner.decided.contains_key(&from)
 }
 

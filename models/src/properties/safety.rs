@@ -135,7 +135,7 @@ properties! {
         kept: None,
     }
     EverySlotRead {
-        name: "a reader gets every slot from its first one on, once and unchanged",
+        name: "a reader gets every slot from its first one on, once and unchanged, and what its commands came to",
         misses: "a reader that is given nothing more: that everything is read is a milestone",
         kept: None,
     }

@@ -192,11 +192,6 @@ pub(crate) fn judge_client(
     }
 }
 
-/// Judges a slot that a reader is given, which expects this one.
-pub(crate) fn judge_reading(slot: Slot, expected: Slot, broken: &mut Verdict) {
-    Safety::EverySlotRead.judge(broken, slot == expected);
-}
-
 /// Judges what a reader sends.
 pub(crate) fn judge_reader(spec: &ChatSpec, step: &Step<'_, Node, Ghost>, broken: &mut Verdict) {
     Safety::Taken.judge(broken, are_taken(spec, step));

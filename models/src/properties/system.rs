@@ -5,7 +5,9 @@
 
 use super::{Milestone, Safety};
 use crate::chat::{ChatSpec, Delivery, RealTime, ReplicaView, View};
+use crate::execution::Execution;
 use actor_checker::spec::Verdict;
+use paxos_chat::message::{AppliedValue, Outcome};
 use paxos_chat::types::{Ballot, Command, Seq, Slot, User, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,6 +102,14 @@ impl<'a> System<'a> {
             }
         }
         System { spec, views, replicas, history, votes, chosen }
+    }
+
+    /// What the commands of the log come to, as far as replicas have decided it.
+    fn outcomes(&self) -> BTreeMap<Slot, Vec<Outcome>> {
+        let mut execution = Execution::new(self.spec.tuning.sessions_max);
+        let decided = |slot| self.replicas.iter().find_map(|replica| replica.decided.get(&slot));
+        let log = (0..).map(Slot).map_while(|slot| decided(slot).map(|value| (slot, value)));
+        log.map(|(slot, value)| (slot, execution.execute(slot, value))).collect()
     }
 
     fn majority(&self) -> usize {
@@ -207,17 +217,21 @@ fn is_delivered(system: &System<'_>, user: &User, seq: Seq, slot: Slot) -> bool 
     is_chosen && !delivered_elsewhere
 }
 
-/// Is what readers are given chosen, or what the log began with?
+/// Is what readers are given chosen, or what the log began with? And is told of each command what it comes to there?
 fn is_what_is_read_known(system: &System<'_>) -> bool {
     let is_first = |slot: &Slot, value: &Value| {
         *slot < system.spec.genesis_upto
             && system.replicas.iter().any(|replica| replica.decided.get(slot) == Some(value))
     };
     system.views.iter().all(|view| match view {
-        View::Reader(read) => {
-            read.iter().all(|(slot, value)| system.is_chosen(slot, value) || is_first(slot, value))
+        View::Reader(read) if !read.is_empty() => {
+            let came_to = system.outcomes();
+            read.iter().all(|(slot, AppliedValue { value, outcomes })| {
+                let is_known = system.is_chosen(slot, value) || is_first(slot, value);
+                is_known && came_to.get(slot) == Some(outcomes)
+            })
         }
-        View::Replica(_) | View::Client { .. } => true,
+        View::Reader(_) | View::Replica(_) | View::Client { .. } => true,
     })
 }
 

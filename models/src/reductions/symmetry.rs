@@ -28,9 +28,10 @@ use paxos_chat::askers::{Askers, Waiter};
 use paxos_chat::client::{ClientPhase, ClientState, ClientStorage, PendingRequest};
 use paxos_chat::effects::Durable;
 use paxos_chat::message::{
-    Accept, Accepted, Acknowledged, Asker, Busy, Entries, Fetch, Heartbeat, HeartbeatAck, Input,
-    LogRead, Message, Outcome, Output, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise,
-    Redirect, Reject, Relay, SessionExpired, SessionOpened, Tail, ToClient, ToPeer, ToReplica,
+    Accept, Accepted, Acknowledged, AppliedValue, Asker, Busy, Entries, Fetch, Heartbeat,
+    HeartbeatAck, Input, LogRead, Message, Outcome, Output, Page, PreVote, PreVoteGranted,
+    PreVoteRefused, Prepare, Promise, Redirect, Reject, Relay, SessionExpired, SessionOpened, Tail,
+    ToClient, ToPeer, ToReplica,
 };
 use paxos_chat::pacing::{Flight, Pacing};
 use paxos_chat::patience::Patience;
@@ -224,6 +225,12 @@ impl Renaming {
         Entries { from: *from, values: values.collect(), applied_upto: *applied_upto }
     }
 
+    fn applied(&self, slot: Slot, applied: &AppliedValue) -> AppliedValue {
+        let AppliedValue { value, outcomes } = applied;
+        let outcomes = outcomes.iter().map(|outcome| self.outcome(*outcome)).collect();
+        AppliedValue { value: self.entry(slot, value), outcomes }
+    }
+
     fn sessions(&self, sessions: &Sessions, upto: Slot) -> Sessions {
         let renamed = |(id, session): (SessionId, &Session)| {
             let Session { user, nonce, last_seq, slots, used } = session;
@@ -275,7 +282,12 @@ impl Renaming {
             ToClient::SessionExpired(SessionExpired { session }) => {
                 ToClient::SessionExpired(SessionExpired { session: self.session(*session) })
             }
-            ToClient::Entries(entries) => ToClient::Entries(self.entries(entries)),
+            ToClient::Entries(Page { from, values, applied_upto }) => {
+                let slots = (from.0..).map(Slot);
+                let values = slots.zip(values).map(|(slot, applied)| self.applied(slot, applied));
+                let (values, from, applied_upto) = (values.collect(), *from, *applied_upto);
+                ToClient::Entries(Page { from, values, applied_upto })
+            }
             // It names nobody.
             ToClient::Busy(Busy { queued: _ }) => message.clone(),
         }
@@ -329,6 +341,7 @@ impl Renaming {
                 let (asker, from, upto) = (self.asker(*asker), *from, *upto);
                 Output::ReadLog(LogRead { asker, from, upto })
             }
+            Output::EndFound { end } => Output::EndFound { end: *end },
             Output::Opened { session } => Output::Opened { session: self.session(*session) },
             // These name nobody.
             Output::Confirmed { seq: _, slot: _ } | Output::OutcomeUnknown { unknown: _ } => {
@@ -643,9 +656,10 @@ impl Renaming {
                     broken: *broken,
                 })
             }
-            Ghost::Reader(ReaderGhost { read, broken }) => {
-                let read = read.iter().map(|(s, value)| (*s, self.entry(*s, value))).collect();
-                Ghost::Reader(ReaderGhost { read, broken: *broken })
+            Ghost::Reader(ReaderGhost { begins, read, broken }) => {
+                let read =
+                    read.iter().map(|(s, applied)| (*s, self.applied(*s, applied))).collect();
+                Ghost::Reader(ReaderGhost { begins: *begins, read, broken: *broken })
             }
         }
     }

@@ -9,65 +9,20 @@
 
 use super::complete::Completion;
 use super::conversation::{Conversation, Item};
+use super::event::{Effect, Event, Standing};
 use super::input::Input;
 use super::layout;
-use super::scroll::{Extent, Scroll};
+use super::loading::Loading;
+use super::scroll::Scroll;
 use crate::UNACKNOWLEDGED_MAX;
 use crate::envelope::{Room, Said};
 use crate::host;
-use crate::meter::Measured;
-use crate::tail::Post;
+use crate::post::Post;
 use paxos_chat::client::ClientPhase;
 use paxos_chat::types::{Seq, Slot};
-use ratatui::crossterm::event::KeyEvent;
 
 /// Rows of what is typed that are seen.
 const INPUT_ROWS_MAX: usize = 5;
-
-/// Something that happens.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A key is pressed.
-    Key(KeyEvent),
-    /// A text is pasted.
-    Paste(String),
-    /// The terminal has this many columns and rows.
-    Resized(u16, u16),
-    /// The log was read at this slot.
-    Read(Slot, Vec<Post>),
-    /// Something happened to one's session or messages.
-    Spoken(host::Event),
-    /// What was measured.
-    Measured(Standing),
-    /// Something does not work any more.
-    Failed(String),
-}
-
-/// Something to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Say this.
-    Say(Said),
-    /// Open another session.
-    Reopen,
-    /// Draw everything anew.
-    Redraw,
-    /// Give the terminal back, and stop until one is asked to go on.
-    Suspend,
-    /// Leave, when everything is acknowledged.
-    Quit,
-}
-
-/// What is known of the cluster.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Standing {
-    /// The replica that is asked now.
-    pub asked: u64,
-    /// It serves: it has answered since it was asked, or was named as the leader.
-    pub serves: bool,
-    /// What was measured.
-    pub measured: Measured,
-}
 
 /// What was looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +52,8 @@ pub struct App {
     pub scroll: Scroll,
     /// What was looked for.
     pub search: Option<Search>,
+    /// What is loaded of the log.
+    pub loading: Loading,
     /// What is known of the cluster.
     pub standing: Standing,
     /// The session is open.
@@ -116,12 +73,13 @@ impl App {
         let mut app = App {
             user: user.to_owned(),
             size,
-            conversation: Conversation::default(),
+            conversation: Conversation::of(user),
             joined: vec![room],
             current: 0,
             input: Input::default(),
             scroll: None,
             search: None,
+            loading: Loading::default(),
             standing: Standing::default(),
             is_open: false,
             failure: None,
@@ -160,10 +118,14 @@ impl App {
                 self.size = (columns, rows);
                 self.scroll_up(0);
             }
-            Event::Read(slot, posts) => {
-                let current = self.room().clone();
-                self.conversation.on_posts(slot, posts, &current);
+            Event::Begun(end) => {
+                self.conversation.begin(end);
+                self.joined.iter().for_each(|room| self.conversation.enter(room));
             }
+            Event::Read(slot, posts) => self.on_read(slot, posts),
+            Event::Loaded { room, slots, posts, of } => self.on_loaded(&room, slots, posts, of),
+            Event::Searched { number, below } => self.on_searched(number, below),
+            Event::Found { number, slot } => self.on_found(number, slot),
             Event::Spoken(event) => self.on_spoken(event),
             Event::Measured(standing) => {
                 self.conversation.on_sent(standing.measured.sent_upto);
@@ -171,7 +133,17 @@ impl App {
             }
             Event::Failed(why) => self.tell(format!("! {why}")),
         }
+        self.load_more();
         std::mem::take(&mut self.effects)
+    }
+
+    fn on_read(&mut self, slot: Slot, posts: Vec<Post>) {
+        let (room, is_at_end) = (self.room().clone(), self.scroll.is_none());
+        let (is_called, moved) = self.conversation.on_posts(slot, posts, &room, is_at_end);
+        self.shift(moved);
+        if is_called {
+            self.effects.push(Effect::Bell);
+        }
     }
 
     fn on_spoken(&mut self, event: host::Event) {
@@ -228,7 +200,7 @@ impl App {
             ));
         }
         said.encode().map_err(|error| error.to_string())?;
-        self.scroll = None;
+        self.go_to_end();
         self.conversation.say(said.clone());
         self.effects.push(Effect::Say(said));
         Ok(())
@@ -244,10 +216,13 @@ impl App {
     pub(super) fn turn_to(&mut self, place: usize) {
         if place < self.joined.len() {
             self.current = place;
-            self.scroll = None;
+            self.stop_search();
             self.search = None;
+            self.go_to_end();
             let room = self.room().clone();
-            self.conversation.room_mut(&room).unread = 0;
+            self.conversation.enter(&room);
+            let log = self.conversation.room_mut(&room);
+            (log.unread, log.is_called) = (0, false);
         }
     }
 
@@ -291,26 +266,21 @@ impl App {
         self.conversation.items(room).len() + self.conversation.drafts(room).count()
     }
 
-    fn scrolled(&self, scroll: impl FnOnce(&Extent<'_>) -> Scroll) -> Scroll {
-        let rows = |item| self.rows(item).len();
-        scroll(&Extent { items: self.item_count(), rows: &rows, height: self.height() })
-    }
-
     pub(super) fn scroll_up(&mut self, rows: usize) {
         if self.scroll.is_some() || rows > 0 {
-            self.scroll = self.scrolled(|extent| extent.up(self.scroll, rows));
+            self.scroll = self.held(self.extent(|extent| extent.up(self.scroll, rows)));
         }
     }
 
     pub(super) fn scroll_down(&mut self, rows: usize) {
-        self.scroll = self.scrolled(|extent| extent.down(self.scroll, rows));
+        self.scroll = self.held(self.extent(|extent| extent.down(self.scroll, rows)));
     }
 
     pub(super) fn scroll_to_top(&mut self) {
-        self.scroll = self.scrolled(|extent| extent.top());
+        self.scroll = self.held(self.extent(|extent| extent.top()));
     }
 
     pub(super) fn scroll_to(&mut self, item: usize) {
-        self.scroll = self.scrolled(|extent| extent.around(item));
+        self.scroll = self.held(self.extent(|extent| extent.around(item)));
     }
 }

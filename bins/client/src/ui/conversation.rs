@@ -4,11 +4,16 @@
 //! - *The log's order is the order shown*: a message takes its place when it is read from the log,
 //!   one's own too; before that it is below everything, with what is known of it.
 //! - *Once*: a message of one's own leaves the outbox when it enters the log.
+//! - *Without a gap*: what is held of a room that one is in is one stretch of the log ([`Window`]), which grows at both
+//!   ends. It ends where the log does, unless one has gone back so far that the newest messages had to go. Of other rooms
+//!   it is only counted what is new.
 
+use super::window::{Amount, Window};
 use crate::envelope::{Room, Said};
-use crate::tail::Post;
+use crate::post::Post;
 use paxos_chat::types::{Seq, SessionId, Slot};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A message of the log.
@@ -26,6 +31,8 @@ pub struct Line {
     pub is_action: bool,
     /// Said here.
     pub is_own: bool,
+    /// Somebody else has named whoever sits here.
+    pub is_mention: bool,
 }
 
 /// What is shown in a room.
@@ -69,17 +76,23 @@ pub struct Draft {
 pub struct RoomLog {
     /// Messages and notices.
     pub items: Vec<Item>,
-    /// Messages.
-    pub lines: u64,
     /// Messages that came while another room was shown.
     pub unread: u64,
+    /// One of them names whoever sits here.
+    pub is_called: bool,
+    /// What is held of the log; none, if one is not in this room, or the log's end is not known yet.
+    window: Option<Window>,
     /// Who spoke, and when last.
     pub authors: BTreeMap<Arc<str>, u64>,
 }
 
-/// Everything that was said.
+/// What was said, as far as it is held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conversation {
+    /// Who sits here.
+    user: String,
+    /// The end of the log was found.
+    is_begun: bool,
     rooms: BTreeMap<Room, RoomLog>,
     users: BTreeSet<Arc<str>>,
     outbox: Vec<Draft>,
@@ -91,7 +104,102 @@ pub struct Conversation {
     pub read_upto: Slot,
 }
 
+/// By how many places the items of a room have moved: messages came before them, or went.
+type Moved = isize;
+
+impl RoomLog {
+    /// Messages that are held.
+    pub fn lines(&self) -> usize {
+        self.items.iter().filter(|item| matches!(item, Item::Line(_))).count()
+    }
+
+    fn append(&mut self, slots: Range<Slot>, lines: Vec<Line>) -> Moved {
+        let amount = self.note(&lines);
+        self.items.extend(lines.into_iter().map(Item::Line));
+        let Some(window) = &mut self.window else { return 0 };
+        window.push_back(slots, amount);
+        let mut gone = 0;
+        while let Some(slots) = self.window.as_mut().and_then(Window::shorten_front) {
+            gone += self.drop_lines(&slots);
+        }
+        -gone
+    }
+
+    fn prepend(&mut self, slots: Range<Slot>, lines: Vec<Line>) -> Moved {
+        let amount = self.note(&lines);
+        let moved = lines.len() as Moved;
+        self.items.splice(0..0, lines.into_iter().map(Item::Line));
+        let Some(window) = &mut self.window else { return 0 };
+        window.push_front(slots, amount);
+        while let Some(slots) = self.window.as_mut().and_then(Window::shorten_back) {
+            self.drop_lines(&slots);
+        }
+        moved
+    }
+
+    /// Drops the messages of these slots, and says how many there were.
+    fn drop_lines(&mut self, slots: &Range<Slot>) -> Moved {
+        let before = self.items.len();
+        self.items.retain(|item| match item {
+            Item::Line(line) => !slots.contains(&Slot(line.slot)),
+            Item::Notice(_) => true,
+        });
+        (before - self.items.len()) as Moved
+    }
+
+    /// Notes who has spoken, and says how much these are.
+    fn note(&mut self, lines: &[Line]) -> Amount {
+        for line in lines {
+            let spoken = self.authors.entry(Arc::clone(&line.user)).or_default();
+            *spoken = line.time_ms.max(*spoken);
+        }
+        let bytes = lines.iter().map(|line| line.text.len()).sum();
+        Amount { lines: lines.len(), bytes }
+    }
+}
+
 impl Conversation {
+    /// Of this user.
+    pub fn of(user: &str) -> Conversation {
+        Conversation { user: user.to_owned(), ..Conversation::default() }
+    }
+
+    /// The slots whose messages are held of a room.
+    pub fn loaded(&self, room: &Room) -> Option<Range<Slot>> {
+        self.rooms.get(room)?.window.as_ref().map(Window::stretch)
+    }
+
+    /// Have the newest messages of a room had to go?
+    pub fn is_detached(&self, room: &Room) -> bool {
+        self.loaded(room).is_some_and(|loaded| loaded.end < self.read_upto)
+    }
+
+    /// The log ends here, and is read from here on.
+    pub fn begin(&mut self, end: Slot) {
+        self.is_begun = true;
+        self.read_upto = end;
+    }
+
+    /// One is in this room from now on.
+    pub fn enter(&mut self, room: &Room) {
+        let at = self.is_begun.then_some(self.read_upto);
+        let log = self.room_mut(room);
+        log.window = log.window.take().or(at.map(Window::at));
+    }
+
+    /// One is not in this room any more.
+    pub fn leave(&mut self, room: &Room) {
+        let log = self.room_mut(room);
+        (log.window, log.items) = (None, Vec::new());
+    }
+
+    /// Lets all messages of a room go, to go on at another place of the log.
+    pub fn restart(&mut self, room: &Room, at: Slot) {
+        let log = self.room_mut(room);
+        log.window = Some(Window::at(at));
+        log.items.retain(|item| matches!(item, Item::Notice(_)));
+    }
+
     /// All rooms that are known.
     pub fn rooms(&self) -> &BTreeMap<Room, RoomLog> {
         &self.rooms
@@ -206,32 +314,98 @@ impl Conversation {
         }
     }
 
-    /// The log tells what was said at a slot. `current` is the room that is looked at.
-    pub fn on_posts(&mut self, slot: Slot, posts: Vec<Post>, current: &Room) {
+    /// The log tells what was said at its next slot. `current` is the room that is looked at, and `is_at_end` if its
+    /// end is. Says whether somebody else has named whoever sits here, and by how much the current room's items moved.
+    pub fn on_posts(
+        &mut self,
+        slot: Slot,
+        posts: Vec<Post>,
+        current: &Room,
+        is_at_end: bool,
+    ) -> (bool, Moved) {
         self.read_upto = self.read_upto.max(slot.next());
+        let mut is_called = false;
+        let mut said: BTreeMap<Room, Vec<Post>> = BTreeMap::new();
         for post in posts {
-            let is_own = self.own_sessions.contains(&post.session);
-            if is_own {
-                let is_it = |draft: &Draft| {
-                    draft.seq.0 == post.seq && draft.session.is_some_and(|s| post.is_of(s))
-                };
-                self.outbox.retain(|draft| !is_it(draft));
-            }
-            let user = self.intern(&post.user);
-            let Said { room, is_action, text } = post.said;
-            let is_read = is_own || room == *current;
-            let log = self.room_mut(&room);
-            log.lines += 1;
+            self.leave_outbox(&post);
+            let (is_mention, is_own) = (self.is_mention(&post), self.is_own(&post));
+            let is_read = is_own || post.said.room == *current;
+            is_called |= is_mention;
+            let log = self.room_mut(&post.said.room);
             log.unread += u64::from(!is_read);
-            log.authors.insert(Arc::clone(&user), post.time_ms);
-            log.items.push(Item::Line(Line {
-                slot: post.slot,
-                time_ms: post.time_ms,
-                user,
-                text: text.into(),
-                is_action,
-                is_own,
-            }));
+            log.is_called |= !is_read && is_mention;
+            if log.window.is_some() {
+                said.entry(post.said.room.clone()).or_default().push(post);
+            }
+        }
+        let mut moved = 0;
+        for room in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            let is_seen = room == *current;
+            let posts = said.remove(&room).unwrap_or_default();
+            let lines = self.lines_of(posts);
+            let log = self.room_mut(&room);
+            let Some(window) = &log.window else { continue };
+            let is_attached = window.stretch().end == slot;
+            if is_attached && (is_at_end || !is_seen || !window.is_too_much()) {
+                let by = log.append(slot..slot.next(), lines);
+                moved = if is_seen { by } else { moved };
+            }
+        }
+        (is_called, moved)
+    }
+
+    /// These slots of a room were read on demand. Says by how much its items moved.
+    pub fn on_loaded(&mut self, room: &Room, slots: Range<Slot>, posts: Vec<Post>) -> Moved {
+        posts.iter().for_each(|post| self.leave_outbox(post));
+        let Some(loaded) = self.loaded(room) else { return 0 };
+        let lines = self.lines_of(posts);
+        let log = self.room_mut(room);
+        if slots.start == loaded.end {
+            log.append(slots, lines)
+        } else if slots.end == loaded.start {
+            log.prepend(slots, lines)
+        } else {
+            // One has gone elsewhere meanwhile.
+            0
+        }
+    }
+
+    /// Messages of one room as they are shown.
+    fn lines_of(&mut self, posts: Vec<Post>) -> Vec<Line> {
+        let mut lines = Vec::with_capacity(posts.len());
+        for post in posts {
+            let (is_own, is_mention) = (self.is_own(&post), self.is_mention(&post));
+            let user = self.intern(&post.user);
+            let Said { room: _, is_action, text } = post.said;
+            let (slot, time_ms, text) = (post.slot, post.time_ms, text.into());
+            lines.push(Line { slot, time_ms, user, text, is_action, is_own, is_mention });
+        }
+        lines
+    }
+
+    fn is_own(&self, post: &Post) -> bool {
+        self.own_sessions.contains(&post.session)
+    }
+
+    /// Does somebody else name whoever sits here, as a word?
+    fn is_mention(&self, post: &Post) -> bool {
+        let text = post.said.text.to_lowercase();
+        let is_word = |(place, name): (usize, &str)| {
+            let before = text[..place].chars().next_back();
+            let after = text[place + name.len()..].chars().next();
+            !before.into_iter().chain(after).any(char::is_alphanumeric)
+        };
+        !self.user.is_empty()
+            && post.user != self.user
+            && text.match_indices(&self.user.to_lowercase()).any(is_word)
+    }
+
+    fn leave_outbox(&mut self, post: &Post) {
+        if self.is_own(post) {
+            let is_it = |draft: &Draft| {
+                draft.seq.0 == post.seq && draft.session.is_some_and(|s| post.is_of(s))
+            };
+            self.outbox.retain(|draft| !is_it(draft));
         }
     }
 
@@ -243,6 +417,11 @@ impl Conversation {
         self.users.insert(Arc::clone(&user));
         user
     }
+}
+
+/// Is this, in lower case, in what was said or in the name of who said it?
+pub(super) fn is_said(user: &str, text: &str, needle: &str) -> bool {
+    text.to_lowercase().contains(needle) || user.to_lowercase().contains(needle)
 }
 
 #[cfg(test)]
@@ -265,6 +444,8 @@ mod tests {
     fn ones_own_messages_are_pending_sent_committed_and_then_in_the_log() {
         let lobby = Room::default();
         let mut conversation = Conversation::default();
+        conversation.begin(Slot(4));
+        conversation.enter(&lobby);
         conversation.say(Said::new(&lobby, "one"));
         conversation.on_opened(SESSION);
         conversation.say(Said::new(&lobby, "two"));
@@ -274,8 +455,8 @@ mod tests {
         conversation.on_confirmed(SESSION, Seq(1), Slot(5));
         assert_eq!(progress(&conversation), [Progress::Committed(Slot(5)), Progress::Pending]);
         assert_eq!(conversation.unacknowledged(), 1);
-        conversation.on_posts(Slot(4), vec![post(4, "s1.0", 1, "of another")], &lobby);
-        conversation.on_posts(Slot(5), vec![post(5, "s2.0", 1, "one")], &lobby);
+        conversation.on_posts(Slot(4), vec![post(4, "s1.0", 1, "of another")], &lobby, true);
+        conversation.on_posts(Slot(5), vec![post(5, "s2.0", 1, "one")], &lobby, true);
         assert_eq!(progress(&conversation), [Progress::Pending]);
         let own: Vec<bool> = conversation
             .items(&lobby)
@@ -294,7 +475,7 @@ mod tests {
         conversation.resume(Some(SESSION), Seq(7), pending.into_iter());
         conversation.say(Said::new(&lobby, "seven"));
         conversation.on_opened(SESSION);
-        conversation.on_posts(Slot(9), vec![post(9, "s2.0", 4, "four")], &lobby);
+        conversation.on_posts(Slot(9), vec![post(9, "s2.0", 4, "four")], &lobby, true);
         conversation.on_confirmed(SESSION, Seq(7), Slot(12));
         let left = [Progress::Pending, Progress::Committed(Slot(12))];
         assert_eq!(progress(&conversation), left);
@@ -313,7 +494,7 @@ mod tests {
         assert_eq!(progress(&conversation), over);
         conversation.on_opened(SessionId { slot: Slot(9), index: 0 });
         conversation.say(Said::new(&lobby, "three"));
-        conversation.on_posts(Slot(7), vec![post(7, "s2.0", 1, "one")], &lobby);
+        conversation.on_posts(Slot(7), vec![post(7, "s2.0", 1, "one")], &lobby, true);
         let left = [Progress::Unknown, Progress::NotSent, Progress::Pending];
         assert_eq!(progress(&conversation), left);
     }

@@ -1,8 +1,9 @@
 //! What each key does.
 
-use super::app::{App, Effect};
+use super::app::App;
 use super::command::{self, Command};
 use super::complete::complete;
+use super::event::Effect;
 use crate::envelope::{Room, Said};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -76,8 +77,8 @@ impl App {
             KeyCode::Char('c') if !self.input.text().is_empty() => drop(self.input.take()),
             KeyCode::Char('d') if !self.input.text().is_empty() => self.input.delete_right(),
             KeyCode::Char('c' | 'd') => self.effects.push(Effect::Quit),
-            KeyCode::Home => self.scroll_to_top(),
-            KeyCode::End => self.scroll = None,
+            KeyCode::Home => self.go_to_top(),
+            KeyCode::End => self.go_to_end(),
             _ => {}
         }
     }
@@ -108,11 +109,18 @@ impl App {
             KeyCode::Up => self.input.recall_older(),
             KeyCode::Down if self.input.line_down() => {}
             KeyCode::Down => self.input.recall_newer(),
-            KeyCode::PageUp => self.scroll_up(self.height().saturating_sub(1).max(1)),
-            KeyCode::PageDown => self.scroll_down(self.height().saturating_sub(1).max(1)),
+            KeyCode::PageUp => {
+                self.reach_on();
+                self.scroll_up(self.height().saturating_sub(1).max(1));
+            }
+            KeyCode::PageDown => {
+                self.reach_on();
+                self.scroll_down(self.height().saturating_sub(1).max(1));
+            }
             KeyCode::Esc => {
+                self.stop_search();
                 self.search = None;
-                self.scroll = None;
+                self.go_to_end();
             }
             _ => {}
         }
@@ -121,7 +129,7 @@ impl App {
     fn on_enter(&mut self) {
         // An empty line says nothing here; a pipe can say it.
         if self.input.text().is_empty() {
-            self.scroll = None;
+            self.go_to_end();
             return;
         }
         let line = self.input.take();
@@ -134,7 +142,7 @@ impl App {
 
     fn obey(&mut self, command: Command) -> Result<(), String> {
         if !matches!(command, Command::Search(_)) {
-            self.scroll = None;
+            self.go_to_end();
         }
         match command {
             Command::Say(text) => self.say(Said::new(&self.room().clone(), text))?,
@@ -168,6 +176,7 @@ impl App {
             return Err("this is your only room: /join another one first, or /quit".into());
         }
         self.joined.remove(place);
+        self.conversation.leave(&room);
         let current = if place < self.current { self.current - 1 } else { self.current };
         self.turn_to(current.min(self.joined.len() - 1));
         Ok(())

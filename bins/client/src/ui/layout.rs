@@ -144,8 +144,9 @@ mod tests {
     }
 
     fn line(text: &str, is_own: bool, is_action: bool) -> Item {
-        let (slot, time_ms) = (17, 43_200_000);
-        Item::Line(Line { slot, time_ms, user: "ann".into(), text: text.into(), is_action, is_own })
+        let (slot, time_ms, is_mention) = (17, 43_200_000, false);
+        let (user, text) = ("ann".into(), text.into());
+        Item::Line(Line { slot, time_ms, user, text, is_action, is_own, is_mention })
     }
 
     #[test]

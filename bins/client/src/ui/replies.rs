@@ -1,12 +1,11 @@
 //! What commands answer: lists, and places in the conversation.
 
-use super::app::{App, Search};
+use super::app::App;
 use super::command::COMMANDS;
-use super::conversation::Item;
 use super::keys::KEYS;
 use crate::envelope::Room;
 use crate::meter::{FRESH, Measured};
-use paxos_chat::types::Timestamp;
+use paxos_chat::types::{Slot, Timestamp};
 use paxos_chat_log as chatlog;
 use std::time::Duration;
 
@@ -54,8 +53,16 @@ impl App {
             .rooms()
             .iter()
             .map(|(room, log)| {
-                let mark = if self.joined.contains(room) { "*" } else { " " };
-                format!("{mark} #{room}  {} messages, {} unread", log.lines, log.unread)
+                let unread = log.unread;
+                if self.joined.contains(room) {
+                    format!(
+                        "* #{room}  {} messages{}, {unread} unread",
+                        log.lines(),
+                        self.since(room)
+                    )
+                } else {
+                    format!("  #{room}  {unread} unread")
+                }
             })
             .collect();
         for room in rooms {
@@ -73,10 +80,19 @@ impl App {
             })
             .collect();
         if who.is_empty() {
-            self.tell("Nobody has spoken in this room.");
+            let room = self.room();
+            self.tell(format!("Nobody has spoken in this room{}.", self.since(room)));
         }
         for line in who {
             self.tell(line);
+        }
+    }
+
+    /// What is told of rooms and people is of what the screen has read of the log.
+    fn since(&self, room: &Room) -> String {
+        match self.conversation.loaded(room) {
+            Some(loaded) if loaded.start > Slot(0) => format!(" since slot {}", loaded.start),
+            _ => String::new(),
         }
     }
 
@@ -106,36 +122,5 @@ impl App {
         for line in lines {
             self.tell(line);
         }
-    }
-
-    /// Goes to the next place upwards where a text is found.
-    pub(super) fn find(&mut self, text: Option<String>) -> Result<(), String> {
-        let (needle, before) = match (text, &self.search) {
-            (Some(text), _) => (text.to_lowercase(), None),
-            (None, Some(search)) => (search.needle.clone(), search.found),
-            (None, None) => return Err("/search for what? For example /search lunch".into()),
-        };
-        let room: Room = self.room().clone();
-        let items = self.conversation.items(&room);
-        let upto = before.unwrap_or(items.len());
-        let found = items[..upto].iter().rposition(|item| matches(item, &needle));
-        self.search = Some(Search { needle: needle.clone(), found });
-        match found {
-            Some(item) => {
-                self.scroll_to(item);
-                Ok(())
-            }
-            None if before.is_some() => Err(format!("{needle:?} is not found further up")),
-            None => Err(format!("{needle:?} is not found in #{room}")),
-        }
-    }
-}
-
-fn matches(item: &Item, needle: &str) -> bool {
-    match item {
-        Item::Line(line) => {
-            line.text.to_lowercase().contains(needle) || line.user.to_lowercase().contains(needle)
-        }
-        Item::Notice(_) => false,
     }
 }

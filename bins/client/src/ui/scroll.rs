@@ -38,12 +38,36 @@ impl Extent<'_> {
         rows
     }
 
+    /// Rows above the first one that is seen at a place, of at most so many with those that are seen.
+    pub fn above(&self, scroll: Scroll, limit: usize) -> usize {
+        match self.anchor(scroll) {
+            // Each has a row at least.
+            Some(anchor) if anchor.item > limit => limit - self.height,
+            Some(anchor) => self.rows_above(anchor, limit).saturating_sub(self.height),
+            None => 0,
+        }
+    }
+
+    /// Rows below the last one that is seen at a place, up to about `limit`.
+    pub fn below(&self, scroll: Scroll, limit: usize) -> usize {
+        let Some(Anchor { item, hidden }) = scroll else { return 0 };
+        let mut rows = hidden;
+        for item in item + 1..self.items {
+            if rows >= limit {
+                break;
+            }
+            rows += (self.rows)(item);
+        }
+        rows
+    }
+
+    fn anchor(&self, scroll: Scroll) -> Scroll {
+        scroll.or_else(|| Some(Anchor { item: self.items.checked_sub(1)?, hidden: 0 }))
+    }
+
     /// So many rows up.
     pub fn up(&self, from: Scroll, rows: usize) -> Scroll {
-        if self.items == 0 {
-            return None;
-        }
-        let mut anchor = from.unwrap_or(Anchor { item: self.items - 1, hidden: 0 });
+        let mut anchor = self.anchor(from)?;
         let mut left = rows;
         while left > 0 {
             let seen = (self.rows)(anchor.item).saturating_sub(anchor.hidden);

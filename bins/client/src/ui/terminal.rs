@@ -7,12 +7,16 @@
 //!   may wait for this one; it leaves the queue before it waits for acknowledgements at the end.
 //! - *The terminal is given back* as it was, at a panic too.
 
-use super::app::{App, Effect, Event, Standing};
+use super::app::App;
+use super::event::{Effect, Event, Standing};
+use super::pager::Pager;
 use super::theme::Theme;
 use super::view;
 use crate::envelope::Room;
 use crate::follow::Follower;
+use crate::host::News;
 use crate::meter::Meter;
+use crate::post::posts;
 use crate::record::RecordWriter;
 use crate::{Access, Speaker, Summary};
 use paxos_chat_shell::signals::on_request_to_end;
@@ -71,6 +75,7 @@ pub fn run(
     let resumed = access.state.as_ref().map(|state| (state, state.interrupted().pending));
     let speaker = start_speaker(access, user, recorded, &queue, &meter)?;
     let follower = start_follower(access, &queue, &meter)?;
+    let pager = start_pager(access, &queue)?;
     let ending = queue.clone();
     let on_signal = move || {
         // Whoever does not listen any more waits for acknowledgements, and is not to wait.
@@ -106,6 +111,7 @@ pub fn run(
             queue,
             meter,
             speaker,
+            pager,
             is_recorded,
             before: Summary::default(),
         };
@@ -150,14 +156,22 @@ fn start_follower(
     meter: &Meter,
 ) -> io::Result<Follower> {
     let (queue, failures) = (queue.clone(), queue.clone());
-    let on_posts = move |slot, posts| {
-        let read = Incoming::Event(Event::Read(slot, posts));
-        queue.send(read).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    let on_news = move |news| {
+        let event = match news {
+            News::End(end) => Event::Begun(end),
+            News::Applied(slot, applied) => Event::Read(slot, posts(slot, &applied)),
+        };
+        queue.send(Incoming::Event(event)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     };
-    Follower::start(access, meter, on_posts, move |error| {
+    Follower::start(access, meter, on_news, move |error| {
         let why = format!("reading the log stopped: {error}; leave, and start the client again");
         let _ = failures.send(Incoming::Event(Event::Failed(why)));
     })
+}
+
+fn start_pager(access: &Access, queue: &SyncSender<Incoming>) -> io::Result<Pager> {
+    let queue = queue.clone();
+    Pager::start(access, move |event| queue.send(Incoming::Event(event)).is_ok())
 }
 
 /// Reads keys from a thread of its own, which ends with the process.
@@ -189,6 +203,7 @@ struct Shell<'a> {
     queue: SyncSender<Incoming>,
     meter: Meter,
     speaker: Speaker,
+    pager: Pager,
     /// The record is one of a session.
     is_recorded: bool,
     /// What became of everything said in earlier sessions.
@@ -250,6 +265,15 @@ impl Shell<'_> {
         let failed = match effect {
             Effect::Say(said) => self.speaker.say(&said).err().map(|error| error.to_string()),
             Effect::Reopen => self.reopen().err().map(|error| error.to_string()),
+            Effect::Ask(ask) => {
+                self.pager.ask(ask);
+                None
+            }
+            Effect::Bell => {
+                // One that is gone is noticed when the screen is drawn.
+                let _ = execute!(stdout(), Print("\u{7}"));
+                None
+            }
             Effect::Redraw | Effect::Suspend | Effect::Quit => None,
         };
         if let Some(why) = failed {

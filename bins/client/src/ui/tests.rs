@@ -1,12 +1,13 @@
 //! The interface driven by events, and what is seen of it.
 
-use super::app::{App, Effect, Event, Standing};
+use super::app::App;
+use super::event::{Ask, Effect, Event, Query, Standing};
 use super::theme::Theme;
 use super::view;
 use crate::envelope::Said;
 use crate::host;
 use crate::meter::Measured;
-use crate::tail::Post;
+use crate::post::Post;
 use paxos_chat::types::{Ballot, ReplicaId, Seq, SessionId, Slot};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -15,6 +16,13 @@ use ratatui::style::{Color, Modifier};
 use std::time::Duration;
 
 const SESSION: SessionId = SessionId { slot: Slot(2), index: 0 };
+
+fn post(slot: u64, user: &str, room: &str, text: &str) -> Post {
+    let said = Said::new(&room.parse().unwrap(), text);
+    let (user, session) = (user.into(), format!("s{user}"));
+    let time_ms = 43_200_000 + slot * 60_000;
+    Post { slot, index: 0, time_ms, user, session, seq: slot, said }
+}
 
 struct Screen {
     app: App,
@@ -28,7 +36,16 @@ impl Screen {
         let app = App::new("ann", "lobby".parse().unwrap(), (columns, rows));
         let terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
         let theme = Theme { has_colour: true };
-        Screen { app, terminal, theme, effects: Vec::new() }
+        let mut screen = Screen { app, terminal, theme, effects: Vec::new() };
+        screen.update(Event::Begun(Slot(0)));
+        screen
+    }
+
+    /// The log goes on to this slot, and nobody says anything.
+    fn pass(&mut self, upto: u64) {
+        for slot in self.app.conversation.read_upto.0..upto {
+            self.update(Event::Read(Slot(slot), Vec::new()));
+        }
     }
 
     fn update(&mut self, event: Event) {
@@ -52,10 +69,8 @@ impl Screen {
     }
 
     fn hear(&mut self, slot: u64, user: &str, room: &str, text: &str) {
-        let said = Said::new(&room.parse().unwrap(), text);
-        let (user, session) = (user.into(), format!("s{user}"));
-        let time_ms = 43_200_000 + slot * 60_000;
-        let post = Post { slot, index: 0, time_ms, user, session, seq: slot, said };
+        self.pass(slot);
+        let post = post(slot, user, room, text);
         self.update(Event::Read(Slot(slot), vec![post]));
     }
 
@@ -98,7 +113,6 @@ fn the_screen_shows_rooms_messages_the_cluster_and_what_is_typed() {
     let mut screen = Screen::new(60, 9);
     screen.update(Event::Spoken(host::Event::Opened(SESSION)));
     screen.hear(3, "bob", "lobby", "hello");
-    screen.hear(4, "bob", "ops", "elsewhere");
     screen.type_line("/join ops");
     screen.type_line("/join lobby");
     screen.hear(5, "eve", "ops", "unread");
@@ -168,6 +182,7 @@ fn ones_own_message_is_pending_sent_committed_and_in_the_log() {
     assert!(screen.text().contains("           ann: hi ✓ committed at slot 7"));
     let said = Said::new(&"lobby".parse().unwrap(), "hi");
     let (user, session) = ("ann".into(), SESSION.to_string());
+    screen.pass(7);
     let post = Post { slot: 7, index: 0, time_ms: 0, user, session, seq: 1, said };
     screen.update(Event::Read(slot, vec![post]));
     let text = screen.text();
@@ -269,7 +284,7 @@ fn commands_answer() {
     let mut screen = Screen::new(80, 40);
     screen.hear(1, "bob", "ops", "x");
     screen.type_line("/rooms");
-    assert!(screen.text().contains("#ops  1 messages, 1 unread"));
+    assert!(screen.text().contains("  #ops  1 unread"));
     screen.type_line("/who");
     assert!(screen.text().contains("Nobody has spoken"));
     screen.type_line("/status");
@@ -333,4 +348,174 @@ fn after_an_expired_session_another_is_opened_and_nothing_is_said_again() {
     screen.update(Event::Spoken(confirmed));
     assert!(screen.text().contains("ann: new ✓ committed at slot 91"));
     assert!(screen.text().contains("ann: lost? ? outcome unknown"));
+}
+
+/// A log of a message a slot, every hundredth of them in #ops, and whoever reads it for a screen.
+struct Library {
+    slots: u64,
+    /// Slots that were loaded.
+    loaded: u64,
+    search: Option<Query>,
+}
+
+impl Library {
+    fn new(slots: u64) -> Library {
+        Library { slots, loaded: 0, search: None }
+    }
+
+    fn post(slot: u64) -> Post {
+        let room = if slot.is_multiple_of(100) { "ops" } else { "lobby" };
+        post(slot, "bob", room, &format!("message {slot} of many"))
+    }
+
+    /// Answers whatever the screen asks for, until it asks for nothing more.
+    fn serve(&mut self, screen: &mut Screen) {
+        while let Some(place) = screen.effects.iter().position(|e| matches!(e, Effect::Ask(_))) {
+            let Effect::Ask(ask) = screen.effects.remove(place) else { unreachable!() };
+            match ask {
+                Ask::Load(room, slots) => {
+                    assert!(slots.end.0 <= self.slots, "{slots:?}");
+                    let of = (slots.end.0 - slots.start.0) as usize;
+                    self.loaded += of as u64;
+                    let mut posts: Vec<Post> =
+                        (slots.start.0..slots.end.0).map(Library::post).collect();
+                    posts.retain(|post| post.said.room == room);
+                    screen.update(Event::Loaded { room, slots, posts, of });
+                }
+                Ask::Search(query) => self.search = Some(query),
+                Ask::StopSearch => self.search = None,
+            }
+        }
+    }
+
+    /// Lets a search end.
+    fn look(&mut self, screen: &mut Screen) {
+        let Query { number, room, needle, below } = self.search.take().expect("it searches");
+        let is_found = |slot: &u64| {
+            let said = Library::post(*slot).said;
+            said.room == room && said.text.contains(&needle)
+        };
+        let slot = (0..below.0).rev().find(is_found).map(Slot);
+        screen.update(Event::Found { number, slot });
+        self.serve(screen);
+    }
+
+    fn screen(&mut self, room: &str) -> Screen {
+        let mut screen = Screen::new(60, 10);
+        screen.app = App::new("ann", room.parse().unwrap(), (60, 10));
+        screen.update(Event::Begun(Slot(self.slots)));
+        self.serve(&mut screen);
+        screen
+    }
+}
+
+#[test]
+fn of_a_long_log_the_screen_loads_what_it_shows_and_pages_back_as_one_scrolls() {
+    let mut library = Library::new(1_000_001);
+    let mut screen = library.screen("lobby");
+    assert!(screen.text().contains("message 999999 of many"));
+    assert!(library.loaded <= 64, "{}", library.loaded);
+    let mut lowest = 999_999;
+    for _ in 0..40 {
+        screen.press(KeyCode::PageUp);
+        library.serve(&mut screen);
+        let seen: Vec<u64> = numbers(&screen.text());
+        assert!(seen.windows(2).all(|two| two[1] - two[0] <= 2) && seen[0] < lowest, "{seen:?}");
+        lowest = seen[0];
+    }
+    screen.key(KeyCode::Home, KeyModifiers::CONTROL);
+    library.serve(&mut screen);
+    assert_eq!(numbers(&screen.text())[0], 1, "slot 0 is in #ops");
+    screen.press(KeyCode::PageDown);
+    library.serve(&mut screen);
+    assert!(screen.text().contains("and more below"));
+    // What is said meanwhile is not lost: it is loaded on the way back to the end.
+    screen.update(Event::Read(Slot(1_000_001), vec![Library::post(1_000_001)]));
+    library.slots += 1;
+    screen.key(KeyCode::End, KeyModifiers::CONTROL);
+    screen.effects.retain(|effect| matches!(effect, Effect::Ask(_)));
+    library.serve(&mut screen);
+    assert_eq!(numbers(&screen.text()).last(), Some(&1_000_001));
+    assert!(!screen.text().contains("below"));
+    assert!(library.loaded < 2_000, "{}", library.loaded);
+}
+
+/// The numbers of the messages that are seen, from top to bottom.
+fn numbers(text: &str) -> Vec<u64> {
+    let behind = text.split("bob: message ").skip(1);
+    behind.filter_map(|rest| rest.split(' ').next()?.parse().ok()).collect()
+}
+
+#[test]
+fn in_a_quiet_room_a_part_of_the_log_is_read_and_more_when_one_scrolls() {
+    let mut library = Library::new(1_000_000);
+    let mut screen = library.screen("nowhere");
+    let first = library.loaded;
+    assert!((4096..5000).contains(&first), "{first}");
+    assert!(screen.text().contains("PageUp for older messages than slot"), "{}", screen.text());
+    screen.type_line("/who");
+    library.serve(&mut screen);
+    screen.press(KeyCode::PageUp);
+    library.serve(&mut screen);
+    assert!(library.loaded > first);
+    // Two screens of a room in which something is said now and then.
+    let mut library = Library::new(1_000_000);
+    let mut screen = library.screen("ops");
+    assert_eq!(numbers(&screen.text()).len(), 6);
+}
+
+#[test]
+fn a_search_goes_on_beyond_what_is_loaded_and_one_does_not_wait_for_it() {
+    let mut library = Library::new(1_000_000);
+    let mut screen = library.screen("lobby");
+    screen.type_line("/search 77777");
+    library.serve(&mut screen);
+    let number = library.search.as_ref().expect("it searches").number;
+    screen.update(Event::Searched { number, below: Slot(900_000) });
+    assert!(screen.text().contains("searching below slot 900000"), "{}", screen.text());
+    library.look(&mut screen);
+    assert!(screen.text().contains("message 977777 of many"), "{}", screen.text());
+    screen.type_line("/search");
+    library.serve(&mut screen);
+    library.look(&mut screen);
+    assert!(screen.text().contains("message 877777 of many"), "{}", screen.text());
+    screen.type_line("/search no such text");
+    library.serve(&mut screen);
+    library.look(&mut screen);
+    assert!(screen.text().contains("is not found in the log above"), "{}", screen.text());
+    screen.type_line("/search 5");
+    screen.type_line("/search neither this");
+    library.serve(&mut screen);
+    screen.press(KeyCode::Esc);
+    library.serve(&mut screen);
+    assert_eq!(library.search, None);
+    screen.update(Event::Found { number: number + 9, slot: Some(Slot(3)) });
+    assert!(screen.text().contains("message 999999 of many"), "{}", screen.text());
+}
+
+#[test]
+fn what_a_screen_holds_is_bounded_wherever_one_goes() {
+    let mut library = Library::new(300_000);
+    let mut screen = library.screen("lobby");
+    let held = |screen: &Screen| -> usize {
+        let rooms = screen.app.conversation.rooms();
+        rooms.values().map(|log| log.items.len()).sum()
+    };
+    for _ in 0..6_000 {
+        screen.press(KeyCode::PageUp);
+        library.serve(&mut screen);
+    }
+    assert!(held(&screen) < 8_300, "{}", held(&screen));
+    let seen = numbers(&screen.text());
+    assert!(seen[0] < 270_000 && screen.text().contains("and more below"), "{seen:?}");
+    for _ in 0..6_100 {
+        screen.press(KeyCode::PageDown);
+        library.serve(&mut screen);
+    }
+    assert_eq!(numbers(&screen.text()).last(), Some(&299_999));
+    for slot in 300_000..330_000 {
+        screen.update(Event::Read(Slot(slot), vec![Library::post(slot)]));
+    }
+    assert!(held(&screen) < 8_300, "{}", held(&screen));
+    assert!(screen.text().contains("message 329999"));
 }

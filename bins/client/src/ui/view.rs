@@ -26,6 +26,12 @@ pub fn draw(app: &App, theme: Theme, buffer: &mut Buffer) -> Position {
         let height = usize::from(above_input - 2);
         let rows = seen_rows(app, height);
         let first = above_input - 1 - rows.len() as u16;
+        if first > 1
+            && let Some(older) = app.older_hint()
+        {
+            let style = theme.style(&Role::Aside);
+            buffer.set_stringn(2, first - 1, older, usize::from(buffer.area().width), style);
+        }
         for (row, y) in rows.iter().zip(first..) {
             draw_row(row, app.search.as_ref(), theme, buffer, y);
         }
@@ -123,8 +129,12 @@ pub fn status(app: &App) -> String {
     if let Some(silence) = measured.silence.filter(|silence| silence.as_secs() >= 2) {
         parts.push(format!("no answer for {} s", silence.as_secs()));
     }
+    if let Some(below) = app.loading.searching {
+        parts.push(format!("searching below slot {below}; Esc stops"));
+    }
     if let Some(anchor) = app.scroll {
-        parts.push(format!("{} below", app.item_count() - 1 - anchor.item));
+        let more = if app.conversation.is_detached(app.room()) { " and more" } else { "" };
+        parts.push(format!("{}{more} below", app.item_count() - 1 - anchor.item));
     }
     match app.conversation.unacknowledged() {
         0 => {}

@@ -8,7 +8,7 @@ use crate::keys::{Boot, KEY_BYTES, TAG_BYTES};
 
 pub(super) const MAGIC: [u8; 4] = *b"PXCH";
 /// The version of the format of datagrams and of the messages in them.
-pub const VERSION: u8 = 7;
+pub const VERSION: u8 = 8;
 pub(super) const VERSION_AT: usize = MAGIC.len();
 pub(super) const DIRECTION_AT: usize = VERSION_AT + 1;
 pub(super) const CLUSTER_AT: usize = DIRECTION_AT + 1;

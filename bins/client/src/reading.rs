@@ -1,0 +1,133 @@
+//! The log, read by a driver that takes its turns when it is asked to: from any slot on, or from the end.
+//!
+//! **Invariants**
+//! - *A stretch is whole*: it is given slot by slot, in order, without a gap.
+//! - *Nothing is held*: what is read is handed on at once.
+
+use super::Access;
+use super::SILENCE;
+use super::post::{Post, posts};
+use crate::host::{News, ReaderHost};
+use actor_runtime::driver::{Driver, DriverError};
+use actor_runtime::storage::MemoryStorage;
+use paxos_chat::reader::Reader;
+use paxos_chat::types::Slot;
+use std::cell::RefCell;
+use std::io;
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// How often a reader that waits looks whether it is done.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Why the log cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadingError {
+    /// There is no socket.
+    #[error("cannot open a socket: {0}")]
+    Socket(io::Error),
+    /// The driver failed.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// Nobody answers.
+    #[error("no replica answered for {0} s; {SILENCE}")]
+    Silence(f32),
+}
+
+/// What the driver hands over.
+type Sink = Box<dyn FnMut(News) -> io::Result<()>>;
+
+/// Somebody who reads.
+pub struct Reading {
+    driver: Driver<Reader, ReaderHost<Sink>>,
+    posts: Rc<RefCell<Vec<Post>>>,
+    patience: Duration,
+    heard: Instant,
+    received: u64,
+}
+
+impl Reading {
+    /// Begins at a slot, or at the end of the log.
+    ///
+    /// # Errors
+    /// When there is no socket.
+    pub fn begin(access: &Access, from: Option<Slot>) -> Result<Reading, ReadingError> {
+        let (id, nodes) = access.nodes();
+        let socket = access.socket().map_err(ReadingError::Socket)?;
+        let world = access.world(socket, Box::new(MemoryStorage::default()));
+        let posts = Rc::<RefCell<Vec<Post>>>::default();
+        let read = Rc::clone(&posts);
+        let sink: Sink = Box::new(move |news| {
+            if let News::Applied(slot, applied) = news {
+                read.borrow_mut().extend(self::posts(slot, &applied));
+            }
+            Ok(())
+        });
+        let (host, codec) = (ReaderHost::new(sink), access.codec());
+        let driver = Driver::start(access.reader(from), id, nodes, codec, host, world)?;
+        let (patience, heard) = (access.patience, Instant::now());
+        Ok(Reading { driver, posts, patience, heard, received: 0 })
+    }
+
+    /// Waits a while for what comes, and gives what has come.
+    ///
+    /// # Errors
+    /// When the network fails, or no replica has answered for as long as the client is patient.
+    pub fn turn(&mut self) -> Result<Vec<Post>, ReadingError> {
+        self.driver.wait(Some(LOOK_INTERVAL))?;
+        self.driver.turn()?;
+        let received = self.driver.counters().received;
+        if received > self.received {
+            (self.heard, self.received) = (Instant::now(), received);
+        }
+        if self.heard.elapsed() > self.patience {
+            return Err(ReadingError::Silence(self.patience.as_secs_f32()));
+        }
+        Ok(self.posts.take())
+    }
+
+    /// The next slot that is read; none, while the end is not known.
+    pub fn next(&self) -> Option<Slot> {
+        self.driver.state().next
+    }
+
+    /// The bound that the replica which answered last had applied.
+    pub fn applied_upto(&self) -> Option<Slot> {
+        self.driver.host().applied_upto()
+    }
+}
+
+/// The end of the log, as far as the first replica that answers knows; none, if `is_over` before that.
+///
+/// # Errors
+/// When there is no socket, the network fails, or nobody answers.
+pub fn end(access: &Access, is_over: impl Fn() -> bool) -> Result<Option<Slot>, ReadingError> {
+    let mut reading = Reading::begin(access, None)?;
+    while reading.next().is_none() && !is_over() {
+        reading.turn()?;
+    }
+    Ok(reading.next())
+}
+
+/// Reads a stretch of the log, and hands its messages to `take`; ends early if `is_over`. The stretch may be empty, and
+/// has to be applied somewhere.
+///
+/// # Errors
+/// When there is no socket, the network fails, or nobody answers.
+pub fn read(
+    access: &Access,
+    stretch: Range<Slot>,
+    mut take: impl FnMut(Post),
+    is_over: impl Fn() -> bool,
+) -> Result<(), ReadingError> {
+    if stretch.is_empty() {
+        return Ok(());
+    }
+    let mut reading = Reading::begin(access, Some(stretch.start))?;
+    while reading.next().is_none_or(|next| next < stretch.end) && !is_over() {
+        let posts = reading.turn()?;
+        posts.into_iter().filter(|post| post.slot < stretch.end.0).for_each(&mut take);
+    }
+    Ok(())
+}
