@@ -17,7 +17,7 @@ use paxos_chat::types::{
     Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
     Value, Vote,
 };
-use paxos_chat_log::{Entry, LogWriter};
+use paxos_chat_log::{Entry, LogWriter, Store};
 use paxos_chat_replica::journal::{self, Identity, Opened, Place, SEGMENT_BYTES};
 use std::hint::black_box;
 use std::io;
@@ -159,5 +159,43 @@ fn lines(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, turns, syncs, lines);
+/// The last slots of a log, read for somebody who begins at its end; and all slots before them, which a reader that has to
+/// know what was before would read first.
+fn pages(c: &mut Criterion) {
+    const PAGE: u64 = 32;
+    let mut group = c.benchmark_group("the end of a chat log");
+    group.sample_size(10);
+    for slots in [20_000, 200_000, 2_000_000] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("replica-0.log");
+        let cluster = ClusterId::of("bench");
+        let mut log = Store::create(&SystemDisk, &path, cluster).expect("a new log");
+        for slot in 0..slots {
+            let (value, outcomes) = (Value::batch([command(slot + 1)]), vec![Outcome::Applied]);
+            log.append(&Entry { slot: Slot(slot), value, outcomes }).expect("the disk works");
+            if slot % 1_000 == 999 {
+                log.flush().expect("the disk works");
+            }
+        }
+        let mut read = |from: u64, upto: u64| {
+            log.read(Slot(from), Slot(upto), |_| true).expect("the disk works").len()
+        };
+        group.bench_function(BenchmarkId::new("its last page, messages", slots), |b| {
+            let mut from = slots - PAGE;
+            b.iter(|| {
+                // Another page each time, as for another reader.
+                from = if from == slots - PAGE { from - 1 } else { from + 1 };
+                read(black_box(from), slots)
+            });
+        });
+        if slots == 20_000 {
+            group.bench_function(BenchmarkId::new("everything before it, messages", slots), |b| {
+                b.iter(|| read(0, black_box(slots)));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, turns, syncs, lines, pages);
 criterion_main!(benches);

@@ -13,13 +13,14 @@
 //! | [`window`], [`loading`], [`travel`] | which part of the log is held, and which one is asked for next |
 //! | [`pager`] | the thread that reads it |
 //! | [`event`] | what happens, and what is wanted done |
-//! | [`view`], [`theme`] | the screen, drawn into a buffer |
+//! | [`view`], [`theme`], [`clock`] | the screen, drawn into a buffer; the time of day |
 //! | [`terminal`] | the terminal, the threads, and the clock |
 //!
 //! **Invariant — pure but for the shell**: only [`terminal`] reads, writes, waits or knows the time,
 //! so that tests drive everything else with events and look at the buffer.
 
 pub mod app;
+pub mod clock;
 pub mod command;
 pub mod complete;
 pub mod conversation;

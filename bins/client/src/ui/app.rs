@@ -7,6 +7,7 @@
 //!
 //! **Absent**: terminals, clocks and sockets; see [`super::terminal`].
 
+use super::clock::Clock;
 use super::complete::Completion;
 use super::conversation::{Conversation, Item};
 use super::event::{Effect, Event, Standing};
@@ -54,6 +55,8 @@ pub struct App {
     pub search: Option<Search>,
     /// What is loaded of the log.
     pub loading: Loading,
+    /// What time it is here.
+    pub clock: Clock,
     /// What is known of the cluster.
     pub standing: Standing,
     /// The session is open.
@@ -80,6 +83,7 @@ impl App {
             scroll: None,
             search: None,
             loading: Loading::default(),
+            clock: Clock::default(),
             standing: Standing::default(),
             is_open: false,
             failure: None,
@@ -254,7 +258,7 @@ impl App {
     pub fn rows(&self, item: usize) -> Vec<layout::Row> {
         let items = self.conversation.items(self.room());
         if let Some(item) = items.get(item) {
-            return layout::item_rows(item, self.columns());
+            return layout::item_rows(item, self.columns(), &self.clock);
         }
         let draft = self.conversation.drafts(self.room()).nth(item - items.len());
         draft.map(|draft| layout::draft_rows(draft, &self.user, self.columns())).unwrap_or_default()

@@ -5,9 +5,9 @@
 //!
 //! **Absent**: colours; see [`super::theme`].
 
+use super::clock::Clock;
 use super::conversation::{Draft, Item, Line, Progress};
 use super::text::{neutralise, width, wrap};
-use paxos_chat::types::Timestamp;
 use paxos_chat_log as chatlog;
 
 /// What a run of text is.
@@ -19,6 +19,8 @@ pub enum Role {
     Author(String),
     /// What was said.
     Text,
+    /// What was said, and names whoever sits here.
+    Mention,
     /// What is not committed yet.
     Draft,
     /// What the client tells.
@@ -41,8 +43,10 @@ fn run(role: Role, text: impl Into<String>) -> Run {
     Run { role, text: text.into() }
 }
 
-/// Columns by which the rows after the first are indented.
+/// Columns by which the rows after the first are indented, where there is no place to put them under the text.
 const INDENT: usize = 2;
+/// Columns of text that there have to be beside names and times.
+const TEXT_COLUMNS_MIN: usize = 30;
 
 /// Somebody's words, whether they are in the log or not.
 struct Words<'a> {
@@ -55,13 +59,13 @@ struct Words<'a> {
 }
 
 /// The rows of an item.
-pub fn item_rows(item: &Item, columns: usize) -> Vec<Row> {
+pub fn item_rows(item: &Item, columns: usize, clock: &Clock) -> Vec<Row> {
     match item {
         Item::Notice(text) => wrap(&neutralise(text), columns.saturating_sub(INDENT), 0)
             .into_iter()
             .map(|row| vec![run(Role::Notice, format!("  {row}"))])
             .collect(),
-        Item::Line(line) => words_rows(&words_of_line(line), columns),
+        Item::Line(line) => words_rows(&words_of_line(line, clock), columns),
     }
 }
 
@@ -85,9 +89,8 @@ pub fn draft_rows(draft: &Draft, user: &str, columns: usize) -> Vec<Row> {
     words_rows(&words, columns)
 }
 
-fn words_of_line(line: &Line) -> Words<'_> {
-    let time = chatlog::time(Timestamp(line.time_ms));
-    let minutes = time.split_once('T').and_then(|(_, time)| time.get(..5)).unwrap_or_default();
+fn words_of_line<'a>(line: &'a Line, clock: &Clock) -> Words<'a> {
+    let minutes = clock.minutes(line.time_ms);
     let mark =
         if line.is_own { format!(" ✓ committed at slot {}", line.slot) } else { String::new() };
     Words {
@@ -95,7 +98,7 @@ fn words_of_line(line: &Line) -> Words<'_> {
         user: &line.user,
         is_action: line.is_action,
         text: &line.text,
-        role: Role::Text,
+        role: if line.is_mention { Role::Mention } else { Role::Text },
         mark,
     }
 }
@@ -106,7 +109,9 @@ fn words_rows(words: &Words<'_>, columns: usize) -> Vec<Row> {
     let author = format!("{before}{shown}{after}");
     let header = width(&words.aside) + width(&author);
     let text = neutralise(words.text);
-    let rows = wrap(&text, columns.saturating_sub(INDENT), header.saturating_sub(INDENT));
+    let has_room = columns >= header + TEXT_COLUMNS_MIN;
+    let indent = if has_room { header } else { INDENT };
+    let rows = wrap(&text, columns.saturating_sub(indent), header.saturating_sub(indent));
     let mut shown_rows: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
         let first = shown_rows.is_empty();
@@ -116,7 +121,7 @@ fn words_rows(words: &Words<'_>, columns: usize) -> Vec<Row> {
                 run(Role::Author(words.user.to_owned()), author.clone()),
             ]
         } else {
-            vec![run(Role::Aside, " ".repeat(INDENT))]
+            vec![run(Role::Aside, " ".repeat(indent))]
         };
         runs.push(run(words.role.clone(), row));
         shown_rows.push(runs);
@@ -127,8 +132,8 @@ fn words_rows(words: &Words<'_>, columns: usize) -> Vec<Row> {
         if used + width(&words.mark) <= columns {
             last.push(run(Role::Aside, words.mark.clone()));
         } else {
-            for row in wrap(words.mark.trim_start(), columns.saturating_sub(INDENT), 0) {
-                shown_rows.push(vec![run(Role::Aside, format!("  {row}"))]);
+            for row in wrap(words.mark.trim_start(), columns.saturating_sub(indent), 0) {
+                shown_rows.push(vec![run(Role::Aside, " ".repeat(indent) + &row)]);
             }
         }
     }
@@ -151,22 +156,25 @@ mod tests {
 
     #[test]
     fn a_message_has_its_slot_time_and_author() {
-        assert_eq!(plain(&item_rows(&line("hi", false, false), 40)), ["  17 12:00 ann: hi"]);
-        assert_eq!(plain(&item_rows(&line("waves", false, true), 40)), ["  17 12:00 * ann waves"]);
-        let two = item_rows(&line("one\ntwo", false, false), 40);
-        assert_eq!(plain(&two), ["  17 12:00 ann: one", "  two"]);
+        let rows = |item: &Item, columns| plain(&item_rows(item, columns, &Clock::default()));
+        assert_eq!(rows(&line("hi", false, false), 40), ["  17 12:00 ann: hi"]);
+        assert_eq!(rows(&line("waves", false, true), 40), ["  17 12:00 * ann waves"]);
+        let two = line("one\ntwo", false, false);
+        assert_eq!(rows(&two, 60), ["  17 12:00 ann: one", "                two"]);
+        assert_eq!(rows(&two, 40), ["  17 12:00 ann: one", "  two"], "it is narrow");
     }
 
     #[test]
     fn a_mark_stands_behind_the_text_or_below_it() {
-        let own = |columns| plain(&item_rows(&line("hi", true, false), columns));
+        let item = line("hi", true, false);
+        let own = |columns| plain(&item_rows(&item, columns, &Clock::default()));
         assert_eq!(own(60), ["  17 12:00 ann: hi ✓ committed at slot 17"]);
         assert_eq!(own(30), ["  17 12:00 ann: hi", "  ✓ committed at slot 17"]);
     }
 
     #[test]
     fn a_narrow_screen_still_shows_everything() {
-        let rows = plain(&item_rows(&line("日本語", true, false), 8));
+        let rows = plain(&item_rows(&line("日本語", true, false), 8, &Clock::default()));
         assert!(rows.concat().contains("日本語"));
     }
 }

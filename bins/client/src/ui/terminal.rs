@@ -8,6 +8,7 @@
 //! - *The terminal is given back* as it was, at a panic too.
 
 use super::app::App;
+use super::clock::Clock;
 use super::event::{Effect, Event, Standing};
 use super::pager::Pager;
 use super::theme::Theme;
@@ -96,6 +97,7 @@ pub fn run(
     std::thread::Builder::new().name("stops".into()).spawn(suspend)?;
 
     let mut app = App::new(user, room, (0, 0));
+    app.clock = Clock::system();
     if let Some((state, pending)) = resumed {
         app.resume(state.phase(), state.next(), pending);
     }

@@ -11,6 +11,7 @@ use crate::post::Post;
 use paxos_chat::types::{Ballot, ReplicaId, Seq, SessionId, Slot};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Cell;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::{Color, Modifier};
 use std::time::Duration;
@@ -130,7 +131,7 @@ fn the_screen_shows_rooms_messages_the_cluster_and_what_is_typed() {
         screen.press(KeyCode::Char(c));
     }
     let rows = screen.rows();
-    let name_at_the_end = format!(" #lobby  #ops (1) {}ann", " ".repeat(38));
+    let name_at_the_end = format!(" #lobby  #ops (1) {}times in UTC  ann", " ".repeat(24));
     assert_eq!(rows[0], name_at_the_end);
     let shown = [
         "  You are ann. Type a line to say it; /help tells more.",
@@ -277,6 +278,27 @@ fn without_colour_there_is_none_and_with_it_names_differ() {
     assert!(colours(&mut screen).len() >= 3);
     screen.theme = Theme { has_colour: false };
     assert_eq!(colours(&mut screen), [Color::Reset]);
+}
+
+#[test]
+fn who_is_named_is_called_and_every_room_shows_what_is_new() {
+    let mut screen = Screen::new(80, 12);
+    screen.hear(1, "bob", "lobby", "planning annex 3");
+    assert_eq!(screen.effects, []);
+    screen.hear(2, "bob", "lobby", "lunch, Ann?");
+    assert_eq!(screen.effects, [Effect::Bell]);
+    screen.rows();
+    let cells = screen.terminal.backend().buffer().content().iter();
+    let called: String = cells.filter(|cell| cell.fg == Color::Yellow).map(Cell::symbol).collect();
+    assert!(called.ends_with("lunch, Ann?"), "{called}");
+    screen.hear(3, "ann", "lobby", "ann names herself");
+    screen.hear(4, "bob", "ops", "one");
+    screen.hear(5, "bob", "dev", "ann: two");
+    screen.hear(6, "bob", "dev", "three");
+    assert!(screen.rows()[0].starts_with(" #lobby  #dev (2!)  #ops (1) "), "{}", screen.rows()[0]);
+    screen.type_line("/join dev");
+    assert!(screen.rows()[0].starts_with(" #lobby  #dev  #ops (1) "), "{}", screen.rows()[0]);
+    assert_eq!(screen.effects.iter().filter(|effect| **effect == Effect::Bell).count(), 2);
 }
 
 #[test]

@@ -30,6 +30,10 @@ impl Theme {
         let plain = Style::default();
         match role {
             Role::Text => plain,
+            Role::Mention if self.has_colour => {
+                plain.fg(Color::Yellow).add_modifier(Modifier::BOLD)
+            }
+            Role::Mention => plain.add_modifier(Modifier::BOLD),
             Role::Aside | Role::Draft => plain.add_modifier(Modifier::DIM),
             Role::Notice if self.has_colour => plain.fg(Color::DarkGray),
             Role::Notice => plain.add_modifier(Modifier::ITALIC),

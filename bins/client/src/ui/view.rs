@@ -3,10 +3,12 @@
 //! **Invariant**: what is drawn is a function of the state and the size of the buffer.
 
 use super::app::{App, Search};
+use super::conversation::{Item, RoomLog};
 use super::layout::{Role, Row};
 use super::replies::{leader, milliseconds, percent};
 use super::scroll::Anchor;
 use super::theme::Theme;
+use crate::envelope::Room;
 use paxos_chat_log as chatlog;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -66,7 +68,7 @@ fn draw_row(row: &Row, search: Option<&Search>, theme: Theme, buffer: &mut Buffe
         let from = x;
         x = buffer.set_stringn(x, y, &run.text, usize::from(width - x), style).0;
         if let Some(search) = search
-            && matches!(run.role, Role::Text | Role::Author(_))
+            && matches!(run.role, Role::Text | Role::Mention | Role::Author(_))
         {
             highlight(&search.needle, buffer, from..x, y);
         }
@@ -89,22 +91,25 @@ fn highlight(needle: &str, buffer: &mut Buffer, columns: std::ops::Range<u16>, y
     }
 }
 
+/// The rooms that one is in, and others in which something is new; the time zone, and who sits here.
 fn draw_rooms(app: &App, theme: Theme, buffer: &mut Buffer) {
     let width = buffer.area().width;
     let mut x = 0;
-    for (place, room) in app.joined.iter().enumerate() {
-        let unread = app.conversation.rooms().get(room).map_or(0, |log| log.unread);
-        let label = match unread {
-            0 => format!(" #{room} "),
-            unread => format!(" #{room} ({unread}) "),
-        };
-        let style = if place == app.current {
-            Style::default().add_modifier(Modifier::REVERSED | Modifier::BOLD)
-        } else {
-            Style::default()
-        };
+    let mut put = |label: String, style: Style, buffer: &mut Buffer| {
         if x < width {
-            x = buffer.set_stringn(x, 0, &label, usize::from(width - x), style).0;
+            x = buffer.set_stringn(x, 0, label, usize::from(width - x), style).0;
+        }
+    };
+    let rooms = app.conversation.rooms();
+    for (place, room) in app.joined.iter().enumerate() {
+        let (label, style) = room_label(room, rooms.get(room));
+        let current = if place == app.current { Modifier::REVERSED } else { Modifier::empty() };
+        put(label, style.add_modifier(current), buffer);
+    }
+    for (room, log) in rooms.iter().filter(|(room, _)| !app.joined.contains(room)) {
+        if log.unread > 0 {
+            let (label, style) = room_label(room, Some(log));
+            put(label, style.add_modifier(Modifier::DIM), buffer);
         }
     }
     let name = chatlog::escaped(&app.user);
@@ -112,6 +117,30 @@ fn draw_rooms(app: &App, theme: Theme, buffer: &mut Buffer) {
     if x + columns < width {
         let style = theme.style(&Role::Author(app.user.clone()));
         buffer.set_stringn(width - columns, 0, name, usize::from(columns), style);
+    }
+    let is_line = |item: &Item| match item {
+        Item::Line(line) => Some(line.time_ms),
+        Item::Notice(_) => None,
+    };
+    if let Some(last) = app.conversation.items(app.room()).iter().rev().find_map(is_line) {
+        let zone = format!("times in {}", app.clock.zone(last));
+        let zone_columns = zone.len() as u16 + 2;
+        if x + columns + zone_columns < width {
+            let at = width - columns - zone_columns;
+            buffer.set_stringn(at, 0, zone, usize::from(zone_columns), theme.style(&Role::Aside));
+        }
+    }
+}
+
+/// A room, with what is unread in it, and a mark if one was named there.
+fn room_label(room: &Room, log: Option<&RoomLog>) -> (String, Style) {
+    match log {
+        Some(log) if log.unread > 0 => {
+            let mark = if log.is_called { "!" } else { "" };
+            let style = Style::default().add_modifier(Modifier::BOLD);
+            (format!(" #{room} ({}{mark}) ", log.unread), style)
+        }
+        _ => (format!(" #{room} "), Style::default()),
     }
 }
 
