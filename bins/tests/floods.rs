@@ -444,7 +444,9 @@ fn measure(
     let config = config(cluster);
     let token = Token::issue(&secret(cluster), &config, "alice").unwrap();
     let patience = Duration::from_secs(20);
-    let access = Access { config, token, loss: Loss::NONE, seed: 1, patience, state: None };
+    let addresses = config.addresses().unwrap();
+    let access =
+        Access { config, addresses, token, loss: Loss::NONE, seed: 1, patience, state: None };
     let (messages, duration, warmup) = (None, None, Duration::ZERO);
     let options = LoadOptions {
         clients: 2,

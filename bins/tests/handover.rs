@@ -78,8 +78,10 @@ impl Load {
             let user = format!("user{index}");
             let token = Token::issue(&secret, &config, &user).unwrap();
             let (config, loss, seed) = (config.clone(), Loss::NONE, index as u64);
+            let addresses = config.addresses().unwrap();
             let access = Access {
                 config,
+                addresses,
                 token,
                 loss,
                 seed,

@@ -122,7 +122,7 @@ fn start(disk: &FakeDisk, scene: &Scene, snapshot_slots: u64) -> Driver<Replica,
     // No time-out of its own within the test.
     let tuning = Tuning { snapshot_slots, ..Tuning::default() };
     let tuning = tuning.with_election_timeout(Duration::from_secs(600));
-    let nodes = NodeTable::new((0..3).map(address).collect(), 9);
+    let nodes = NodeTable::new((0..3).map(address).collect::<Vec<_>>(), 9);
     let host = ReplicaHost::new(log, [], &tuning);
     let actor = Replica::new(Cluster::new(3), tuning);
     Driver::start(actor, NodeId(0).into(), nodes, codec(0), host, world).unwrap()

@@ -261,7 +261,8 @@ fn access(args: &Args) -> Result<(Access, Option<Lock>)> {
     let opened = args.state.as_deref().map(|path| State::open(path, &owner())).transpose();
     let (state, lock) = opened.context("--state")?.unzip();
     let patience = Duration::from_secs(args.patience.max(1));
-    Ok((Access { config, token, loss, seed, patience, state }, lock))
+    let addresses = config.addresses().context("cannot make what looks names up")?;
+    Ok((Access { config, addresses, token, loss, seed, patience, state }, lock))
 }
 
 /// Where `load` speaks: not where people do, unless that is asked for.

@@ -48,6 +48,7 @@ use stateright::actor::Id;
 
 use crate::host::{ClientHost, Event};
 use crate::record::{Line, RecordWriter};
+use actor_runtime::addresses::Addresses;
 use actor_runtime::clock::SystemClock;
 use actor_runtime::driver::{Driver, DriverError, Handle, Order, World};
 use actor_runtime::loss::{Loss, LossyNetwork};
@@ -84,6 +85,8 @@ const EXCERPT_CHARS: usize = 60;
 pub struct Access {
     /// The cluster.
     pub config: Config,
+    /// Where its replicas are.
+    pub addresses: Addresses,
     /// Who the client is, as it proves to the replicas.
     pub token: Token,
     /// Loss injected at this client.
@@ -99,7 +102,7 @@ pub struct Access {
 impl Access {
     /// A socket towards the replicas.
     fn socket(&self) -> io::Result<UdpNetwork> {
-        UdpNetwork::bind_towards(self.config.addresses()[0])
+        UdpNetwork::bind_any(0, self.addresses.may_be_ipv6())
     }
 
     /// The world of a client with this socket.
@@ -122,8 +125,8 @@ impl Access {
 
     /// Clients and readers come after the replicas, and talk to them alone.
     fn nodes(&self) -> (Id, NodeTable) {
-        let addresses = self.config.addresses();
-        (Id::from(addresses.len()), NodeTable::new(addresses, 0))
+        let addresses = self.addresses.clone();
+        (Id::from(addresses.count()), NodeTable::new(addresses, 0))
     }
 
     fn codec(&self) -> Codec {

@@ -1,5 +1,6 @@
 //! `cluster config`: writes `cluster.toml`, and makes `cluster.secret` beside it.
 
+use actor_runtime::addresses::{Endpoint, EndpointError};
 use actor_runtime::files::{Existing, keep_as_old, write_whole};
 use actor_runtime::loss::Loss;
 use anyhow::{Context, Error, Result, anyhow, bail};
@@ -10,7 +11,7 @@ use paxos_chat_shell::output::print;
 use paxos_chat_shell::{places, tell};
 use std::fs::Permissions;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -42,20 +43,21 @@ pub struct ConfigArgs {
     /// The election time-out in milliseconds, 500 if not given; the others are in proportion.
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
-    /// The address or name of the machine of all replicas; a name is looked up now.
+    /// The address or name of the machine of all replicas.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
     /// The port of replica 0; the others follow.
     #[arg(long, default_value_t = 7100)]
     base_port: u16,
-    /// The addresses of all replicas, in the order of their ids, in place of --host and --base-port.
+    /// The addresses of all replicas, in the order of their ids, in place of --host and --base-port. Names are kept, and
+    /// looked up by whoever starts, and again when a replica falls silent.
     #[arg(
         long,
         value_name = "HOST:PORT,...",
         value_delimiter = ',',
         conflicts_with_all = ["host", "base_port"]
     )]
-    address: Vec<String>,
+    address: Vec<Endpoint>,
     /// A name that clients may use, and another loss for its clients; any name if none is given.
     #[arg(long, value_name = "NAME[,loss=P]", value_parser = parse_user)]
     user: Vec<(String, ClientConfig)>,
@@ -66,7 +68,7 @@ pub struct ConfigArgs {
 
 impl ConfigArgs {
     /// How many may fail, and where the replicas are.
-    fn places(&self) -> Result<(u8, Vec<SocketAddr>)> {
+    fn places(&self) -> Result<(u8, Vec<Endpoint>)> {
         let given = self.address.len();
         let made = u8::try_from(given / 2).unwrap_or(u8::MAX).max(1);
         let f = self.f.unwrap_or(if given > 0 { made } else { 1 });
@@ -76,31 +78,35 @@ impl ConfigArgs {
             if given != usize::from(count) {
                 bail!("--address: {given} are given, and f = {f} needs {count}; list all of them");
             }
-            let addresses = self.address.iter().map(|text| look_up(text));
-            return Ok((f, addresses.collect::<Result<_>>()?));
+            return Ok((f, self.address.clone()));
         }
         if self.base_port == 0 || self.base_port.checked_add(count - 1).is_none() {
             bail!("--base-port {}: {count} ports from 1 to 65535 are needed", self.base_port);
         }
-        let host = match self.host.parse() {
-            Ok(host) => host,
-            Err(_) => look_up(&format!("{}:0", self.host))?.ip(),
+        // An address of IPv6 needs its brackets.
+        let host = match self.host.split('%').next().unwrap_or_default().parse::<Ipv6Addr>() {
+            Ok(_) => format!("[{}]", self.host),
+            Err(_) => self.host.clone(),
         };
-        let address = |index| SocketAddr::new(host, self.base_port + index);
-        Ok((f, (0..count).map(address).collect()))
+        let address = |index| format!("{host}:{}", self.base_port + index).parse();
+        let addresses: Result<_, EndpointError> = (0..count).map(address).collect();
+        let addresses = addresses.map_err(|_| {
+            anyhow!("--host {}: give an IP address or a name, such as 10.0.0.1", self.host)
+        })?;
+        Ok((f, addresses))
     }
 }
 
-/// The address that this means; of several, the first of IPv4.
-fn look_up(text: &str) -> Result<SocketAddr> {
-    let found: Vec<SocketAddr> = text
-        .to_socket_addrs()
-        .with_context(|| {
-            format!("{text}: no such address; give HOST:PORT, such as 10.0.0.1:7100 or [::1]:7100")
-        })?
-        .collect();
-    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
-    first.copied().ok_or_else(|| anyhow!("{text}: the name has no address; give an IP address"))
+/// Tells of names that mean nothing here: they may mean something where the replicas are.
+fn tell_unknown(config: &Config) {
+    for address in config.replicas.iter().map(|replica| &replica.address) {
+        if let Err(error) = address.look_up(None) {
+            tell!(
+                "cluster: {address} cannot be looked up here ({error}); replicas and clients look it up when they start, and \
+                 again while nothing is heard from there"
+            );
+        }
+    }
 }
 
 /// Reads `NAME` or `NAME,loss=P`.
@@ -160,6 +166,7 @@ pub fn write_config(args: &ConfigArgs) -> Result<()> {
         config.replicas[index].skip_slots.insert(*slot);
     }
     config.check()?;
+    tell_unknown(&config);
     let text = config.to_toml();
     match &args.output {
         None => {

@@ -102,6 +102,14 @@ impl Config {
                     return problem(key.then(name), wrong, format!("give 0 to {last}, or \"any\""));
                 }
             }
+            // What is lost is told by addresses, and those of a name change.
+            if let (End::Replica(from), End::Replica(to)) = (link.from, link.to)
+                && let Some(id) = [from, to].into_iter().find(|id| self.is_named(*id))
+            {
+                let wrong = format!("replica {id} has a name for an address");
+                let remedy = "give it an IP address, or one of the ends as \"any\"";
+                return problem(key, wrong, remedy);
+            }
             if link.from == link.to {
                 let (wrong, remedy) = match link.from {
                     End::Any => ("from any to any is every link", "set loss at the top instead"),
@@ -116,6 +124,11 @@ impl Config {
             check_loss(key.then("loss"), link.loss)?;
         }
         Ok(())
+    }
+
+    fn is_named(&self, replica: u8) -> bool {
+        let replica = self.replicas.get(usize::from(replica));
+        replica.is_some_and(|replica| replica.address.literal().is_none())
     }
 
     fn check_replicas(&self) -> Result<(), Problem> {
@@ -146,13 +159,14 @@ impl Config {
                 let remedy = format!("number the replicas 0 to {} in order", count - 1);
                 return problem(key.then("id"), wrong, remedy);
             }
-            if let Some(other) = addresses.insert(replica.address, index) {
+            if let Some(other) = addresses.insert(&replica.address, index) {
                 let wrong = format!("{} is the address of replicas[{other}] too", replica.address);
                 return problem(key.then("address"), wrong, "give every replica one of its own");
             }
-            if replica.address.port() == 0 || replica.address.ip().is_unspecified() {
+            let is_any = replica.address.literal().is_some_and(|at| at.ip().is_unspecified());
+            if replica.address.port() == 0 || is_any {
                 let wrong = format!("{} is no address that others can send to", replica.address);
-                let remedy = "give an IP address and a port, such as 127.0.0.1:7100";
+                let remedy = "give an IP address or a name, and a port, such as 127.0.0.1:7100";
                 return problem(key.then("address"), wrong, remedy);
             }
             if let Some(loss) = replica.loss {

@@ -26,15 +26,17 @@ mod place;
 mod revoke;
 mod write;
 
+use actor_runtime::addresses::{Addresses, Endpoint};
 use actor_runtime::loss::Loss;
+use actor_runtime::network::canonical;
 use actor_runtime::wire::{ClusterId, DATAGRAM_BYTES_INTERNET, DATAGRAM_BYTES_LOOPBACK, Packing};
 use paxos_chat::client::ClientTuning;
 use paxos_chat::quorum::{Cluster, REPLICAS_MAX};
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{NodeId, Slot};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -121,13 +123,18 @@ pub struct ReplicaConfig {
     /// Its id, from 0 on.
     pub id: u8,
     /// Where it listens.
-    pub address: SocketAddr,
+    #[serde(deserialize_with = "endpoint")]
+    pub address: Endpoint,
     /// Its own loss, in place of the cluster's.
     #[serde(default)]
     pub loss: Option<f64>,
     /// Slots that it jumps over when it leads: an injected fault.
     #[serde(default)]
     pub skip_slots: BTreeSet<u64>,
+}
+
+fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Endpoint, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 /// What is wrong with a configuration.
@@ -207,8 +214,8 @@ impl Config {
     ///
     /// # Errors
     /// When there is no such cluster.
-    pub fn new(cluster: String, f: u8, addresses: Vec<SocketAddr>) -> Result<Config, Problem> {
-        let is_local = addresses.iter().all(|address| address.ip().is_loopback());
+    pub fn new(cluster: String, f: u8, addresses: Vec<Endpoint>) -> Result<Config, Problem> {
+        let is_local = addresses.iter().all(Endpoint::is_loopback);
         let max_datagram = if is_local { DATAGRAM_BYTES_LOOPBACK } else { internet() };
         let replica =
             |(id, address)| ReplicaConfig { id, address, loss: None, skip_slots: BTreeSet::new() };
@@ -259,12 +266,16 @@ impl Config {
         Cluster::new(self.replicas.len().try_into().unwrap_or(REPLICAS_MAX))
     }
 
-    /// The addresses of the replicas, by id.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.replicas
-            .iter()
-            .map(|replica| actor_runtime::network::canonical(replica.address))
-            .collect()
+    /// Where the replicas are, by id; names are looked up from now on.
+    ///
+    /// # Errors
+    /// When there is no thread for that.
+    pub fn addresses(&self) -> io::Result<Addresses> {
+        let endpoint = |replica: &ReplicaConfig| match replica.address.literal() {
+            Some(address) => canonical(address).into(),
+            None => replica.address.clone(),
+        };
+        Addresses::of(self.replicas.iter().map(endpoint).collect())
     }
 
     /// The ids of the replicas as actors know them.

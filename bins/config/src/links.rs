@@ -9,6 +9,7 @@ use actor_runtime::network::canonical;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt::{self, Display, Formatter};
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 const ANY: &str = "any";
@@ -104,17 +105,20 @@ impl Config {
                 (from, End::Any) if from == own => losses.sending = loss,
                 (End::Any, to) if to == own => losses.receiving = loss,
                 (from, End::Replica(peer)) if from == own => {
-                    let peer = self.replicas.get(usize::from(peer));
-                    losses.to.extend(peer.map(|peer| (canonical(peer.address), loss)));
+                    losses.to.extend(self.literal(peer).map(|address| (address, loss)));
                 }
                 (End::Replica(peer), to) if to == own => {
-                    let peer = self.replicas.get(usize::from(peer));
-                    losses.from.extend(peer.map(|peer| (canonical(peer.address), Loss::NONE)));
+                    losses.from.extend(self.literal(peer).map(|address| (address, Loss::NONE)));
                 }
                 _ => {}
             }
         }
         losses
+    }
+
+    /// A replica's address, if it is one.
+    fn literal(&self, replica: u8) -> Option<SocketAddr> {
+        self.replicas.get(usize::from(replica))?.address.literal().map(canonical)
     }
 
     /// What a client of this user loses.
@@ -145,7 +149,7 @@ mod tests {
         config.links = ["0:any=0.3", "any:0=0.4", "1:2=0.5"].map(|l| l.parse().unwrap()).into();
         let losses = |id: usize| config.losses_of(&config.replicas[id]);
         let loss = |p| Loss::new(p).unwrap();
-        let at = |id: usize| config.replicas[id].address;
+        let at = |id: u8| config.literal(id).unwrap();
         assert_eq!((losses(0).sending, losses(0).receiving), (loss(0.3), loss(0.4)));
         assert_eq!((losses(1).sending, losses(1).receiving), (loss(0.2), loss(0.2)));
         assert_eq!(losses(1).to, [(at(2), loss(0.5))].into());

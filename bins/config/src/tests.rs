@@ -43,7 +43,8 @@ impl Arbitrary for AnyConfig {
             replica.skip_slots = (0..u8::arbitrary(g) % 3).map(u64::from).collect();
             if bool::arbitrary(g) {
                 let ip = std::net::Ipv6Addr::LOCALHOST;
-                replica.address = SocketAddr::new(ip.into(), replica.address.port());
+                replica.address =
+                    std::net::SocketAddr::new(ip.into(), replica.address.port()).into();
             }
         }
         let mut ends: Vec<(End, End)> =
@@ -134,7 +135,7 @@ fn unknown_keys_and_wrong_types_are_named_with_their_line() {
 #[test]
 fn wrong_values_are_named_with_key_and_remedy() {
     type Spoil = fn(&mut Config);
-    let cases: [(&str, Spoil); 19] = [
+    let cases: [(&str, Spoil); 21] = [
         ("cluster: is empty", |c| c.cluster.clear()),
         ("f: f = 0", |c| c.f = 0),
         ("f: f = 32", |c| c.f = 32),
@@ -148,7 +149,14 @@ fn wrong_values_are_named_with_key_and_remedy() {
         ("replicas[2].id: 1 is the id of replicas[1] too", |c| c.replicas[2].id = 1),
         ("replicas[2].id: is 7 where 2 is expected", |c| c.replicas[2].id = 7),
         ("replicas[2].address: 127.0.0.1:7100 is the address of replicas[0] too", |c| {
-            c.replicas[2].address = c.replicas[0].address;
+            c.replicas[2].address = c.replicas[0].address.clone();
+        }),
+        ("replicas[1].address: chat-1:0 is no address that others can send to", |c| {
+            c.replicas[1].address = "chat-1:0".parse().unwrap();
+        }),
+        ("links[0]: replica 1 has a name for an address", |c| {
+            c.replicas[1].address = "chat-1:7100".parse().unwrap();
+            c.links = vec!["0:1=0.5".parse().unwrap()];
         }),
         ("timeouts.election_ms: 1 is out of range", |c| c.timeouts.election_ms = 1),
         ("users[0]: the name \"a b\" has white space", |c| c.users = vec!["a b".into()]),
@@ -247,4 +255,22 @@ fn names_of_users_are_limited() {
     {
         assert!(check_user(wrong).is_err(), "{wrong:?}");
     }
+}
+
+#[test]
+fn a_replica_may_be_at_a_name_which_is_kept() {
+    let mut config = config(1);
+    for (id, address) in
+        ["chat-0.chat:7100", "[fe80::1%eth0]:7100", "[::1]:7100"].iter().enumerate()
+    {
+        config.replicas[id].address = address.parse().unwrap();
+    }
+    let text = config.to_toml();
+    assert_eq!(read(&text).unwrap(), config);
+    assert!(text.contains("address = \"chat-0.chat:7100\""), "{text}");
+    let wrong = error(&text.replace("chat-0.chat:7100", "10.0.0.300:7100"));
+    assert!(
+        wrong.contains("line ") && wrong.contains("\"10.0.0.300:7100\" is no address"),
+        "{wrong}"
+    );
 }

@@ -18,6 +18,7 @@ use crate::operator::tap::OperatorTap;
 use crate::panel::{Panel, ReplicaDriver};
 use crate::shutdown::{self, Ending};
 use crate::warm_up::{Gate, Reason, hold};
+use actor_runtime::addresses::Endpoint;
 use actor_runtime::clock::SystemClock;
 use actor_runtime::disk::hook::HookedDisk;
 use actor_runtime::disk::meter::SyncMeter;
@@ -187,7 +188,7 @@ pub fn prepare(args: &Args) -> Result<Assembly> {
         .with_packing(config.packing());
     note(&format!(
         "replica {id} of {replicas} listens on {}, log {}",
-        args.listen.unwrap_or(own.address),
+        listens_at(args, &own),
         place.chat_log().display()
     ));
     if let Some(address) = metrics {
@@ -222,7 +223,7 @@ impl Assembly {
             seed,
         } = self;
 
-        let addresses = config.addresses();
+        let addresses = config.addresses().context("cannot make what looks names up")?;
         if waits {
             let reason = hold(&panel.gate, &mut network, &mut codec, own.id, &addresses)?;
             say(&match reason {
@@ -311,10 +312,20 @@ pub fn format_only(args: &Args) -> Result<()> {
     Ok(journal::format(&place)?)
 }
 
+/// Where it listens. At a name that is on all addresses of this machine.
+fn listens_at(args: &Args, own: &ReplicaConfig) -> Endpoint {
+    args.listen.map_or_else(|| own.address.clone(), Endpoint::At)
+}
+
 /// The socket of this replica.
 fn bind(args: &Args, own: &ReplicaConfig) -> Result<UdpNetwork> {
-    let address = args.listen.unwrap_or(own.address);
-    UdpNetwork::bind(address).map_err(|error| match error.kind() {
+    let address = listens_at(args, own);
+    let bound = match address.literal() {
+        Some(address) => UdpNetwork::bind(address),
+        // Whatever it means elsewhere: here it is a machine with all its addresses.
+        None => UdpNetwork::bind_any(address.port(), true),
+    };
+    bound.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => anyhow!(
             "the address {address} is in use: is replica {} running already? Stop the other process, \
              or change the address in {}",

@@ -16,6 +16,7 @@
 //! is what the protocol is for. So safety does not depend on it, nor does liveness: it is off by
 //! default, and `start` ends it.
 
+use actor_runtime::addresses::Addresses;
 use actor_runtime::burst::Arrivals;
 use actor_runtime::network::Network;
 use actor_runtime::nodes::NodeTable;
@@ -26,7 +27,6 @@ use paxos_chat::types::{ReplicaId, Slot};
 use paxos_chat_packets::Packet;
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -104,10 +104,10 @@ pub fn hold(
     network: &mut dyn Network,
     codec: &mut Codec,
     own: u8,
-    addresses: &[SocketAddr],
+    addresses: &Addresses,
 ) -> io::Result<Reason> {
-    let (mut nodes, mut outbox) = (NodeTable::new(addresses.to_vec(), 0), Outbox::default());
-    let others = || (0..).zip(addresses).map(|(id, _)| id).filter(|id| *id != own);
+    let (mut nodes, mut outbox) = (NodeTable::new(addresses.clone(), 0), Outbox::default());
+    let others = || (0..).take(addresses.count()).filter(|id| *id != own);
     let mut missing: BTreeSet<u8> = others().collect();
     let (mut arrivals, mut packets) = (Arrivals::new(), Vec::new());
     let mut ask_at = Instant::now();
@@ -164,6 +164,7 @@ mod tests {
     use paxos_chat::message::Heartbeat;
     use paxos_chat::types::Ballot;
     use std::collections::{BTreeMap, VecDeque};
+    use std::net::SocketAddr;
 
     fn address(id: u8) -> SocketAddr {
         ([127, 0, 0, 1], 7100 + u16::from(id)).into()
@@ -216,7 +217,7 @@ mod tests {
         let (arrived, sent) = (None, Vec::new());
         let mut network =
             ScriptedNetwork { datagrams: datagrams.into(), arrived, sent, gate: gate.clone() };
-        let addresses = [0, 1, 2].map(address);
+        let addresses = Addresses::from([0, 1, 2].map(address).to_vec());
         let reason = hold(&gate, &mut network, codec, 0, &addresses).unwrap();
         assert_eq!(gate.status(), None, "it serves now");
         assert!(!gate.open(), "there is nothing to open");

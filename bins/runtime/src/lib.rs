@@ -6,6 +6,7 @@
 //! | `questions` | questions of users, which take turns |
 //! | [`outbox`], [`burst`] | what a turn sends, and datagrams that travel together |
 //! | [`nodes`], `shares` | which address an actor's id stands for; what is remembered of users' processes |
+//! | [`addresses`] | where replicas are: addresses, and names that are looked up |
 //! | [`wire`], [`keys`] | datagrams, and the keys that they are sealed under |
 //! | [`network`], [`loss`], [`clock`], [`storage`] | what a driver needs of the world, as small traits |
 //! | [`disk`], [`files`] | files as a log needs them; small files that matter |
@@ -15,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod addresses;
 pub mod burst;
 pub mod clock;
 pub mod disk;

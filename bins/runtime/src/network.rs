@@ -100,6 +100,10 @@ impl UdpNetwork {
         // The kernel may grant less, which costs losses under load and nothing else.
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+        if address.is_ipv6() && address.ip().is_unspecified() {
+            // All addresses are those of IPv4, too.
+            socket.set_only_v6(false)?;
+        }
         socket.bind(&address.into())?;
         let socket: UdpSocket = socket.into();
         let udp = UdpSocketState::new((&socket).into())?;
@@ -115,16 +119,20 @@ impl UdpNetwork {
         })
     }
 
-    /// Binds a socket to any free port, fit to reach `peer`.
+    /// Binds a socket to this port, or to any free one if it is 0, on all addresses of this machine: of both kinds, where
+    /// `may_be_ipv6` and the machine knows IPv6.
     ///
     /// # Errors
     /// When no socket can be bound.
-    pub fn bind_towards(peer: SocketAddr) -> io::Result<UdpNetwork> {
-        let any: IpAddr = match peer {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        UdpNetwork::bind(SocketAddr::new(any, 0))
+    pub fn bind_any(port: u16, may_be_ipv6: bool) -> io::Result<UdpNetwork> {
+        let [v4, v6]: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        if may_be_ipv6 {
+            match UdpNetwork::bind(SocketAddr::new(v6, port)) {
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {}
+                bound => return bound,
+            }
+        }
+        UdpNetwork::bind(SocketAddr::new(v4, port))
     }
 
     /// The address that the socket is bound to.

@@ -1,8 +1,8 @@
 //! Who an actor's id stands for, and where that is.
 //!
 //! **Invariants**
-//! - *Ids `0..n` are the configured replicas*, at their configured addresses, wherever a datagram of
-//!   theirs came from.
+//! - *Ids `0..n` are the configured replicas*, at their configured addresses, or where their names say, wherever a
+//!   datagram of theirs came from.
 //! - *A client is a process of a user*, whatever its address: what is meant for it goes to where it
 //!   was heard last.
 //! - *Bounded, and fair between users*: at most a given number of clients is remembered, as [`Shares`] tells;
@@ -11,6 +11,7 @@
 //!   there for each that came from there (RFC 9000, section 8.1).
 //! - *An id is never given twice*, so that an answer cannot reach a client that did not ask.
 
+use crate::addresses::Addresses;
 use crate::shares::Shares;
 use crate::wire::{ClientId, Peer};
 use std::collections::HashMap;
@@ -22,7 +23,10 @@ pub const CREDIT: usize = 3;
 /// Addresses and ids of the actors that a driver talks to.
 #[derive(Debug)]
 pub struct NodeTable {
-    replicas: Vec<SocketAddr>,
+    addresses: Addresses,
+    /// An edition of these, and its number.
+    replicas: Vec<Option<SocketAddr>>,
+    edition: u64,
     clients: Shares<Client>,
     by_id: HashMap<u64, ClientId>,
     next_id: u64,
@@ -72,30 +76,47 @@ impl Client {
 
 impl NodeTable {
     /// A table of these replicas and at most `clients_max` clients.
-    pub fn new(replicas: Vec<SocketAddr>, clients_max: usize) -> NodeTable {
+    pub fn new(replicas: impl Into<Addresses>, clients_max: usize) -> NodeTable {
+        let addresses = replicas.into();
         NodeTable {
-            next_id: replicas.len() as u64,
-            replicas,
+            next_id: addresses.count() as u64,
+            edition: addresses.edition(),
+            replicas: addresses.known(),
+            addresses,
             clients: Shares::new(clients_max),
             by_id: HashMap::new(),
         }
     }
 
+    /// Takes over where names say that replicas are now.
+    pub fn refresh(&mut self) {
+        let edition = self.addresses.edition();
+        if edition != self.edition {
+            (self.edition, self.replicas) = (edition, self.addresses.known());
+        }
+    }
+
     /// The replica whose configured address this is.
     pub fn replica_at(&self, address: SocketAddr) -> Option<u8> {
-        let place = self.replicas.iter().position(|replica| *replica == address)?;
+        let place = self.replicas.iter().position(|replica| *replica == Some(address))?;
         u8::try_from(place).ok()
     }
 
     /// Is this replica's configured address this one?
     pub fn is_at(&self, replica: u8, address: SocketAddr) -> bool {
-        self.replicas.get(usize::from(replica)) == Some(&address)
+        self.replicas.get(usize::from(replica)) == Some(&Some(address))
     }
 
     /// The id of a peer of whom a datagram was heard; a new one for a client that is not remembered.
     pub fn heard(&mut self, peer: Peer, heard: Receipt) -> u64 {
         let client = match peer {
-            Peer::Replica(id) => return id.into(),
+            Peer::Replica(id) => {
+                // Whoever has come back elsewhere is to be looked up.
+                if self.is_at(id, heard.address) {
+                    self.addresses.heard(id.into());
+                }
+                return id.into();
+            }
             Peer::Client(client) => client,
         };
         if let Some(known) = self.clients.get(&client) {
@@ -124,8 +145,9 @@ impl NodeTable {
     pub fn find(&self, id: u64) -> Option<Receiver> {
         let index = usize::try_from(id).ok()?;
         if let Some(address) = self.replicas.get(index) {
-            let peer = Peer::Replica(u8::try_from(id).ok()?);
-            return Some(Receiver { peer, address: *address, is_proven: true });
+            self.addresses.asked(index);
+            let (peer, address) = (Peer::Replica(u8::try_from(id).ok()?), (*address)?);
+            return Some(Receiver { peer, address, is_proven: true });
         }
         let client = self.by_id.get(&id)?;
         let Client { address, credit, .. } = *self.clients.peek(client)?;

@@ -95,6 +95,7 @@ impl Outbox {
         nodes: &mut NodeTable,
         network: &mut (impl Network + ?Sized),
     ) -> Dispatch {
+        nodes.refresh();
         let Outbox { encoded, posted, turns, cookies, sealed } = self;
         let mut done = Dispatch::default();
         // A stable sort, which keeps the order of what is for one node.
@@ -247,7 +248,7 @@ mod tests {
     }
 
     fn nodes() -> NodeTable {
-        NodeTable::new((1..=3).map(address).collect(), 9)
+        NodeTable::new((1..=3).map(address).collect::<Vec<_>>(), 9)
     }
 
     /// What replica `id` reads in what was sent to it, a list for each datagram.

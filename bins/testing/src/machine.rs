@@ -172,7 +172,7 @@ impl Machine {
         let Bounds { tuning, packing, .. } = &self.bounds;
         let host = ReplicaHost::new(opened.log, [], tuning);
         let actor = Replica::new(self.bounds.cluster(), tuning.clone());
-        let addresses = (0..self.bounds.replicas).map(|id| address(id.into())).collect();
+        let addresses = (0..self.bounds.replicas).map(|id| address(id.into())).collect::<Vec<_>>();
         let nodes = NodeTable::new(addresses, CLIENTS_MAX);
         let codec = self.keys.replica(self.id, self.bounds.replicas).with_packing(*packing);
         let id = NodeId(self.id.into()).into();

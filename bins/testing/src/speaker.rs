@@ -49,7 +49,7 @@ impl Speaker {
         let replicas = (0..bounds.replicas).map(|id| NodeId(id.into())).collect();
         let (user, nonce) = (User::new(&user), Nonce(number.into()));
         let actor = Client::new(user, nonce, replicas, ClientTuning::default());
-        let addresses = (0..bounds.replicas).map(|id| address(id.into())).collect();
+        let addresses = (0..bounds.replicas).map(|id| address(id.into())).collect::<Vec<_>>();
         let (id, nodes) = (NodeId(number.into()).into(), NodeTable::new(addresses, 0));
         let driver = Driver::start(actor, id, nodes, codec, ClientHost::new(sink), world);
         Speaker {

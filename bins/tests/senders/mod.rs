@@ -99,7 +99,7 @@ impl Sender {
     /// What leaves if this is posted.
     fn posted(&mut self, post: impl FnOnce(&mut Outbox)) -> Vec<Vec<u8>> {
         let (mut outbox, mut sent) = (Outbox::default(), Sent::default());
-        let mut nodes = NodeTable::new((0..3).map(|id| self.address(id)).collect(), 0);
+        let mut nodes = NodeTable::new((0..3).map(|id| self.address(id)).collect::<Vec<_>>(), 0);
         post(&mut outbox);
         outbox.dispatch(&mut self.codec, &mut nodes, &mut sent);
         sent.0

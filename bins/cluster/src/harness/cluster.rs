@@ -6,6 +6,7 @@ use super::fault::{Fault, KillLoop};
 use super::options::RunOptions;
 use super::process::{Programs, ReplicaArgs, ReplicaProcess, StartError, StorageMode};
 use super::script::Script;
+use actor_runtime::addresses::Endpoint;
 use paxos_chat_config::credentials::{Token, make_secret, read_keyring, secret_path};
 use paxos_chat_config::{Config, Timeouts, check_f};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,12 +83,12 @@ fn configure(options: &RunOptions) -> Result<Config, RunError> {
 }
 
 /// Ports of this machine that were free a moment ago.
-fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
+fn free_addresses(count: usize) -> io::Result<Vec<Endpoint>> {
     let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
     // All are held at once, so that they differ.
     let sockets: Vec<UdpSocket> =
         (0..count).map(|_| UdpSocket::bind(any)).collect::<io::Result<_>>()?;
-    sockets.iter().map(UdpSocket::local_addr).collect()
+    sockets.iter().map(|socket| socket.local_addr().map(Endpoint::At)).collect()
 }
 
 /// Running replicas.

@@ -9,6 +9,7 @@ use super::codecs::of_operator;
 use super::message::{Answer, Challenge, Question, Reply, Request};
 use crate::action::Action;
 use crate::status::Status;
+use actor_runtime::addresses::Addresses;
 use actor_runtime::keys::Secret;
 use actor_runtime::network::to_native;
 use actor_runtime::wire::{Codec, DATAGRAM_BYTES_MAX, Peer};
@@ -40,7 +41,7 @@ pub struct Operator {
     socket: UdpSocket,
     is_ipv6: bool,
     codec: Codec,
-    addresses: Vec<SocketAddr>,
+    addresses: Addresses,
     patience: Duration,
     next_id: u64,
     incoming: Box<[u8]>,
@@ -59,10 +60,10 @@ impl Operator {
     /// # Errors
     /// When no socket can be bound.
     pub fn new(secret: &Secret, config: &Config, patience: Duration) -> io::Result<Operator> {
-        let addresses = config.addresses();
-        let is_ipv6 = addresses.iter().any(SocketAddr::is_ipv6);
+        let addresses = config.addresses()?;
+        let (socket, is_ipv6) = bind(addresses.may_be_ipv6())?;
         Ok(Operator {
-            socket: bind(is_ipv6)?,
+            socket,
             is_ipv6,
             codec: of_operator(secret, config),
             addresses,
@@ -75,7 +76,7 @@ impl Operator {
 
     /// How many replicas there are.
     pub fn replicas(&self) -> u8 {
-        u8::try_from(self.addresses.len()).unwrap_or(u8::MAX)
+        u8::try_from(self.addresses.count()).unwrap_or(u8::MAX)
     }
 
     /// How all replicas are; `None` for those that do not answer.
@@ -170,9 +171,11 @@ impl Operator {
 
     /// What cannot be sent is a lost question.
     fn send(&mut self, replica: u8, question: &Question) {
-        let Some(address) = self.addresses.get(usize::from(replica)) else { return };
+        self.addresses.asked(replica.into());
+        let known = self.addresses.known();
+        let Some(address) = known.get(usize::from(replica)).copied().flatten() else { return };
         if self.codec.seal(Peer::Replica(replica), question, &mut self.outgoing).is_ok() {
-            let _ = self.socket.send_to(&self.outgoing, to_native(*address, self.is_ipv6));
+            let _ = self.socket.send_to(&self.outgoing, to_native(address, self.is_ipv6));
         }
     }
 
@@ -199,6 +202,7 @@ impl Operator {
             let is_it =
                 |inquiry: &&mut Inquiry| inquiry.question.id == id && inquiry.replica == from;
             if let Some(inquiry) = inquiries.iter_mut().find(is_it) {
+                self.addresses.heard(from.into());
                 inquiry.reply = Some(reply);
             }
         }
@@ -206,16 +210,17 @@ impl Operator {
     }
 }
 
-/// A socket of any free port. One of IPv6 reaches addresses of both kinds.
-fn bind(is_ipv6: bool) -> io::Result<UdpSocket> {
-    let address: SocketAddr = match is_ipv6 {
-        true => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        false => (Ipv4Addr::UNSPECIFIED, 0).into(),
+/// A socket of any free port, and whether it is one of IPv6, which reaches addresses of both kinds.
+fn bind(may_be_ipv6: bool) -> io::Result<(UdpSocket, bool)> {
+    let of = |address: SocketAddr| -> io::Result<(UdpSocket, bool)> {
+        let is_ipv6 = address.is_ipv6();
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if is_ipv6 {
+            socket.set_only_v6(false)?;
+        }
+        socket.bind(&address.into())?;
+        Ok((socket.into(), is_ipv6))
     };
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if is_ipv6 {
-        socket.set_only_v6(false)?;
-    }
-    socket.bind(&address.into())?;
-    Ok(socket.into())
+    let v6 = may_be_ipv6.then(|| of((Ipv6Addr::UNSPECIFIED, 0).into()).ok()).flatten();
+    v6.map_or_else(|| of((Ipv4Addr::UNSPECIFIED, 0).into()), Ok)
 }
