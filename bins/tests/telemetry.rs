@@ -9,17 +9,24 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
-use support::{arg, eventually, run};
+use support::{arg, eventually, run, run_with_input};
 
-/// The samples of a page, by name and labels.
-fn scrape(address: &str) -> BTreeMap<String, f64> {
+/// The status and the content of what is answered for this path.
+fn get(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut page = String::new();
     stream.read_to_string(&mut page).unwrap();
     let (head, body) = page.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+    (status.unwrap(), body.to_owned())
+}
+
+/// The samples of a page, by name and labels.
+fn scrape(address: &str) -> BTreeMap<String, f64> {
+    let (status, body) = get(address, "/metrics");
+    assert_eq!(status, 200, "{body}");
     let samples = body.lines().filter(|line| !line.starts_with('#'));
     samples
         .map(|line| line.rsplit_once(' ').unwrap())
@@ -27,19 +34,80 @@ fn scrape(address: &str) -> BTreeMap<String, f64> {
         .collect()
 }
 
+/// Where a replica serves its metrics, as it says.
+fn metrics_of(replica: &Replica) -> String {
+    let line = replica.line();
+    let address = line.strip_prefix("metrics on http://");
+    address.and_then(|rest| rest.strip_suffix("/metrics")).unwrap().to_owned()
+}
+
+#[test]
+fn a_replica_is_ready_while_a_majority_is_there_and_alive_without_it() {
+    let cluster = TestCluster::new(&[]);
+    let args = ["--init", "--metrics", "127.0.0.1:0"];
+    let mut replicas: Vec<_> = (0..3).map(|id| Replica::start_with(&cluster, id, &args)).collect();
+    let addresses: Vec<String> = replicas.iter().map(metrics_of).collect();
+    eventually("all are ready", || {
+        let answers = addresses.iter().map(|address| get(address, "/readyz"));
+        let mut ready: Vec<String> =
+            answers.filter(|(status, _)| *status == 200).map(|(_, body)| body).collect();
+        ready.sort();
+        ready == ["ready: it follows\n", "ready: it follows\n", "ready: it leads\n"]
+    });
+    assert_eq!(cluster.client(&["send", "one", "two"], "").code, 0);
+    let pages: Vec<_> = addresses.iter().map(|address| scrape(address)).collect();
+    let sum = |name: &str| pages.iter().map(|page| page[name]).sum::<f64>();
+    assert!(
+        sum("paxos_chat_commit_seconds_count") >= 2.0 && sum("paxos_chat_requests_total") >= 2.0
+    );
+    assert!(sum("paxos_chat_elections_won_total") >= 1.0);
+    assert_eq!(sum("paxos_chat_has_leader"), 3.0);
+    for (file, text) in [
+        ("alerts.yml", include_str!("../../deploy/prometheus/alerts.yml")),
+        ("paxos-chat.json", include_str!("../../deploy/grafana/paxos-chat.json")),
+    ] {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for word in words.filter(|word| word.starts_with("paxos_chat_")) {
+            let is_it = |sample: &String| sample.split('{').next() == Some(word);
+            let is_there = pages.iter().any(|page| page.keys().any(is_it));
+            assert!(is_there, "{file}: there is no {word}");
+        }
+    }
+    let dashboard = include_str!("../../deploy/grafana/paxos-chat.json");
+    let dashboard: Value = serde_json::from_str(dashboard).unwrap();
+    assert_eq!(dashboard["panels"].as_array().unwrap().len(), 12);
+    replicas.truncate(1);
+    eventually("it is not ready any more", || {
+        get(&addresses[0], "/readyz")
+            == (503, "neither leads nor hears a leader that makes progress\n".into())
+    });
+    assert_eq!(get(&addresses[0], "/healthz"), (200, "alive\n".into()));
+    assert_eq!(get(&addresses[0], "/").0, 404);
+}
+
+/// Where Prometheus is not installed, its own conventions are not checked; its format is, by a test beside the page.
+#[test]
+fn promtool_has_nothing_to_say_against_the_metrics() {
+    let cluster = TestCluster::new(&[]);
+    let args = ["--volatile", "--metrics", "127.0.0.1:0"];
+    let replica = Replica::start_with(&cluster, 0, &args);
+    let address = metrics_of(&replica);
+    let (_, page) = get(&address, "/metrics");
+    let Ok(found) = std::process::Command::new("promtool").arg("--version").output() else {
+        eprintln!("left out: promtool is not installed");
+        return;
+    };
+    assert!(found.status.success());
+    let checked = run_with_input("promtool", &["check", "metrics"], &page);
+    assert_eq!((checked.code, checked.stdout.as_str()), (0, ""), "{checked:?}");
+}
+
 #[test]
 fn a_scrape_shows_what_the_replica_does_even_while_its_disk_hangs() {
     let cluster = TestCluster::new(&[]);
     let args = ["--init", "--metrics", "127.0.0.1:0"];
     let mut replicas: Vec<_> = (0..3).map(|id| Replica::start_with(&cluster, id, &args)).collect();
-    let addresses: Vec<String> = replicas
-        .iter()
-        .map(|replica| {
-            let line = replica.line();
-            let address = line.strip_prefix("metrics on http://");
-            address.and_then(|rest| rest.strip_suffix("/metrics")).unwrap().to_owned()
-        })
-        .collect();
+    let addresses: Vec<String> = replicas.iter().map(metrics_of).collect();
     assert_eq!(cluster.client(&["send", "one", "two", "three"], "").code, 0);
     eventually("all have applied it", || {
         let upto = |address: &String| scrape(address)["paxos_chat_applied_slots_total"];

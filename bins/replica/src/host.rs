@@ -16,6 +16,7 @@
 //!   whoever catches up can't keep the replica from serving, and is itself the one that says when it wants more.
 
 use crate::narrator::Narrator;
+use crate::office::{CommitMeter, Office};
 use crate::status::Status;
 use crate::vitals::Vitals;
 use actor_runtime::driver::{Counters, Host, Oddity, Sender};
@@ -52,6 +53,9 @@ pub struct ReplicaHost {
     read_errors: u64,
     /// Entries that others have sent.
     fetched: u64,
+    /// Requests that clients have made here.
+    requests: u64,
+    office: Office,
     vitals: Vitals,
     narrator: Narrator,
     /// The highest ballot in which a leader was heard.
@@ -75,6 +79,8 @@ impl ReplicaHost {
             reads_served: 0,
             read_errors: 0,
             fetched: 0,
+            requests: 0,
+            office: Office::default(),
             vitals: Vitals::default(),
             narrator: Narrator::default(),
             heard: Ballot::ZERO,
@@ -92,6 +98,11 @@ impl ReplicaHost {
         self.log.file().sync()
     }
 
+    /// How long a slot takes from a leader's proposal until it is applied; for others to read.
+    pub fn commits(&self) -> CommitMeter {
+        self.office.commits()
+    }
+
     /// Where what the replica shows of itself can be seen.
     pub fn vitals(&self) -> Vitals {
         self.vitals.clone()
@@ -105,6 +116,9 @@ impl ReplicaHost {
             log_reads: self.reads_served,
             read_errors: self.read_errors,
             fetched: self.fetched,
+            requests: self.requests,
+            elections_won: self.office.won(),
+            leader_changes: self.office.changes(),
             counters,
             is_led: state.leading().is_some()
                 || (state.leader_alive && self.heard == state.durable.promised),
@@ -163,7 +177,9 @@ impl Host<Replica> for ReplicaHost {
                 Some(message.into())
             }
             (Packet::ToReplica(message), Sender::Client(user)) if self.serves(user) => {
-                self.stamped(message, user, now).map(Message::from)
+                let taken = self.stamped(message, user, now)?;
+                self.requests += u64::from(matches!(taken, ToReplica::Request(_)));
+                Some(taken.into())
             }
             (Packet::ToPeer(_) | Packet::ToReplica(_), _) => None,
             // For clients.
@@ -176,6 +192,9 @@ impl Host<Replica> for ReplicaHost {
     }
 
     fn release(&mut self, message: Message) -> Option<Packet> {
+        if let Message::ToPeer(ToPeer::Accept(Accept { slot, .. })) = message {
+            self.office.proposed(slot, Instant::now());
+        }
         Packet::of(message)
     }
 
@@ -197,6 +216,7 @@ impl Host<Replica> for ReplicaHost {
     fn on_local(&mut self, message: Message) -> io::Result<()> {
         match message {
             Message::Output(Output::Applied { slot, value, outcomes }) => {
+                self.office.applied(slot, Instant::now());
                 self.log.append(&Entry { slot, value, outcomes })?;
             }
             Message::Output(Output::ReadLog(read)) if self.has_place(read.asker) => {
@@ -215,6 +235,7 @@ impl Host<Replica> for ReplicaHost {
         let status = self.status(state, *counters);
         let (promised, is_led) = (state.durable.promised, status.is_led);
         self.leadership = Leadership { promised, is_led };
+        self.office.turn(status.role, promised, is_led);
         self.narrator.turn(&status, Instant::now());
         self.vitals.publish(status);
     }

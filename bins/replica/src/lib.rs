@@ -11,7 +11,8 @@
 //! | [`reload`] | users, revocations and the secret, read again while it serves |
 //! | [`warm_up`], [`shutdown`] | before its first turn; its end in good order |
 //! | [`status`] | how it is |
-//! | [`vitals`], [`narrator`], [`logging`], [`metrics`] | what it shows of itself while it runs |
+//! | [`vitals`], [`narrator`], [`logging`], [`office`] | what it shows of itself while it runs |
+//! | [`web`], [`metrics`], [`health`] | what it serves over HTTP: metrics, and whether it is well |
 //! | [`operator`] | asking replicas, and telling them what to do, over the network |
 
 #![forbid(unsafe_code)]
@@ -19,12 +20,14 @@
 pub mod action;
 pub mod command;
 pub mod console;
+pub mod health;
 pub mod host;
 pub mod journal;
 pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod narrator;
+pub mod office;
 pub mod operator;
 pub mod panel;
 pub mod process;
@@ -33,3 +36,4 @@ pub mod shutdown;
 pub mod status;
 pub mod vitals;
 pub mod warm_up;
+pub mod web;

@@ -1,89 +1,25 @@
-//! Metrics for Prometheus, served over HTTP on an address that must be asked for.
+//! Metrics for Prometheus.
 //!
 //! **Invariants**
 //! - *The driver is never waited for, and never waits*: what is shown is what its last turn has left.
-//! - *Bounded*: one connection at a time, of which so many bytes are read, and for so long; others wait
-//!   in the system's queue, which is short.
 //! - *A counter never goes back* but when the process restarts.
 //!
-//! **Absent**: authentication, so listen where only the scraper can reach you; and HTTP beyond one `GET`
-//! a connection. A library for either would be several times larger than this file.
+//! **Absent**: HTTP; see [`crate::web`].
 //!
 //! **Source**: the text exposition format 0.0.4, and *Metric and label naming*, of Prometheus.
 
+use crate::panel::Panel;
 use crate::status::{Role, Status};
-use actor_runtime::disk::meter::SyncMeter;
-use std::fmt::{Display, Write as _};
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use actor_runtime::disk::meter::SyncTimes;
+use actor_runtime::durations::Durations;
+use std::fmt::{Display, Write};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long a connection may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Bytes of a request; no scraper sends more.
-const REQUEST_BYTES_MAX: usize = 8192;
-/// Upper bounds of the histogram of syncs, in microseconds.
-const SYNC_BOUNDS_US: [u64; 12] =
+/// What this is, as HTTP names it.
+pub const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Upper bounds of histograms, in microseconds.
+const BOUNDS_US: [u64; 12] =
     [100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000];
-
-/// Serves what `page` makes from a thread of its own, for as long as the process lives; tells where.
-///
-/// # Errors
-/// When there is no thread for it.
-pub fn serve(
-    listener: TcpListener,
-    page: impl Fn() -> String + Send + 'static,
-) -> io::Result<SocketAddr> {
-    let address = listener.local_addr()?;
-    let serve = move || {
-        for connection in listener.incoming() {
-            match connection {
-                // Whoever hangs up gets nothing.
-                Ok(stream) => drop(answer(stream, &page)),
-                // No descriptor is left, say: that passes.
-                Err(_) => std::thread::sleep(Duration::from_millis(100)),
-            }
-        }
-    };
-    std::thread::Builder::new().name("metrics".into()).spawn(serve)?;
-    Ok(address)
-}
-
-fn answer(mut stream: TcpStream, page: impl Fn() -> String) -> io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut request = Vec::new();
-    let mut chunk = [0; 1024];
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || request.len() > REQUEST_BYTES_MAX {
-            return Ok(());
-        }
-        stream.set_read_timeout(Some(left))?;
-        let length = stream.read(&mut chunk)?;
-        if length == 0 {
-            return Ok(());
-        }
-        request.extend_from_slice(&chunk[..length]);
-    }
-    let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, path) = (words.next(), words.next().unwrap_or_default());
-    let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let (status, kind, body) = match (method, path) {
-        (Some(b"GET"), b"/metrics") => {
-            ("200 OK", "text/plain; version=0.0.4; charset=utf-8", page())
-        }
-        (Some(b"GET"), _) => ("404 Not Found", "text/plain", "ask for /metrics\n".to_owned()),
-        _ => ("405 Method Not Allowed", "text/plain", "only GET is served\n".to_owned()),
-    };
-    let length = body.len();
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())
-}
 
 /// A page of metrics, as it is written.
 struct Page(String);
@@ -103,8 +39,13 @@ impl Page {
     }
 }
 
-/// The metrics of a replica whose disk's syncs this meter has measured.
-pub fn page(status: &Status, meter: &SyncMeter) -> String {
+/// The metrics of a replica.
+pub fn page(panel: &Panel) -> String {
+    measured(&panel.status(), &panel.syncs.ended(), &panel.commits.measured())
+}
+
+/// The metrics of a replica whose disk's syncs and whose commits took so long.
+fn measured(status: &Status, syncs: &Durations, commits: &Durations) -> String {
     let mut page = Page(String::new());
     page.family("paxos_chat_build_info", "gauge", "Version and id of the replica; always 1.");
     let labels = format!(r#"{{version="{}",replica="{}"}}"#, status.version, status.replica);
@@ -121,7 +62,11 @@ pub fn page(status: &Status, meter: &SyncMeter) -> String {
     if status.has_taken_turns() {
         protocol(&mut page, status);
     }
-    syncs(&mut page, meter);
+    let help = "How long syncs of the disk take.";
+    histogram(&mut page, "paxos_chat_sync_seconds", help, syncs);
+    running(&mut page, &status.syncs);
+    let help = "How long slots take from this replica's first proposal until they are applied.";
+    histogram(&mut page, "paxos_chat_commit_seconds", help, commits);
     page.0
 }
 
@@ -141,7 +86,15 @@ fn protocol(page: &mut Page, status: &Status) {
         let help = "The replica whose ballot was promised last.";
         gauge("paxos_chat_leader_replica", help, leader.into());
     }
+    let help = "1 if it leads, or hears a leader that makes progress.";
+    page.one("paxos_chat_has_leader", "gauge", help, u8::from(status.is_led));
+    let help = "1 if it lacks entries that its leader has announced.";
+    page.one("paxos_chat_is_behind", "gauge", help, u8::from(status.is_behind));
     let mut counter = |name, help, value: u64| page.one(name, "counter", help, value);
+    counter("paxos_chat_elections_won_total", "Times that it took office.", status.elections_won);
+    let help = "Times that somebody new led, as far as it has heard.";
+    counter("paxos_chat_leader_changes_total", help, status.leader_changes);
+    counter("paxos_chat_requests_total", "Requests of clients taken in.", status.requests);
     let help = "Slots applied, since the log began.";
     counter("paxos_chat_applied_slots_total", help, status.applied_upto);
     counter("paxos_chat_log_lines_total", "Lines of the chat log.", status.log_lines);
@@ -172,22 +125,21 @@ fn protocol(page: &mut Page, status: &Status) {
     page.one("paxos_chat_turn_age_seconds", "gauge", help, status.turn_age.as_secs_f64());
 }
 
-fn syncs(page: &mut Page, meter: &SyncMeter) {
-    let bounds = SYNC_BOUNDS_US.map(Duration::from_micros);
-    let (counts, count, total) = meter.at_most(&bounds);
-    let name = "paxos_chat_sync_seconds";
-    page.family(name, "histogram", "How long syncs of the disk take.");
-    for (bound, count) in bounds.iter().zip(counts) {
+fn histogram(page: &mut Page, name: &str, help: &str, durations: &Durations) {
+    page.family(name, "histogram", help);
+    for bound in BOUNDS_US.map(Duration::from_micros) {
         let labels = format!(r#"{{le="{}"}}"#, bound.as_secs_f64());
-        page.sample("paxos_chat_sync_seconds_bucket", &labels, count);
+        page.sample(&format!("{name}_bucket"), &labels, durations.at_most(bound));
     }
-    page.sample("paxos_chat_sync_seconds_bucket", r#"{le="+Inf"}"#, count);
-    page.sample("paxos_chat_sync_seconds_sum", "", total.as_secs_f64());
-    page.sample("paxos_chat_sync_seconds_count", "", count);
-    let running = meter.times().running_us.unwrap_or_default();
+    page.sample(&format!("{name}_bucket"), r#"{le="+Inf"}"#, durations.count());
+    page.sample(&format!("{name}_sum"), "", durations.total().as_secs_f64());
+    page.sample(&format!("{name}_count"), "", durations.count());
+}
+
+fn running(page: &mut Page, syncs: &SyncTimes) {
     let help = "How long the sync that has not ended has been running; 0 if there is none.";
-    let running = Duration::from_micros(running).as_secs_f64();
-    page.one("paxos_chat_sync_running_seconds", "gauge", help, running);
+    let running = Duration::from_micros(syncs.running_us.unwrap_or_default());
+    page.one("paxos_chat_sync_running_seconds", "gauge", help, running.as_secs_f64());
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 use crate::action::{Action, Fault};
 use crate::host::ReplicaHost;
 use crate::ledger::Ledger;
+use crate::office::CommitMeter;
 use crate::operator::keys::OperatorKeys;
 use crate::status::{Role, Status};
 use crate::vitals::Vitals;
@@ -51,6 +52,8 @@ pub struct Panel {
     pub vitals: Vitals,
     /// Its disk's syncs.
     pub syncs: SyncMeter,
+    /// The slots that it has proposed.
+    pub commits: CommitMeter,
     /// Stalls its disk.
     pub stall: Stall,
     /// Its injected loss.

@@ -5,11 +5,11 @@
 //!
 //! **Absent**: its console, and how it ends ([`crate::shutdown`]).
 
+use crate::health;
 use crate::host::ReplicaHost;
 use crate::journal::{self, Identity, Place, SEGMENT_BYTES};
 use crate::ledger::Ledger;
 use crate::logging::{LogFormat, LogLevel};
-use crate::metrics;
 use crate::operator::ask::Operator;
 use crate::operator::challenge::Challenges;
 use crate::operator::keys::OperatorKeys;
@@ -18,6 +18,7 @@ use crate::operator::tap::OperatorTap;
 use crate::panel::{Panel, ReplicaDriver};
 use crate::shutdown::{self, Ending};
 use crate::warm_up::{Gate, Reason, hold};
+use crate::web;
 use actor_runtime::addresses::Endpoint;
 use actor_runtime::clock::SystemClock;
 use actor_runtime::disk::hook::HookedDisk;
@@ -172,6 +173,7 @@ pub fn prepare(args: &Args) -> Result<Assembly> {
         control,
         gate: if args.wait { Gate::closed(id, replicas) } else { Gate::default() },
         vitals: host.vitals(),
+        commits: host.commits(),
         syncs,
         stall,
         loss: loss.clone(),
@@ -288,8 +290,8 @@ fn serve_others(
         .context("cannot make what SIGTERM needs")?;
     let Some(listener) = scraped else { return Ok(None) };
     let panel = panel.clone();
-    let serving = metrics::serve(listener, move || metrics::page(&panel.status(), &panel.syncs));
-    serving.map(Some).context("cannot make what serves metrics")
+    let answer = move |path: &str| health::answer(path, &panel);
+    web::serve(listener, answer).map(Some).context("cannot make what serves metrics")
 }
 
 /// Where scrapers are going to be served, if they are asked for.

@@ -85,6 +85,14 @@ pub struct Status {
     pub leader: Option<u8>,
     /// It leads itself, or has heard within an election time-out that the leader makes progress.
     pub is_led: bool,
+    /// It lacks entries that its leader has announced.
+    pub is_behind: bool,
+    /// Times that it took office.
+    pub elections_won: u64,
+    /// Times that somebody new led, as far as it has heard.
+    pub leader_changes: u64,
+    /// Requests of clients that it took in.
+    pub requests: u64,
     /// Everything below is known to be decided.
     pub decided_upto: u64,
     /// Everything below is applied. What is contiguous is applied when it is decided, so both are one.
@@ -144,6 +152,7 @@ impl Status {
             round: promised.round,
             leader: (promised.round > 0).then_some(promised.replica.0),
             is_led: state.leading().is_some(),
+            is_behind: state.catch_up.as_ref().is_some_and(|catch_up| catch_up.from.is_some()),
             decided_upto: learner.applied_upto.0,
             applied_upto: learner.applied_upto.0,
             decided_end: highest.unwrap_or_default().max(learner.applied_upto).0,

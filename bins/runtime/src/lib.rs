@@ -10,7 +10,7 @@
 //! | [`wire`], [`keys`] | datagrams, and the keys that they are sealed under |
 //! | [`network`], [`loss`], [`clock`], [`storage`] | what a driver needs of the world, as small traits |
 //! | [`disk`], [`files`] | files as a log needs them; small files that matter |
-//! | [`memory`] | how much memory a process has |
+//! | [`memory`], [`durations`] | how much memory a process has; how long something takes |
 //!
 //! **Absent**: any actor, what its messages mean, and command lines.
 
@@ -21,6 +21,7 @@ pub mod burst;
 pub mod clock;
 pub mod disk;
 pub mod driver;
+pub mod durations;
 pub mod files;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;

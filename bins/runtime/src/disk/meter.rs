@@ -2,27 +2,23 @@
 //!
 //! **Invariants**
 //! - *A sync that has not ended is seen*: whoever looks is told for how long it has been running.
-//! - *Bounded*: a histogram of fixed size, whatever is recorded.
 
 use super::hook::SyncHook;
-use hdrhistogram::Histogram;
+use crate::durations::{Durations, micros};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The longest sync that is told from longer ones, in microseconds: an hour.
-const SYNC_US_MAX: u64 = 3_600_000_000;
 /// A sync that takes longer is worth a warning: a disk that is well takes a tenth of it.
 pub const SLOW: Duration = Duration::from_millis(100);
 
 /// Measures syncs. Clones measure together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SyncMeter(Arc<Mutex<Measurement>>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Measurement {
-    micros: Histogram<u64>,
-    total: Duration,
+    ended: Durations,
     last: Option<Duration>,
     running_since: Option<Instant>,
 }
@@ -43,18 +39,6 @@ pub struct SyncTimes {
     pub running_us: Option<u64>,
 }
 
-impl Default for SyncMeter {
-    fn default() -> Self {
-        let micros = Histogram::new_with_bounds(1, SYNC_US_MAX, 2);
-        SyncMeter(Arc::new(Mutex::new(Measurement {
-            micros: micros.expect("the bounds and digits are valid"),
-            total: Duration::ZERO,
-            last: None,
-            running_since: None,
-        })))
-    }
-}
-
 impl SyncMeter {
     fn measured(&self) -> MutexGuard<'_, Measurement> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -64,19 +48,17 @@ impl SyncMeter {
     pub fn times(&self) -> SyncTimes {
         let measured = self.measured();
         SyncTimes {
-            count: measured.micros.len(),
-            p50_us: measured.micros.value_at_quantile(0.5),
-            p99_us: measured.micros.value_at_quantile(0.99),
+            count: measured.ended.count(),
+            p50_us: measured.ended.quantile_us(0.5),
+            p99_us: measured.ended.quantile_us(0.99),
             last_us: measured.last.map(micros),
             running_us: measured.running_since.map(|since| micros(since.elapsed())),
         }
     }
 
-    /// How many syncs took at most each of these times, how many there were, and how long all took.
-    pub fn at_most(&self, bounds: &[Duration]) -> (Vec<u64>, u64, Duration) {
-        let measured = self.measured();
-        let count = |bound: &Duration| measured.micros.count_between(0, micros(*bound));
-        (bounds.iter().map(count).collect(), measured.micros.len(), measured.total)
+    /// How long those took that have ended.
+    pub fn ended(&self) -> Durations {
+        self.measured().ended.clone()
     }
 }
 
@@ -88,8 +70,7 @@ impl SyncHook for SyncMeter {
         let elapsed = started.elapsed();
         let mut measured = self.measured();
         measured.running_since = None;
-        measured.micros.saturating_record(micros(elapsed));
-        measured.total += elapsed;
+        measured.ended.record(elapsed);
         measured.last = Some(elapsed);
         drop(measured);
         if elapsed >= SLOW {
@@ -97,10 +78,6 @@ impl SyncHook for SyncMeter {
         }
         result
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -126,9 +103,10 @@ mod tests {
         assert!(
             times.p50_us >= 5000 && times.p99_us >= times.p50_us && times.last_us >= Some(5000)
         );
-        let (counts, count, total) = meter.at_most(&[Duration::from_millis(1), Duration::MAX]);
-        assert_eq!((counts, count), (vec![0, 3], 3));
-        assert!(total >= 3 * pause);
+        let ended = meter.ended();
+        let at_most = [Duration::from_millis(1), Duration::MAX].map(|bound| ended.at_most(bound));
+        assert_eq!((at_most, ended.count()), ([0, 3], 3));
+        assert!(ended.total() >= 3 * pause);
     }
 
     #[test]
