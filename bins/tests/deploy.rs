@@ -1,7 +1,15 @@
 //! The command lines in `deploy/` are ones that `replica` takes.
 
+mod replicas;
+mod support;
+
 use clap::Parser;
 use paxos_chat_replica::process::Args;
+use replicas::{REPLICA, Replica, TestCluster};
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+use support::{arg, run};
 
 /// The command lines of `replica` in a file, with lines that go on joined, and variables filled in.
 fn commands(text: &str, begin: &str) -> Vec<Vec<String>> {
@@ -9,6 +17,7 @@ fn commands(text: &str, begin: &str) -> Vec<Vec<String>> {
     let filled =
         joined.replace("%i", "0").replace("\"$ID\"", "0").replace("${RUNTIME_DIRECTORY}", "/run");
     let filled = filled.replace("${STATE_DIRECTORY}", "/var/lib/paxos-chat/0");
+    let filled = filled.replace("${METRICS}", "127.0.0.1:9100");
     let lines = filled.lines().filter_map(|line| line.trim().strip_prefix(begin));
     lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
 }
@@ -36,13 +45,46 @@ fn the_units_of_systemd() {
     formats_and_serves(&formats, &unit(include_str!("../../deploy/paxos-chat@.service")));
 }
 
+/// What systemd listens to.
+#[test]
+fn a_replica_says_when_it_serves_that_it_lives_and_that_it_ends() {
+    let cluster = TestCluster::new(&[]);
+    let path = cluster.folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = Command::new(REPLICA);
+    command.args(["--config", arg(&cluster.config), "--id", "0", "--volatile"]);
+    command.args(["--log-dir", arg(cluster.folder.path()), "--enable-faults"]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000").env_remove("WATCHDOG_PID");
+    let mut replica = Replica::spawn(&mut command);
+    let hears = || {
+        let mut bytes = [0; 256];
+        let length = socket.recv(&mut bytes).expect("it says something");
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+    let mut heard = Vec::new();
+    while !heard.iter().any(|said: &String| said.starts_with("READY=1"))
+        || heard.iter().filter(|said| said.contains("WATCHDOG=1")).count() < 3
+    {
+        heard.push(hears());
+    }
+    assert!(heard.iter().any(|said| said.contains("STATUS=replica 0 serves")), "{heard:?}");
+    assert_eq!(run("kill", &["-TERM", &replica.child.id().to_string()]).code, 0);
+    while !heard.iter().any(|said| said.contains("STOPPING=1")) {
+        heard.push(hears());
+    }
+    assert_eq!(replica.child.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn the_stateful_set() {
     let text = include_str!("../../deploy/kubernetes/paxos-chat.yaml");
     let (formats, serves): (Vec<_>, Vec<_>) =
         parsed(text, "exec replica ").into_iter().partition(|args| args.init_only);
     formats_and_serves(&formats, &serves);
-    assert!(serves[0].listen.is_some(), "the configured address is a service's");
+    for probe in ["path: /healthz", "path: /readyz", "publishNotReadyAddresses: true"] {
+        assert!(text.contains(probe), "{probe}");
+    }
 }
 
 #[test]

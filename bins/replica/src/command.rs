@@ -3,7 +3,7 @@
 
 use crate::panel::Panel;
 use crate::process::{Args, format_only, prepare};
-use crate::{console, logging, reload};
+use crate::{console, logging, reload, supervisor};
 use actor_runtime::driver::DriverError;
 use actor_runtime::keys::stay_out_of_core_dumps;
 use anyhow::Context;
@@ -60,6 +60,7 @@ pub fn main() -> ExitCode {
             });
         }
     };
+    supervisor::ready(id);
     let result = driver.run(&inbox);
     let closed = driver.host_mut().close();
     match result.and_then(|()| closed.map_err(DriverError::Host)) {
@@ -82,6 +83,7 @@ pub fn main() -> ExitCode {
 fn attend(args: &Arc<Args>, hangups: Signals, panel: &Panel) -> anyhow::Result<()> {
     reload::on_hangups(hangups, Arc::clone(args), panel.clone())
         .context("cannot make what SIGHUP needs")?;
+    supervisor::watch(panel.clone()).context("cannot make what systemd is told by")?;
     let (args, panel) = (Arc::clone(args), panel.clone());
     let thread = std::thread::Builder::new().name("console".into());
     thread.spawn(move || console::read(&args, &panel)).context("cannot read the console")?;

@@ -31,7 +31,7 @@ fn probe(outcome: Result<&str, String>) -> Answer {
 }
 
 /// Does its driver take turns?
-fn is_alive(status: &Status) -> Result<&'static str, String> {
+pub(crate) fn is_alive(status: &Status) -> Result<&'static str, String> {
     if status.turn_age > HANGS {
         let seconds = status.turn_age.as_secs();
         return Err(format!("its driver has hung for {seconds} s: does its disk?"));

@@ -13,6 +13,7 @@
 //! | [`status`] | how it is |
 //! | [`vitals`], [`narrator`], [`logging`], [`office`] | what it shows of itself while it runs |
 //! | [`web`], [`metrics`], [`health`] | what it serves over HTTP: metrics, and whether it is well |
+//! | [`supervisor`] | what systemd is told |
 //! | [`operator`] | asking replicas, and telling them what to do, over the network |
 
 #![forbid(unsafe_code)]
@@ -34,6 +35,7 @@ pub mod process;
 pub mod reload;
 pub mod shutdown;
 pub mod status;
+pub mod supervisor;
 pub mod vitals;
 pub mod warm_up;
 pub mod web;

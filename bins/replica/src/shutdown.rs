@@ -15,6 +15,7 @@
 use crate::operator::ask::Operator;
 use crate::operator::handover::{Handover, HandoverError, Reach};
 use crate::panel::Panel;
+use crate::supervisor;
 use paxos_chat_config::Config;
 use paxos_chat_shell::tell;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -108,6 +109,7 @@ fn when_told(name: &str, does: impl FnOnce() + Send + 'static) -> io::Result<Sen
 
 fn end(panel: &Panel, operator: impl FnOnce() -> io::Result<Operator>, ending: Ending) {
     tracing::info!("told to end");
+    supervisor::ends();
     if panel.status().leads() {
         match hand_over(panel, operator, ending) {
             Ok(moved) => {
