@@ -42,6 +42,15 @@ fn completions_are_what_a_shell_takes() {
         assert_eq!(checked.code, 0, "{checked:?}");
         assert!(ended.stdout.contains("complete -F"), "{program}");
     }
+    let knows = |program: &str, args: &[&str], words: &[&str]| {
+        let told = run(program, args).stdout;
+        words.iter().for_each(|word| assert!(told.contains(word), "{program}: {word}"));
+    };
+    let names = ["crash-recall", "M06", "far-and-near", "3-changes"];
+    knows(arg(&check_beside(CLIENT)), &["completions", "bash"], &names);
+    knows(CLUSTER, &["completions", "zsh", "--program", "check"], &names);
+    let scenario = run(CLUSTER, &["scenarios", "--names"]).stdout;
+    knows(CLUSTER, &["completions", "bash"], &[scenario.lines().next().unwrap()]);
     for shell in ["zsh", "fish", "elvish", "powershell"] {
         assert_eq!(run(CLUSTER, &["completions", shell]).code, 0, "{shell}");
     }

@@ -350,3 +350,70 @@ fn without_colour_and_without_a_screen() {
     screen.type_line("/quit");
     assert_eq!(screen.end(), 0);
 }
+
+/// The last of a long log at once; the first, and what was said in between, on demand.
+#[test]
+fn a_long_log_is_read_where_one_looks() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let lines: String = (0..5000).map(|number| format!("message {number} of many\n")).collect();
+    assert_eq!(cluster.client(&["--name", "ann", "send"], &lines).code, 0);
+    let args = ["--name", "bob", "--room", "lobby"];
+    let mut screen = Screen::start(&cluster, &args, 80, 24);
+    screen.shows_text("message 4999 of many");
+    screen.press(PAGE_UP);
+    screen.shows("older ones", |text| {
+        is_one_picture(&numbers(text)) && !text.contains("message 4999") && text.contains(" below")
+    });
+    screen.type_line("/search message 777 of");
+    screen.shows("what was looked for", |text| {
+        text.contains("ann: message 777 of") && is_one_picture(&numbers(text))
+    });
+    screen.press(CTRL_HOME);
+    screen.shows("the first", |text| {
+        numbers(text).first() == Some(&0) && is_one_picture(&numbers(text))
+    });
+    screen.press("\u{1b}[1;5F");
+    screen.shows_text("message 4999 of many");
+    screen.press(CTRL_D);
+    assert_eq!(screen.end(), 0);
+}
+
+#[test]
+fn whoever_is_named_is_called_and_other_rooms_show_what_is_new() {
+    let mut cluster = Cluster::new();
+    cluster.start_all();
+    let zone = ["TZ=XYZ-5"];
+    let mut screen = Screen::start_with(&cluster, &zone, &["--name", "ann"], 100, 16);
+    screen.shows_text("You are ann");
+    for (room, text) in [("lobby", "lunch, Ann?"), ("ops", "deployed"), ("ops", "ask ann")] {
+        let said = cluster.client(&["--name", "bob", "--room", room, "send", text], "");
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+    let text = screen.shows("what is new", |text| text.contains("#ops (2!)"));
+    assert!(text.contains("bob: lunch, Ann?") && text.contains("times in XYZ"), "{text}");
+    screen.type_line("/join ops");
+    screen.shows("the other room", |text| text.contains("bob: deployed") && !text.contains("(2!)"));
+    screen.press(CTRL_D);
+    assert_eq!(screen.end(), 0);
+}
+
+#[test]
+fn a_console_says_who_leads_and_when_that_changes() {
+    let mut cluster = Cluster::new();
+    let mut console = cluster.start_on_terminal(0, &["--init"]);
+    console.shows_text("replica 0 hears no leader>");
+    (1..3).for_each(|id| cluster.start(id, &["--init"]));
+    console.shows("who leads", |text| {
+        text.contains("* replica 0 leads in b") || text.contains("* replica 0 follows r")
+    });
+    (1..3).for_each(|id| cluster.kill(id));
+    console.shows("that nobody does", |text| {
+        text.trim_end().ends_with("replica 0 hears no leader>")
+            || text.contains("* replica 0 hears no leader")
+    });
+    console.type_line("status");
+    console.shows_text("status replica=0");
+    console.press("\u{4}");
+    assert_eq!(console.end(), 0);
+}

@@ -49,6 +49,7 @@ mod limits;
 mod links;
 mod list;
 mod mutants;
+mod offers;
 mod plot;
 mod progress;
 mod refine;
@@ -57,6 +58,7 @@ mod selection;
 mod status;
 
 pub use args::{Args, Command};
+pub use offers::offers;
 
 use paxos_chat_models::catalog::{self, Grade};
 use paxos_chat_shell::tell;
@@ -68,7 +70,7 @@ pub fn run(args: Args) -> ExitCode {
     interrupt::listen();
     let result = match args.command.unwrap_or(Command::All(RunArgs::default())) {
         Command::Manual(manual) => manual
-            .run(vec![<Args as clap::CommandFactory>::command()])
+            .run(vec![(<Args as clap::CommandFactory>::command(), offers())])
             .map(|()| 0)
             .map_err(Into::into),
         Command::All(options) => run::run_all(Grade::Quick, &options),

@@ -175,7 +175,7 @@ pub fn main() -> ExitCode {
     let args: Args = output::arguments();
     if let Some(Command::Manual(manual)) = &args.command {
         // It needs no cluster.
-        return match manual.run(vec![Args::command()]) {
+        return match manual.run(vec![(Args::command(), Vec::new())]) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tell!("client: {error}");

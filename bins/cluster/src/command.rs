@@ -11,7 +11,7 @@ use crate::verify::verify;
 use actor_runtime::keys::stay_out_of_core_dumps;
 use clap::{CommandFactory, Parser, Subcommand};
 use paxos_chat_replica::operator::command::OperatorCommand;
-use paxos_chat_shell::manual::ManualCommand;
+use paxos_chat_shell::manual::{ManualCommand, Offer};
 use paxos_chat_shell::{output, tell};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,7 +59,7 @@ enum Command {
 }
 
 /// The program `cluster`, which has the manuals of these others, too.
-pub fn main(others: Vec<clap::Command>) -> ExitCode {
+pub fn main(others: Vec<(clap::Command, Vec<Offer>)>) -> ExitCode {
     output::end_on_panic();
     stay_out_of_core_dumps();
     let result = match output::arguments::<Cli>().command {
@@ -74,7 +74,10 @@ pub fn main(others: Vec<clap::Command>) -> ExitCode {
         Command::Soak(args) => run_soak(&args),
         Command::Operator(command) => command.run(),
         Command::Manual(command) => {
-            let programs = std::iter::once(Cli::command()).chain(others).collect();
+            let values = scenarios::names().collect();
+            let scenarios = Offer { command: "run", argument: "scenario", values };
+            let own = (Cli::command(), vec![scenarios]);
+            let programs = std::iter::once(own).chain(others).collect();
             command.run(programs).map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
         Command::Verify { folder, json } => verify(&folder, json),

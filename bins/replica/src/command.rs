@@ -84,8 +84,5 @@ fn attend(args: &Arc<Args>, hangups: Signals, panel: &Panel) -> anyhow::Result<(
     reload::on_hangups(hangups, Arc::clone(args), panel.clone())
         .context("cannot make what SIGHUP needs")?;
     supervisor::watch(panel.clone()).context("cannot make what systemd is told by")?;
-    let (args, panel) = (Arc::clone(args), panel.clone());
-    let thread = std::thread::Builder::new().name("console".into());
-    thread.spawn(move || console::read(&args, &panel)).context("cannot read the console")?;
-    Ok(())
+    console::start(Arc::clone(args), panel).context("cannot read the console")
 }

@@ -4,13 +4,17 @@ use crate::action::{Action, Fault};
 use crate::panel::{KILLED, Panel};
 use crate::process::Args;
 use crate::reload::reload;
+use crate::status::{Role, Status};
 use actor_runtime::disk::stall::STALL_MS_MAX;
-use paxos_chat_shell::output::note;
+use paxos_chat_shell::output::{note, prompt};
 use paxos_chat_shell::tell;
-use std::io::{BufRead, IsTerminal, stdin};
+use std::io::{self, BufRead, IsTerminal, stdin, stdout};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+/// How often it is looked whether somebody else leads.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long whoever types waits for the driver: longer than any stall of its disk.
 const TYPIST_PATIENCE: Duration = Duration::from_millis(2 * STALL_MS_MAX);
 
@@ -71,21 +75,64 @@ impl FromStr for ConsoleCommand {
     }
 }
 
+/// How a replica stands, as its prompt has it.
+fn standing(status: &Status) -> String {
+    let Status { replica, role, ballot, leader, is_led, .. } = status;
+    match (role, leader) {
+        (Role::Leading, _) => format!("replica {replica} leads in {ballot}"),
+        (Role::Preparing, _) => format!("replica {replica} stands in {ballot}"),
+        (_, Some(leader)) if *is_led => format!("replica {replica} follows r{leader} in {ballot}"),
+        _ => format!("replica {replica} hears no leader"),
+    }
+}
+
+/// Tells how the replica stands whenever that changes, and prompts again.
+fn tell_changes(panel: &Panel) {
+    let mut before = standing(&panel.status());
+    loop {
+        std::thread::sleep(LOOK_INTERVAL);
+        let now = standing(&panel.status());
+        if now != before {
+            prompt(&format!("\n* {now}\n{now}> "));
+            before = now;
+        }
+    }
+}
+
+/// Reads standard input from a thread of its own; on a terminal another one tells who leads.
+///
+/// # Errors
+/// When there is no thread.
+pub fn start(args: Arc<Args>, panel: &Panel) -> io::Result<()> {
+    if stdin().is_terminal() && stdout().is_terminal() {
+        let panel = panel.clone();
+        std::thread::Builder::new().name("roles".into()).spawn(move || tell_changes(&panel))?;
+    }
+    let panel = panel.clone();
+    std::thread::Builder::new().name("console".into()).spawn(move || read(&args, &panel))?;
+    Ok(())
+}
+
 /// Does what is typed on standard input, until that ends.
-pub fn read(args: &Args, panel: &Panel) {
+fn read(args: &Args, panel: &Panel) {
     let is_terminal = stdin().is_terminal();
+    let asks = || {
+        if is_terminal && stdout().is_terminal() {
+            prompt(&format!("{}> ", standing(&panel.status())));
+        }
+    };
     if is_terminal {
         note(HELP);
     }
+    asks();
     for line in stdin().lock().lines() {
         let Ok(line) = line else { break };
-        if line.trim().is_empty() {
-            continue;
-        }
         match line.parse() {
+            _ if line.trim().is_empty() => {}
             Ok(command) => obey(command, args, panel),
             Err(error) => tell!("replica: {error}"),
         }
+        asks();
     }
     if is_terminal || args.stop_at_end_of_input {
         panel.stop();

@@ -1,6 +1,7 @@
 //! Completions and man pages, made from the command lines themselves, so that they can't lag behind.
 
 use crate::output::print;
+use clap::builder::PossibleValuesParser;
 use clap::{Command, Subcommand};
 use clap_complete::Shell;
 use std::io;
@@ -41,21 +42,45 @@ pub enum ManualError {
     },
 }
 
+/// What may stand for an argument of a command: what completions offer, beside what the command line knows itself.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The command within the program.
+    pub command: &'static str,
+    /// The name of its argument.
+    pub argument: &'static str,
+    /// The values.
+    pub values: Vec<&'static str>,
+}
+
+/// A program whose completions offer these. It is not for reading arguments: what may stand there is for the program to
+/// judge.
+fn offering(program: Command, offers: &[Offer]) -> Command {
+    offers.iter().fold(program, |program, Offer { command, argument, values }| {
+        let values = PossibleValuesParser::new(values.iter().copied());
+        program.mut_subcommand(command, |command| {
+            command.mut_arg(argument, |argument| argument.value_parser(values))
+        })
+    })
+}
+
 impl ManualCommand {
-    /// Tells what is asked of these programs; the first is the one that runs.
+    /// Tells what is asked of these programs, with what completions of each offer; the first is the one that runs.
     ///
     /// # Errors
     /// When the program is not known, or something cannot be written.
-    pub fn run(&self, programs: Vec<Command>) -> Result<(), ManualError> {
+    pub fn run(&self, programs: Vec<(Command, Vec<Offer>)>) -> Result<(), ManualError> {
         match self {
             ManualCommand::Completions { shell, program } => {
+                let programs = programs.into_iter().map(|(it, offers)| offering(it, &offers));
+                let programs = programs.collect();
                 let text = completions(programs, *shell, program.as_deref())?;
                 print(&String::from_utf8_lossy(&text));
                 Ok(())
             }
             ManualCommand::Man { folder } => {
                 std::fs::create_dir_all(folder).map_err(unwritten(folder))?;
-                programs.into_iter().try_for_each(|program| pages(program, folder))
+                programs.into_iter().try_for_each(|(program, _)| pages(program, folder))
             }
         }
     }
@@ -105,6 +130,7 @@ fn page(command: Command, name: &str, folder: &Path) -> Result<(), ManualError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Arg;
 
     fn program() -> Command {
         Command::new("box")
@@ -117,7 +143,7 @@ mod tests {
     fn every_command_that_is_not_hidden_has_a_page() {
         let folder = tempfile::tempdir().unwrap();
         let manual = ManualCommand::Man { folder: folder.path().join("man") };
-        manual.run(vec![program()]).unwrap();
+        manual.run(vec![(program(), Vec::new())]).unwrap();
         let mut names: Vec<_> = std::fs::read_dir(folder.path().join("man"))
             .unwrap()
             .map(|file| file.unwrap().file_name().into_string().unwrap())
@@ -136,6 +162,11 @@ mod tests {
         };
         assert!(ask(None).unwrap().contains("complete -F _box"));
         assert!(ask(Some("box")).unwrap().contains("open"));
+        let values = vec!["lid", "drawer"];
+        let offer = Offer { command: "open", argument: "what", values };
+        let opens = Command::new("box").subcommand(Command::new("open").arg(Arg::new("what")));
+        let told = completions(vec![offering(opens, &[offer])], Shell::Bash, None).unwrap();
+        assert!(String::from_utf8(told).unwrap().contains("lid drawer"));
         let error = ask(Some("bag")).unwrap_err().to_string();
         assert_eq!(error, "--program bag: this program knows box");
     }

@@ -104,11 +104,16 @@ pub fn wait_for_nobody() -> std::io::Result<()> {
 
 /// Prints a line that nobody need read.
 pub fn note(text: &str) {
+    prompt(&format!("{text}\n"));
+}
+
+/// Prints a text that nobody need read, and leaves the cursor behind it.
+pub fn prompt(text: &str) {
     if let Some(printers) = PRINTERS.get() {
-        return printers.out.print(format!("{text}\n"));
+        return printers.out.print(text.to_owned());
     }
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Prints a line to standard error.

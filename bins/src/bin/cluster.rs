@@ -4,6 +4,7 @@ use clap::CommandFactory;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let others = [paxos_chat_replica::process::Args::command(), paxos_chat_check::Args::command()];
-    paxos_chat_cluster::command::main(others.into())
+    let replica = (paxos_chat_replica::process::Args::command(), Vec::new());
+    let check = (paxos_chat_check::Args::command(), paxos_chat_check::offers());
+    paxos_chat_cluster::command::main(vec![replica, check])
 }

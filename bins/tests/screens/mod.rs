@@ -76,6 +76,13 @@ impl Cluster {
         self.replicas[id] = Some(Replica { child, lines });
     }
 
+    /// The same on a terminal.
+    pub(crate) fn start_on_terminal(&self, id: usize, storage: &[&str]) -> Screen {
+        let (id, folder) = (id.to_string(), arg(self.folder.path()));
+        let args = ["--config", arg(&self.config), "--id", &id, "--log-dir", folder];
+        Screen::of(env!("CARGO_BIN_EXE_replica"), &[], &[&args, storage].concat(), 100, 30)
+    }
+
     pub(crate) fn start_all(&mut self) {
         (0..3).for_each(|id| self.start(id, &["--init"]));
     }
