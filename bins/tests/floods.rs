@@ -195,7 +195,7 @@ fn reads_in_bulk(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
     let mut upto = 0;
     Box::new(move || {
         at += 1;
-        // What replicas have in memory. Behind one another, as they are in a datagram of several.
+        // What was said last, which replicas read from their logs. Behind one another, as they are in a datagram of several.
         let read =
             Packet::ToReplica(ToReplica::Tail(Tail { from: Some(Slot(upto - upto.min(100))) }));
         let reads: [[&Packet; 32]; 32] = [[&read; 32]; 32];

@@ -203,7 +203,7 @@ fn a_rolling_update_under_load_costs_no_message() {
     let load = set.client(&load).spawn().unwrap();
     shown.recv_timeout(Duration::from_secs(20)).expect("something is said");
     for id in [2, 1, 0] {
-        assert!(set.all_are_ready(), "one is stopped only when all are ready");
+        eventually("one is stopped only when all are ready", || set.all_are_ready());
         set.replace(id);
     }
     eventually("all are ready again", || set.all_are_ready());

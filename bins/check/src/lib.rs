@@ -30,6 +30,7 @@
 //! | `coverage` | `check coverage` |
 //! | `compare` | `check compare` |
 //! | `explore` | `check explore` |
+//! | `offers` | what completions offer |
 //! | `args` | the command line |
 
 mod args;

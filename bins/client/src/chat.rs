@@ -5,7 +5,7 @@
 use super::envelope::{Room, Said};
 use super::follow::Follower;
 use super::meter::Meter;
-use super::post::posts;
+use super::post::{Post, posts};
 use super::ui::command::{self, Command};
 use super::{Access, SayError, Speaker, Summary, tail};
 use crate::host::{Event, News};
@@ -99,27 +99,27 @@ fn numbers(numbers: &[Seq]) -> String {
 /// Shows what was said last, and then what others say.
 fn follow(access: &Access, own: OwnSession, meter: &Meter) -> io::Result<Follower> {
     let reader = access.clone();
-    let show = move |news| {
+    // What is said here is told of when it is committed.
+    let show = move |posts: Vec<Post>| {
+        let own = *own.lock().unwrap_or_else(PoisonError::into_inner);
+        for post in posts.iter().filter(|post| own.is_none_or(|own| !post.is_of(own))) {
+            print_line(&post.to_line());
+        }
+    };
+    let on_news = move |news| {
         match news {
             News::End(end) => {
                 // Nothing else is read before these.
                 match tail::last(&reader, end, RECENT, None, || false) {
-                    Ok(posts) => posts.iter().for_each(|post| print_line(&post.to_line())),
+                    Ok(posts) => show(posts.into()),
                     Err(error) => print_line(&format!("! cannot show earlier messages: {error}")),
                 }
             }
-            News::Applied(slot, applied) => {
-                let own = *own.lock().unwrap_or_else(PoisonError::into_inner);
-                for post in posts(slot, &applied) {
-                    if own.is_none_or(|own| !post.is_of(own)) {
-                        print_line(&post.to_line());
-                    }
-                }
-            }
+            News::Applied(slot, applied) => show(posts(slot, &applied)),
         }
         Ok(())
     };
-    Follower::start(access, meter, show, |error| {
+    Follower::start(access, meter, on_news, |error| {
         print_line(&format!("! cannot show new messages: {error}"));
     })
 }

@@ -74,6 +74,16 @@ use std::time::{Duration, Instant};
 /// What to look at when no replica answers: replicas don't tell strangers that they are there.
 const SILENCE: &str = "check that replicas run at the configured addresses, that your token is not revoked, and that their \
      configuration lists your name, if it lists any";
+/// What to look at, and what is known of that.
+fn silence(addresses: &Addresses) -> String {
+    let unknown = addresses.unknown();
+    if unknown.is_empty() {
+        SILENCE.to_owned()
+    } else {
+        format!("{}; {SILENCE}", unknown.join("; "))
+    }
+}
+
 /// Messages of one client that are submitted and not acknowledged.
 pub const UNACKNOWLEDGED_MAX: usize = 256;
 
@@ -158,6 +168,7 @@ pub enum SayError {
 
 /// What the speaker and its driver both know.
 struct Ledger {
+    addresses: Addresses,
     summary: Summary,
     session: Option<SessionId>,
     next: Seq,
@@ -182,8 +193,9 @@ impl Shared {
             let left = patience.saturating_sub(ledger.progress.elapsed());
             if left.is_zero() {
                 let waited = patience.as_secs_f32();
+                let silence = silence(&ledger.addresses);
                 ledger.summary.failure =
-                    Some(format!("no replica acknowledged anything for {waited} s; {SILENCE}"));
+                    Some(format!("no replica acknowledged anything for {waited} s; {silence}"));
                 break;
             }
             let waited = self.0.1.wait_timeout(ledger, left);
@@ -305,6 +317,7 @@ impl Speaker {
         let submitted = unacknowledged.len() as u64;
         let shared = Shared(Arc::new((
             Mutex::new(Ledger {
+                addresses: access.addresses.clone(),
                 summary: Summary { first: next, end: next, submitted, ..Summary::default() },
                 session: None,
                 next,

@@ -5,9 +5,10 @@
 //! - *Nothing is held*: what is read is handed on at once.
 
 use super::Access;
-use super::SILENCE;
 use super::post::{Post, posts};
+use super::silence;
 use crate::host::{News, ReaderHost};
+use actor_runtime::addresses::Addresses;
 use actor_runtime::driver::{Driver, DriverError};
 use actor_runtime::storage::MemoryStorage;
 use paxos_chat::reader::Reader;
@@ -31,8 +32,13 @@ pub enum ReadingError {
     #[error(transparent)]
     Driver(#[from] DriverError),
     /// Nobody answers.
-    #[error("no replica answered for {0} s; {SILENCE}")]
-    Silence(f32),
+    #[error("no replica answered for {seconds} s; {look}")]
+    Silence {
+        /// For how long.
+        seconds: f32,
+        /// What to look at.
+        look: String,
+    },
 }
 
 /// What the driver hands over.
@@ -42,8 +48,11 @@ type Sink = Box<dyn FnMut(News) -> io::Result<()>>;
 pub struct Reading {
     driver: Driver<Reader, ReaderHost<Sink>>,
     posts: Rc<RefCell<Vec<Post>>>,
+    addresses: Addresses,
     patience: Duration,
     heard: Instant,
+    /// When the last turn ended: whoever shows what was read may take long, which is no silence.
+    left: Instant,
     received: u64,
 }
 
@@ -66,8 +75,9 @@ impl Reading {
         });
         let (host, codec) = (ReaderHost::new(sink), access.codec());
         let driver = Driver::start(access.reader(from), id, nodes, codec, host, world)?;
-        let (patience, heard) = (access.patience, Instant::now());
-        Ok(Reading { driver, posts, patience, heard, received: 0 })
+        let (patience, now) = (access.patience, Instant::now());
+        let addresses = access.addresses.clone();
+        Ok(Reading { driver, posts, addresses, patience, heard: now, left: now, received: 0 })
     }
 
     /// Waits a while for what comes, and gives what has come.
@@ -75,6 +85,7 @@ impl Reading {
     /// # Errors
     /// When the network fails, or no replica has answered for as long as the client is patient.
     pub fn turn(&mut self) -> Result<Vec<Post>, ReadingError> {
+        self.heard += self.left.elapsed();
         self.driver.wait(Some(LOOK_INTERVAL))?;
         self.driver.turn()?;
         let received = self.driver.counters().received;
@@ -82,8 +93,10 @@ impl Reading {
             (self.heard, self.received) = (Instant::now(), received);
         }
         if self.heard.elapsed() > self.patience {
-            return Err(ReadingError::Silence(self.patience.as_secs_f32()));
+            let (seconds, look) = (self.patience.as_secs_f32(), silence(&self.addresses));
+            return Err(ReadingError::Silence { seconds, look });
         }
+        self.left = Instant::now();
         Ok(self.posts.take())
     }
 

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// A driver that has not ended a turn for so long hangs. A disk that stalls for some seconds is no reason to restart.
 const HANGS: Duration = Duration::from_secs(30);
 
+/// One that has not ended a turn for so long serves nobody now.
+const STALLS: Duration = Duration::from_secs(3);
+
 /// What is answered to who asks for this path.
 pub fn answer(path: &str, panel: &Panel) -> Answer {
     match path {
@@ -42,6 +45,10 @@ pub(crate) fn is_alive(status: &Status) -> Result<&'static str, String> {
 /// Would a client that asks it be served at once?
 fn is_ready(status: &Status) -> Result<&'static str, String> {
     is_alive(status)?;
+    if status.turn_age > STALLS {
+        let seconds = status.turn_age.as_secs();
+        return Err(format!("its driver has stalled for {seconds} s: does its disk?"));
+    }
     if status.waits {
         return Err("waits for the others".into());
     }
@@ -72,6 +79,7 @@ mod tests {
             (Status { waits: true, ..well.clone() }, "waits"),
             (Status { log_hash: String::new(), ..well.clone() }, "starts"),
             (Status { is_led: false, ..well.clone() }, "neither leads"),
+            (Status { turn_age: Duration::from_secs(4), ..well.clone() }, "stalled for 4 s"),
             (Status { is_behind: true, applied_upto: 7, ..well.clone() }, "below slot 7"),
         ] {
             assert!(is_ready(&status).unwrap_err().contains(why), "{status:?}");

@@ -19,7 +19,7 @@ use crate::panel::{Panel, ReplicaDriver};
 use crate::shutdown::{self, Ending};
 use crate::warm_up::{Gate, Reason, hold};
 use crate::web;
-use actor_runtime::addresses::Endpoint;
+use actor_runtime::addresses::{Addresses, Endpoint};
 use actor_runtime::clock::SystemClock;
 use actor_runtime::disk::hook::HookedDisk;
 use actor_runtime::disk::meter::SyncMeter;
@@ -129,6 +129,7 @@ impl Args {
 /// A replica that is ready to run, but for its driver.
 pub struct Assembly {
     config: Config,
+    addresses: Addresses,
     own: ReplicaConfig,
     panel: Panel,
     waits: bool,
@@ -185,7 +186,8 @@ pub fn prepare(args: &Args) -> Result<Assembly> {
     };
     let server = Server { sender, panel: panel.clone(), challenges: Challenges::default() };
     std::thread::Builder::new().name("operators".into()).spawn(move || server.run(&diverted))?;
-    let metrics = serve_others(scraped, &config, &panel)?;
+    let addresses = config.addresses().context("cannot make what looks names up")?;
+    let metrics = serve_others(scraped, &config, &addresses, &panel)?;
     let codec = Codec::replica(keyring, config.cluster_id(), id, replicas, config.revoked.clone())
         .with_packing(config.packing());
     note(&format!(
@@ -198,7 +200,19 @@ pub fn prepare(args: &Args) -> Result<Assembly> {
     }
     let network = LossyNetwork::dialled(tap, loss, seed);
     let waits = args.wait;
-    Ok(Assembly { config, own, panel, waits, inbox, network, codec, host, storage, seed })
+    Ok(Assembly {
+        config,
+        addresses,
+        own,
+        panel,
+        waits,
+        inbox,
+        network,
+        codec,
+        host,
+        storage,
+        seed,
+    })
 }
 
 impl Assembly {
@@ -214,6 +228,7 @@ impl Assembly {
     pub fn start(self, say: impl FnOnce(&str)) -> Result<(ReplicaDriver, Inbox)> {
         let Assembly {
             config,
+            addresses,
             own,
             panel,
             waits,
@@ -225,7 +240,6 @@ impl Assembly {
             seed,
         } = self;
 
-        let addresses = config.addresses().context("cannot make what looks names up")?;
         if waits {
             let reason = hold(&panel.gate, &mut network, &mut codec, own.id, &addresses)?;
             say(&match reason {
@@ -282,10 +296,11 @@ fn place(args: &Args, config: &Config, own: &ReplicaConfig, disk: Rc<dyn Disk>) 
 fn serve_others(
     scraped: Option<TcpListener>,
     config: &Config,
+    addresses: &Addresses,
     panel: &Panel,
 ) -> Result<Option<SocketAddr>> {
-    let (keys, of) = (panel.keys.clone(), config.clone());
-    let operator = move || Operator::new(keys.keyring().seals(), &of, shutdown::PATIENCE);
+    let (keys, of, at) = (panel.keys.clone(), config.clone(), addresses.clone());
+    let operator = move || Operator::at(at, keys.keyring().seals(), &of, shutdown::PATIENCE);
     shutdown::on_signals(panel.clone(), operator, Ending::of(config))
         .context("cannot make what SIGTERM needs")?;
     let Some(listener) = scraped else { return Ok(None) };

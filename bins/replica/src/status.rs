@@ -85,7 +85,7 @@ pub struct Status {
     pub leader: Option<u8>,
     /// It leads itself, or has heard within an election time-out that the leader makes progress.
     pub is_led: bool,
-    /// It lacks entries that its leader has announced.
+    /// It lacks entries that its leader has announced; or that others know to be decided, if it leads.
     pub is_behind: bool,
     /// Times that it took office.
     pub elections_won: u64,
@@ -152,7 +152,10 @@ impl Status {
             round: promised.round,
             leader: (promised.round > 0).then_some(promised.replica.0),
             is_led: state.leading().is_some(),
-            is_behind: state.catch_up.as_ref().is_some_and(|catch_up| catch_up.from.is_some()),
+            is_behind: match state.leading() {
+                Some(leading) => learner.applied_upto < leading.base,
+                None => state.catch_up.as_ref().is_some_and(|catch_up| catch_up.from.is_some()),
+            },
             decided_upto: learner.applied_upto.0,
             applied_upto: learner.applied_upto.0,
             decided_end: highest.unwrap_or_default().max(learner.applied_upto).0,

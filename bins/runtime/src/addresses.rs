@@ -5,7 +5,7 @@
 //!   for a replica whose name means nothing yet is lost, as on a network.
 //! - *A replica that was asked and not heard from there is looked up again*, each second, until it is. So whoever comes
 //!   back elsewhere is found, as soon as the name says where.
-//! - *Who is heard stays*: an address that a name still means is kept.
+//! - *Who is heard stays*: only one that is silent is looked up, and of several addresses each is tried in turn.
 //!
 //! **Absent**: trust. An address is where a datagram is sent to; who may open it is a matter of keys.
 
@@ -119,22 +119,24 @@ impl Endpoint {
         }
     }
 
-    /// Where it is now: the address that was known, if it still is one; of others, the first of IPv4. This may take as
+    /// Where it is now: of several addresses the one after that which was tried, first those of IPv4. This may take as
     /// long as the system's resolver likes.
     ///
     /// # Errors
     /// When the name means nothing, or nobody can be asked.
-    pub fn look_up(&self, known: Option<SocketAddr>) -> io::Result<SocketAddr> {
+    pub fn look_up(&self, tried: Option<SocketAddr>) -> io::Result<SocketAddr> {
         let (host, port) = match self {
             Endpoint::At(address) => return Ok(*address),
             Endpoint::Named(host, port) => {
                 (host.trim_start_matches('[').trim_end_matches(']'), *port)
             }
         };
-        let found: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
-        let is_known = |address: &&SocketAddr| Some(**address) == known;
-        let first = found.iter().find(is_known).or(found.iter().find(|found| found.is_ipv4()));
-        first.or(found.first()).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+        let mut found: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
+        found.sort_by_key(SocketAddr::is_ipv6);
+        found.dedup();
+        let place = found.iter().position(|address| Some(*address) == tried);
+        let next = place.map_or(0, |place| (place + 1) % found.len());
+        found.get(next).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
@@ -155,6 +157,8 @@ struct Book {
 struct Page {
     endpoint: Endpoint,
     known: Mutex<Option<SocketAddr>>,
+    /// Why it could not be looked up last.
+    error: Mutex<Option<String>>,
     /// Since it was looked whether it has to be looked up.
     asked: AtomicBool,
     heard: AtomicBool,
@@ -190,6 +194,7 @@ impl Addresses {
     fn written(endpoints: Vec<Endpoint>) -> Addresses {
         let page = |endpoint: Endpoint| Page {
             known: Mutex::new(endpoint.literal()),
+            error: Mutex::new(None),
             endpoint,
             asked: AtomicBool::new(false),
             heard: AtomicBool::new(false),
@@ -213,6 +218,14 @@ impl Addresses {
     /// Where each replica is, as far as that is known.
     pub fn known(&self) -> Vec<Option<SocketAddr>> {
         self.0.pages.iter().map(Page::known).collect()
+    }
+
+    /// The names that could not be looked up last, each with the reason.
+    pub fn unknown(&self) -> Vec<String> {
+        let error = |page: &Page| page.error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let told =
+            |page: &Page| Some(format!("{} cannot be looked up: {}", page.endpoint, error(page)?));
+        self.0.pages.iter().filter_map(told).collect()
     }
 
     /// Is one of them at an address of IPv6, or may it come to be?
@@ -250,13 +263,19 @@ impl Page {
     /// Looks it up; says whether that has changed anything. A name that means nothing for a while is where it was.
     fn look_up(&self) -> bool {
         let known = self.known();
-        match self.endpoint.look_up(known) {
-            Ok(found) if Some(found) != known => {
-                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
-                true
-            }
-            Ok(_) | Err(_) => false,
+        let (found, error) = match self.endpoint.look_up(known) {
+            Ok(found) => (Some(found), None),
+            Err(error) => (known, Some(error.to_string())),
+        };
+        let mut before = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = error.as_ref().filter(|_| before.is_none()) {
+            let name = &self.endpoint;
+            tracing::warn!(%name, error, "the name of a replica cannot be looked up; it is tried again");
         }
+        *before = error;
+        drop(before);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        found != known
     }
 }
 
@@ -327,7 +346,8 @@ mod tests {
         let localhost: Endpoint = "localhost:7100".parse().unwrap();
         let found = localhost.look_up(None).unwrap();
         assert!(found.ip().is_loopback() && found.port() == 7100);
-        assert_eq!(localhost.look_up(Some(found)).unwrap(), found);
+        let elsewhere = localhost.look_up(Some(found)).unwrap();
+        assert!(elsewhere.ip().is_loopback(), "another one, or the only one");
         let at = SocketAddr::from(([127, 0, 0, 1], 9));
         let addresses = Addresses::of(vec![localhost, at.into()]).unwrap();
         assert_eq!(addresses.edition(), 1);

@@ -13,12 +13,12 @@ use super::conversation::{Conversation, Item};
 use super::event::{Effect, Event, Standing};
 use super::input::Input;
 use super::layout;
-use super::loading::Loading;
+use super::loading::{Loading, STRIDE};
 use super::scroll::Scroll;
-use crate::UNACKNOWLEDGED_MAX;
 use crate::envelope::{Room, Said};
 use crate::host;
 use crate::post::Post;
+use crate::{UNACKNOWLEDGED_MAX, excerpt};
 use paxos_chat::client::ClientPhase;
 use paxos_chat::types::{Seq, Slot};
 
@@ -110,7 +110,8 @@ impl App {
         self.conversation.resume(session, next, pending);
     }
 
-    /// Handles an event.
+    /// Handles an event. What is wanted done is wanted: a stretch that is not asked for is waited for.
+    #[must_use]
     pub fn update(&mut self, event: Event) -> Vec<Effect> {
         match event {
             Event::Key(key) => self.on_key(key),
@@ -125,6 +126,7 @@ impl App {
             Event::Begun(end) => {
                 self.conversation.begin(end);
                 self.joined.iter().for_each(|room| self.conversation.enter(room));
+                self.tell_older();
             }
             Event::Read(slot, posts) => self.on_read(slot, posts),
             Event::Loaded { room, slots, posts, of } => self.on_loaded(&room, slots, posts, of),
@@ -158,6 +160,7 @@ impl App {
             }
             host::Event::Confirmed { session, seq, slot, .. } => {
                 self.conversation.on_confirmed(session, seq, slot);
+                self.tell_older();
             }
             host::Event::Expired { unknown } => {
                 self.is_open = false;
@@ -185,6 +188,14 @@ impl App {
                 self.alert = Some(format!("nothing more is sent: {why}"));
                 self.failure = Some(why);
             }
+        }
+    }
+
+    /// Tells of what an earlier run has said and this one does not read.
+    fn tell_older(&mut self) {
+        for (slot, draft) in self.conversation.take_older() {
+            let (room, text) = (&draft.said.room, excerpt(&draft.said.text));
+            self.tell(format!("{text} in #{room} was committed before, at slot {slot}."));
         }
     }
 
@@ -222,6 +233,7 @@ impl App {
             self.current = place;
             self.stop_search();
             self.search = None;
+            self.loading.stride = STRIDE.start;
             self.go_to_end();
             let room = self.room().clone();
             self.conversation.enter(&room);

@@ -8,13 +8,16 @@
 //!   ends. It ends where the log does, unless one has gone back so far that the newest messages had to go. Of other rooms
 //!   it is only counted what is new.
 
-use super::window::{Amount, Window};
+use super::window::{self, Amount, Window};
 use crate::envelope::{Room, Said};
 use crate::post::Post;
 use paxos_chat::types::{Seq, SessionId, Slot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Rooms of which anything is known. Whoever makes more than that is not counted.
+const ROOMS_MAX: usize = 1000;
 
 /// A message of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,28 +116,37 @@ impl RoomLog {
         self.items.iter().filter(|item| matches!(item, Item::Line(_))).count()
     }
 
+    /// Takes what follows; the oldest go, if it is too much.
     fn append(&mut self, slots: Range<Slot>, lines: Vec<Line>) -> Moved {
-        let amount = self.note(&lines);
+        let parts = self.parts_of(slots, &lines);
         self.items.extend(lines.into_iter().map(Item::Line));
         let Some(window) = &mut self.window else { return 0 };
-        window.push_back(slots, amount);
-        let mut gone = 0;
-        while let Some(slots) = self.window.as_mut().and_then(Window::shorten_front) {
-            gone += self.drop_lines(&slots);
-        }
-        -gone
+        parts.into_iter().for_each(|(slots, amount)| window.push_back(slots, amount));
+        -self.drop_oldest()
     }
 
-    fn prepend(&mut self, slots: Range<Slot>, lines: Vec<Line>) -> Moved {
-        let amount = self.note(&lines);
+    /// Takes what comes before. If it is too much, the newest go, unless these are seen.
+    fn prepend(&mut self, slots: Range<Slot>, lines: Vec<Line>, is_at_end: bool) -> Moved {
+        let parts = self.parts_of(slots, &lines);
         let moved = lines.len() as Moved;
         self.items.splice(0..0, lines.into_iter().map(Item::Line));
         let Some(window) = &mut self.window else { return 0 };
-        window.push_front(slots, amount);
+        parts.into_iter().rev().for_each(|(slots, amount)| window.push_front(slots, amount));
+        if is_at_end {
+            return moved - self.drop_oldest();
+        }
         while let Some(slots) = self.window.as_mut().and_then(Window::shorten_back) {
             self.drop_lines(&slots);
         }
         moved
+    }
+
+    fn drop_oldest(&mut self) -> Moved {
+        let mut gone = 0;
+        while let Some(slots) = self.window.as_mut().and_then(Window::shorten_front) {
+            gone += self.drop_lines(&slots);
+        }
+        gone
     }
 
     /// Drops the messages of these slots, and says how many there were.
@@ -147,14 +159,13 @@ impl RoomLog {
         (before - self.items.len()) as Moved
     }
 
-    /// Notes who has spoken, and says how much these are.
-    fn note(&mut self, lines: &[Line]) -> Amount {
+    /// Notes who has spoken, and cuts a stretch of the log into parts.
+    fn parts_of(&mut self, slots: Range<Slot>, lines: &[Line]) -> Vec<(Range<Slot>, Amount)> {
         for line in lines {
             let spoken = self.authors.entry(Arc::clone(&line.user)).or_default();
             *spoken = line.time_ms.max(*spoken);
         }
-        let bytes = lines.iter().map(|line| line.text.len()).sum();
-        Amount { lines: lines.len(), bytes }
+        window::parts_of(slots, lines.iter().map(|line| (Slot(line.slot), Amount::of(&line.text))))
     }
 }
 
@@ -289,6 +300,22 @@ impl Conversation {
         }
     }
 
+    /// Messages of one's own that are in the log before what is held of it, and so will not be read: they were said in an
+    /// earlier run. They leave the outbox.
+    pub fn take_older(&mut self) -> Vec<(Slot, Draft)> {
+        let is_older = |draft: &Draft| match draft.progress {
+            Progress::Committed(slot) => {
+                let from = self.loaded(&draft.said.room).map(|loaded| loaded.start);
+                from.is_some_and(|from| slot < from).then_some(slot)
+            }
+            _ => None,
+        };
+        let older: Vec<_> =
+            self.outbox.iter().filter_map(|d| Some((is_older(d)?, d.clone()))).collect();
+        self.outbox.retain(|draft| !older.iter().any(|(_, old)| old == draft));
+        older
+    }
+
     /// One's session is over, and whether these took effect is unknown. The next session numbers its
     /// messages from 1 again.
     pub fn on_expired(&mut self, unknown: &[Seq]) {
@@ -331,6 +358,9 @@ impl Conversation {
             let (is_mention, is_own) = (self.is_mention(&post), self.is_own(&post));
             let is_read = is_own || post.said.room == *current;
             is_called |= is_mention;
+            if self.rooms.len() >= ROOMS_MAX && !self.rooms.contains_key(&post.said.room) {
+                continue;
+            }
             let log = self.room_mut(&post.said.room);
             log.unread += u64::from(!is_read);
             log.is_called |= !is_read && is_mention;
@@ -339,14 +369,17 @@ impl Conversation {
             }
         }
         let mut moved = 0;
-        for room in self.rooms.keys().cloned().collect::<Vec<_>>() {
+        let held = self.rooms.iter().filter(|(_, log)| log.window.is_some());
+        for room in held.map(|(room, _)| room.clone()).collect::<Vec<_>>() {
             let is_seen = room == *current;
             let posts = said.remove(&room).unwrap_or_default();
             let lines = self.lines_of(posts);
+            let amount = lines.iter().map(|line| Amount::of(&line.text)).sum();
             let log = self.room_mut(&room);
             let Some(window) = &log.window else { continue };
-            let is_attached = window.stretch().end == slot;
-            if is_attached && (is_at_end || !is_seen || !window.is_too_much()) {
+            // What one has scrolled to stays: the newest are read again when one comes back to them.
+            let fits = is_at_end || !is_seen || window.has_room_for(amount);
+            if window.stretch().end == slot && fits {
                 let by = log.append(slot..slot.next(), lines);
                 moved = if is_seen { by } else { moved };
             }
@@ -354,8 +387,14 @@ impl Conversation {
         (is_called, moved)
     }
 
-    /// These slots of a room were read on demand. Says by how much its items moved.
-    pub fn on_loaded(&mut self, room: &Room, slots: Range<Slot>, posts: Vec<Post>) -> Moved {
+    /// These slots of a room were read on demand. Says by how much its items moved; the newest stay if its end is seen.
+    pub fn on_loaded(
+        &mut self,
+        room: &Room,
+        slots: Range<Slot>,
+        posts: Vec<Post>,
+        is_at_end: bool,
+    ) -> Moved {
         posts.iter().for_each(|post| self.leave_outbox(post));
         let Some(loaded) = self.loaded(room) else { return 0 };
         let lines = self.lines_of(posts);
@@ -363,7 +402,7 @@ impl Conversation {
         if slots.start == loaded.end {
             log.append(slots, lines)
         } else if slots.end == loaded.start {
-            log.prepend(slots, lines)
+            log.prepend(slots, lines, is_at_end)
         } else {
             // One has gone elsewhere meanwhile.
             0

@@ -12,6 +12,8 @@ pub(super) const REACH: u64 = 4096;
 pub(super) const STRIDE: Range<u64> = 32..256;
 /// Messages for which a stretch is long enough.
 pub(super) const ENOUGH: usize = 64;
+/// Messages for which it is too long.
+pub(super) const TOO_MANY: usize = 1024;
 
 /// What is loaded, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! The log as one turns its pages: stretches of it, and searches, in a thread of its own.
 //!
 //! **Invariants**
-//! - *A search keeps nobody waiting*: stretches that are asked for meanwhile come first.
+//! - *A search keeps nobody waiting* for longer than one of its stretches takes.
+//! - *What cannot be read now is read later*: whoever asks once gets an answer.
 //! - *Bounded*: what a search has read and does not look for is dropped.
 
 use super::conversation::is_said;
@@ -20,7 +21,9 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
 
 /// Slots that a search reads at once.
-const STRETCH_SLOTS_MAX: u64 = 1 << 12;
+const STRETCH_SLOTS_MAX: u64 = 1 << 10;
+/// How long to wait before what could not be read is read again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Reads until it goes.
 pub(super) struct Pager {
@@ -40,11 +43,7 @@ impl Pager {
         let access = Access { patience: Duration::MAX, ..access.clone() };
         let over = Arc::clone(&is_over);
         let run = move || {
-            let mut pages = Pages { access, is_over: over, search: None };
-            let failed = pages.run(&asked, &tell).err();
-            if let Some(error) = failed {
-                tell(Event::Failed(format!("older messages cannot be read: {error}")));
-            }
+            Pages { access, is_over: over, search: None }.run(&asked, &tell);
         };
         std::thread::Builder::new().name("pager".into()).spawn(run)?;
         Ok(Pager { asks, is_over })
@@ -62,6 +61,15 @@ impl Drop for Pager {
     }
 }
 
+/// What was read.
+#[derive(Default)]
+struct Stretch {
+    /// The messages of the room.
+    posts: Vec<Post>,
+    /// How many there are in all rooms.
+    of: usize,
+}
+
 struct Pages {
     access: Access,
     is_over: Arc<AtomicBool>,
@@ -69,72 +77,96 @@ struct Pages {
 }
 
 impl Pages {
-    fn run(
-        &mut self,
-        asked: &Receiver<Ask>,
-        tell: &impl Fn(Event) -> bool,
-    ) -> Result<(), ReadingError> {
+    fn run(&mut self, asked: &Receiver<Ask>, tell: &impl Fn(Event) -> bool) {
         loop {
             let next = match self.search {
                 Some(_) => asked.try_recv(),
                 None => asked.recv().map_err(|_| TryRecvError::Disconnected),
             };
             let event = match next {
-                Ok(Ask::Load(room, slots)) => self.load(room, slots)?,
+                Ok(Ask::Load(room, slots)) => {
+                    let Stretch { posts, of } =
+                        self.insist(tell, |pages| pages.load(&room, slots.clone()));
+                    Some(Event::Loaded { room, slots, posts, of })
+                }
                 Ok(Ask::Search(query)) => {
                     let backwards = Backwards::from(query.below, STRETCH_SLOTS_MAX);
                     self.search = Some((query, backwards));
-                    continue;
+                    None
                 }
                 Ok(Ask::StopSearch) => {
                     self.search = None;
-                    continue;
+                    None
                 }
-                Err(TryRecvError::Empty) => match self.look()? {
-                    Some(event) => event,
-                    None => continue,
-                },
-                Err(TryRecvError::Disconnected) => return Ok(()),
+                Err(TryRecvError::Empty) => self.look(tell),
+                Err(TryRecvError::Disconnected) => return,
             };
-            if self.is_over.load(Ordering::Relaxed) || !tell(event) {
-                return Ok(());
+            if self.is_over.load(Ordering::Relaxed) || event.is_some_and(|event| !tell(event)) {
+                return;
             }
         }
+    }
+
+    /// Reads until that works: sockets may be short for a while.
+    fn insist<T: Default>(
+        &self,
+        tell: &impl Fn(Event) -> bool,
+        read: impl Fn(&Pages) -> Result<T, ReadingError>,
+    ) -> T {
+        let mut is_told = false;
+        while !self.is_over.load(Ordering::Relaxed) {
+            match read(self) {
+                Ok(read) => return read,
+                Err(error) if !is_told => {
+                    is_told = true;
+                    let why =
+                        format!("older messages cannot be read, which is tried again: {error}");
+                    tell(Event::Failed(why));
+                }
+                Err(_) => {}
+            }
+            std::thread::sleep(PAUSE);
+        }
+        T::default()
     }
 
     fn read(&self, slots: Range<Slot>, take: impl FnMut(Post)) -> Result<(), ReadingError> {
         reading::read(&self.access, slots, take, || self.is_over.load(Ordering::Relaxed))
     }
 
-    fn load(&self, room: Room, slots: Range<Slot>) -> Result<Event, ReadingError> {
+    fn load(&self, room: &Room, slots: Range<Slot>) -> Result<Stretch, ReadingError> {
         let (mut posts, mut of) = (Vec::new(), 0);
-        self.read(slots.clone(), |post| {
+        self.read(slots, |post| {
             of += 1;
-            if post.said.room == room {
+            if post.said.room == *room {
                 posts.push(post);
             }
         })?;
-        Ok(Event::Loaded { room, slots, posts, of })
+        Ok(Stretch { posts, of })
     }
 
     /// Looks through the next stretch.
-    fn look(&mut self) -> Result<Option<Event>, ReadingError> {
-        let Some((query, mut backwards)) = self.search.take() else { return Ok(None) };
+    fn look(&mut self, tell: &impl Fn(Event) -> bool) -> Option<Event> {
+        let (query, mut backwards) = self.search.take()?;
         let number = query.number;
         let Some(stretch) = backwards.stretch() else {
-            return Ok(Some(Event::Found { number, slot: None }));
+            return Some(Event::Found { number, slot: None });
         };
-        let mut found = None;
-        self.read(stretch.clone(), |post| {
-            if post.said.room == query.room && is_said(&post.user, &post.said.text, &query.needle) {
-                found = Some(Slot(post.slot));
-            }
-        })?;
+        let found = self.insist(tell, |pages| {
+            let mut found = None;
+            pages.read(stretch.clone(), |post| {
+                let said = &post.said;
+                if said.room == query.room && is_said(&post.user, &said.text, &query.needle) {
+                    found = Some(Slot(post.slot));
+                }
+            })?;
+            Ok(found)
+        });
         if found.is_some() {
-            return Ok(Some(Event::Found { number, slot: found }));
+            return Some(Event::Found { number, slot: found });
         }
         backwards.pass(0);
         self.search = Some((query, backwards));
-        Ok(Some(Event::Searched { number, below: stretch.start }))
+        Some(Event::Searched { number, below: stretch.start })
     }
 }

@@ -91,8 +91,12 @@ impl App {
     /// What is told of rooms and people is of what the screen has read of the log.
     fn since(&self, room: &Room) -> String {
         match self.conversation.loaded(room) {
+            None => " as far as is known; the log has not been read yet".into(),
+            Some(loaded) if self.conversation.is_detached(room) => {
+                format!(" from slot {} to {}", loaded.start, loaded.end)
+            }
             Some(loaded) if loaded.start > Slot(0) => format!(" since slot {}", loaded.start),
-            _ => String::new(),
+            Some(_) => String::new(),
         }
     }
 

@@ -105,7 +105,8 @@ pub fn run(
     let result = set_modes().and_then(|()| {
         start_keyboard(queue.clone())?;
         let size = terminal.size()?;
-        app.update(Event::Resized(size.width, size.height));
+        // Nothing is read yet, so nothing is asked for.
+        let _ = app.update(Event::Resized(size.width, size.height));
         let mut shell = Shell {
             access,
             app,
@@ -279,15 +280,20 @@ impl Shell<'_> {
             Effect::Redraw | Effect::Suspend | Effect::Quit => None,
         };
         if let Some(why) = failed {
-            self.app.update(Event::Failed(why));
+            self.update(Event::Failed(why));
         }
+    }
+
+    /// Has the interface hear of something, and does what it wants done, which is not to leave or to stop.
+    fn update(&mut self, event: Event) {
+        self.app.update(event).into_iter().for_each(|effect| self.perform(effect));
     }
 
     /// Gives the terminal back, stops as a job of its shell, and takes the terminal again when it goes on.
     fn suspend(&mut self, terminal: &mut DefaultTerminal) -> io::Result<()> {
         // Nobody could have the first job of a terminal go on.
         if getsid(None).ok() == getpgid(None).ok() {
-            self.app.update(Event::Failed("there is no shell to go back to".into()));
+            self.update(Event::Failed("there is no shell to go back to".into()));
             return Ok(());
         }
         reset_modes()?;
@@ -297,7 +303,7 @@ impl Shell<'_> {
         execute!(stdout(), EnterAlternateScreen)?;
         set_modes()?;
         let size = terminal.size()?;
-        self.app.update(Event::Resized(size.width, size.height));
+        self.update(Event::Resized(size.width, size.height));
         draw_anew(terminal)
     }
 

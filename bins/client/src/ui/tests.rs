@@ -8,6 +8,7 @@ use crate::envelope::Said;
 use crate::host;
 use crate::meter::Measured;
 use crate::post::Post;
+use paxos_chat::client::ClientPhase;
 use paxos_chat::types::{Ballot, ReplicaId, Seq, SessionId, Slot};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -540,4 +541,80 @@ fn what_a_screen_holds_is_bounded_wherever_one_goes() {
     }
     assert!(held(&screen) < 8_300, "{}", held(&screen));
     assert!(screen.text().contains("message 329999"));
+}
+
+#[test]
+fn where_much_is_said_in_few_slots_the_newest_stay_and_one_scrolls_through() {
+    // Slots of 200 messages in #load, below 200 quiet ones.
+    struct Busy;
+    impl Busy {
+        fn posts(slots: std::ops::Range<Slot>) -> Vec<Post> {
+            let busy = (slots.start.0..slots.end.0).filter(|slot| *slot < 400);
+            let said = |slot| (0..200).map(move |index| (slot, index));
+            let post = |(slot, index): (u64, u64)| {
+                post(slot, "bob", "load", &format!("message {} of many", slot * 200 + index))
+            };
+            busy.flat_map(said).map(post).collect()
+        }
+
+        fn serve(screen: &mut Screen) {
+            while let Some(place) = screen.effects.iter().position(|e| matches!(e, Effect::Ask(_)))
+            {
+                if let Effect::Ask(Ask::Load(room, slots)) = screen.effects.remove(place) {
+                    let posts = Busy::posts(slots.clone());
+                    let of = posts.len();
+                    screen.update(Event::Loaded { room, slots, posts, of });
+                }
+            }
+        }
+    }
+    let mut screen = Screen::new(60, 10);
+    screen.app = App::new("ann", "lobby".parse().unwrap(), (60, 10));
+    screen.update(Event::Begun(Slot(600)));
+    Busy::serve(&mut screen);
+    screen.type_line("/join load");
+    Busy::serve(&mut screen);
+    assert_eq!(numbers(&screen.text()).last(), Some(&79_999), "{}", screen.text());
+    screen.update(Event::Read(Slot(600), vec![post(600, "bob", "load", "message 80000 of many")]));
+    assert_eq!(numbers(&screen.text()).last(), Some(&80_000), "what is new is shown");
+    let mut seen = 80_000;
+    while seen > 60_000 {
+        screen.press(KeyCode::PageUp);
+        Busy::serve(&mut screen);
+        let now = numbers(&screen.text());
+        assert!(now.windows(2).all(|two| two[1] == two[0] + 1) && now[0] < seen, "{now:?} {seen}");
+        seen = now[0];
+    }
+    while seen < 79_990 {
+        screen.press(KeyCode::PageDown);
+        Busy::serve(&mut screen);
+        let now = numbers(&screen.text());
+        assert!(now[0] > seen, "{now:?} {seen}");
+        seen = now[0];
+    }
+}
+
+#[test]
+fn what_one_reads_stays_while_others_talk_and_an_earlier_run_s_message_is_told_of() {
+    let mut library = Library::new(300_000);
+    let mut screen = library.screen("lobby");
+    for _ in 0..3_000 {
+        screen.press(KeyCode::PageUp);
+        library.serve(&mut screen);
+    }
+    let seen = screen.rows()[1..8].to_vec();
+    for slot in 300_000..310_000 {
+        screen.update(Event::Read(Slot(slot), vec![Library::post(slot)]));
+    }
+    assert_eq!(screen.rows()[1..8], seen);
+    screen.app.resume(ClientPhase::Open(SESSION), Seq(5), vec![(Seq(4), "pending".into())]);
+    let (seq, slot) = (Seq(4), Slot(17));
+    let confirmed = host::Event::Confirmed { session: SESSION, seq, slot, retries: 0 };
+    screen.update(Event::Spoken(confirmed));
+    screen.key(KeyCode::End, KeyModifiers::CONTROL);
+    library.slots = 310_000;
+    library.serve(&mut screen);
+    let text = screen.text();
+    assert!(text.contains("\"pending\" in #lobby was committed before, at slot 17."), "{text}");
+    assert!(!text.contains("✓ committed at slot 17"), "{text}");
 }

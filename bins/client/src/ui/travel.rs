@@ -7,7 +7,7 @@
 use super::app::{App, Search};
 use super::conversation::{Item, is_said};
 use super::event::{Ask, Effect, Query};
-use super::loading::{ENOUGH, Goal, REACH, STRIDE};
+use super::loading::{ENOUGH, Goal, REACH, STRIDE, TOO_MANY};
 use super::scroll::{Anchor, Extent, Scroll};
 use crate::envelope::Room;
 use crate::post::Post;
@@ -57,12 +57,16 @@ impl App {
         of: usize,
     ) {
         self.loading.is_asked = false;
-        if of < ENOUGH {
-            self.loading.stride = (2 * self.loading.stride).min(STRIDE.end);
-        }
+        let stride = self.loading.stride;
+        self.loading.stride = match of {
+            _ if of < ENOUGH => (2 * stride).min(STRIDE.end),
+            _ if of > TOO_MANY => (stride / 2).max(1),
+            _ => stride,
+        };
         let read = (slots.end.0 - slots.start.0).max(of as u64);
         self.loading.reach = self.loading.reach.saturating_sub(read);
-        let moved = self.conversation.on_loaded(room, slots, posts);
+        let is_at_end = self.scroll.is_none();
+        let moved = self.conversation.on_loaded(room, slots, posts, is_at_end);
         if room != self.room() {
             return;
         }
@@ -158,6 +162,7 @@ impl App {
             (None, None) => return Err("/search for what? For example /search lunch".into()),
         };
         self.stop_search();
+        self.loading.goal = None;
         let room = self.room().clone();
         let items = self.conversation.items(&room);
         let upto = before.unwrap_or(items.len()).min(items.len());
@@ -176,6 +181,7 @@ impl App {
                 self.effects.push(Effect::Ask(Ask::Search(query)));
                 Ok(())
             }
+            None => Err("the log has not been read yet".into()),
             _ if before.is_some() => Err(format!("{needle:?} is not found further up")),
             _ => Err(format!("{needle:?} is not found in #{room}")),
         }

@@ -58,9 +58,21 @@ impl Operator {
     /// An operator of this cluster, who waits so long for each answer.
     ///
     /// # Errors
-    /// When no socket can be bound.
+    /// When no socket can be bound, or there is no thread to look names up.
     pub fn new(secret: &Secret, config: &Config, patience: Duration) -> io::Result<Operator> {
-        let addresses = config.addresses()?;
+        Operator::at(config.addresses()?, secret, config, patience)
+    }
+
+    /// The same, where the addresses of the replicas are known.
+    ///
+    /// # Errors
+    /// When no socket can be bound.
+    pub fn at(
+        addresses: Addresses,
+        secret: &Secret,
+        config: &Config,
+        patience: Duration,
+    ) -> io::Result<Operator> {
         let (socket, is_ipv6) = bind(addresses.may_be_ipv6())?;
         Ok(Operator {
             socket,
