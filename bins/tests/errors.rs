@@ -64,6 +64,8 @@ replica --config DIR/cluster.toml --id 0 --log-dir DIR
 replica --config DIR/cluster.toml --id 0 --log-dir DIR --init
 replica --config DIR/cluster.toml --id 1 --log-dir DIR --init --metrics TAKEN
 replica --config DIR/cluster.toml --id 1 --log-dir DIR --init --loss 2
+cluster config --address 10.0.0.300:7100,b:7100,c:7100
+cluster config --host 10.0.0.300
 client --config DIR/none.toml --name ann send hi
 client --config DIR/cluster.toml send hi
 client --config DIR/cluster.toml --name a/b send hi
