@@ -182,7 +182,7 @@ fn configurations_list_addresses_and_clients() {
     assert_eq!(ended.code, 0, "{ended:?}");
     let text = std::fs::read_to_string(&file).unwrap();
     for line in
-        ["f = 2", "address = \"127.0.0.1:7605\"", "users = [\"alice\", \"bob\"]", "loss = 0.25"]
+        ["f = 2", "address = \"localhost:7605\"", "users = [\"alice\", \"bob\"]", "loss = 0.25"]
     {
         assert!(text.lines().any(|found| found == line), "{line}: {text}");
     }

@@ -51,6 +51,16 @@ fn completions_are_what_a_shell_takes() {
     knows(CLUSTER, &["completions", "zsh", "--program", "check"], &names);
     let scenario = run(CLUSTER, &["scenarios", "--names"]).stdout;
     knows(CLUSTER, &["completions", "bash"], &[scenario.lines().next().unwrap()]);
+    // Users are those of the configuration in the folder where completions are made.
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("cluster.toml");
+    let ended = run(CLUSTER, &["config", "--user", "theodora", "-o", arg(&config)]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for program in [CLUSTER, CLIENT] {
+        let line = format!("cd {} && {program} completions bash", arg(folder.path()));
+        let told = run("sh", &["-c", &line]).stdout;
+        assert!(told.contains("theodora"), "{program}");
+    }
     for shell in ["zsh", "fish", "elvish", "powershell"] {
         assert_eq!(run(CLUSTER, &["completions", shell]).code, 0, "{shell}");
     }

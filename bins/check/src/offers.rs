@@ -8,10 +8,10 @@ use paxos_chat_shell::manual::Offer;
 
 /// What they offer.
 pub fn offers() -> Vec<Offer> {
-    let entries: Vec<_> = catalog::entries().iter().map(|entry| entry.name).collect();
-    let mutants = Mutant::ALL.iter().map(|mutant| mutant.code()).collect();
-    let links = groups().iter().map(|group| group.name).collect();
-    let worse = hardships().iter().map(|hardship| hardship.name).collect();
+    let entries: Vec<String> = catalog::entries().iter().map(|entry| entry.name.into()).collect();
+    let mutants = Mutant::ALL.iter().map(|mutant| mutant.code().into()).collect();
+    let links = groups().iter().map(|group| group.name.into()).collect();
+    let worse = hardships().iter().map(|hardship| hardship.name.into()).collect();
     let of_entries = [
         ("run", "name"),
         ("explore", "name"),
@@ -22,6 +22,6 @@ pub fn offers() -> Vec<Offer> {
     let of_entries = of_entries.map(|(command, argument)| (command, argument, entries.clone()));
     let others =
         [("mutants", "name", mutants), ("links", "groups", links), ("hardships", "names", worse)];
-    let offer = |(command, argument, values)| Offer { command, argument, values };
+    let offer = |(command, argument, values)| Offer { command: Some(command), argument, values };
     of_entries.into_iter().chain(others).map(offer).collect()
 }

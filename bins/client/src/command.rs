@@ -19,8 +19,8 @@ use indicatif::ProgressBar;
 use paxos_chat::tuning::BODY_BYTES_MAX;
 use paxos_chat::types::Body;
 use paxos_chat_config::credentials::Token;
-use paxos_chat_config::{Config, check_user};
-use paxos_chat_shell::manual::ManualCommand;
+use paxos_chat_config::{Config, check_user, users_here};
+use paxos_chat_shell::manual::{ManualCommand, Offer};
 use paxos_chat_shell::signals::on_request_to_end;
 use paxos_chat_shell::{output, places, say, tell};
 use std::fs::File;
@@ -175,7 +175,7 @@ pub fn main() -> ExitCode {
     let args: Args = output::arguments();
     if let Some(Command::Manual(manual)) = &args.command {
         // It needs no cluster.
-        return match manual.run(vec![(Args::command(), Vec::new())]) {
+        return match manual.run(vec![(Args::command(), vec![users()])]) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tell!("client: {error}");
@@ -199,6 +199,11 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What completions offer for names.
+fn users() -> Offer {
+    Offer { command: None, argument: "name", values: users_here() }
 }
 
 /// Checks everything that is the user's to get right.

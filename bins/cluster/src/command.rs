@@ -74,9 +74,14 @@ pub fn main(others: Vec<(clap::Command, Vec<Offer>)>) -> ExitCode {
         Command::Soak(args) => run_soak(&args),
         Command::Operator(command) => command.run(),
         Command::Manual(command) => {
-            let values = scenarios::names().collect();
-            let scenarios = Offer { command: "run", argument: "scenario", values };
-            let own = (Cli::command(), vec![scenarios]);
+            let values = scenarios::names().map(str::to_owned).collect();
+            let scenarios = Offer { command: Some("run"), argument: "scenario", values };
+            let of_users = |command| Offer {
+                command: Some(command),
+                argument: "user",
+                values: paxos_chat_config::users_here(),
+            };
+            let own = (Cli::command(), vec![scenarios, of_users("invite"), of_users("revoke")]);
             let programs = std::iter::once(own).chain(others).collect();
             command.run(programs).map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }

@@ -97,16 +97,17 @@ impl ConfigArgs {
     }
 }
 
-/// Tells of names that mean nothing here: they may mean something where the replicas are.
-fn tell_unknown(config: &Config) {
-    for address in config.replicas.iter().map(|replica| &replica.address) {
-        if let Err(error) = address.look_up(None) {
-            tell!(
-                "cluster: {address} cannot be looked up here ({error}); replicas and clients look it up when they start, and \
-                 again while nothing is heard from there"
-            );
-        }
+/// Tells of names that mean nothing here, after a moment: they may mean something where the replicas are.
+fn tell_unknown(config: &Config) -> io::Result<()> {
+    let known = config.addresses()?.known();
+    for (replica, _) in config.replicas.iter().zip(known).filter(|(_, known)| known.is_none()) {
+        tell!(
+            "cluster: {} cannot be looked up here; replicas and clients look it up when they start, and again while \
+             nothing is heard from there",
+            replica.address
+        );
     }
+    Ok(())
 }
 
 /// Reads `NAME` or `NAME,loss=P`.
@@ -166,7 +167,7 @@ pub fn write_config(args: &ConfigArgs) -> Result<()> {
         config.replicas[index].skip_slots.insert(*slot);
     }
     config.check()?;
-    tell_unknown(&config);
+    tell_unknown(&config).context("cannot make what looks names up")?;
     let text = config.to_toml();
     match &args.output {
         None => {

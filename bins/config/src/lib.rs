@@ -137,6 +137,11 @@ fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Endpoint, D::E
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
+/// The users of `cluster.toml` in this folder, for completions; none, if there is no such file, or anybody may speak.
+pub fn users_here() -> Vec<String> {
+    Config::read(Path::new("cluster.toml")).map(|config| config.users).unwrap_or_default()
+}
+
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {

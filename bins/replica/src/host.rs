@@ -206,7 +206,7 @@ impl Host<Replica> for ReplicaHost {
     /// What the log holds above the compacted bound. Whatever of it was torn or damaged by the crash was cut off.
     fn recall(&mut self, state: &State) -> io::Result<Option<Message>> {
         let (from, upto) = (state.learner.applied_upto, Slot(self.log.written().get().slots));
-        let chunk = self.read(from, upto)?;
+        let chunk = self.read(from, upto, Value::size_bytes)?;
         let values: Vec<Value> = chunk.into_iter().map(|applied| applied.value).collect();
         let is_end = values.is_empty();
         let entries = Entries { from, values, applied_upto: upto };
@@ -251,6 +251,9 @@ impl Host<Replica> for ReplicaHost {
     }
 }
 
+/// The size of a value in a message, in bytes.
+type Size = fn(&Value) -> usize;
+
 impl ReplicaHost {
     /// Clients take turns at the driver's, and do not take the places of replicas.
     fn has_place(&self, asker: Asker) -> bool {
@@ -265,14 +268,15 @@ impl ReplicaHost {
     /// there is more, so that an answer is followed by one question. What cannot be read ends the answer.
     fn answer(&mut self, read: LogRead) -> Vec<(Id, Message)> {
         let LogRead { asker, mut from, upto } = read;
-        let chunks_max = match asker {
-            Asker::Replica(_) => CHUNKS_MAX,
-            Asker::Client(_) => 1,
+        // Outcomes are not told to replicas, so more of the log fits a chunk.
+        let (chunks_max, size): (_, Size) = match asker {
+            Asker::Replica(_) => (CHUNKS_MAX, Value::size_bytes),
+            Asker::Client(_) => (1, AppliedValue::size_bytes_of),
         };
         let mut chunks: Vec<(LogRead, Vec<AppliedValue>)> = Vec::new();
         while from < upto && chunks.len() < chunks_max {
             self.reads_served += 1;
-            let chunk = match self.read(from, upto) {
+            let chunk = match self.read(from, upto, size) {
                 Ok(chunk) if chunk.is_empty() => break,
                 Ok(chunk) => chunk,
                 Err(error) => {
@@ -292,10 +296,10 @@ impl ReplicaHost {
         chunks.into_iter().map(|chunk| (asker.node().into(), answer(chunk))).collect()
     }
 
-    /// A chunk of what the log holds.
-    fn read(&mut self, from: Slot, upto: Slot) -> io::Result<Vec<AppliedValue>> {
+    /// A chunk of what the log holds, of values of this size.
+    fn read(&mut self, from: Slot, upto: Slot, size: Size) -> io::Result<Vec<AppliedValue>> {
         let mut chunk = Chunk::of(&self.tuning);
-        let takes = |entry: &Entry| chunk.takes(AppliedValue::size_bytes_of(&entry.value));
+        let takes = |entry: &Entry| chunk.takes(size(&entry.value));
         let entries = self.log.read(from, upto, takes)?;
         let applied = |Entry { value, outcomes, .. }| AppliedValue { value, outcomes };
         Ok(entries.into_iter().map(applied).collect())
@@ -430,6 +434,29 @@ mod tests {
         let answers = host.on_turn_end().unwrap();
         let to = |node| answers.iter().filter(|(to, _)| *to == Id::from(node)).count();
         assert_eq!((to(2), to(9)), (CHUNKS_MAX, 1));
+    }
+
+    /// Or a replica that lags would need more questions for the same log, and might never catch up.
+    #[test]
+    fn a_chunk_for_a_replica_is_as_large_as_it_may_be_without_outcomes() {
+        let mut host = host(&[]);
+        let (session, user) = (SessionId { slot: Slot(0), index: 0 }, User::new("ann"));
+        let (seq, acked_below, body) = (Seq(1), Seq(1), Body::write("hi"));
+        let operation = Operation::InSession { session, seq, acked_below, body };
+        let command = Command { stamp: Timestamp(0), user, operation };
+        let value = Value::batch(vec![command; 50]);
+        host.tuning.chunk_bytes_max = 2 * value.size_bytes();
+        for slot in (0..4).map(Slot) {
+            let (value, outcomes) = (value.clone(), vec![Outcome::Applied; 50]);
+            host.on_local(Output::Applied { slot, value, outcomes }.into()).unwrap();
+        }
+        let mut chunks = |asker| {
+            let read = LogRead { asker, from: Slot(0), upto: Slot(4) };
+            host.on_local(Message::Output(Output::ReadLog(read))).unwrap();
+            host.on_turn_end().unwrap().len()
+        };
+        assert_eq!(chunks(Asker::Replica(ReplicaId(1))), 2);
+        assert_eq!(chunks(Asker::Client(NodeId(9))), 1);
     }
 
     #[test]

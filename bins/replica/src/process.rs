@@ -97,7 +97,7 @@ pub struct Args {
     /// Let operators inject faults over the network.
     #[arg(long)]
     pub enable_faults: bool,
-    /// Serve metrics for Prometheus at http://ADDRESS/metrics, to anybody who can reach it.
+    /// Serve metrics for Prometheus at http://ADDRESS/metrics, and probes at /healthz and /readyz, to anybody who can reach it.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
     /// How a line of the log on standard error looks.

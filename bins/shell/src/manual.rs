@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// What a program tells of its command line.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ManualCommand {
-    /// Prints completions for a shell.
+    /// Prints completions for a shell; with the users of cluster.toml in this folder, if it lists any.
     Completions {
         /// The shell.
         #[arg(value_enum)]
@@ -45,22 +45,27 @@ pub enum ManualError {
 /// What may stand for an argument of a command: what completions offer, beside what the command line knows itself.
 #[derive(Clone, Debug)]
 pub struct Offer {
-    /// The command within the program.
-    pub command: &'static str,
+    /// The command within the program; none, if the argument is the program's own.
+    pub command: Option<&'static str>,
     /// The name of its argument.
     pub argument: &'static str,
     /// The values.
-    pub values: Vec<&'static str>,
+    pub values: Vec<String>,
 }
 
 /// A program whose completions offer these. It is not for reading arguments: what may stand there is for the program to
 /// judge.
 fn offering(program: Command, offers: &[Offer]) -> Command {
-    offers.iter().fold(program, |program, Offer { command, argument, values }| {
-        let values = PossibleValuesParser::new(values.iter().copied());
-        program.mut_subcommand(command, |command| {
-            command.mut_arg(argument, |argument| argument.value_parser(values))
-        })
+    let offers = offers.iter().filter(|offer| !offer.values.is_empty());
+    offers.fold(program, |program, Offer { command, argument, values }| {
+        // A program that prints completions ends then.
+        let values = values.iter().map(|value| &*value.clone().leak());
+        let values = PossibleValuesParser::new(values.collect::<Vec<&'static str>>());
+        let offer = |command: Command| command.mut_arg(argument, |it| it.value_parser(values));
+        match command {
+            Some(command) => program.mut_subcommand(command, offer),
+            None => offer(program),
+        }
     })
 }
 
@@ -162,8 +167,8 @@ mod tests {
         };
         assert!(ask(None).unwrap().contains("complete -F _box"));
         assert!(ask(Some("box")).unwrap().contains("open"));
-        let values = vec!["lid", "drawer"];
-        let offer = Offer { command: "open", argument: "what", values };
+        let values = vec!["lid".into(), "drawer".into()];
+        let offer = Offer { command: Some("open"), argument: "what", values };
         let opens = Command::new("box").subcommand(Command::new("open").arg(Arg::new("what")));
         let told = completions(vec![offering(opens, &[offer])], Shell::Bash, None).unwrap();
         assert!(String::from_utf8(told).unwrap().contains("lid drawer"));

@@ -271,14 +271,41 @@ impl Cluster {
 
 /// Removes what a replica wrote that never served.
 fn remove_storage(folder: &Path, id: u8) -> io::Result<()> {
-    let journal = folder.join(format!("replica-{id}.journal"));
-    if journal.exists() {
-        std::fs::remove_dir_all(journal)?;
+    let own = format!("replica-{id}.");
+    for file in std::fs::read_dir(folder)? {
+        let file = file?;
+        if file.file_name().to_string_lossy().starts_with(&own) {
+            match file.file_type()?.is_dir() {
+                true => std::fs::remove_dir_all(file.path())?,
+                false => std::fs::remove_file(file.path())?,
+            }
+        }
     }
-    let log = folder.join(format!("replica-{id}.log"));
-    let index = paxos_chat_log::index_path(&log);
-    if index.exists() {
-        std::fs::remove_file(index)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What it has obeyed, too: it would refuse to be of the next cluster.
+    #[test]
+    fn nothing_is_left_of_a_replica_that_has_to_be_started_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("replica-1.journal")).unwrap();
+        let others = ["cluster.toml", "replica-10.log"];
+        let own =
+            ["replica-1.journal/segment", "replica-1.log", "replica-1.index", "replica-1.revoked"];
+        for name in own.iter().chain(&others) {
+            std::fs::write(path(name), "").unwrap();
+        }
+        remove_storage(folder.path(), 1).unwrap();
+        let mut left: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, others);
     }
-    std::fs::remove_file(log)
 }
