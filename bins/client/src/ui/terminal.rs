@@ -48,8 +48,8 @@ const INTERRUPTED: i32 = 130;
 /// What comes through the queue.
 enum Incoming {
     Event(Event),
-    /// Somebody asks the process to stop for a while.
-    Suspend,
+    /// Somebody has asked the process at this time to stop for a while.
+    Suspend(Instant),
     /// The terminal is gone, or somebody asks the process to end.
     End,
 }
@@ -89,7 +89,7 @@ pub fn run(
     let suspend = move || {
         for _ in stops.forever() {
             // Without a screen there is nothing to give back.
-            if stopping.send(Incoming::Suspend).is_err() {
+            if stopping.send(Incoming::Suspend(Instant::now())).is_err() {
                 stop();
             }
         }
@@ -115,6 +115,7 @@ pub fn run(
             meter,
             speaker,
             pager,
+            resumed: Instant::now(),
             is_recorded,
             before: Summary::default(),
         };
@@ -207,6 +208,8 @@ struct Shell<'a> {
     meter: Meter,
     speaker: Speaker,
     pager: Pager,
+    /// When it came back from its last stop, or began.
+    resumed: Instant,
     /// The record is one of a session.
     is_recorded: bool,
     /// What became of everything said in earlier sessions.
@@ -240,9 +243,11 @@ impl Shell<'_> {
             while let Some(event) = next {
                 let event = match event {
                     Incoming::Event(event) => event,
+                    // It has stopped since, on its way back to a terminal that was not its own yet.
+                    Incoming::Suspend(asked) if asked < self.resumed => break,
                     // A terminal that went away meanwhile is the end, as below.
-                    Incoming::Suspend if self.suspend(terminal).is_err() => return Ok(()),
-                    Incoming::Suspend => break,
+                    Incoming::Suspend(_) if self.suspend(terminal).is_err() => return Ok(()),
+                    Incoming::Suspend(_) => break,
                     Incoming::End => return Ok(()),
                 };
                 for effect in self.app.update(event) {
@@ -302,6 +307,7 @@ impl Shell<'_> {
         enable_raw_mode()?;
         execute!(stdout(), EnterAlternateScreen)?;
         set_modes()?;
+        self.resumed = Instant::now();
         let size = terminal.size()?;
         self.update(Event::Resized(size.width, size.height));
         draw_anew(terminal)
