@@ -1,19 +1,19 @@
 //! Replicas that are configured by name: looked up when they start, and again when they fall silent. Each process sees a
 //! file of hosts that the test changes, in a mount namespace of its own.
 
+mod hosts;
 mod replicas;
 mod support;
 
+use hosts::Hosts;
 use replicas::{CLIENT, CLUSTER, REPLICA, Replica};
 use std::path::PathBuf;
-use std::process::Command;
-use support::{Ended, arg, eventually, free_ports, run};
-
-/// Shows these files to a command in place of the system's.
-const IN_PLACE: &str = "mount --bind \"$1\" /etc/hosts && mount --bind \"$2\" /etc/nsswitch.conf && shift 2 && exec \"$@\"";
+use std::process::Output;
+use support::{arg, eventually, free_ports, run};
 
 struct Names {
     folder: tempfile::TempDir,
+    hosts: Hosts,
     port: u16,
 }
 
@@ -24,42 +24,33 @@ impl Names {
 
     /// From now on, these replicas are at the addresses 127.0.0.N.
     fn are(&self, hosts: &[(u8, u8)]) {
-        let line = |(id, at): &(u8, u8)| format!("127.0.0.{at} chat-{id}.test\n");
-        std::fs::write(self.file("hosts"), hosts.iter().map(line).collect::<String>()).unwrap();
-    }
-
-    /// A command to which names are what this says.
-    fn command(&self, program: &str) -> Vec<String> {
-        let (hosts, order) = (self.file("hosts"), self.file("nsswitch.conf"));
-        let words = ["-rm", "sh", "-c", IN_PLACE, "sh", arg(&hosts), arg(&order), program];
-        words.map(str::to_owned).to_vec()
+        let host = |(id, at): &(u8, u8)| (format!("chat-{id}.test"), format!("127.0.0.{at}"));
+        self.hosts.are(hosts.iter().map(host));
     }
 
     fn start(&self, id: u8, at: u8, init: &[&str]) -> Replica {
         let (config, listen) = (self.file("cluster.toml"), format!("127.0.0.{at}:{}", self.port));
-        let mut command = Command::new("unshare");
-        command.args(self.command(REPLICA)).args(["--config", arg(&config), "--listen", &listen]);
+        let mut command = self.hosts.command(REPLICA);
+        command.args(["--config", arg(&config), "--listen", &listen]);
         command.args(["--id", &id.to_string(), "--log-dir", arg(self.folder.path())]).args(init);
         Replica::spawn(command.arg("--stop-at-end-of-input"))
     }
 
-    fn says(&self, text: &str) -> Ended {
-        let config = self.file("cluster.toml");
-        let mut words = self.command(CLIENT);
-        let rest = ["--config", arg(&config), "--name", "ann", "--patience", "30", "send", text];
-        words.extend(rest.map(str::to_owned));
-        run("unshare", &words.iter().map(String::as_str).collect::<Vec<_>>())
+    fn says(&self, text: &str) -> Output {
+        let mut command = self.hosts.command(CLIENT);
+        command.args(["--config", arg(&self.file("cluster.toml")), "--name", "ann"]);
+        command.args(["--patience", "30", "send", text]).output().unwrap()
     }
 }
 
 #[test]
 fn who_is_not_there_yet_and_who_comes_back_elsewhere_is_found_by_its_name() {
-    if run("unshare", &["-rm", "true"]).code != 0 {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(hosts) = Hosts::new(folder.path()) else {
         eprintln!("left out: this machine makes no mount namespaces");
         return;
-    }
-    let names = Names { folder: tempfile::tempdir().unwrap(), port: free_ports("127.0.0.1", 1) };
-    std::fs::write(names.file("nsswitch.conf"), "hosts: files\n").unwrap();
+    };
+    let names = Names { folder, hosts, port: free_ports("127.0.0.1", 1) };
     let all: Vec<String> = (0..3).map(|id| format!("chat-{id}.test:{}", names.port)).collect();
     let config = names.file("cluster.toml");
     let ended = run(CLUSTER, &["config", "--address", &all.join(","), "-o", arg(&config)]);
@@ -69,7 +60,8 @@ fn who_is_not_there_yet_and_who_comes_back_elsewhere_is_found_by_its_name() {
     names.are(&[(0, 31), (1, 32)]);
     let zero = names.start(0, 31, &["--init"]);
     let one = names.start(1, 32, &["--init"]);
-    assert_eq!(names.says("two of three").code, 0);
+    let said = names.says("two of three");
+    assert!(said.status.success(), "{said:?}");
     // One that had no address when the others began.
     names.are(&[(0, 31), (1, 32), (2, 33)]);
     let _two = names.start(2, 33, &["--init"]);
@@ -83,7 +75,7 @@ fn who_is_not_there_yet_and_who_comes_back_elsewhere_is_found_by_its_name() {
     names.are(&[(0, 34), (1, 32), (2, 33)]);
     let _zero = names.start(0, 34, &[]);
     drop(one);
-    let ended = names.says("from elsewhere");
-    assert_eq!(ended.code, 0, "{ended:?}");
+    let said = names.says("from elsewhere");
+    assert!(said.status.success(), "{said:?}");
     eventually("both have it", || has(0, "from elsewhere") && has(2, "from elsewhere"));
 }

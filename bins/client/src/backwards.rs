@@ -7,36 +7,63 @@ use paxos_chat::types::Slot;
 use std::ops::Range;
 
 /// Slots of the first stretch.
-const FIRST: u64 = 32;
+pub const FIRST: u64 = 32;
 /// Messages for which a stretch is long enough.
 const ENOUGH: usize = 64;
+/// Messages for which it is too long.
+const TOO_MANY: usize = 1024;
+
+/// How long the next stretch is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stride {
+    slots: u64,
+    slots_max: u64,
+}
 
 /// What is left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backwards {
     upto: Slot,
-    slots: u64,
-    slots_max: u64,
+    stride: Stride,
+}
+
+impl Stride {
+    /// Of at most so many slots.
+    pub fn up_to(slots_max: u64) -> Stride {
+        Stride { slots: FIRST.min(slots_max), slots_max }
+    }
+
+    /// So many slots.
+    pub fn slots(&self) -> u64 {
+        self.slots
+    }
+
+    /// A stretch of this length had so many messages.
+    pub fn pass(&mut self, found: usize) {
+        if found < ENOUGH {
+            self.slots = (2 * self.slots).min(self.slots_max);
+        } else if found > TOO_MANY {
+            self.slots = (self.slots / 2).max(1);
+        }
+    }
 }
 
 impl Backwards {
     /// The log below this bound, in stretches of at most so many slots.
     pub fn from(upto: Slot, slots_max: u64) -> Backwards {
-        Backwards { upto, slots: FIRST.min(slots_max), slots_max }
+        Backwards { upto, stride: Stride::up_to(slots_max) }
     }
 
     /// The next stretch; none at the beginning of the log.
     pub fn stretch(&self) -> Option<Range<Slot>> {
-        let from = Slot(self.upto.0.saturating_sub(self.slots));
+        let from = Slot(self.upto.0.saturating_sub(self.stride.slots()));
         (from < self.upto).then_some(from..self.upto)
     }
 
     /// The next stretch was read, and had so many messages.
     pub fn pass(&mut self, found: usize) {
         self.upto = self.stretch().map_or(self.upto, |stretch| stretch.start);
-        if found < ENOUGH {
-            self.slots = (self.slots * 2).min(self.slots_max);
-        }
+        self.stride.pass(found);
     }
 }
 
@@ -54,5 +81,8 @@ mod tests {
         }
         assert_eq!(stretches, [(268, 300), (236, 268), (172, 236), (44, 172), (0, 44)]);
         assert_eq!(Backwards::from(Slot(0), 128).stretch(), None);
+        let mut stride = Stride::up_to(128);
+        (0..9).for_each(|_| stride.pass(TOO_MANY + 1));
+        assert_eq!(stride.slots(), 1);
     }
 }

@@ -96,43 +96,29 @@ impl UdpNetwork {
     /// # Errors
     /// When the address is in use, not of this machine, or not permitted.
     pub fn bind(address: SocketAddr) -> io::Result<UdpNetwork> {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        // The kernel may grant less, which costs losses under load and nothing else.
-        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
-        let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
-        if address.is_ipv6() && address.ip().is_unspecified() {
-            // All addresses are those of IPv4, too.
-            socket.set_only_v6(false)?;
-        }
-        socket.bind(&address.into())?;
-        let socket: UdpSocket = socket.into();
-        let udp = UdpSocketState::new((&socket).into())?;
-        let (woken, waker) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        Ok(UdpNetwork {
-            socket,
-            udp,
-            slots_offered: SLOTS_OFFERED_MIN,
-            train_max: usize::MAX,
-            is_ipv6: address.is_ipv6(),
-            woken,
-            waker: Waker(Arc::new(waker)),
-        })
+        UdpNetwork::over(bind(address)?)
     }
 
-    /// Binds a socket to this port, or to any free one if it is 0, on all addresses of this machine: of both kinds, where
-    /// `may_be_ipv6` and the machine knows IPv6.
+    /// Binds a socket as [`bind_any`] does.
     ///
     /// # Errors
     /// When no socket can be bound.
     pub fn bind_any(port: u16, may_be_ipv6: bool) -> io::Result<UdpNetwork> {
-        let [v4, v6]: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-        if may_be_ipv6 {
-            match UdpNetwork::bind(SocketAddr::new(v6, port)) {
-                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {}
-                bound => return bound,
-            }
-        }
-        UdpNetwork::bind(SocketAddr::new(v4, port))
+        UdpNetwork::over(bind_any(port, may_be_ipv6)?)
+    }
+
+    fn over(socket: UdpSocket) -> io::Result<UdpNetwork> {
+        let udp = UdpSocketState::new((&socket).into())?;
+        let (woken, waker) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        Ok(UdpNetwork {
+            is_ipv6: socket.local_addr()?.is_ipv6(),
+            socket,
+            udp,
+            slots_offered: SLOTS_OFFERED_MIN,
+            train_max: usize::MAX,
+            woken,
+            waker: Waker(Arc::new(waker)),
+        })
     }
 
     /// The address that the socket is bound to.
@@ -190,6 +176,35 @@ impl UdpSender {
     pub fn send(&self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
         self.socket.send_to(datagram, to_native(to, self.is_ipv6)).map(drop)
     }
+}
+
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    // The kernel may grant less, which costs losses under load and nothing else.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        // All addresses are those of IPv4, too.
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// A socket bound to this port, or to any free one if it is 0, on all addresses of this machine: of both kinds, where
+/// `may_be_ipv6` and the machine knows IPv6.
+///
+/// # Errors
+/// When no socket can be bound.
+pub fn bind_any(port: u16, may_be_ipv6: bool) -> io::Result<UdpSocket> {
+    let [v4, v6]: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    if may_be_ipv6 {
+        match bind(SocketAddr::new(v6, port)) {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {}
+            bound => return bound,
+        }
+    }
+    bind(SocketAddr::new(v4, port))
 }
 
 /// The address as a socket of this kind takes it.

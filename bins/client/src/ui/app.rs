@@ -13,7 +13,7 @@ use super::conversation::{Conversation, Item};
 use super::event::{Effect, Event, Standing};
 use super::input::Input;
 use super::layout;
-use super::loading::{Loading, STRIDE};
+use super::loading::Loading;
 use super::scroll::Scroll;
 use crate::envelope::{Room, Said};
 use crate::host;
@@ -233,7 +233,7 @@ impl App {
             self.current = place;
             self.stop_search();
             self.search = None;
-            self.loading.stride = STRIDE.start;
+            self.loading.begin_again();
             self.go_to_end();
             let room = self.room().clone();
             self.conversation.enter(&room);

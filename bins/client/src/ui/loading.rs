@@ -3,24 +3,20 @@
 //! **Invariant — bounded**: a room in which nothing was said for long does not have the whole log read. After [`REACH`]
 //! slots nothing more is loaded until one scrolls.
 
+use crate::backwards::Stride;
 use paxos_chat::types::Slot;
-use std::ops::Range;
 
 /// Slots that are read until one scrolls, or messages that they hold.
 pub(super) const REACH: u64 = 4096;
-/// Slots of the first stretch, and of the longest.
-pub(super) const STRIDE: Range<u64> = 32..256;
-/// Messages for which a stretch is long enough.
-pub(super) const ENOUGH: usize = 64;
-/// Messages for which it is too long.
-pub(super) const TOO_MANY: usize = 1024;
+/// Slots of the longest stretch.
+const STRIDE_MAX: u64 = 256;
 
 /// What is loaded, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loading {
     /// A stretch was asked for.
     pub(super) is_asked: bool,
-    pub(super) stride: u64,
+    pub(super) stride: Stride,
     /// Slots and messages that may still be read.
     pub(super) reach: u64,
     pub(super) goal: Option<Goal>,
@@ -40,7 +36,14 @@ pub(super) enum Goal {
 
 impl Default for Loading {
     fn default() -> Loading {
-        let (reach, stride) = (REACH, STRIDE.start);
+        let (reach, stride) = (REACH, Stride::up_to(STRIDE_MAX));
         Loading { is_asked: false, stride, reach, goal: None, searching: None, searches: 0 }
+    }
+}
+
+impl Loading {
+    /// One has gone elsewhere, where more or less may be said.
+    pub(super) fn begin_again(&mut self) {
+        self.stride = Stride::up_to(STRIDE_MAX);
     }
 }

@@ -7,8 +7,9 @@
 use super::app::{App, Search};
 use super::conversation::{Item, is_said};
 use super::event::{Ask, Effect, Query};
-use super::loading::{ENOUGH, Goal, REACH, STRIDE, TOO_MANY};
+use super::loading::{Goal, REACH};
 use super::scroll::{Anchor, Extent, Scroll};
+use crate::backwards::FIRST;
 use crate::envelope::Room;
 use crate::post::Post;
 use paxos_chat::types::Slot;
@@ -44,7 +45,7 @@ impl App {
     fn go_to(&mut self, at: Slot) {
         let room = self.room().clone();
         self.conversation.restart(&room, at);
-        self.loading.stride = STRIDE.start;
+        self.loading.begin_again();
         self.scroll = self.held(None);
     }
 
@@ -57,12 +58,7 @@ impl App {
         of: usize,
     ) {
         self.loading.is_asked = false;
-        let stride = self.loading.stride;
-        self.loading.stride = match of {
-            _ if of < ENOUGH => (2 * stride).min(STRIDE.end),
-            _ if of > TOO_MANY => (stride / 2).max(1),
-            _ => stride,
-        };
+        self.loading.stride.pass(of);
         let read = (slots.end.0 - slots.start.0).max(of as u64);
         self.loading.reach = self.loading.reach.saturating_sub(read);
         let is_at_end = self.scroll.is_none();
@@ -125,7 +121,7 @@ impl App {
 
     fn lacking(&self) -> Option<Range<Slot>> {
         let Range { start, end } = self.conversation.loaded(self.room())?;
-        let stride = self.loading.stride;
+        let stride = self.loading.stride.slots();
         let upto = self.conversation.read_upto.min(Slot(end.0 + stride));
         let after = (end < upto).then_some(end..upto);
         let from = Slot(start.0.saturating_sub(stride));
@@ -209,7 +205,7 @@ impl App {
         }
         match (slot, &self.search) {
             (Some(slot), _) => {
-                self.go_to(Slot(slot.0.saturating_sub(STRIDE.start / 2)));
+                self.go_to(Slot(slot.0.saturating_sub(FIRST / 2)));
                 self.loading.goal = Some(Goal::Found(slot));
             }
             (None, Some(search)) => {

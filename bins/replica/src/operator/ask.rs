@@ -11,12 +11,11 @@ use crate::action::Action;
 use crate::status::Status;
 use actor_runtime::addresses::Addresses;
 use actor_runtime::keys::Secret;
-use actor_runtime::network::to_native;
+use actor_runtime::network::{bind_any, to_native};
 use actor_runtime::wire::{Codec, DATAGRAM_BYTES_MAX, Peer};
 use paxos_chat_config::Config;
-use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 /// Time before an unanswered question is asked again.
@@ -73,10 +72,10 @@ impl Operator {
         config: &Config,
         patience: Duration,
     ) -> io::Result<Operator> {
-        let (socket, is_ipv6) = bind(addresses.may_be_ipv6())?;
+        let socket = bind_any(0, addresses.may_be_ipv6())?;
         Ok(Operator {
+            is_ipv6: socket.local_addr()?.is_ipv6(),
             socket,
-            is_ipv6,
             codec: of_operator(secret, config),
             addresses,
             patience,
@@ -220,19 +219,4 @@ impl Operator {
         }
         Ok(())
     }
-}
-
-/// A socket of any free port, and whether it is one of IPv6, which reaches addresses of both kinds.
-fn bind(may_be_ipv6: bool) -> io::Result<(UdpSocket, bool)> {
-    let of = |address: SocketAddr| -> io::Result<(UdpSocket, bool)> {
-        let is_ipv6 = address.is_ipv6();
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        if is_ipv6 {
-            socket.set_only_v6(false)?;
-        }
-        socket.bind(&address.into())?;
-        Ok((socket.into(), is_ipv6))
-    };
-    let v6 = may_be_ipv6.then(|| of((Ipv6Addr::UNSPECIFIED, 0).into()).ok()).flatten();
-    v6.map_or_else(|| of((Ipv4Addr::UNSPECIFIED, 0).into()), Ok)
 }
