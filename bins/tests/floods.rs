@@ -247,7 +247,7 @@ fn reads_at_the_end(cluster: &TestCluster, leader: u8, seen: &Arc<Seen>) -> Shot
 
 /// A replica derives the keys of a process before it finds that they do not fit.
 fn unknown_processes(cluster: &TestCluster, _: u8, seen: &Arc<Seen>) -> Shot {
-    const BOOT: std::ops::Range<usize> = 14..46;
+    const BOOT: std::ops::Range<usize> = 16..48;
     let mut mallory = seen.socket_of(cluster, "alice");
     let (mut datagram, noise, mut at) = (mallory.sealed(0, &TAIL), noise_bytes(66_000), 0_usize);
     Box::new(move || {

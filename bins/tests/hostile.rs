@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use support::{arg, eventually, run};
 
 /// Where the boot and the number of a datagram are.
-const NONCE: std::ops::Range<usize> = 14..54;
+const NONCE: std::ops::Range<usize> = 16..56;
 
 /// How long something may take that happens in the end.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -204,7 +204,7 @@ fn a_client_can_t_send_what_replicas_send() {
     assert!(number(&replica.status(), "round") < 1 << 20, "nothing was promised");
     // With the header of a replica it is no better.
     let mut forged = alice.sealed(0, &prepare());
-    (forged[5], forged[54]) = (0, 1);
+    (forged[7], forged[56]) = (0, 1);
     alice.send_raw(0, &forged);
     counts(&mut replica, "forged", 0, 1);
 }
@@ -343,7 +343,7 @@ fn no_nonce_repeats_across_restarts() {
         for _ in 0..20 {
             let (length, _) = two.recv_from(&mut buffer).unwrap();
             let datagram = &buffer[..length];
-            boots.insert(datagram[14..46].to_vec());
+            boots.insert(datagram[16..48].to_vec());
             let before = nonces.insert(datagram[NONCE].to_vec(), datagram.to_vec());
             assert!(before.is_none(), "sealed twice under one key and nonce");
         }
@@ -373,9 +373,9 @@ fn memory_stays_under_a_flood_of_forged_datagrams() {
         for round in rounds {
             // Each names a boot, and every other one a user, that was never heard of.
             let mut forged = if round % 2 == 0 { asked.clone() } else { told.clone() };
-            forged[14..18].copy_from_slice(&round.to_le_bytes());
+            forged[16..20].copy_from_slice(&round.to_le_bytes());
             if round % 2 == 0 {
-                forged[55..59].copy_from_slice(format!("{:04x}", round >> 8 & 0xffff).as_bytes());
+                forged[57..61].copy_from_slice(format!("{:04x}", round >> 8 & 0xffff).as_bytes());
             }
             alice.send_raw(0, &forged);
         }

@@ -4,13 +4,14 @@
 //! sent again by a timer.
 
 use actor_runtime::driver::Sends;
-use actor_runtime::wire::{DATAGRAM_BYTES_LEAST, Packing};
+use actor_runtime::wire::{DATAGRAM_BYTES_LEAST, Formats, Packing, Peer};
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Outcome;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, Operation, Timestamp};
 use paxos_chat_log::ChatLog;
-use paxos_chat_testing::{Bounds, Cluster, Paths, SKEW};
+use paxos_chat_packets::formats::FORMATS;
+use paxos_chat_testing::{Bounds, Cluster, Machine, Paths, SKEW};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -26,13 +27,18 @@ struct Simulation {
 impl Simulation {
     /// On paths on which one datagram in ten arrives twice, and each copy takes its own time.
     fn new(seed: u64, loss: f64, tuning: &Tuning) -> Simulation {
+        Simulation::of_build(FORMATS, seed, loss, tuning)
+    }
+
+    /// Of programs that read and write these formats.
+    fn of_build(formats: Formats, seed: u64, loss: f64, tuning: &Tuning) -> Simulation {
         let delay = Duration::from_micros(100)..Duration::from_millis(20);
         let paths = Paths { delay, doubled: 0.1 };
         // Every other one with datagrams so short that batches and chunks travel in parts.
         let datagram_bytes_max = if seed.is_multiple_of(2) { DATAGRAM_BYTES_LEAST } else { 60_000 };
         let packing = Packing { datagram_bytes_max, ..Packing::default() };
         let bounds = Bounds::new(seed, tuning.clone());
-        let bounds = Bounds { clients: CLIENTS, paths, loss, packing, ..bounds };
+        let bounds = Bounds { clients: CLIENTS, paths, loss, packing, formats, ..bounds };
         Simulation { cluster: Cluster::new(&bounds) }
     }
 
@@ -175,6 +181,57 @@ fn a_request_that_entered_twice_has_the_stamp_of_its_first_entry_on_all_replicas
         }
     }
     assert!(elsewhere > 0, "no request entered at two replicas");
+}
+
+/// Does whoever leads write to the others in this format, and they to it? The others need not have heard each other.
+fn writes(simulation: &mut Simulation, format: u8) -> bool {
+    let machines = &mut simulation.cluster.machines;
+    let leads = |machine: &Machine| machine.state().is_some_and(|state| state.leading().is_some());
+    let Some(leader) = machines.iter().position(leads) else { return false };
+    let mut format_for = |from: usize, to: usize| {
+        let codec = machines[from].driver_mut().expect("no disk fails").codec_mut();
+        codec.format_for(Peer::Replica(to as u8))
+    };
+    let mut others = (0..3).filter(|other| *other != leader);
+    others.all(|other| [format_for(leader, other), format_for(other, leader)] == [format; 2])
+}
+
+/// From one build to the next and back, one replica after the other, with clients of either, while they talk.
+#[test]
+fn a_cluster_goes_from_build_to_build_and_back_while_it_serves() {
+    let builds = [Formats::new(1, 1), Formats::new(1, 2)];
+    for seed in 0..10 {
+        for (first, second) in [(builds[0], builds[1]), (builds[1], builds[0])] {
+            let mut simulation = Simulation::of_build(first, seed, 0.1, &Tuning::default());
+            for (round, build) in (0..).zip([second, first]) {
+                for id in 0..3_u64 {
+                    let said =
+                        1 + (round * 3 + id) * MESSAGES / 6..=(round * 3 + id + 1) * MESSAGES / 6;
+                    for speaker in &mut simulation.cluster.speakers {
+                        said.clone().for_each(|_| speaker.say_next());
+                    }
+                    let wanted = u64::from(CLIENTS) * *said.end();
+                    while !simulation.cluster.is_settled(wanted) {
+                        simulation.step();
+                        // In the middle of it.
+                        let confirmed = simulation.cluster.confirmed();
+                        let machine = &mut simulation.cluster.machines[id as usize];
+                        if confirmed > *said.start() && machine.formats() != build {
+                            machine.replace_program(build);
+                        }
+                        assert!(simulation.cluster.air.now() < LIMIT, "{confirmed} of {wanted}");
+                    }
+                }
+                // Whoever leads is heard by all, and heard from.
+                while !writes(&mut simulation, build.newest()) {
+                    simulation.step();
+                    assert!(simulation.cluster.air.now() < LIMIT, "{build:?}");
+                }
+            }
+            simulation.finish();
+            simulation.assert_exactly_once_in_order();
+        }
+    }
 }
 
 #[test]

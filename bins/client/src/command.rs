@@ -20,6 +20,7 @@ use paxos_chat::tuning::BODY_BYTES_MAX;
 use paxos_chat::types::Body;
 use paxos_chat_config::credentials::Token;
 use paxos_chat_config::{Config, check_user, users_here};
+use paxos_chat_packets::formats::version;
 use paxos_chat_shell::manual::{ManualCommand, Offer};
 use paxos_chat_shell::signals::on_request_to_end;
 use paxos_chat_shell::{output, places, say, tell};
@@ -44,7 +45,7 @@ use std::time::Duration;
 ///
 /// Exit status: 0 everything was acknowledged or shown; 1 something was not; 2 wrong usage.
 #[derive(Parser)]
-#[command(name = "client", version)]
+#[command(name = "client", version, long_version = version())]
 struct Args {
     /// The cluster's configuration.
     #[arg(long, value_name = "FILE", global = true, default_value = "cluster.toml")]

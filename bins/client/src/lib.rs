@@ -62,6 +62,7 @@ use paxos_chat::reader::Reader;
 use paxos_chat::types::{Body, Nonce, Seq, SessionId, Slot, User};
 use paxos_chat_config::Config;
 use paxos_chat_config::credentials::Token;
+use paxos_chat_packets::formats::FORMATS;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
@@ -140,7 +141,7 @@ impl Access {
     }
 
     fn codec(&self) -> Codec {
-        self.token.codec().with_packing(self.config.packing())
+        self.token.codec().with_packing(self.config.packing()).with_formats(FORMATS)
     }
 
     /// Somebody who reads the log from this slot on, or from its end.

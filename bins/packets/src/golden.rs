@@ -1,13 +1,14 @@
-//! The bytes of messages, as they are pinned in `golden.txt`: whoever changes them is told to raise the
-//! version of the format.
+//! The bytes of packets in each format, as they are pinned in `golden-N.txt`: whoever changes them is told to make a
+//! format of it.
 
 use crate::Packet;
 use crate::examples::examples;
-use actor_runtime::wire::VERSION;
+use crate::formats::FORMATS;
+use actor_runtime::wire::Payload;
 use paxos_chat::message::numbers::{HOSTS_NUMBER, Numbered};
 use paxos_chat::message::{ToClient, ToPeer, ToReplica};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The name of what travels, whatever it says.
 fn name(packet: &Packet) -> &'static str {
@@ -19,23 +20,35 @@ fn name(packet: &Packet) -> &'static str {
     }
 }
 
-/// What `golden.txt` must say.
-fn actual() -> String {
+/// What the pinned bytes of this format must be.
+fn actual(format: u8) -> String {
     let mut packets = examples();
     // Its first byte is its number.
-    packets.sort_by_key(|packet| encoded(packet)[0]);
-    let mut lines = vec![format!("version = {VERSION}")];
+    packets.sort_by_key(number);
+    let mut lines = Vec::new();
     for kind in packets.chunk_by(|one, next| name(one) == name(next)) {
         for (place, packet) in (1..).zip(kind) {
-            let hex: String = encoded(packet).iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex: String =
+                encoded(packet, format).iter().map(|byte| format!("{byte:02x}")).collect();
             lines.push(format!("{}.{place} = {hex}", name(packet)));
         }
     }
     lines.join("\n") + "\n"
 }
 
-fn encoded(packet: &Packet) -> Vec<u8> {
-    postcard::to_stdvec(packet).expect("a packet can be written")
+fn encoded(packet: &Packet, format: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    packet.write(format, &mut bytes).expect("a packet can be written");
+    bytes
+}
+
+/// The number of what travels, whatever it says.
+fn number(packet: &Packet) -> u8 {
+    postcard::to_stdvec(packet).expect("a packet can be written")[0]
+}
+
+fn file(format: u8) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/golden-{format}.txt"))
 }
 
 fn pairs(text: &str) -> BTreeMap<&str, &str> {
@@ -44,7 +57,7 @@ fn pairs(text: &str) -> BTreeMap<&str, &str> {
 
 #[test]
 fn everything_that_travels_has_an_example() {
-    let mut numbers: Vec<u8> = examples().iter().map(|packet| encoded(packet)[0]).collect();
+    let mut numbers: Vec<u8> = examples().iter().map(number).collect();
     numbers.sort_unstable();
     numbers.dedup();
     let given = [ToReplica::NUMBERS, ToClient::NUMBERS, &[HOSTS_NUMBER], ToPeer::NUMBERS].concat();
@@ -52,26 +65,31 @@ fn everything_that_travels_has_an_example() {
 }
 
 #[test]
-fn the_bytes_of_messages_change_only_with_the_version() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/golden.txt");
-    let (actual, expected) = (actual(), std::fs::read_to_string(&file).unwrap_or_default());
-    if actual == expected {
-        return;
+fn the_bytes_of_a_format_stay_and_are_read_back() {
+    for format in FORMATS.oldest()..=FORMATS.newest() {
+        for packet in examples() {
+            let bytes = [encoded(&packet, format), vec![7]].concat();
+            assert_eq!(Packet::read(format, &bytes), Ok((packet, &[7][..])), "format {format}");
+        }
+        let (actual, file) = (actual(format), file(format));
+        let Ok(expected) = std::fs::read_to_string(&file) else {
+            assert!(
+                std::env::var_os("UPDATE_EXPECT").is_some(),
+                "format {format} is new: UPDATE_EXPECT=1 writes {}, and the commit says why",
+                file.display()
+            );
+            std::fs::write(&file, actual).expect("the file can be written");
+            continue;
+        };
+        let (new, old) = (pairs(&actual), pairs(&expected));
+        let names = new.keys().chain(old.keys()).filter(|name| new.get(*name) != old.get(*name));
+        let changed: Vec<&str> = names.copied().collect();
+        assert!(
+            changed.is_empty(),
+            "the bytes of {changed:?} in format {format} have changed, so builds that have it would misread each \
+             other: add a format to FORMATS in bins/packets/src/formats.rs, and write what it was in this one (before \
+             format {format} was released, delete {} and run this with UPDATE_EXPECT=1)",
+            file.display()
+        );
     }
-    let (new, old) = (pairs(&actual), pairs(&expected));
-    let names = new.keys().chain(old.keys()).filter(|name| new.get(*name) != old.get(*name));
-    let changed: Vec<&str> = names.copied().collect();
-    assert!(
-        expected.is_empty() || new.get("version") != old.get("version"),
-        "the bytes of {changed:?} have changed, so older programs would misread them: raise VERSION in \
-         bins/runtime/src/wire/header.rs, which makes them refuse such datagrams; then UPDATE_EXPECT=1 rewrites {} \
-         (if that was done already, and not committed, restore the committed file first)",
-        file.display()
-    );
-    assert!(
-        std::env::var_os("UPDATE_EXPECT").is_some(),
-        "the version of the format is raised: UPDATE_EXPECT=1 rewrites {}, and the commit says why",
-        file.display()
-    );
-    std::fs::write(&file, actual).expect("the file can be written");
 }

@@ -3,7 +3,8 @@
 //! | file | what it holds |
 //! |---|---|
 //! | this one | [`Packet`], and how it is written and read |
-//! | `examples`, `golden` | one packet of each kind, and its pinned bytes |
+//! | [`formats`] | the formats that it is written and read in |
+//! | `examples`, `golden` | one packet of each kind, and its pinned bytes in each format |
 //! | `fuzz` | datagrams and their bodies as functions of any bytes; no executable has it |
 //!
 //! **Invariant — local never travels**: a [`Packet`] can't hold what passes between an actor and its own driver.
@@ -14,6 +15,7 @@
 
 #[cfg(any(test, feature = "fuzz"))]
 mod examples;
+pub mod formats;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 #[cfg(test)]

@@ -58,6 +58,8 @@ pub struct ReplicaHost {
     office: Office,
     vitals: Vitals,
     narrator: Narrator,
+    /// What other replicas are written to in; the oldest, for one that is not here.
+    formats: BTreeMap<u8, u8>,
     /// The highest ballot in which a leader was heard.
     heard: Ballot,
     leadership: Leadership,
@@ -83,6 +85,7 @@ impl ReplicaHost {
             office: Office::default(),
             vitals: Vitals::default(),
             narrator: Narrator::default(),
+            formats: BTreeMap::new(),
             heard: Ballot::ZERO,
             leadership: Leadership { promised: Ballot::ZERO, is_led: false },
         }
@@ -120,6 +123,7 @@ impl ReplicaHost {
             elections_won: self.office.won(),
             leader_changes: self.office.changes(),
             counters,
+            formats: self.formats.clone(),
             is_led: state.leading().is_some()
                 || (state.leader_alive && self.heard == state.durable.promised),
             ..Status::of(state)
@@ -229,6 +233,11 @@ impl Host<Replica> for ReplicaHost {
 
     fn on_oddity(&mut self, replica: u8, oddity: Oddity) {
         self.narrator.oddity(replica, oddity, Instant::now());
+    }
+
+    fn on_format(&mut self, replica: u8, format: u8) {
+        self.formats.insert(replica, format);
+        Narrator::format(replica, format);
     }
 
     fn observe(&mut self, state: &State, counters: &Counters) {

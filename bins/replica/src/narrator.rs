@@ -30,6 +30,7 @@ pub struct Narrator {
     sealed: Tally,
     strange: Tally,
     versions: Tally,
+    formats: Tally,
     moved: Tally,
     /// Where replicas were heard that are not at their address.
     addresses: BTreeMap<u8, SocketAddr>,
@@ -83,7 +84,7 @@ impl Narrator {
             tracing::warn!(count, "dropped datagrams with an unknown seal");
         }
         if let Some(count) = self.malformed.rise(counters.malformed, at) {
-            tracing::warn!(count, "dropped datagrams that are not of this cluster");
+            tracing::warn!(count, "dropped datagrams of another cluster, version or format");
         }
         if let Some(count) = self.refused.rise(counters.refused, at) {
             tracing::warn!(count, "refused messages that their senders may not send");
@@ -123,6 +124,7 @@ impl Narrator {
         let kind = match oddity {
             Oddity::Seal => &mut self.sealed,
             Oddity::Cluster => &mut self.strange,
+            Oddity::Format(_) => &mut self.formats,
             Oddity::Version(_) | Oddity::Address(_) => &mut self.versions,
         };
         let Some(count) = kind.next(at) else { return };
@@ -142,8 +144,18 @@ impl Narrator {
                 version,
                 "dropped datagrams {whose}: if the replica has sent them, its program is of another version"
             ),
+            Oddity::Format(format) => tracing::warn!(
+                count,
+                format,
+                "replica {replica} wrote in a format that is not read here, and was told: its program is newer"
+            ),
             Oddity::Address(_) => {}
         }
+    }
+
+    /// This replica is written to in this format from now on.
+    pub fn format(replica: u8, format: u8) {
+        tracing::info!(format, "replica {replica} is written to in this format now");
     }
 
     fn leadership((role_before, round_before, leader_before): Office, now: &Status) {

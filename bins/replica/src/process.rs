@@ -39,6 +39,7 @@ use paxos_chat::types::ReplicaId;
 use paxos_chat_config::credentials::{read_keyring, secret_path};
 use paxos_chat_config::{Config, ReplicaConfig};
 use paxos_chat_log::Store;
+use paxos_chat_packets::formats::{FORMATS, version};
 use paxos_chat_shell::output::note;
 use paxos_chat_shell::tell;
 use rand::SeedableRng;
@@ -52,7 +53,7 @@ use std::sync::{Arc, Mutex};
 
 /// Runs one replica of a Multi-Paxos chat cluster.
 #[derive(Parser)]
-#[command(name = "replica", version)]
+#[command(name = "replica", version, long_version = version())]
 pub struct Args {
     /// The cluster's configuration, as `cluster config` writes it.
     #[arg(long, value_name = "FILE")]
@@ -189,7 +190,8 @@ pub fn prepare(args: &Args) -> Result<Assembly> {
     let addresses = config.addresses().context("cannot make what looks names up")?;
     let metrics = serve_others(scraped, &config, &addresses, &panel)?;
     let codec = Codec::replica(keyring, config.cluster_id(), id, replicas, config.revoked.clone())
-        .with_packing(config.packing());
+        .with_packing(config.packing())
+        .with_formats(FORMATS);
     note(&format!(
         "replica {id} of {replicas} listens on {}, log {}",
         listens_at(args, &own),

@@ -115,7 +115,8 @@ pub fn hold(
         if Instant::now() >= ask_at {
             for id in others() {
                 // What cannot be sent is lost, and asked again.
-                let _ = outbox.post(ReplicaId(id).into(), &QUESTION);
+                let format = codec.format_for(Peer::Replica(id));
+                let _ = outbox.post(ReplicaId(id).into(), format, &QUESTION);
             }
             outbox.dispatch(codec, &mut nodes, network);
             ask_at = Instant::now() + ASK_INTERVAL;

@@ -38,9 +38,8 @@ use crate::nodes::NodeTable;
 use crate::outbox::Outbox;
 use crate::questions::Questions;
 use crate::storage::StableStorage;
-use crate::wire::Codec;
+use crate::wire::{Codec, Payload};
 use rand::{Rng, RngExt};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -88,8 +87,11 @@ pub enum Oddity {
     Seal,
     /// It came from the replica's address, and is of another cluster, as its header says: it was dropped.
     Cluster,
-    /// It came from the replica's address, in this other version of the format: it was dropped.
+    /// It came from the replica's address, as a datagram of this other version: it was dropped.
     Version(u8),
+    /// It has the replica's seal, and messages in this format, which is not read here: they were dropped, and the
+    /// replica is told.
+    Format(u8),
     /// It has the replica's seal, and came from another address than the one that answers go to.
     Address(SocketAddr),
 }
@@ -107,7 +109,7 @@ pub enum Sends {
 pub trait Host<A: Actor> {
     /// What travels: messages of the actor, and what hosts tell each other beside them. A message that never
     /// travels has none.
-    type Packet: Serialize + DeserializeOwned;
+    type Packet: Payload;
 
     /// The message in this packet, as the actor is to see it, if that sender may send it, at this time of day.
     fn admit(&mut self, from: Sender<'_>, packet: Self::Packet, now: Duration) -> Option<A::Msg>;
@@ -142,6 +144,9 @@ pub trait Host<A: Actor> {
 
     /// This is odd about a datagram of this replica.
     fn on_oddity(&mut self, _replica: u8, _oddity: Oddity) {}
+
+    /// This replica is written to in this format from now on; until it is heard, in the oldest.
+    fn on_format(&mut self, _replica: u8, _format: u8) {}
 
     /// Looks at the actor, at the end of each turn: what it reports was reported, and what it sends has
     /// not left.
@@ -179,7 +184,7 @@ pub struct Counters {
     pub received: u64,
     /// Messages given to the network.
     pub sent: u64,
-    /// Datagrams dropped because they were no messages of this cluster.
+    /// Datagrams dropped because they were no messages of this cluster, or not in a version or format that is read.
     pub malformed: u64,
     /// Datagrams dropped because nobody known has sealed them for this process.
     pub forged: u64,
@@ -478,7 +483,8 @@ where
     /// survives.
     fn post(&mut self, to: Id, message: A::Msg) {
         let packet = self.host.release(message);
-        let leaves = packet.filter(|packet| self.outbox.post(to, packet).is_ok());
+        let format = self.format_for(to);
+        let leaves = packet.filter(|packet| self.outbox.post(to, format, packet).is_ok());
         self.counters.unsent += u64::from(leaves.is_none());
         if self.outbox.is_full() {
             self.dispatch();
@@ -487,8 +493,16 @@ where
             && let Some(beside) = self.host.beside(&packet)
         {
             // It is short, so it is never refused.
-            let _ = self.outbox.post(to, &beside);
+            let _ = self.outbox.post(to, format, &beside);
         }
+    }
+
+    /// What this node is written to in.
+    fn format_for(&self, to: Id) -> u8 {
+        let formats = self.codec.formats();
+        let has_choice = formats.oldest() < formats.newest();
+        let node = has_choice.then(|| self.nodes.find(usize::from(to) as u64)).flatten();
+        node.map_or(formats.oldest(), |node| self.codec.format_for(node.peer))
     }
 
     /// Sends what is in the outbox.

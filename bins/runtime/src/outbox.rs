@@ -16,8 +16,7 @@
 use crate::burst::Departures;
 use crate::network::Network;
 use crate::nodes::{NodeTable, Receiver};
-use crate::wire::{Codec, MESSAGE_BYTES_MAX, WireError};
-use serde::Serialize;
+use crate::wire::{Codec, MESSAGE_BYTES_MAX, Payload, WireError};
 use stateright::actor::Id;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -37,8 +36,8 @@ pub struct Outbox {
     posted: Vec<Post>,
     /// Whose turn it is: 0 for the first node that something was posted to, and so on.
     turns: HashMap<Id, usize>,
-    /// To whom a cookie alone is sent.
-    cookies: BTreeSet<Id>,
+    /// To whom a datagram without messages is sent.
+    greetings: BTreeSet<Id>,
     sealed: Departures,
 }
 
@@ -46,6 +45,7 @@ pub struct Outbox {
 struct Post {
     to: Id,
     turn: usize,
+    format: u8,
     message: Range<usize>,
 }
 
@@ -59,22 +59,22 @@ pub struct Dispatch {
 }
 
 impl Outbox {
-    /// Takes a message for this node.
+    /// Takes a message for this node, which is to be written in this format.
     ///
     /// # Errors
-    /// When it is too long to be sent at all.
-    pub fn post(&mut self, to: Id, message: &impl Serialize) -> Result<(), WireError> {
+    /// When it is too long to be sent at all, or can't be said in that format.
+    pub fn post(&mut self, to: Id, format: u8, message: &impl Payload) -> Result<(), WireError> {
         let start = self.encoded.len();
-        let encoded = postcard::to_extend(message, std::mem::take(&mut self.encoded));
-        self.encoded = encoded.map_err(WireError::Body)?;
+        let written = message.write(format, &mut self.encoded).map_err(WireError::Body);
         let length = self.encoded.len() - start;
-        if length > MESSAGE_BYTES_MAX {
+        let fits = (length <= MESSAGE_BYTES_MAX).then_some(()).ok_or(WireError::TooLong(length));
+        if let Err(error) = written.and(fits) {
             self.encoded.truncate(start);
-            return Err(WireError::TooLong(length));
+            return Err(error);
         }
         let next = self.turns.len();
         let turn = *self.turns.entry(to).or_insert(next);
-        self.posted.push(Post { to, turn, message: start..self.encoded.len() });
+        self.posted.push(Post { to, turn, format, message: start..self.encoded.len() });
         Ok(())
     }
 
@@ -83,9 +83,10 @@ impl Outbox {
         self.encoded.len() > ENCODED_BYTES_MAX
     }
 
-    /// This node is to be sent a cookie, whatever else it is sent.
-    pub fn post_cookie(&mut self, to: Id) {
-        self.cookies.insert(to);
+    /// This node is to be sent a datagram without messages, which shows what is in front of them: a cookie, if it is
+    /// for a client or of one, and what is read here.
+    pub fn post_greeting(&mut self, to: Id) {
+        self.greetings.insert(to);
     }
 
     /// Seals and sends everything that was posted.
@@ -96,11 +97,11 @@ impl Outbox {
         network: &mut (impl Network + ?Sized),
     ) -> Dispatch {
         nodes.refresh();
-        let Outbox { encoded, posted, turns, cookies, sealed } = self;
+        let Outbox { encoded, posted, turns, greetings, sealed } = self;
         let mut done = Dispatch::default();
         // A stable sort, which keeps the order of what is for one node.
         posted.sort_by_key(|posted| posted.turn);
-        for group in posted.chunk_by(|one, next| one.to == next.to) {
+        for group in posted.chunk_by(|one, next| (one.to, one.format) == (next.to, next.format)) {
             let Some(to) = nodes.find(usize::from(group[0].to) as u64) else {
                 done.unsent += group.len() as u64;
                 continue;
@@ -113,7 +114,7 @@ impl Outbox {
                     Err(error) => {
                         done.unsent += now.len() as u64;
                         if error == WireError::Unproven {
-                            cookies.insert(group[0].to);
+                            greetings.insert(group[0].to);
                         }
                     }
                 }
@@ -124,11 +125,12 @@ impl Outbox {
                 rest = later;
             }
         }
-        for node in std::mem::take(cookies) {
+        for node in std::mem::take(greetings) {
             if let Some(to) = nodes.find(usize::from(node) as u64) {
                 // What has no credit even for that is asked for again.
                 let _ = append(nodes, to, sealed, |bytes| {
-                    codec.append_whole(to.peer, Some(to.address), std::iter::empty(), bytes)
+                    let reader = (to.peer, codec.format_for(to.peer));
+                    codec.append_whole(reader, Some(to.address), std::iter::empty(), bytes)
                 });
             }
         }
@@ -164,19 +166,20 @@ fn seal(
     messages: &[Post],
     sealed: &mut Departures,
 ) -> Result<(), WireError> {
+    let reader = (to.peer, messages[0].format);
     if let [posted] = messages
         && posted.message.len() > codec.room()
     {
         for part in codec.split(&encoded[posted.message.clone()])? {
             append(nodes, to, sealed, |datagrams| {
-                codec.append_part(to.peer, Some(to.address), &part, datagrams)
+                codec.append_part(reader, Some(to.address), &part, datagrams)
             })?;
         }
         return Ok(());
     }
     let messages = messages.iter().map(|posted| &encoded[posted.message.clone()]);
     append(nodes, to, sealed, |datagrams| {
-        codec.append_whole(to.peer, Some(to.address), messages, datagrams)
+        codec.append_whole(reader, Some(to.address), messages, datagrams)
     })
 }
 
@@ -283,7 +286,7 @@ mod tests {
                 })
                 .collect();
             for (to, text) in &said {
-                outbox.post(Id::from(usize::from(*to)), text).unwrap();
+                outbox.post(Id::from(usize::from(*to)), 1, text).unwrap();
             }
             let mut sent = Sent::default();
             let done = outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
@@ -302,8 +305,8 @@ mod tests {
     fn what_fits_one_datagram_is_in_one_and_leaves_at_once() {
         let (mut zero, mut outbox, mut sent) = (codec(0), Outbox::default(), Sent::default());
         for at in 0..20 {
-            outbox.post(Id::from(1), &format!("message {at}")).unwrap();
-            outbox.post(Id::from(2), &format!("message {at}")).unwrap();
+            outbox.post(Id::from(1), 1, &format!("message {at}")).unwrap();
+            outbox.post(Id::from(2), 1, &format!("message {at}")).unwrap();
         }
         outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         assert_eq!((sent.datagrams.len(), sent.calls), (2, 1));
@@ -316,10 +319,10 @@ mod tests {
     fn peers_are_served_in_the_order_in_which_they_were_first_thought_of() {
         let (mut zero, mut outbox, mut sent) = (codec(0), Outbox::default(), Sent::default());
         for to in [2, 1, 2] {
-            outbox.post(Id::from(to), &"x").unwrap();
+            outbox.post(Id::from(to), 1, &7_u8).unwrap();
         }
         outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
-        outbox.post(Id::from(1), &"y").unwrap();
+        outbox.post(Id::from(1), 1, &8_u8).unwrap();
         outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         let to: Vec<_> = sent.datagrams.iter().map(|(to, _)| *to).collect();
         assert_eq!(to, [address(3), address(2), address(2)]);
@@ -329,10 +332,10 @@ mod tests {
     fn what_cannot_be_sent_is_counted() {
         let (mut zero, mut outbox) = (codec(0), Outbox::default());
         let longest = "x".repeat(MESSAGE_BYTES_MAX);
-        assert!(matches!(outbox.post(Id::from(1), &longest), Err(WireError::TooLong(_))));
-        outbox.post(Id::from(77), &"to nobody").unwrap();
-        outbox.post(Id::from(1), &"short").unwrap();
-        outbox.post(Id::from(2), &"x".repeat(1000)).unwrap();
+        assert!(matches!(outbox.post(Id::from(1), 1, &longest), Err(WireError::TooLong(_))));
+        outbox.post(Id::from(77), 1, &7_u8).unwrap();
+        outbox.post(Id::from(1), 1, &"short".to_owned()).unwrap();
+        outbox.post(Id::from(2), 1, &"x".repeat(1000)).unwrap();
         let mut sent = Sent { loses_above: Some(900), ..Sent::default() };
         let done = outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
         assert_eq!(done, Dispatch { sent: 2, unsent: 2 });
@@ -344,7 +347,7 @@ mod tests {
         let packing = Packing { datagram_bytes_max: 60_000, ..Packing::default() };
         let (mut zero, mut outbox) = (codec(0).with_packing(packing), Outbox::default());
         for _ in 0..300 {
-            outbox.post(Id::from(1), &"x".repeat(30_000)).unwrap();
+            outbox.post(Id::from(1), 1, &"x".repeat(30_000)).unwrap();
         }
         let mut sent = Sent::default();
         outbox.dispatch(&mut zero, &mut nodes(), &mut sent);

@@ -1,18 +1,20 @@
-//! Datagrams: a versioned header in the clear, and a postcard body that is sealed.
+//! Datagrams: a versioned header in the clear, and a body that is sealed.
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 0..4 | magic `PXCH` |
-//! | 4 | version of the format |
-//! | 5 | 0 from a replica to another, 1 from a client to a replica, 2 from a replica to a client |
-//! | 6..14 | the cluster that the sender belongs to |
-//! | 14..46 | the boot of the sending process |
-//! | 46..54 | the datagram's number in that boot, little endian |
-//! | 54 | the sending replica, or the length of the sending user's name |
-//! | 55.. | that name |
+//! | 4 | version of all this |
+//! | 5 | format of the messages in it: see `format.rs` |
+//! | 6 | the newest format that the sender reads |
+//! | 7 | 0 from a replica to another, 1 from a client to a replica, 2 from a replica to a client |
+//! | 8..16 | the cluster that the sender belongs to |
+//! | 16..48 | the boot of the sending process |
+//! | 48..56 | the datagram's number in that boot, little endian |
+//! | 56 | the sending replica, or the length of the sending user's name |
+//! | 57.. | that name |
 //! | then, encrypted | 8 bytes, unless both are replicas: see `cookie.rs` |
 //! | then | how many datagrams carry this message; 1 if the rest is whole messages |
-//! | if it is 1 | messages in postcard, one after the other: at least one, unless there is a cookie |
+//! | if it is 1 | messages, one after the other; or none, in a datagram that only tells what is in front of them |
 //! | else | which part this is, from 0 on; the bytes of all parts (2, little endian); this part |
 //! | last 16 | the tag of all that |
 //!
@@ -37,6 +39,7 @@
 
 mod cookie;
 mod error;
+mod format;
 mod fragment;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
@@ -59,8 +62,9 @@ use std::net::SocketAddr;
 
 pub use crate::keys::ClusterId;
 pub use error::WireError;
+pub use format::{Formats, Payload};
 pub use header::{VERSION, claimed_user};
-pub use open::Opened;
+pub use open::{Content, Opened};
 pub use packing::{
     DATAGRAM_BYTES_INTERNET, DATAGRAM_BYTES_LEAST, DATAGRAM_BYTES_LOOPBACK, DATAGRAM_BYTES_MAX,
     MESSAGES_PER_DATAGRAM_MAX, Packing,
@@ -84,6 +88,8 @@ const REPLICA_BOOTS_MAX: usize = 1024;
 struct ClientLink {
     inbound: Inbound,
     outbound: Cipher,
+    /// What it is written to in.
+    format: u8,
     /// Its cookie at the address that it was heard at last: to compute it takes as long as half a seal.
     cookie: Option<(SocketAddr, Cookie)>,
 }
@@ -104,6 +110,10 @@ pub struct Codec {
     /// Datagrams sealed in this boot.
     sealed: u64,
     own: Party,
+    /// What is read and written here.
+    formats: Formats,
+    /// What each replica is written to in.
+    spoken: Vec<u8>,
     /// To each replica.
     outbound: Vec<Cipher>,
     /// From each replica, the key of each secret that may have sealed.
@@ -167,12 +177,14 @@ impl Codec {
         let outbound: Vec<_> = outbound.into_iter().map(|key| key.boot(boot)).collect();
         let cookies = vec![Cookie::default(); outbound.len()];
         let (replicas, clients) = (LruCache::unbounded(), Shares::new(CLIENTS_MAX));
-        let packing = Packing::default();
+        let (packing, formats) = (Packing::default(), Formats::default());
         Codec {
             cluster,
             boot,
             sealed: 0,
             own,
+            formats,
+            spoken: vec![formats.oldest(); outbound.len()],
             outbound,
             inbound,
             cookies,
@@ -189,6 +201,27 @@ impl Codec {
     #[must_use]
     pub fn with_packing(self, packing: Packing) -> Codec {
         Codec { packing: packing.within_limits(), ..self }
+    }
+
+    /// The same codec, which reads and writes these formats, and has heard nobody yet.
+    #[must_use]
+    pub fn with_formats(self, formats: Formats) -> Codec {
+        let spoken = vec![formats.oldest(); self.outbound.len()];
+        Codec { formats, spoken, ..self }
+    }
+
+    /// What it reads and writes.
+    pub fn formats(&self) -> Formats {
+        self.formats
+    }
+
+    /// The format of messages for this peer, as it was heard last.
+    pub fn format_for(&self, peer: Peer) -> u8 {
+        let known = match peer {
+            Peer::Replica(id) => self.spoken.get(usize::from(id)).copied(),
+            Peer::Client(client) => self.clients.peek(&client).map(|link| link.format),
+        };
+        known.unwrap_or(self.formats.oldest())
     }
 
     /// How its datagrams are packed.
@@ -221,7 +254,8 @@ impl Codec {
         let Party::Replica { id, generations, .. } = &mut self.own else { return };
         let (id, generations) = (*id, std::mem::take(generations));
         *self = Codec::replica(keyring, self.cluster, id, self.outbound.len(), generations)
-            .with_packing(self.packing);
+            .with_packing(self.packing)
+            .with_formats(self.formats);
     }
 
     /// The own id of a replica, and the key of this user under each of its secrets.

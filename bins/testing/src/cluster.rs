@@ -5,9 +5,10 @@ use crate::machine::{Machine, PowerCut};
 use crate::speaker::Speaker;
 use actor_runtime::keys::Secret;
 use actor_runtime::loss::Loss;
-use actor_runtime::wire::{ClusterId, Codec, Generations, Packing, UserName};
+use actor_runtime::wire::{ClusterId, Codec, Formats, Generations, Packing, UserName};
 use paxos_chat::quorum;
 use paxos_chat::tuning::Tuning;
+use paxos_chat_packets::formats::FORMATS;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Bounds {
     pub tuning: Tuning,
     /// How messages share datagrams.
     pub packing: Packing,
+    /// The formats that its programs read and write.
+    pub formats: Formats,
 }
 
 impl Bounds {
@@ -35,8 +38,8 @@ impl Bounds {
     pub fn new(seed: u64, tuning: Tuning) -> Bounds {
         let delay = Duration::from_micros(200)..Duration::from_micros(3200);
         let paths = Paths { delay, doubled: 0.0 };
-        let packing = Packing::default();
-        Bounds { seed, replicas: 3, clients: 1, paths, loss: 0.0, tuning, packing }
+        let (packing, formats) = (Packing::default(), FORMATS);
+        Bounds { seed, replicas: 3, clients: 1, paths, loss: 0.0, tuning, packing, formats }
     }
 
     pub(crate) fn loss(&self) -> Loss {

@@ -11,6 +11,7 @@ use actor_runtime::disk::fake::{FakeDisk, Operation};
 use actor_runtime::driver::{Driver, World};
 use actor_runtime::loss::LossyNetwork;
 use actor_runtime::nodes::NodeTable;
+use actor_runtime::wire::Formats;
 use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
 use paxos_chat::types::NodeId;
@@ -96,6 +97,21 @@ impl Machine {
         self.driver.as_mut()
     }
 
+    /// What its program reads and writes.
+    pub fn formats(&self) -> Formats {
+        self.bounds.formats
+    }
+
+    /// Kills the program, and starts one that reads and writes these formats, on the same disk.
+    ///
+    /// # Panics
+    /// If its disk is damaged.
+    pub fn replace_program(&mut self, formats: Formats) {
+        self.driver = None;
+        self.bounds.formats = formats;
+        self.start().expect("its disk is whole");
+    }
+
     /// The bytes of its chat log.
     pub fn log(&self) -> Vec<u8> {
         self.disk.read(&self.place().chat_log()).expect("it has a chat log")
@@ -169,12 +185,13 @@ impl Machine {
             rng: Box::new(StdRng::seed_from_u64(self.rng.random())),
             storage: Box::new(opened.storage),
         };
-        let Bounds { tuning, packing, .. } = &self.bounds;
+        let Bounds { tuning, packing, formats, .. } = &self.bounds;
         let host = ReplicaHost::new(opened.log, [], tuning);
         let actor = Replica::new(self.bounds.cluster(), tuning.clone());
         let addresses = (0..self.bounds.replicas).map(|id| address(id.into())).collect::<Vec<_>>();
         let nodes = NodeTable::new(addresses, CLIENTS_MAX);
-        let codec = self.keys.replica(self.id, self.bounds.replicas).with_packing(*packing);
+        let codec = self.keys.replica(self.id, self.bounds.replicas);
+        let codec = codec.with_packing(*packing).with_formats(*formats);
         let id = NodeId(self.id.into()).into();
         let driver = Driver::start(actor, id, nodes, codec, host, world);
         self.driver = Some(driver.expect("a start sends and saves nothing"));

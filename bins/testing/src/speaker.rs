@@ -46,6 +46,7 @@ impl Speaker {
         });
         let user = format!("user-{number}");
         let codec = keys.client(&user, bounds.replicas).with_packing(bounds.packing);
+        let codec = codec.with_formats(bounds.formats);
         let replicas = (0..bounds.replicas).map(|id| NodeId(id.into())).collect();
         let (user, nonce) = (User::new(&user), Nonce(number.into()));
         let actor = Client::new(user, nonce, replicas, ClientTuning::default());

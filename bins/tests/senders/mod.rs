@@ -8,7 +8,8 @@ use actor_runtime::keys::Secret;
 use actor_runtime::network::Network;
 use actor_runtime::nodes::NodeTable;
 use actor_runtime::outbox::Outbox;
-use actor_runtime::wire::{Codec, Opened, Peer};
+use actor_runtime::wire::fuzz::Raw;
+use actor_runtime::wire::{Codec, Content, Opened, Peer};
 use paxos_chat::message::{SessionOpened, Tail, ToClient, ToReplica};
 use paxos_chat::types::{
     Body, Command, NodeId, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User,
@@ -91,7 +92,7 @@ impl Sender {
 
     /// The datagrams of a message that travels in parts.
     pub(crate) fn in_parts(&mut self, id: u8, message: &Packet) -> Vec<Vec<u8>> {
-        let sent = self.posted(|outbox| outbox.post(NodeId(id.into()).into(), message).unwrap());
+        let sent = self.posted(|outbox| outbox.post(NodeId(id.into()).into(), 1, message).unwrap());
         assert!(sent.len() > 1);
         sent
     }
@@ -107,15 +108,16 @@ impl Sender {
 
     /// Shows that it hears at its address, if a replica wants to be shown.
     fn proves(&mut self, opened: Opened) {
-        if let Opened { peer: Peer::Replica(id), is_bare: true, .. } = opened {
-            let sent = self.posted(|outbox| outbox.post_cookie(NodeId(id.into()).into()));
+        if let Opened { peer: Peer::Replica(id), content: Content::Cookie, .. } = opened {
+            let sent = self.posted(|outbox| outbox.post_greeting(NodeId(id.into()).into()));
             sent.iter().for_each(|datagram| self.send_raw(id, datagram));
         }
     }
 
     pub(crate) fn send_tuple(&mut self, id: u8, messages: &impl serde::Serialize) {
         let mut datagram = Vec::new();
-        self.codec.seal(Peer::Replica(id), messages, &mut datagram).unwrap();
+        let messages = Raw(postcard::to_stdvec(messages).unwrap());
+        self.codec.seal(Peer::Replica(id), &messages, &mut datagram).unwrap();
         self.send_raw(id, &datagram);
     }
 
@@ -148,7 +150,7 @@ impl Sender {
         let mut messages: Vec<Packet> = Vec::new();
         while let Some(mut datagram) = self.hears_raw() {
             let opened = self.codec.open_all(None, &mut datagram, &mut messages).unwrap();
-            if opened.is_bare {
+            if opened.content == Content::Cookie {
                 self.proves(opened);
                 continue;
             }

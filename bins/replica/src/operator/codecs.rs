@@ -3,6 +3,8 @@
 //! **Invariant**: an operator speaks under a name that no user can have, and under keys from a secret
 //! that is derived for operators only. So no token opens or seals such a datagram, and none of them is
 //! ever a message of a user or of a replica.
+//!
+//! They are all in the first format: whatever joins what is said joins it at the end ([`super::message`]).
 
 use actor_runtime::keys::{Keyring, Secret};
 use actor_runtime::wire::{Codec, Generations, UserName};

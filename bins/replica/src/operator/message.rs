@@ -6,6 +6,7 @@
 //!   upgraded.
 
 use crate::action::Action;
+use actor_runtime::wire::Payload;
 use serde::{Deserialize, Serialize};
 
 /// The longest datagram of an operator, in bytes: a header, the name, and a few bytes of question.
@@ -28,6 +29,10 @@ pub struct Answer {
     /// The answer.
     pub reply: Reply,
 }
+
+impl Payload for Question {}
+
+impl Payload for Answer {}
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,6 +79,6 @@ mod tests {
         let action = Action::Fault(Fault::StallDisk { millis: u64::MAX });
         let question = Question { id: u64::MAX, request: Request::Act { challenge, action } };
         let body = postcard::to_stdvec(&question).unwrap();
-        assert!(55 + OPERATOR.len() + body.len() + 16 < QUESTION_BYTES_MAX / 2);
+        assert!(57 + OPERATOR.len() + body.len() + 16 < QUESTION_BYTES_MAX / 2);
     }
 }

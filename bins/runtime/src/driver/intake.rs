@@ -2,7 +2,7 @@
 
 use super::{BURST_MAX, Driver, DriverError, Host, MESSAGES_MAX, Oddity, QUESTIONS_PART, Sender};
 use crate::nodes::Receipt;
-use crate::wire::{Opened, Peer, WireError};
+use crate::wire::{Content, Opened, Peer, WireError};
 use stateright::actor::{Actor, Id};
 use std::net::SocketAddr;
 
@@ -21,7 +21,7 @@ struct Origin {
     heard: Receipt,
     /// Its sender's, once it has sent something that is admitted.
     id: Option<u64>,
-    is_bare: bool,
+    content: Content,
 }
 
 /// How much a turn may still handle.
@@ -87,14 +87,13 @@ where
     fn open(&mut self, address: SocketAddr, datagram: &mut [u8]) {
         let (mut packets, bytes) = (std::mem::take(&mut self.opened.packets), datagram.len());
         match self.codec.open_all(Some(address), datagram, &mut packets) {
-            Ok(Opened { peer, is_proven, is_bare }) => {
-                if let Peer::Replica(id) = peer
-                    && !self.nodes.is_at(id, address)
-                {
-                    self.host.on_oddity(id, Oddity::Address(address));
-                }
+            Ok(Opened { peer, is_proven, content, turns_to }) => {
                 let heard = Receipt { address, is_proven, bytes };
-                self.opened.of = Some(Origin { peer, heard, id: None, is_bare });
+                if let Peer::Replica(id) = peer {
+                    self.look_at_replica(id, address, content, turns_to);
+                }
+                self.counters.malformed += u64::from(matches!(content, Content::Unread(_)));
+                self.opened.of = Some(Origin { peer, heard, id: None, content });
             }
             Err(error) => {
                 let oddity = match error {
@@ -111,6 +110,25 @@ where
         }
         packets.reverse();
         self.opened.packets = packets;
+    }
+
+    /// Tells the host what this datagram of a replica shows.
+    fn look_at_replica(
+        &mut self,
+        id: u8,
+        address: SocketAddr,
+        content: Content,
+        turns_to: Option<u8>,
+    ) {
+        if !self.nodes.is_at(id, address) {
+            self.host.on_oddity(id, Oddity::Address(address));
+        }
+        if let Content::Unread(format) = content {
+            self.host.on_oddity(id, Oddity::Format(format));
+        }
+        if let Some(format) = turns_to {
+            self.host.on_format(id, format);
+        }
     }
 
     /// Hands over the messages of the datagram that was opened last, each if its sender may send it, as long as there
@@ -149,7 +167,7 @@ where
             let is_taken = if self.is_proven(id) {
                 self.questions.put(client.user, id, message)
             } else {
-                self.outbox.post_cookie(id_of(id));
+                self.outbox.post_greeting(id_of(id));
                 self.questions.hold(client.user, id, message)
             };
             self.counters.refused += u64::from(!is_taken);
@@ -161,10 +179,14 @@ where
     }
 
     /// A client that has shown that it hears at its address gets what is held for it. A replica that sends a
-    /// cookie alone wants to be shown.
+    /// cookie alone wants to be shown. Whoever writes what is not read here is told.
     fn take_proof(&mut self, of: Origin) {
-        let Origin { peer, heard, id, is_bare } = of;
+        let Origin { peer, heard, id, content } = of;
         match peer {
+            _ if matches!(content, Content::Unread(_)) => {
+                let id = self.nodes.heard(peer, heard);
+                self.outbox.post_greeting(id_of(id));
+            }
             Peer::Client(client) => {
                 let id = id.or_else(|| self.nodes.heard_again(client, heard));
                 if let Some(id) = id
@@ -173,7 +195,9 @@ where
                     self.questions.release(client.user, id);
                 }
             }
-            Peer::Replica(id) if is_bare => self.outbox.post_cookie(id_of(id.into())),
+            Peer::Replica(id) if content == Content::Cookie => {
+                self.outbox.post_greeting(id_of(id.into()))
+            }
             Peer::Replica(_) => {}
         }
     }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::burst::Departures;
 use crate::keys::Secret;
-use crate::wire::{ClusterId, Generations, Packing, Peer, UserName};
+use crate::wire::fuzz::Raw;
+use crate::wire::{ClusterId, Content, Formats, Generations, Packing, Peer, UserName};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::Deserialize;
@@ -41,6 +42,8 @@ enum Say {
     /// Never from a network.
     Private,
 }
+
+impl Payload for Say {}
 
 struct Keeper;
 
@@ -132,18 +135,19 @@ impl TestWorld {
         }))
     }
 
-    /// A client shows the last cookie that it has heard.
+    /// A client shows the last cookie that it has heard; a replica, what it reads.
     fn shows(&self, from: SocketAddr) {
         let (mut datagram, nothing) = (Vec::new(), std::iter::empty());
         self.peer(from.port(), |peer| {
-            peer.append_whole(Peer::Replica(1), None, nothing, &mut datagram).unwrap();
+            peer.append_whole((Peer::Replica(1), 1), None, nothing, &mut datagram).unwrap();
         });
         self.arriving.borrow_mut().push_back((from, datagram));
     }
 
-    fn arrives(&self, from: SocketAddr, message: &impl Serialize) {
-        let mut datagram = Vec::new();
-        self.peer(from.port(), |peer| peer.seal(Peer::Replica(1), message, &mut datagram)).unwrap();
+    fn arrives(&self, from: SocketAddr, messages: &impl Serialize) {
+        let (mut datagram, messages) = (Vec::new(), Raw(postcard::to_stdvec(messages).unwrap()));
+        let seals = |peer: &mut Codec| peer.seal(Peer::Replica(1), &messages, &mut datagram);
+        self.peer(from.port(), seals).unwrap();
         self.arriving.borrow_mut().push_back((from, datagram));
     }
 }
@@ -171,13 +175,19 @@ impl Network for TestWorld {
             self.now.set(self.now.get() + self.takes.get());
             let mut said: Vec<Say> = Vec::new();
             let opens = |peer: &mut Codec| peer.open_all(None, &mut datagram.to_vec(), &mut said);
-            if self.peer(to.port(), opens).unwrap().is_bare {
-                self.note(format!("send a cookie to {}", to.port()));
+            let (content, port) = (self.peer(to.port(), opens).unwrap().content, to.port());
+            if content == Content::Cookie {
+                self.note(format!("send a cookie to {port}"));
                 self.shows(to);
-                continue;
+            } else if let Content::Unread(format) = content {
+                self.note(format!("send format {format} to {port}, which cannot read it"));
+                self.shows(to);
+            } else if said.is_empty() {
+                self.note(format!("send nothing to {port}"));
+            } else {
+                let said: Vec<_> = said.iter().map(|say| format!("{say:?}")).collect();
+                self.note(format!("send {} to {port}", said.join(", ")));
             }
-            let said: Vec<_> = said.iter().map(|say| format!("{say:?}")).collect();
-            self.note(format!("send {} to {}", said.join(", "), to.port()));
         }
         0
     }
@@ -228,6 +238,16 @@ impl Host<Keeper> for TestWorld {
             self.note(format!("recall in {state:?}"));
         }
         Ok(left)
+    }
+
+    fn on_oddity(&mut self, replica: u8, oddity: Oddity) {
+        if let Oddity::Format(format) = oddity {
+            self.note(format!("cannot read format {format} of replica {replica}"));
+        }
+    }
+
+    fn on_format(&mut self, replica: u8, format: u8) {
+        self.note(format!("write format {format} to replica {replica}"));
     }
 
     fn on_local(&mut self, message: Say) -> io::Result<()> {
@@ -360,6 +380,59 @@ fn refused_and_malformed_datagrams_are_counted_and_dropped() {
     let counters = driver.counters();
     assert_eq!((counters.refused, counters.malformed, counters.received), (1, 1, 0));
     assert!(test.taken().is_empty());
+}
+
+/// Replica 0, of an older build, was heard as one of a newer build before.
+#[test]
+fn a_replica_that_goes_back_to_the_build_before_is_understood_after_one_message_that_is_not() {
+    let test = TestWorld::default();
+    let mut driver = start_with(&test, codec(1).with_formats(Formats::new(1, 2)));
+    let build = |newest| codec(0).with_formats(Formats::new(1, newest));
+    let replica = address(1);
+    let keeps = |driver: &mut Driver<Keeper, TestWorld>, what| {
+        test.arrives(replica, &Say::Keep(what));
+        driver.turn().unwrap();
+        test.taken()
+    };
+    test.peers.borrow_mut().insert(1, build(2));
+    let newer = ["write format 2 to replica 0", "save [1]", "send Kept(1) to 1"];
+    assert_eq!(keeps(&mut driver, 1), newer);
+    test.peers.borrow_mut().insert(1, build(1));
+    let older = ["write format 1 to replica 0", "save [1, 2]", "send Kept(2) to 1"];
+    assert_eq!(keeps(&mut driver, 2), older, "it speaks first");
+    test.peers.borrow_mut().insert(1, build(2));
+    keeps(&mut driver, 3);
+    // It is written to first.
+    test.peers.borrow_mut().insert(1, build(1));
+    driver.outbox.post(Id::from(0), 2, &Say::Report).unwrap();
+    driver.dispatch();
+    assert_eq!(test.taken(), ["send format 2 to 1, which cannot read it"]);
+    driver.turn().unwrap();
+    assert_eq!(test.taken(), ["write format 1 to replica 0"]);
+    let arrived = test.arriving.borrow().len();
+    assert_eq!(arrived, 0, "nothing is answered to an answer");
+}
+
+#[test]
+fn what_is_not_read_is_counted_and_answered_with_what_is() {
+    let test = TestWorld::default();
+    let mut driver = start(&test);
+    for (port, peer) in [(1, "replica 0"), (5, "a client")] {
+        test.peer(port, |_| ());
+        let newer = |peer: Codec| peer.with_formats(Formats::new(2, 2));
+        let before = test.peers.borrow_mut().remove(&port).unwrap();
+        test.peers.borrow_mut().insert(port, newer(before));
+        test.arrives(address(port), &Say::Keep(1));
+        driver.turn().unwrap();
+        let expected = match port {
+            1 => vec!["cannot read format 2 of replica 0".to_owned(), "send nothing to 1".into()],
+            _ => vec!["send a cookie to 5".to_owned()],
+        };
+        assert_eq!(test.taken(), expected, "{peer}");
+        driver.turn().unwrap();
+        test.taken();
+    }
+    assert_eq!((driver.counters().malformed, driver.counters().received), (2, 0));
 }
 
 #[test]

@@ -15,8 +15,11 @@ pub enum WireError {
     #[error("not a datagram of this program")]
     Foreign,
     /// Of another version of this program.
-    #[error("format version {0} is not supported")]
+    #[error("datagrams of version {0} are not supported")]
     Version(u8),
+    /// Its messages have another format.
+    #[error("messages of format {0} are not read")]
+    Format(u8),
     /// Of another cluster.
     #[error("of another cluster")]
     Cluster,

@@ -3,8 +3,18 @@
 use super::fragment::Fragment;
 use super::*;
 use crate::keys::KEY_BYTES;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Bytes that travel as they are, whatever the receiver reads in them.
+#[derive(Serialize, Deserialize)]
+pub struct Raw(pub Vec<u8>);
+
+impl Payload for Raw {
+    fn write(&self, _: u8, bytes: &mut Vec<u8>) -> postcard::Result<()> {
+        bytes.extend_from_slice(&self.0);
+        Ok(())
+    }
+}
 
 fn cluster() -> ClusterId {
     ClusterId::of("fuzz")
@@ -45,7 +55,7 @@ pub fn process() -> Peer {
 ///
 /// # Panics
 /// When it is too long.
-pub fn sealed(from: &mut Codec, to: Peer, message: &impl Serialize) -> Vec<u8> {
+pub fn sealed(from: &mut Codec, to: Peer, message: &impl Payload) -> Vec<u8> {
     let mut datagram = Vec::new();
     from.seal(to, message, &mut datagram).expect("a short message");
     datagram
@@ -56,7 +66,7 @@ pub fn sealed(from: &mut Codec, to: Peer, message: &impl Serialize) -> Vec<u8> {
 ///
 /// # Panics
 /// When that is not so.
-pub fn datagram<M: DeserializeOwned>(input: &[u8], honest: &[Vec<u8>]) {
+pub fn datagram<M: Payload>(input: &[u8], honest: &[Vec<u8>]) {
     for mut codec in [replica(1), client()] {
         let (mut datagram, mut taken) = (input.to_vec(), Vec::<M>::new());
         if codec.open_all(None, &mut datagram, &mut taken).is_ok() {
@@ -96,7 +106,7 @@ pub fn parts(encoded: &[u8], room: usize) -> Vec<Vec<u8>> {
 ///
 /// # Panics
 /// When a datagram is taken in part, or too much is kept.
-pub fn bodies<'a, M: DeserializeOwned>(
+pub fn bodies<'a, M: Payload>(
     bodies: impl Iterator<Item = (bool, &'a [u8])>,
     check: impl Fn(&[M], usize),
 ) {
@@ -104,7 +114,7 @@ pub fn bodies<'a, M: DeserializeOwned>(
     for (is_of_user, body) in bodies {
         let sender = if is_of_user { &mut alice_s } else { &mut zero };
         let mut datagram = Vec::new();
-        let written = sender.append(Peer::Replica(1), None, &mut datagram, |to| {
+        let written = sender.append((Peer::Replica(1), 1), None, &mut datagram, |to| {
             to.extend_from_slice(body);
             Ok(())
         });

@@ -7,17 +7,19 @@ use super::{ClusterId, DATAGRAM_BYTES_MAX, WireError};
 use crate::keys::{Boot, KEY_BYTES, TAG_BYTES};
 
 pub(super) const MAGIC: [u8; 4] = *b"PXCH";
-/// The version of the format of datagrams and of the messages in them.
-pub const VERSION: u8 = 8;
+/// The version of the format of datagrams, but for the messages in them, which tell theirs.
+pub const VERSION: u8 = 9;
 pub(super) const VERSION_AT: usize = MAGIC.len();
-pub(super) const DIRECTION_AT: usize = VERSION_AT + 1;
+pub(super) const FORMAT_AT: usize = VERSION_AT + 1;
+pub(super) const NEWEST_AT: usize = FORMAT_AT + 1;
+pub(super) const DIRECTION_AT: usize = NEWEST_AT + 1;
 pub(super) const CLUSTER_AT: usize = DIRECTION_AT + 1;
 pub(super) const BOOT_AT: usize = CLUSTER_AT + size_of::<ClusterId>();
 pub(super) const NUMBER_AT: usize = BOOT_AT + KEY_BYTES;
 pub(super) const SENDER_AT: usize = NUMBER_AT + size_of::<u64>();
 pub(super) const NAME_AT: usize = SENDER_AT + 1;
 
-/// Who sends to whom: byte 5 of a datagram, with these values.
+/// Who sends to whom: byte 7 of a datagram, with these values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     /// A replica to another one.
@@ -30,6 +32,10 @@ pub(super) enum Direction {
 
 /// The readable part of a datagram.
 pub(super) struct Header<'a> {
+    /// Of the messages behind it.
+    pub(super) format: u8,
+    /// The newest that its sender reads.
+    pub(super) newest: u8,
     pub(super) direction: Direction,
     pub(super) boot: Boot,
     pub(super) number: u64,
@@ -87,6 +93,8 @@ impl Header<'_> {
         number.copy_from_slice(&datagram[NUMBER_AT..SENDER_AT]);
         let name = std::str::from_utf8(&datagram[NAME_AT..body_at]);
         let header = Header {
+            format: datagram[FORMAT_AT],
+            newest: datagram[NEWEST_AT],
             direction,
             boot: Boot::of(boot),
             number: u64::from_le_bytes(number),
@@ -100,7 +108,7 @@ impl Header<'_> {
     /// Appends this header.
     pub(super) fn append(&self, cluster: ClusterId, datagram: &mut Vec<u8>) {
         datagram.extend_from_slice(&MAGIC);
-        datagram.extend_from_slice(&[VERSION, self.direction as u8]);
+        datagram.extend_from_slice(&[VERSION, self.format, self.newest, self.direction as u8]);
         datagram.extend_from_slice(&cluster.to_bytes());
         datagram.extend_from_slice(self.boot.as_bytes());
         datagram.extend_from_slice(&self.number.to_le_bytes());

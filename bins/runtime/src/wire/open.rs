@@ -8,11 +8,10 @@ use super::fragment::Fragment;
 use super::header::{Direction, Header};
 use super::replay::Window;
 use super::{
-    ClientId, ClientLink, Codec, MESSAGES_PER_DATAGRAM_MAX, Party, Peer, REPLICA_BOOTS_MAX,
-    UserName, WHOLE, WireError,
+    ClientId, ClientLink, Codec, MESSAGES_PER_DATAGRAM_MAX, Party, Payload, Peer,
+    REPLICA_BOOTS_MAX, UserName, WHOLE, WireError,
 };
 use crate::keys::{Boot, Cipher, LinkKey, TAG_BYTES};
-use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
 
 /// What a datagram shows, beside its messages.
@@ -23,8 +22,33 @@ pub struct Opened {
     /// Its sender has heard something of this process at the address that it came from; replicas are not asked
     /// for that.
     pub is_proven: bool,
-    /// It carries a cookie, and neither messages nor a part of one.
-    pub is_bare: bool,
+    /// What else is in it.
+    pub content: Content,
+    /// From now on its sender is written to in this format.
+    pub turns_to: Option<u8>,
+}
+
+/// What a datagram carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Messages, a part of one, or nothing.
+    Messages,
+    /// A cookie, and nothing else.
+    Cookie,
+    /// Something in this format, which is not read here.
+    Unread(u8),
+}
+
+/// A datagram that was decrypted.
+struct Decrypted {
+    from: Peer,
+    boot: Boot,
+    number: u64,
+    body_at: usize,
+    /// Of what it carries.
+    format: u8,
+    /// The newest that its sender reads.
+    newest: u8,
 }
 
 /// What opens the datagrams of one boot of one sender.
@@ -64,12 +88,12 @@ impl Codec {
     /// # Errors
     /// When it is not a new datagram that a peer has sealed for this process, or carries anything
     /// but one message.
-    pub fn open<M: DeserializeOwned>(
-        &mut self,
-        datagram: &mut [u8],
-    ) -> Result<(Peer, M), WireError> {
+    pub fn open<M: Payload>(&mut self, datagram: &mut [u8]) -> Result<(Peer, M), WireError> {
         let mut messages = Vec::new();
-        let from = self.open_all(None, datagram, &mut messages)?.peer;
+        let Opened { peer: from, content, .. } = self.open_all(None, datagram, &mut messages)?;
+        if let Content::Unread(format) = content {
+            return Err(WireError::Format(format));
+        }
         let others = messages.len().saturating_sub(1);
         match messages.pop() {
             Some(message) if others == 0 => Ok((from, message)),
@@ -79,27 +103,34 @@ impl Codec {
     }
 
     /// Replaces `messages` by those that this datagram carries, or completes: none, if it is a part
-    /// of one of which others are missing, or carries a cookie alone. Decrypts it in place. Without the address
-    /// that it came from, no client's is proven.
+    /// of one of which others are missing, carries a cookie alone, or is in a format that is not read. Decrypts it in
+    /// place. Without the address that it came from, no client's is proven.
     ///
     /// # Errors
     /// When it is not a new datagram that a peer has sealed for this process, or something in it is
     /// not a message; then there are none.
-    pub fn open_all<M: DeserializeOwned>(
+    pub fn open_all<M: Payload>(
         &mut self,
         address: Option<SocketAddr>,
         datagram: &mut [u8],
         messages: &mut Vec<M>,
     ) -> Result<Opened, WireError> {
         messages.clear();
-        let (from, boot, number, body_at) = self.decrypt(datagram)?;
+        let Decrypted { from, boot, number, body_at, format, newest } = self.decrypt(datagram)?;
+        let turns_to = self.heard(from, newest);
         let body = &datagram[body_at..datagram.len() - TAG_BYTES];
         let (is_proven, body) = self.take_cookie(from, address, body)?;
-        let is_bare = self.has_cookie(from) && body == [WHOLE];
+        let content = match body {
+            [WHOLE] if self.has_cookie(from) => Content::Cookie,
+            [WHOLE] => Content::Messages,
+            _ if !self.formats.contains(format) => Content::Unread(format),
+            _ => Content::Messages,
+        };
         let read = match body {
-            [WHOLE] if is_bare => Ok(()),
+            [WHOLE] => Ok(()),
+            _ if content != Content::Messages => Ok(()),
             [] => Err(WireError::Body(postcard::Error::DeserializeUnexpectedEnd)),
-            [WHOLE, encoded @ ..] => read_all(encoded, messages),
+            [WHOLE, encoded @ ..] => read_all(format, encoded, messages),
             [count, part @ ..] => {
                 let part = Fragment::read(*count, part)?;
                 let whole = match from {
@@ -108,13 +139,23 @@ impl Codec {
                         self.of_clients.add((client.user, client.boot), number, part)?
                     }
                 };
-                whole.map_or(Ok(()), |encoded| read_all(&encoded, messages))
+                whole.map_or(Ok(()), |encoded| read_all(format, &encoded, messages))
             }
         };
         if read.is_err() {
             messages.clear();
         }
-        read.map(|()| Opened { peer: from, is_proven, is_bare })
+        read.map(|()| Opened { peer: from, is_proven, content, turns_to })
+    }
+
+    /// This is the newest format that this peer reads: the one that it is written to in, if that changes.
+    fn heard(&mut self, peer: Peer, newest: u8) -> Option<u8> {
+        let format = self.formats.with(newest);
+        let known = match peer {
+            Peer::Replica(id) => self.spoken.get_mut(usize::from(id))?,
+            Peer::Client(client) => &mut self.clients.get(&client)?.format,
+        };
+        (std::mem::replace(known, format) != format).then_some(format)
     }
 
     /// Do the datagrams of this peer carry a cookie?
@@ -162,10 +203,10 @@ impl Codec {
         }
     }
 
-    /// Decrypts a datagram in place: who it comes from, in which boot, its number, and where its
-    /// body begins.
-    fn decrypt(&mut self, datagram: &mut [u8]) -> Result<(Peer, Boot, u64, usize), WireError> {
+    /// Decrypts a datagram in place.
+    fn decrypt(&mut self, datagram: &mut [u8]) -> Result<Decrypted, WireError> {
         let (header, body_at) = Header::parse(datagram, self.cluster)?;
+        let (format, newest) = (header.format, header.newest);
         let (boot, number, sender) = (header.boot, header.number, header.sender);
         let from = match (&self.own, header.direction) {
             (Party::Replica { id, .. }, Direction::Replicas) if *id != sender => {
@@ -183,7 +224,7 @@ impl Codec {
             Peer::Replica(id) => self.open_of_replica(id, boot, number, datagram, body_at)?,
             Peer::Client(client) => self.open_of_client(client, number, datagram, body_at)?,
         }
-        Ok((from, boot, number, body_at))
+        Ok(Decrypted { from, boot, number, body_at, format, newest })
     }
 
     fn open_of_replica(
@@ -221,7 +262,8 @@ impl Codec {
         let each = keys.map(|key| (Inbound::new(&key.to_replica(id), client.boot), key));
         let (inbound, key) = open_with_any(each, number, datagram, body_at)?;
         let outbound = key.of_replica(id, client.boot).boot(self.boot);
-        self.clients.insert(client, ClientLink { inbound, outbound, cookie: None });
+        let format = self.formats.oldest();
+        self.clients.insert(client, ClientLink { inbound, outbound, format, cookie: None });
         Ok(())
     }
 }
@@ -245,8 +287,9 @@ fn open_with_any<K>(
     }
     Err(WireError::Forged)
 }
-/// Appends all messages that are encoded here, one after the other.
-fn read_all<M: DeserializeOwned>(
+/// Appends all messages that are encoded here in this format, one after the other.
+fn read_all<M: Payload>(
+    format: u8,
     mut encoded: &[u8],
     messages: &mut Vec<M>,
 ) -> Result<(), WireError> {
@@ -254,7 +297,7 @@ fn read_all<M: DeserializeOwned>(
         if messages.len() >= MESSAGES_PER_DATAGRAM_MAX {
             return Err(WireError::TooMany);
         }
-        let (message, rest) = postcard::take_from_bytes(encoded).map_err(WireError::Body)?;
+        let (message, rest) = M::read(format, encoded).map_err(WireError::Body)?;
         messages.push(message);
         if rest.is_empty() {
             return Ok(());

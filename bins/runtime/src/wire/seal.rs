@@ -8,10 +8,10 @@ use super::cookie::{COOKIE_BYTES, Cookie};
 use super::fragment::{FRAGMENT_HEADER_BYTES, Fragment};
 use super::header::{self, Direction, Header};
 use super::{
-    Codec, DATAGRAM_BYTES_MAX, KIND_BYTES, MESSAGE_BYTES_MAX, Party, Peer, WHOLE, WireError,
+    Codec, DATAGRAM_BYTES_MAX, KIND_BYTES, MESSAGE_BYTES_MAX, Party, Payload, Peer, WHOLE,
+    WireError,
 };
 use crate::keys::TAG_BYTES;
-use serde::Serialize;
 use std::net::SocketAddr;
 
 impl Codec {
@@ -23,14 +23,14 @@ impl Codec {
     pub fn seal(
         &mut self,
         to: Peer,
-        message: &impl Serialize,
+        message: &impl Payload,
         datagram: &mut Vec<u8>,
     ) -> Result<(), WireError> {
         datagram.clear();
-        self.append(to, None, datagram, |body| {
+        let format = self.format_for(to);
+        self.append((to, format), None, datagram, |body| {
             body.push(WHOLE);
-            *body = postcard::to_extend(message, std::mem::take(body)).map_err(WireError::Body)?;
-            Ok(())
+            message.write(format, body).map_err(WireError::Body)
         })
     }
 
@@ -40,11 +40,11 @@ impl Codec {
         self.packing.datagram_bytes_max - beside
     }
 
-    /// Appends a datagram that carries these encoded messages, sealed for that peer at this address. Without
-    /// any, it carries a cookie alone.
+    /// Appends a datagram that carries these messages, encoded in that format, sealed for that peer at this address.
+    /// Without any, it tells what is read here, and carries a cookie if it is for a client or of one.
     pub(crate) fn append_whole<'a>(
         &mut self,
-        to: Peer,
+        to: (Peer, u8),
         address: Option<SocketAddr>,
         messages: impl Iterator<Item = &'a [u8]>,
         datagrams: &mut Vec<u8>,
@@ -66,10 +66,10 @@ impl Codec {
         Fragment::split(message, self.room() - FRAGMENT_HEADER_BYTES).ok_or(too_long)
     }
 
-    /// Appends a datagram that carries a part of a message, sealed for that peer at this address.
+    /// Appends a datagram that carries a part of a message in that format, sealed for that peer at this address.
     pub(crate) fn append_part(
         &mut self,
-        to: Peer,
+        to: (Peer, u8),
         address: Option<SocketAddr>,
         part: &Fragment<'_>,
         datagrams: &mut Vec<u8>,
@@ -88,10 +88,10 @@ impl Codec {
         header::NAME_AT + name_bytes
     }
 
-    /// Appends a datagram whose body `write` appends behind the cookie.
+    /// Appends a datagram whose body `write` appends behind the cookie, in that format.
     pub(super) fn append(
         &mut self,
-        to: Peer,
+        (to, format): (Peer, u8),
         address: Option<SocketAddr>,
         datagrams: &mut Vec<u8>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), WireError>,
@@ -113,7 +113,9 @@ impl Codec {
             Peer::Replica(_) => None,
         };
         let (start, boot) = (datagrams.len(), self.boot);
-        Header { direction, boot, number, sender, name }.append(self.cluster, datagrams);
+        let newest = self.formats.newest();
+        Header { format, newest, direction, boot, number, sender, name }
+            .append(self.cluster, datagrams);
         let body_at = datagrams.len();
         match to {
             Peer::Client(client) => {
