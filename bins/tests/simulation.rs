@@ -199,9 +199,10 @@ fn writes(simulation: &mut Simulation, format: u8) -> bool {
 /// From one build to the next and back, one replica after the other, with clients of either, while they talk.
 #[test]
 fn a_cluster_goes_from_build_to_build_and_back_while_it_serves() {
-    let builds = [Formats::new(1, 1), Formats::new(1, 2)];
+    let builds = [Formats::new(1, 1), Formats::new(1, 2), Formats::new(2, 3)];
     for seed in 0..10 {
-        for (first, second) in [(builds[0], builds[1]), (builds[1], builds[0])] {
+        for (first, second) in [(0, 1), (1, 0), (1, 2), (2, 1)].map(|(a, b)| (builds[a], builds[b]))
+        {
             let mut simulation = Simulation::of_build(first, seed, 0.1, &Tuning::default());
             for (round, build) in (0..).zip([second, first]) {
                 for id in 0..3_u64 {
@@ -211,12 +212,13 @@ fn a_cluster_goes_from_build_to_build_and_back_while_it_serves() {
                         said.clone().for_each(|_| speaker.say_next());
                     }
                     let wanted = u64::from(CLIENTS) * *said.end();
+                    let middle = simulation.cluster.confirmed() + 3;
                     while !simulation.cluster.is_settled(wanted) {
                         simulation.step();
                         // In the middle of it.
                         let confirmed = simulation.cluster.confirmed();
                         let machine = &mut simulation.cluster.machines[id as usize];
-                        if confirmed > *said.start() && machine.formats() != build {
+                        if confirmed >= middle && machine.formats() != build {
                             machine.replace_program(build);
                         }
                         assert!(simulation.cluster.air.now() < LIMIT, "{confirmed} of {wanted}");

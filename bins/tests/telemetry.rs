@@ -191,7 +191,8 @@ fn a_log_in_json_tells_a_replica_s_life() {
         assert_eq!(of_one.last().unwrap()["message"], "ended", "{of_one:?}");
     }
     let warnings: Vec<_> = lines[0].iter().filter(|line| line["level"] == "WARN").collect();
-    let dropped: Vec<_> = warnings.iter().filter(|w| is(w, "of another cluster, version or format")).collect();
+    let dropped: Vec<_> =
+        warnings.iter().filter(|w| is(w, "of another cluster, version or format")).collect();
     let sum: u64 = dropped.iter().map(|line| line["count"].as_u64().unwrap()).sum();
     assert!(dropped.len() == 1 && (1..=10).contains(&sum), "one line in ten seconds: {dropped:?}");
     assert!(warnings.iter().any(|line| is(line, SLOW)), "{warnings:?}");

@@ -73,8 +73,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What to look at when no replica answers: replicas don't tell strangers that they are there.
-const SILENCE: &str = "check that replicas run at the configured addresses, that your token is not revoked, and that their \
-     configuration lists your name, if it lists any";
+const SILENCE: &str = "check that replicas run at the configured addresses, that your token is not revoked, that their \
+     configuration lists your name, if it lists any, and that your program is at most one release away from theirs";
 /// What to look at, and what is known of that.
 fn silence(addresses: &Addresses) -> String {
     let unknown = addresses.unknown();

@@ -28,18 +28,19 @@ fn actual(format: u8) -> String {
     let mut lines = Vec::new();
     for kind in packets.chunk_by(|one, next| name(one) == name(next)) {
         for (place, packet) in (1..).zip(kind) {
-            let hex: String =
-                encoded(packet, format).iter().map(|byte| format!("{byte:02x}")).collect();
+            let Some(bytes) = encoded(packet, format) else { continue };
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             lines.push(format!("{}.{place} = {hex}", name(packet)));
         }
     }
     lines.join("\n") + "\n"
 }
 
-fn encoded(packet: &Packet, format: u8) -> Vec<u8> {
+/// Its bytes, if it can be said in this format.
+fn encoded(packet: &Packet, format: u8) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    packet.write(format, &mut bytes).expect("a packet can be written");
-    bytes
+    packet.write(format, &mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// The number of what travels, whatever it says.
@@ -68,8 +69,12 @@ fn everything_that_travels_has_an_example() {
 fn the_bytes_of_a_format_stay_and_are_read_back() {
     for format in FORMATS.oldest()..=FORMATS.newest() {
         for packet in examples() {
-            let bytes = [encoded(&packet, format), vec![7]].concat();
-            assert_eq!(Packet::read(format, &bytes), Ok((packet, &[7][..])), "format {format}");
+            let Some(bytes) = encoded(&packet, format) else { continue };
+            let followed = [&bytes[..], &[7]].concat();
+            let (read, rest) = Packet::read(format, &followed).expect("it can be read");
+            // An older format may say less.
+            assert!(read == packet || format < FORMATS.newest(), "{packet:?} in format {format}");
+            assert_eq!((encoded(&read, format), rest), (Some(bytes), &[7][..]), "format {format}");
         }
         let (actual, file) = (actual(format), file(format));
         let Ok(expected) = std::fs::read_to_string(&file) else {

@@ -18,7 +18,7 @@ mod examples;
 pub mod formats;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
-#[cfg(test)]
+#[cfg(all(test, not(feature = "rehearsal")))]
 mod golden;
 #[cfg(test)]
 mod tests;

@@ -58,8 +58,8 @@ pub struct ReplicaHost {
     office: Office,
     vitals: Vitals,
     narrator: Narrator,
-    /// What other replicas are written to in; the oldest, for one that is not here.
-    formats: BTreeMap<u8, u8>,
+    /// What each replica is written to in.
+    formats: Vec<u8>,
     /// The highest ballot in which a leader was heard.
     heard: Ballot,
     leadership: Leadership,
@@ -85,7 +85,7 @@ impl ReplicaHost {
             office: Office::default(),
             vitals: Vitals::default(),
             narrator: Narrator::default(),
-            formats: BTreeMap::new(),
+            formats: Vec::new(),
             heard: Ballot::ZERO,
             leadership: Leadership { promised: Ballot::ZERO, is_led: false },
         }
@@ -235,9 +235,11 @@ impl Host<Replica> for ReplicaHost {
         self.narrator.oddity(replica, oddity, Instant::now());
     }
 
-    fn on_format(&mut self, replica: u8, format: u8) {
-        self.formats.insert(replica, format);
-        Narrator::format(replica, format);
+    fn on_formats(&mut self, spoken: &[u8]) {
+        if self.formats != spoken {
+            self.formats = spoken.to_vec();
+            self.narrator.formats(spoken, Instant::now());
+        }
     }
 
     fn observe(&mut self, state: &State, counters: &Counters) {

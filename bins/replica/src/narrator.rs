@@ -3,11 +3,12 @@
 //!
 //! **Invariants**
 //! - *An attacker can't fill a disk*: of datagrams that were dropped, of catching up, and of what cannot be read, there is at
-//!   most one line in [`PAUSE`] each, with how many there were.
+//!   most one line in [`PAUSE`] each, with how many there were; and so it is of what depends on what others read.
 //! - *Nothing of a message, and no key, is in a line.*
 
 use crate::status::{Role, Status};
 use actor_runtime::driver::Oddity;
+use paxos_chat_packets::formats::FORMATS;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +31,9 @@ pub struct Narrator {
     sealed: Tally,
     strange: Tally,
     versions: Tally,
+    /// Of what is not read, and of what is written.
     formats: Tally,
+    written: Tally,
     moved: Tally,
     /// Where replicas were heard that are not at their address.
     addresses: BTreeMap<u8, SocketAddr>,
@@ -147,15 +150,20 @@ impl Narrator {
             Oddity::Format(format) => tracing::warn!(
                 count,
                 format,
-                "replica {replica} wrote in a format that is not read here, and was told: its program is newer"
+                "replica {replica} wrote in a format that is not read here, and was told what is: its program is of another \
+                 release"
             ),
             Oddity::Address(_) => {}
         }
     }
 
-    /// This replica is written to in this format from now on.
-    pub fn format(replica: u8, format: u8) {
-        tracing::info!(format, "replica {replica} is written to in this format now");
+    /// Each replica is written to in this format from now on.
+    pub fn formats(&mut self, spoken: &[u8], at: Instant) {
+        if spoken.iter().any(|format| format != &FORMATS.oldest())
+            && self.written.next(at).is_some()
+        {
+            tracing::info!("replicas are written to in formats {spoken:?}");
+        }
     }
 
     fn leadership((role_before, round_before, leader_before): Office, now: &Status) {

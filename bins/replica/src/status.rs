@@ -115,8 +115,9 @@ pub struct Status {
     pub fetched: u64,
     /// Datagrams and messages.
     pub counters: Counters,
-    /// The format that each other replica is written to in; the oldest, for one that is not here.
-    pub formats: BTreeMap<u8, u8>,
+    /// The format in which each replica is written to, by its id: the oldest, until it is heard. Its own place means
+    /// nothing.
+    pub formats: Vec<u8>,
     /// The highest probability of loss that is injected now, of any direction or link.
     pub injected_loss: f64,
     /// It warms up: nothing is promised or decided with it before it has heard the others.

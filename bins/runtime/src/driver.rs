@@ -145,8 +145,9 @@ pub trait Host<A: Actor> {
     /// This is odd about a datagram of this replica.
     fn on_oddity(&mut self, _replica: u8, _oddity: Oddity) {}
 
-    /// This replica is written to in this format from now on; until it is heard, in the oldest.
-    fn on_format(&mut self, _replica: u8, _format: u8) {}
+    /// The format in which each replica is written to now, by its id: the oldest, until it is heard. Told at the end of
+    /// each turn.
+    fn on_formats(&mut self, _spoken: &[u8]) {}
 
     /// Looks at the actor, at the end of each turn: what it reports was reported, and what it sends has
     /// not left.
@@ -192,7 +193,7 @@ pub struct Counters {
     pub replayed: u64,
     /// Messages dropped because their sender may not send them, or has too many questions that wait.
     pub refused: u64,
-    /// Messages that could not be sent, too long or to nobody, and datagrams that the system
+    /// Messages that could not be sent, too long, to nobody or not in the receiver's format, and datagrams that the system
     /// refused.
     pub unsent: u64,
 }
@@ -455,6 +456,7 @@ where
         for (_, message) in local {
             self.host.on_local(message).map_err(DriverError::Host)?;
         }
+        self.host.on_formats(self.codec.spoken());
         self.host.observe(&self.state, &self.counters);
         let answers = self.host.on_turn_end().map_err(DriverError::Host)?;
         self.world.storage.settle().map_err(DriverError::Storage)?;
@@ -492,7 +494,7 @@ where
         if let Some(packet) = leaves
             && let Some(beside) = self.host.beside(&packet)
         {
-            // It is short, so it is never refused.
+            // It is short; if it can't be said in that format, the other does without.
             let _ = self.outbox.post(to, format, &beside);
         }
     }
@@ -500,8 +502,8 @@ where
     /// What this node is written to in.
     fn format_for(&self, to: Id) -> u8 {
         let formats = self.codec.formats();
-        let has_choice = formats.oldest() < formats.newest();
-        let node = has_choice.then(|| self.nodes.find(usize::from(to) as u64)).flatten();
+        let find = || self.nodes.find(usize::from(to) as u64);
+        let node = if formats.is_one() { None } else { find() };
         node.map_or(formats.oldest(), |node| self.codec.format_for(node.peer))
     }
 

@@ -6,7 +6,7 @@
 //!   answers a waiting client before it tells others does so on the network, too.
 //! - *Nothing waits for company*: whatever is posted leaves when the outbox is dispatched, be the
 //!   datagram as empty as it may.
-//! - *No reflector*: what is too much for an address that has shown nothing is not sent; a cookie is, with which
+//! - *No reflector*: what is too much for an address that has shown nothing is not sent; a greeting is, with whose cookie
 //!   it can show that it hears.
 //! - *Bounded*: sealed datagrams leave whenever there are many, and what a large burst needed is
 //!   given back.

@@ -215,6 +215,11 @@ impl Codec {
         self.formats
     }
 
+    /// The formats of messages for each replica.
+    pub fn spoken(&self) -> &[u8] {
+        &self.spoken
+    }
+
     /// The format of messages for this peer, as it was heard last.
     pub fn format_for(&self, peer: Peer) -> u8 {
         let known = match peer {

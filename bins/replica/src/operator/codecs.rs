@@ -4,7 +4,7 @@
 //! that is derived for operators only. So no token opens or seals such a datagram, and none of them is
 //! ever a message of a user or of a replica.
 //!
-//! They are all in the first format: whatever joins what is said joins it at the end ([`super::message`]).
+//! They are all in the first format: what is asked and done may be joined by more at the end, and a status is JSON.
 
 use actor_runtime::keys::{Keyring, Secret};
 use actor_runtime::wire::{Codec, Generations, UserName};

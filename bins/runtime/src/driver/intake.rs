@@ -87,10 +87,10 @@ where
     fn open(&mut self, address: SocketAddr, datagram: &mut [u8]) {
         let (mut packets, bytes) = (std::mem::take(&mut self.opened.packets), datagram.len());
         match self.codec.open_all(Some(address), datagram, &mut packets) {
-            Ok(Opened { peer, is_proven, content, turns_to }) => {
+            Ok(Opened { peer, is_proven, content }) => {
                 let heard = Receipt { address, is_proven, bytes };
                 if let Peer::Replica(id) = peer {
-                    self.look_at_replica(id, address, content, turns_to);
+                    self.look_at_replica(id, address, content);
                 }
                 self.counters.malformed += u64::from(matches!(content, Content::Unread(_)));
                 self.opened.of = Some(Origin { peer, heard, id: None, content });
@@ -113,21 +113,12 @@ where
     }
 
     /// Tells the host what this datagram of a replica shows.
-    fn look_at_replica(
-        &mut self,
-        id: u8,
-        address: SocketAddr,
-        content: Content,
-        turns_to: Option<u8>,
-    ) {
+    fn look_at_replica(&mut self, id: u8, address: SocketAddr, content: Content) {
         if !self.nodes.is_at(id, address) {
             self.host.on_oddity(id, Oddity::Address(address));
         }
         if let Content::Unread(format) = content {
             self.host.on_oddity(id, Oddity::Format(format));
-        }
-        if let Some(format) = turns_to {
-            self.host.on_format(id, format);
         }
     }
 
@@ -159,7 +150,7 @@ where
             self.counters.refused += 1;
             return;
         };
-        // Whoever sends nothing that is admitted is not remembered.
+        // Whoever sends nothing that is admitted is not remembered, but for whom it is told what is read here.
         let id = *id.get_or_insert_with(|| self.nodes.heard(*peer, *heard));
         if let Peer::Client(client) = *peer
             && self.host.may_wait(&message)

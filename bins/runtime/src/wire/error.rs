@@ -35,6 +35,9 @@ pub enum WireError {
     /// Something in it is not a message, so none of it is taken.
     #[error("not a message: {0}")]
     Body(postcard::Error),
+    /// No message, or not all of one.
+    #[error("no whole message")]
+    Nothing,
     /// A message with something behind it.
     #[error("{0} bytes follow the message")]
     Trailing(usize),

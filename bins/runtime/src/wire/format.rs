@@ -5,10 +5,11 @@
 //! oldest until it is heard, and then as it says.
 //!
 //! **Invariants**
-//! - *What is not read is answered*: whoever has sealed messages in a format that is not read here is sent a datagram
-//!   without any, which tells the newest that is. So a peer that goes back to the build before is understood after
-//!   one round trip, even if it never speaks first.
-//! - *No message, no format*: a datagram without messages is read whatever its format, so that answer has no answer.
+//! - *What is not read is answered* by a driver: whoever has sealed messages in a format that is not read here is sent
+//!   a datagram without any, which tells the newest that is. So who goes back to the build before understands the others
+//!   after one round trip, even if it never speaks first.
+//! - *No message, no format*: a datagram without messages is read whatever its format. A replica answers none, and a
+//!   client answers a replica's with another one, so it ends there.
 //! - *A seal is behind it*: what a peer reads is taken from datagrams that it has sealed, and from no others.
 //!
 //! **Absent**: formats of what is around the messages. The header, the seal and the parts of a message stay as they
@@ -42,6 +43,11 @@ impl Formats {
     /// The newest.
     pub const fn newest(self) -> u8 {
         self.newest
+    }
+
+    /// Is there no choice?
+    pub(crate) const fn is_one(self) -> bool {
+        self.oldest == self.newest
     }
 
     /// Is this one of them?

@@ -24,8 +24,6 @@ pub struct Opened {
     pub is_proven: bool,
     /// What else is in it.
     pub content: Content,
-    /// From now on its sender is written to in this format.
-    pub turns_to: Option<u8>,
 }
 
 /// What a datagram carries.
@@ -97,7 +95,7 @@ impl Codec {
         let others = messages.len().saturating_sub(1);
         match messages.pop() {
             Some(message) if others == 0 => Ok((from, message)),
-            None => Err(WireError::Fragment),
+            None => Err(WireError::Nothing),
             Some(_) => Err(WireError::Trailing(others)),
         }
     }
@@ -117,7 +115,7 @@ impl Codec {
     ) -> Result<Opened, WireError> {
         messages.clear();
         let Decrypted { from, boot, number, body_at, format, newest } = self.decrypt(datagram)?;
-        let turns_to = self.heard(from, newest);
+        self.heard(from, newest);
         let body = &datagram[body_at..datagram.len() - TAG_BYTES];
         let (is_proven, body) = self.take_cookie(from, address, body)?;
         let content = match body {
@@ -145,17 +143,21 @@ impl Codec {
         if read.is_err() {
             messages.clear();
         }
-        read.map(|()| Opened { peer: from, is_proven, content, turns_to })
+        read.map(|()| Opened { peer: from, is_proven, content })
     }
 
-    /// This is the newest format that this peer reads: the one that it is written to in, if that changes.
-    fn heard(&mut self, peer: Peer, newest: u8) -> Option<u8> {
-        let format = self.formats.with(newest);
+    /// This is the newest format that this peer reads.
+    fn heard(&mut self, peer: Peer, newest: u8) {
+        if self.formats.is_one() {
+            return;
+        }
         let known = match peer {
-            Peer::Replica(id) => self.spoken.get_mut(usize::from(id))?,
-            Peer::Client(client) => &mut self.clients.get(&client)?.format,
+            Peer::Replica(id) => self.spoken.get_mut(usize::from(id)),
+            Peer::Client(client) => self.clients.get(&client).map(|link| &mut link.format),
         };
-        (std::mem::replace(known, format) != format).then_some(format)
+        if let Some(known) = known {
+            *known = self.formats.with(newest);
+        }
     }
 
     /// Do the datagrams of this peer carry a cookie?
