@@ -13,7 +13,7 @@ use crate::properties::Milestone;
 use crate::refinement;
 use crate::{bare, silent};
 use actor_checker::compact::{CompactModel, Reductions};
-use actor_checker::engine::{Options, Report, Stopped};
+use actor_checker::engine::{CheckpointError, Checkpoints, Options, Report, Stopped};
 use actor_checker::foreign;
 use actor_checker::reductions::dead::NotDead;
 use actor_checker::reductions::stale::NotStale;
@@ -110,6 +110,31 @@ pub fn run(
             silent::expresses(config).expect("bounds that ActorModel expresses");
             unjudged(foreign::bfs(silent::Forgetful(silent::actor_model(config)), options))
         }
+    }
+}
+
+/// Runs a configuration with our engine, its levels in files, from which another process can go on.
+///
+/// # Errors
+/// When there are files of another run, no checkpoint to go on from, or a disk that fails at the start.
+pub fn run_in_files(
+    config: &Config,
+    asked: &[Milestone],
+    reductions: Reductions,
+    options: &Options<'_>,
+    place: &Checkpoints,
+) -> Result<Outcome, CheckpointError> {
+    let model = config.model(asked, reductions);
+    let mut refused = None;
+    let report = panics_caught(|| {
+        model.bfs_in_files(options, place).unwrap_or_else(|error| {
+            refused = Some(error);
+            Report::of_counts(None, (0, 0, 0), Instant::now(), 0)
+        })
+    });
+    match refused {
+        Some(error) => Err(error),
+        None => Ok(judge_chat(&model, report)),
     }
 }
 

@@ -19,6 +19,7 @@
 //! **Source**: interning and memoisation as in explicit-state checkers with collapse compression
 //! (Holzmann, *State Compression in SPIN*, 1997).
 
+pub mod dictionary;
 mod explored;
 mod packed;
 mod ports;

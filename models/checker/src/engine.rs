@@ -9,18 +9,24 @@
 //!   fingerprint is reported, by the path of lowest fingerprints.
 //!
 //! **Memory**: 8 bytes a fingerprint in a table that is at most 7/8 full, and the packed states of
-//! one level and of the part of the next that is known. No path is kept: [`path_to`] rebuilds one
+//! one level and of the part of the next that is known, unless those are in files. No path is kept: [`path_to`] rebuilds one
 //! by running again with parents recorded.
 //!
 //! **Source**: explicit-state breadth-first search with hash compaction (Wolper and Leroy, CAV
 //! 1993; Stern and Dill, 1995, for the probability of an omission).
 
+mod checkpoint;
+mod error;
+mod frontier;
 mod path;
 mod search;
 mod space;
+mod standing;
 
+pub use checkpoint::{Checkpoints, Stored};
+pub use error::CheckpointError;
 pub use path::{Walk, path_by, path_to};
-pub use search::search;
+pub use search::{search, search_in_files};
 pub use space::{Space, fingerprint};
 
 use space::Plain;
@@ -120,6 +126,8 @@ pub enum Stopped {
     States,
     /// The limit of memory was reached.
     Memory,
+    /// The disk failed, or files have reached their limit: this is what, where and why.
+    Disk(String),
     /// Somebody asked to stop.
     Interrupted,
     /// The model panicked.

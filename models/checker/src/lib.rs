@@ -5,7 +5,7 @@
 //! | [`spec`] | what a model adds to its actors: faults, ghosts, properties |
 //! | [`compact`] | the model: states are rows of small numbers, what they stand for is interned |
 //! | [`intern`] | values and content hashes that stand for them |
-//! | [`engine`], [`visited`] | breadth-first search with exact counts on many threads |
+//! | [`engine`], [`visited`] | breadth-first search with exact counts on many threads, in memory or in files |
 //! | [`foreign`] | stateright's own engines on the same model |
 //! | [`memory`] | how much the process has resident |
 //! | [`reductions`] | their claims, checked after each run |

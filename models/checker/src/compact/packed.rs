@@ -2,7 +2,10 @@
 
 use super::CompactModel;
 use super::successors::Draft;
-use crate::engine::{Options, Report, Space, Walk, path_by, search};
+use crate::engine::{
+    CheckpointError, Checkpoints, Options, Report, Space, Stored, Walk, path_by, search,
+    search_in_files,
+};
 use crate::spec::{Kind, Spec};
 use stateright::actor::Actor;
 
@@ -51,6 +54,18 @@ where
     /// Explores all states, and judges every property in each.
     pub fn bfs(&self, options: &Options<'_>) -> Report {
         search(&Packed { model: self, judged: true }, options)
+    }
+
+    /// The same, with its levels in files, from which another process can go on.
+    ///
+    /// # Errors
+    /// When there are files of another run, no checkpoint to go on from, or a disk that fails.
+    pub fn bfs_in_files(
+        &self,
+        options: &Options<'_>,
+        place: &Checkpoints,
+    ) -> Result<Report, CheckpointError> {
+        search_in_files(&Packed { model: self, judged: true }, options, place)
     }
 
     /// Explores all states and judges nothing: for measuring the exploration alone.
@@ -122,5 +137,39 @@ where
 
     fn size_bytes(block: &Block) -> u64 {
         (block.words.capacity() * size_of::<u32>()) as u64
+    }
+}
+
+impl<A: Actor, S: Spec<A>> Stored for Packed<'_, A, S>
+where
+    CompactModel<A, S>: Sync,
+{
+    /// Word by word of all states: what is in the same place is more alike than what is side by side.
+    fn write_block(block: &Block, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&(block.width as u32).to_le_bytes());
+        for column in 0..block.width {
+            let words = block.words.iter().skip(column).step_by(block.width);
+            words.for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        }
+    }
+
+    fn read_block(bytes: &[u8]) -> Option<Block> {
+        let mut words = bytes.chunks_exact(size_of::<u32>());
+        let mut next = || Some(u32::from_le_bytes(words.next()?.try_into().ok()?));
+        let width = next()? as usize;
+        let columns: Vec<u32> = std::iter::from_fn(next).collect();
+        let states = columns.len().checked_div(width)?;
+        let word = |at: usize| columns[at % width * states + at / width];
+        (states * width == columns.len())
+            .then(|| Block { words: (0..columns.len()).map(word).collect(), width })
+    }
+
+    fn dictionary(&self) -> Vec<u8> {
+        postcard::to_stdvec(&self.model.dictionary()).expect("plain data")
+    }
+
+    fn restore(&self, dictionary: &[u8]) -> Result<(), String> {
+        let read = postcard::from_bytes(dictionary).map_err(|error| error.to_string())?;
+        self.model.restore(&read).map_err(|error| error.to_string())
     }
 }

@@ -4,6 +4,7 @@ use super::state::{Action, Envelope, SystemState};
 use super::{CompactModel, Inbound, Renamed};
 use crate::intern::{AtomicTable, content_hash};
 use crate::spec::{Event, Local, Spec, Step, Verdict};
+use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -54,6 +55,17 @@ pub(crate) struct StepCell {
     pub(super) origin: Origin,
 }
 
+/// What an actor has become, and what it has sent.
+pub(super) type Acted<A, S> = (Local<A, <S as Spec<A>>::Ghost>, Vec<(usize, <A as Actor>::Msg)>);
+
+/// What a step comes to, before anything of it has a number.
+pub(super) struct Attempt<A: Actor, S: Spec<A>> {
+    pub(super) next: Local<A, S::Ghost>,
+    pub(super) sends: Vec<(usize, A::Msg)>,
+    pub(super) verdict: Verdict,
+    pub(super) recorded: bool,
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct Origin {
     pub(super) actor: u32,
@@ -61,8 +73,8 @@ pub(super) struct Origin {
     pub(super) event: OriginEvent,
 }
 
-#[derive(Clone, Copy)]
 /// What a step is of, by numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum OriginEvent {
     Deliver(u32),
     Timeout(u32),
@@ -97,19 +109,22 @@ where
         })
     }
 
-    /// Runs the actor once and interns what came of it. `None` for a step that changes nothing.
-    pub(super) fn compute(&self, actor: usize, local: u32, event: OriginEvent) -> Option<u32> {
-        let before = &self.cell(actor, local).local;
-        let spec_event = self.event(actor, event);
-        let (next, sends, reports) = self.run(actor, Some(before), &spec_event);
-        let may_be_ignored = matches!(event, OriginEvent::Deliver(_) | OriginEvent::Input(_));
+    /// Runs the actor once. `None` for a step that changes nothing.
+    pub(super) fn attempt(
+        &self,
+        actor: usize,
+        before: &Local<A, S::Ghost>,
+        event: Event<'_, A>,
+    ) -> Option<Attempt<A, S>> {
+        let (next, sends, reports) = self.run(actor, Some(before), &event);
+        let may_be_ignored = matches!(event, Event::Deliver { .. } | Event::Input(_));
         if may_be_ignored && sends.is_empty() && reports.is_empty() && next == *before {
             return None;
         }
         let step = Step {
             actor,
             before: Some(before),
-            event: spec_event,
+            event,
             state: next.state.as_ref(),
             storage: next.storage.as_ref(),
             sends: &sends,
@@ -118,11 +133,19 @@ where
         let ghost = self.spec.remember(&step);
         let verdict = self.spec.judge_step(&step);
         let recorded = self.spec.is_recorded(&step);
+        Some(Attempt { next: Local { ghost, ..next }, sends, verdict, recorded })
+    }
+
+    /// Runs the actor once and interns what came of it. `None` for a step that changes nothing.
+    pub(super) fn compute(&self, actor: usize, local: u32, event: OriginEvent) -> Option<u32> {
+        let before = &self.cell(actor, local).local;
+        let attempt = self.attempt(actor, before, self.event(actor, event))?;
+        let Attempt { next, sends, verdict, recorded } = attempt;
         let mut sends: Vec<Envelope> =
             sends.into_iter().map(|(dst, msg)| self.intern_envelope(actor, dst, msg)).collect();
         sends.sort_unstable();
         sends.dedup();
-        let next = self.intern_local(actor, Local { ghost, ..next });
+        let next = self.intern_local(actor, next);
         let repeatable = matches!(event, OriginEvent::Deliver(_) | OriginEvent::Timeout(_));
         let only_sends = repeatable && !recorded && next == local;
         let origin = Origin { actor: actor as u32, local, event };
@@ -399,12 +422,25 @@ where
         }
     }
 
-    /// Every local step that was taken.
+    /// Every local step that was taken, once.
     pub fn for_each_taken_step(&self, mut f: impl FnMut(&Step<'_, A, S::Ghost>)) {
-        for (number, cell) in self.steps.iter() {
-            if self.cell(cell.origin.actor as usize, cell.next).within {
-                self.with_step(number as u32 + FIRST_STEP, &mut f);
+        for (place, cell) in self.steps.iter() {
+            let number = place as u32 + FIRST_STEP;
+            if self.cell(cell.origin.actor as usize, cell.next).within && self.is_remembered(number)
+            {
+                self.with_step(number, &mut f);
             }
+        }
+    }
+
+    /// Is this the step that is remembered? Threads that ask at the same moment compute one each.
+    fn is_remembered(&self, number: u32) -> bool {
+        let Origin { actor, local, event } = self.step(number).origin;
+        let cell = self.cell(actor as usize, local);
+        match event {
+            OriginEvent::Deliver(envelope) => cell.deliveries.get(envelope) & !STALE == number,
+            OriginEvent::Input(input) => cell.inputs.get(input) == number,
+            OriginEvent::Timeout(_) | OriginEvent::Crash | OriginEvent::Recover => true,
         }
     }
 }

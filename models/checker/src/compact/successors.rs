@@ -7,7 +7,7 @@
 use super::CompactModel;
 use super::ports::{Move, Recent};
 use super::state::{CRASHES, Envelope, HISTORY, INPUTS, PORTS, SystemState};
-use super::steps::OriginEvent;
+use super::steps::{Acted, OriginEvent};
 use crate::intern::spread;
 use crate::spec::{Event, Local, Spec, Step};
 use stateright::actor::Actor;
@@ -73,17 +73,8 @@ where
         let mut draft = Draft::default();
         draft.words.extend([self.intern_history(self.spec.history()), 0, 0]);
         for actor in 0..self.actors.len() {
-            let (local, sends, reports) = self.run(actor, None, &Event::Start);
-            let ghost = self.spec.remember(&Step {
-                actor,
-                before: None,
-                event: Event::Start,
-                state: local.state.as_ref(),
-                storage: local.storage.as_ref(),
-                sends: &sends,
-                reports: &reports,
-            });
-            let local = self.intern_local(actor, Local { ghost, ..local });
+            let (local, sends) = self.begin(actor);
+            let local = self.intern_local(actor, local);
             draft.words.push(self.intern_port(actor, local, Vec::new()));
             let sent = sends.into_iter().map(|(dst, msg)| self.intern_envelope(actor, dst, msg));
             draft.queue.extend(sent);
@@ -92,6 +83,21 @@ where
         self.sums(&draft.words, &mut draft.sums);
         self.arrive(&mut draft);
         SystemState { fingerprint: draft.fingerprint(), words: draft.words.into() }
+    }
+
+    /// An actor that has started, and what it has sent.
+    pub(super) fn begin(&self, actor: usize) -> Acted<A, S> {
+        let (local, sends, reports) = self.run(actor, None, &Event::Start);
+        let ghost = self.spec.remember(&Step {
+            actor,
+            before: None,
+            event: Event::Start,
+            state: local.state.as_ref(),
+            storage: local.storage.as_ref(),
+            sends: &sends,
+            reports: &reports,
+        });
+        (Local { ghost, ..local }, sends)
     }
 
     /// The sum of the terms of a state, and the sum under each renaming.

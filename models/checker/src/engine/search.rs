@@ -1,5 +1,9 @@
 //! The search itself: blocks of states, taken by workers, level by level.
 
+use super::checkpoint::{Checkpoints, Files, Stored};
+use super::error::CheckpointError;
+use super::frontier::{Frontier, InMemory};
+use super::standing::Standing;
 use super::{Discovery, Options, Progress, Report, Space, Stopped};
 use crate::visited::VisitedSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,27 +16,37 @@ use std::time::{Duration, Instant};
 /// # Panics
 /// When the space declares more than 64 properties.
 pub fn search<S: Space>(space: &S, options: &Options<'_>) -> Report {
-    assert!(space.properties() <= 64, "at most 64 properties");
-    Search {
-        space,
-        options,
-        seen: VisitedSet::default(),
-        generated: AtomicU64::new(0),
-        expanded: AtomicU64::new(0),
-        in_levels: AtomicU64::new(0),
-        memory_max: AtomicU64::new(0),
-        started: Instant::now(),
-        stopped: Mutex::new(None),
-        halt: AtomicBool::new(false),
-        hits: AtomicU64::new(0),
-        found: (0..space.properties()).map(|_| AtomicFound::default()).collect(),
-    }
-    .run()
+    let search = Search::new(space, options, &InMemory);
+    let start = search.guarded(|| search.start()).unwrap_or_default();
+    search.run(start)
 }
 
-struct Search<'a, S> {
+/// The same, with its levels in files, from which another process can go on.
+///
+/// # Errors
+/// When there are files of another run, or no checkpoint to go on from, or the disk fails at the start. Later on that
+/// leaves the report incomplete.
+///
+/// # Panics
+/// When the space declares more than 64 properties.
+pub fn search_in_files<S: Stored>(
+    space: &S,
+    options: &Options<'_>,
+    place: &Checkpoints,
+) -> Result<Report, CheckpointError> {
+    let files = Files::new(place)?;
+    let search = Search::new(space, options, &files);
+    let start = match files.resume(space, &search.seen)? {
+        Some(standing) => search.restore(standing),
+        None => search.guarded(|| search.start()).unwrap_or_default(),
+    };
+    Ok(search.run(start))
+}
+
+struct Search<'a, S, F> {
     space: &'a S,
     options: &'a Options<'a>,
+    frontier: &'a F,
     seen: VisitedSet,
     generated: AtomicU64,
     expanded: AtomicU64,
@@ -40,8 +54,14 @@ struct Search<'a, S> {
     in_levels: AtomicU64,
     memory_max: AtomicU64,
     started: Instant,
+    /// What earlier processes took.
+    before: Duration,
     stopped: Mutex<Option<Stopped>>,
     halt: AtomicBool,
+    /// Every state that was seen is expanded, or in a block. Not so after a panic, or when the disk fails.
+    is_whole: AtomicBool,
+    /// A checkpoint is to be written.
+    pause: AtomicBool,
     /// The bits of the properties found in earlier levels.
     hits: AtomicU64,
     found: Vec<AtomicFound>,
@@ -61,24 +81,64 @@ impl AtomicFound {
         self.depth.store(depth, Ordering::Relaxed);
         let _ = self.fingerprint.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lower);
     }
+
+    /// The fingerprint, or 0, and its depth.
+    fn get(&self) -> (u64, u64) {
+        (self.fingerprint.load(Ordering::Relaxed), self.depth.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, (fingerprint, depth): (u64, u64)) {
+        self.fingerprint.store(fingerprint, Ordering::Relaxed);
+        self.depth.store(depth, Ordering::Relaxed);
+    }
 }
 
 /// States in a block, which is also what a worker takes from a level at once.
 const BLOCK: usize = 512;
 
-impl<S: Space> Search<'_, S> {
-    fn run(self) -> Report {
-        let mut by_depth = Vec::new();
-        let mut level = self.guarded(|| self.start()).unwrap_or_default();
-        while !level.is_empty() && !self.halt.load(Ordering::Relaxed) {
-            by_depth.push(level.iter().map(|block| S::len(block) as u64).sum());
-            level = self.level(level, by_depth.len() as u64 - 1);
-            self.settle();
+impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
+    fn new(space: &'a S, options: &'a Options<'a>, frontier: &'a F) -> Search<'a, S, F> {
+        assert!(space.properties() <= 64, "at most 64 properties");
+        Search {
+            space,
+            options,
+            frontier,
+            seen: VisitedSet::default(),
+            generated: AtomicU64::new(0),
+            expanded: AtomicU64::new(0),
+            in_levels: AtomicU64::new(0),
+            memory_max: AtomicU64::new(0),
+            started: Instant::now(),
+            before: Duration::ZERO,
+            stopped: Mutex::new(None),
+            halt: AtomicBool::new(false),
+            is_whole: AtomicBool::new(true),
+            pause: AtomicBool::new(false),
+            hits: AtomicU64::new(0),
+            found: (0..space.properties()).map(|_| AtomicFound::default()).collect(),
         }
+    }
+
+    /// Runs from here to the end.
+    fn run(mut self, mut standing: Standing<F::Slot>) -> Report {
+        self.before = standing.elapsed;
+        while !standing.rest.is_empty() && !self.halt.load(Ordering::Relaxed) {
+            self.guarded(|| self.level(&mut standing));
+            if standing.rest.is_empty() || self.halt.load(Ordering::Relaxed) {
+                self.settle();
+            }
+            let is_over = standing.rest.is_empty() && standing.next.is_empty();
+            if !self.halt.load(Ordering::Relaxed) {
+                standing.advance(F::len);
+            }
+            if !is_over {
+                standing = self.keep(standing);
+            }
+        }
+        let elapsed = self.elapsed();
         let stopped = self.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
         let discoveries = self.found.into_iter().map(|found| {
-            let fingerprint = found.fingerprint.into_inner();
-            let depth = found.depth.into_inner();
+            let (fingerprint, depth) = found.get();
             (fingerprint != 0).then_some(Discovery { depth, fingerprint })
         });
         Report {
@@ -86,15 +146,20 @@ impl<S: Space> Search<'_, S> {
             stopped,
             unique_states: self.seen.len(),
             generated_states: self.generated.into_inner(),
-            depth: by_depth.len().saturating_sub(1) as u64,
-            by_depth,
-            elapsed: self.started.elapsed(),
+            depth: standing.depth(),
+            by_depth: standing.by_depth,
+            elapsed,
             memory_bytes: self.memory_max.into_inner(),
             discoveries: discoveries.collect(),
         }
     }
 
-    fn start(&self) -> Vec<S::Block> {
+    /// Time of this process and of those before it.
+    fn elapsed(&self) -> Duration {
+        self.before + self.started.elapsed()
+    }
+
+    fn start(&self) -> Standing<F::Slot> {
         let mut block = S::Block::default();
         let mut generated = 0;
         let mut view = self.seen.view();
@@ -103,40 +168,102 @@ impl<S: Space> Search<'_, S> {
             view.insert(fingerprint)
         };
         self.space.start(&mut admit, &mut block);
+        drop(view);
         self.generated.store(generated, Ordering::Relaxed);
-        self.in_levels.store(S::size_bytes(&block), Ordering::Relaxed);
-        if S::len(&block) == 0 { Vec::new() } else { vec![block] }
+        let states = S::len(&block);
+        let rest: Vec<F::Slot> =
+            if states == 0 { None } else { self.put(0, block) }.into_iter().collect();
+        let by_depth = if states == 0 { Vec::new() } else { vec![states as u64] };
+        Standing { by_depth, rest, ..Standing::default() }
     }
 
-    /// Judges and expands all states of a level. Returns the next level.
-    fn level(&self, level: Vec<S::Block>, depth: u64) -> Vec<S::Block> {
-        self.expanded.store(0, Ordering::Relaxed);
-        let states = level.iter().map(S::len).sum();
-        // A thread more than there are blocks would find nothing to do.
-        let threads = self.options.threads.min(level.len());
-        let level = Mutex::new(level);
-        let work = || self.guarded(|| self.work(&level, states, depth)).unwrap_or_default();
-        if threads <= 1 {
-            return work();
+    /// Takes over where another process stood, except for its blocks.
+    fn restore(&self, mut standing: Standing<F::Slot>) -> Standing<F::Slot> {
+        standing.advance(F::len);
+        let depth = standing.depth();
+        let bytes = standing.slots().map(F::size_bytes).sum();
+        self.in_levels.store(bytes, Ordering::Relaxed);
+        self.generated.store(standing.generated, Ordering::Relaxed);
+        self.memory_max.store(standing.memory_bytes, Ordering::Relaxed);
+        for (bit, (found, known)) in self.found.iter().zip(&standing.found).enumerate() {
+            found.set(*known);
+            let is_earlier = known.0 != 0 && known.1 < depth;
+            self.hits.fetch_or(u64::from(is_earlier) << bit, Ordering::Relaxed);
         }
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            threads.into_iter().flat_map(|t| t.join().expect("panics are caught")).collect()
-        })
+        standing
+    }
+
+    /// Has a checkpoint written.
+    fn keep(&self, standing: Standing<F::Slot>) -> Standing<F::Slot> {
+        self.pause.store(false, Ordering::Relaxed);
+        // What was found is found again from the checkpoint before.
+        if !self.is_whole.load(Ordering::Relaxed) || self.is_violated() {
+            return standing;
+        }
+        let standing = Standing {
+            generated: self.generated.load(Ordering::Relaxed),
+            memory_bytes: self.memory_max.load(Ordering::Relaxed),
+            elapsed: self.elapsed(),
+            found: self.found.iter().map(AtomicFound::get).collect(),
+            ..standing
+        };
+        let kept = self.frontier.checkpoint(self.space, &standing);
+        self.unless_failed(kept);
+        standing
+    }
+
+    fn put(&self, depth: u64, block: S::Block) -> Option<F::Slot> {
+        let put = self.frontier.put(self.space, depth, block);
+        let slot = self.unless_failed(put)?;
+        self.in_levels.fetch_add(F::size_bytes(&slot), Ordering::Relaxed);
+        Some(slot)
+    }
+
+    fn unless_failed<T>(&self, result: Result<T, CheckpointError>) -> Option<T> {
+        result
+            .map_err(|error| {
+                self.is_whole.store(false, Ordering::Relaxed);
+                self.stop(Stopped::Disk(error.to_string()));
+            })
+            .ok()
+    }
+
+    /// Judges and expands the states that are left of a level, until there are none or a checkpoint is to be written.
+    fn level(&self, standing: &mut Standing<F::Slot>) {
+        self.expanded.store(0, Ordering::Relaxed);
+        let depth = standing.depth();
+        let rest = std::mem::take(&mut standing.rest);
+        let states = rest.iter().map(F::len).sum();
+        // A thread more than there are blocks would find nothing to do.
+        let threads = self.options.threads.min(rest.len());
+        let rest = Mutex::new(rest);
+        let work = || self.guarded(|| self.work(&rest, states, depth)).unwrap_or_default();
+        if threads <= 1 {
+            standing.next.extend(work());
+        } else {
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+                let done = threads.into_iter().flat_map(|t| t.join().expect("panics are caught"));
+                standing.next.extend(done);
+            });
+        }
+        standing.rest = rest.into_inner().unwrap_or_else(PoisonError::into_inner);
     }
 
     /// Takes blocks from a level, until there are none; returns those of the next one.
-    fn work(&self, level: &Mutex<Vec<S::Block>>, states: usize, depth: u64) -> Vec<S::Block> {
-        let mut done: Vec<S::Block> = Vec::new();
+    fn work(&self, rest: &Mutex<Vec<F::Slot>>, states: usize, depth: u64) -> Vec<F::Slot> {
+        let mut done: Vec<F::Slot> = Vec::new();
         let mut next = S::Block::default();
         let mut scratch = S::Scratch::default();
         let mut reported = Instant::now();
-        while !self.halt.load(Ordering::Relaxed) {
-            let Some(block) = level.lock().unwrap_or_else(PoisonError::into_inner).pop() else {
+        let goes_on = || !self.halt.load(Ordering::Relaxed) && !self.pause.load(Ordering::Relaxed);
+        while goes_on() {
+            let Some(slot) = rest.lock().unwrap_or_else(PoisonError::into_inner).pop() else {
                 break;
             };
+            let slot_bytes = F::size_bytes(&slot);
+            let Some(block) = self.unless_failed(self.frontier.take(slot)) else { break };
             let mut generated = 0;
-            let mut bytes = 0;
             let mut view = self.seen.view();
             for place in 0..S::len(&block) {
                 self.judge(&block, place, depth);
@@ -146,20 +273,17 @@ impl<S: Space> Search<'_, S> {
                 };
                 self.space.expand(&block, place, &mut scratch, &mut admit, &mut next);
                 if S::len(&next) >= BLOCK {
-                    bytes += S::size_bytes(&next);
-                    done.push(std::mem::take(&mut next));
+                    done.extend(self.put(depth + 1, std::mem::take(&mut next)));
                 }
             }
             drop(view);
             self.generated.fetch_add(generated, Ordering::Relaxed);
             self.expanded.fetch_add(S::len(&block) as u64, Ordering::Relaxed);
-            self.in_levels.fetch_add(bytes, Ordering::Relaxed);
             self.watch(states, depth, &mut reported);
-            self.in_levels.fetch_sub(S::size_bytes(&block), Ordering::Relaxed);
+            self.in_levels.fetch_sub(slot_bytes, Ordering::Relaxed);
         }
         if S::len(&next) > 0 {
-            self.in_levels.fetch_add(S::size_bytes(&next), Ordering::Relaxed);
-            done.push(next);
+            done.extend(self.put(depth + 1, next));
         }
         done
     }
@@ -189,6 +313,9 @@ impl<S: Space> Search<'_, S> {
         if self.options.interrupted.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
             self.stop(Stopped::Interrupted);
         }
+        if self.frontier.is_due() {
+            self.pause.store(true, Ordering::Relaxed);
+        }
         if let Some(progress) = self.options.progress
             && reported.elapsed() > Duration::from_millis(250)
         {
@@ -200,7 +327,7 @@ impl<S: Space> Search<'_, S> {
                 frontier: frontier as u64,
                 expanded: self.expanded.load(Ordering::Relaxed),
                 memory_bytes,
-                elapsed: self.started.elapsed(),
+                elapsed: self.elapsed(),
             });
         }
     }
@@ -211,9 +338,15 @@ impl<S: Space> Search<'_, S> {
         let found = self.found.iter().enumerate().filter(|(_, found)| is_found(found));
         let hits: u64 = found.map(|(bit, _)| 1 << bit).sum();
         self.hits.store(hits, Ordering::Relaxed);
-        if self.options.stop_at_violation && hits & self.space.always() != 0 {
+        if self.is_violated() {
             self.stop(Stopped::Violation);
         }
+    }
+
+    /// Has an earlier level what the run is to stop at?
+    fn is_violated(&self) -> bool {
+        let hits = self.hits.load(Ordering::Relaxed);
+        self.options.stop_at_violation && hits & self.space.always() != 0
     }
 
     /// Ends the run as incomplete; the first reason stays.
@@ -228,6 +361,7 @@ impl<S: Space> Search<'_, S> {
         match catch_unwind(AssertUnwindSafe(part)) {
             Ok(result) => Some(result),
             Err(cause) => {
+                self.is_whole.store(false, Ordering::Relaxed);
                 self.stop(Stopped::panicked(&*cause));
                 None
             }

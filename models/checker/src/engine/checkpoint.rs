@@ -1,0 +1,419 @@
+//! A run in files: its levels, what it has seen, and where it stands, so that another process can go on.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `seen-D` | the fingerprints of the states that are D steps from the start, 8 bytes each |
+//! | `states-D` | the same states, in blocks, until they are expanded |
+//! | `dictionary-N` | what the numbers in states stand for, at checkpoint N |
+//! | `checkpoint` | where the run stands: how much of these files counts, and which blocks are left |
+//!
+//! **Invariants**
+//! - *A checkpoint is whole or not there*: `checkpoint` is replaced by renaming, once all that it counts on is
+//!   synced. Files only grow, so what was written after it takes nothing from it, and is cut off by whoever goes on.
+//! - *Each state is in the files once*: it is written when it is first seen, its fingerprint with it.
+//! - *Damage is refused*: everything that is read has a checksum.
+//! - *Of one run*: who goes on is the same program, with the same bounds, or is refused.
+//!
+//! **Source**: explicit-state search with its open states on disk (Stern and Dill, *Using Magnetic Disk instead of
+//! Main Memory in the Murφ Verifier*, CAV 1998); here fingerprints stay in memory as well.
+
+use super::error::CheckpointError;
+use super::frontier::Frontier;
+use super::space::Space;
+use super::standing::Standing;
+use crate::visited::VisitedSet;
+use rustix::fs::{FlockOperation, flock};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
+use std::fs::{File, OpenOptions};
+use std::hash::Hasher;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A space whose states can be kept in files, and read by another process.
+pub trait Stored: Space {
+    /// Appends a block.
+    fn write_block(block: &Self::Block, bytes: &mut Vec<u8>);
+
+    /// The block of these bytes.
+    fn read_block(bytes: &[u8]) -> Option<Self::Block>;
+
+    /// What blocks need to be understood by another process.
+    fn dictionary(&self) -> Vec<u8>;
+
+    /// Takes over a dictionary, before anything is explored.
+    ///
+    /// # Errors
+    /// Says why it is of another space.
+    fn restore(&self, dictionary: &[u8]) -> Result<(), String>;
+}
+
+/// Where a run keeps its checkpoints, and when it writes them.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    /// A folder of its own.
+    pub folder: PathBuf,
+    /// What is explored by what: whoever goes on must say the same.
+    pub identity: String,
+    /// Goes on from the last checkpoint; if not, the folder must have none.
+    pub resume: bool,
+    /// How often one is written within a level; one is written at the end of each.
+    pub every: Duration,
+    /// Stop as incomplete once the files take this many bytes.
+    pub max_disk_bytes: Option<u64>,
+}
+
+impl Checkpoints {
+    /// Is there a run to go on with?
+    pub fn has_one(&self) -> bool {
+        self.folder.join(CHECKPOINT).exists()
+    }
+
+    /// Removes what a run has left there, once it is complete; the folder, too, if there is nothing else in it.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn remove(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.folder)? {
+            let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+            let name = name.to_string_lossy();
+            let is_ours = |stem: &str| {
+                name.strip_prefix(stem).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+            };
+            if name == CHECKPOINT || ["seen-", "states-", "dictionary-"].into_iter().any(is_ours) {
+                std::fs::remove_file(path)?;
+            }
+        }
+        // It may hold what is not ours.
+        let _ = std::fs::remove_dir(&self.folder);
+        Ok(())
+    }
+}
+
+/// Where a block is in `states-D`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Slot {
+    depth: u64,
+    at: u64,
+    bytes: u32,
+    states: u32,
+    checksum: u64,
+}
+
+/// The part of `seen-D` that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Seen {
+    bytes: u64,
+    checksum: u64,
+}
+
+/// What `checkpoint` says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    identity: String,
+    number: u64,
+    dictionary: u64,
+    /// By depth.
+    seen: Vec<Seen>,
+    /// How long `states-D` is, for the deepest D.
+    states_bytes: u64,
+    standing: Standing<Slot>,
+}
+
+const MAGIC: [u8; 8] = *b"checker\x01";
+const CHECKPOINT: &str = "checkpoint";
+
+/// Levels in files.
+pub(super) struct Files<'a> {
+    place: &'a Checkpoints,
+    /// Held for as long as this process runs here.
+    _lock: File,
+    writer: Mutex<Writer>,
+    written: AtomicU64,
+    last: Mutex<Instant>,
+}
+
+/// What grows.
+#[derive(Default)]
+struct Writer {
+    number: u64,
+    /// `seen-D` and `states-D` of the deepest D, which is the last of `seen`.
+    files: Option<(File, File)>,
+    states_bytes: u64,
+    seen: Vec<(Seen, SipHasher13)>,
+    readers: Option<(u64, File)>,
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> CheckpointError {
+    move |error| CheckpointError::Disk { path: path.to_owned(), error: error.to_string() }
+}
+
+fn checksum(bytes: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+impl<'a> Files<'a> {
+    /// The files of a run that begins, or goes on.
+    pub(super) fn new(place: &'a Checkpoints) -> Result<Files<'a>, CheckpointError> {
+        std::fs::create_dir_all(&place.folder).map_err(failed(&place.folder))?;
+        let lock = File::open(&place.folder).map_err(failed(&place.folder))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Err(CheckpointError::Busy(place.folder.clone()));
+        }
+        match (place.has_one(), place.resume) {
+            (true, false) => return Err(CheckpointError::Exists(place.folder.clone())),
+            (false, true) => return Err(CheckpointError::Missing(place.folder.clone())),
+            _ => {}
+        }
+        let (writer, last) = (Mutex::default(), Mutex::new(Instant::now()));
+        Ok(Files { place, _lock: lock, writer, written: AtomicU64::new(0), last })
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, name: &str, number: u64) -> PathBuf {
+        self.place.folder.join(format!("{name}-{number}"))
+    }
+
+    /// Opens a file to append to, with so many bytes in it.
+    fn open(&self, name: &str, number: u64, bytes: u64) -> Result<File, CheckpointError> {
+        let path = self.path(name, number);
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).read(true).write(true).open(&path);
+        let mut file = file.map_err(failed(&path))?;
+        file.set_len(bytes).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed(&path))?;
+        Ok(file)
+    }
+
+    /// Appends a block of the deepest level, or of the one behind it.
+    fn append(
+        &self,
+        depth: u64,
+        states: &[u8],
+        count: u32,
+        fingerprints: &[u8],
+    ) -> Result<Slot, CheckpointError> {
+        let writer = &mut *self.writer();
+        if depth as usize == writer.seen.len() {
+            writer.seen.push((Seen { bytes: 0, checksum: 0 }, SipHasher13::new()));
+            (writer.files, writer.states_bytes) = (None, 0);
+        }
+        if writer.files.is_none() {
+            let seen = writer.seen[depth as usize].0.bytes;
+            let seen = self.open("seen", depth, seen)?;
+            writer.files = Some((seen, self.open("states", depth, writer.states_bytes)?));
+        }
+        let Some((seen_file, states_file)) = &mut writer.files else { unreachable!("just set") };
+        seen_file.write_all(fingerprints).map_err(failed(&self.path("seen", depth)))?;
+        states_file.write_all(states).map_err(failed(&self.path("states", depth)))?;
+        let (seen, hasher) = &mut writer.seen[depth as usize];
+        hasher.write(fingerprints);
+        seen.bytes += fingerprints.len() as u64;
+        let (at, bytes) = (writer.states_bytes, states.len() as u32);
+        writer.states_bytes += states.len() as u64;
+        let more = (states.len() + fingerprints.len()) as u64;
+        let written = self.written.fetch_add(more, Ordering::Relaxed) + more;
+        if let Some(max) = self.place.max_disk_bytes.filter(|max| written > *max) {
+            return Err(CheckpointError::Full(max));
+        }
+        Ok(Slot { depth, at, bytes, states: count, checksum: checksum(states) })
+    }
+
+    /// The bytes of a block.
+    fn read(&self, slot: Slot) -> Result<Vec<u8>, CheckpointError> {
+        let path = self.path("states", slot.depth);
+        let mut bytes = vec![0; slot.bytes as usize];
+        let writer = &mut *self.writer();
+        if writer.readers.as_ref().is_none_or(|(depth, _)| *depth != slot.depth) {
+            writer.readers = Some((slot.depth, File::open(&path).map_err(failed(&path))?));
+        }
+        let Some((_, file)) = &mut writer.readers else { unreachable!("just set") };
+        let read = file.seek(SeekFrom::Start(slot.at)).and_then(|_| file.read_exact(&mut bytes));
+        read.map_err(failed(&path))?;
+        if checksum(&bytes) != slot.checksum {
+            let wrong = format!("the block at byte {} has another checksum", slot.at);
+            return Err(CheckpointError::Damaged { path, wrong });
+        }
+        Ok(bytes)
+    }
+
+    /// Writes a file whole, or not at all.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+        let tmp = path.with_extension("tmp");
+        let write = || {
+            let mut file = File::create(&tmp)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&tmp, path)?;
+            File::open(&self.place.folder)?.sync_all()
+        };
+        write().map_err(failed(path))
+    }
+
+    /// What `checkpoint` says, if it is of this run.
+    fn manifest(&self) -> Result<Manifest, CheckpointError> {
+        let path = self.place.folder.join(CHECKPOINT);
+        let bytes = std::fs::read(&path).map_err(failed(&path))?;
+        let damaged =
+            |wrong: &str| CheckpointError::Damaged { path: path.clone(), wrong: wrong.into() };
+        let rest = bytes.strip_prefix(&MAGIC[..]).ok_or_else(|| damaged("it is no checkpoint"))?;
+        let (sum, body) = rest.split_first_chunk().ok_or_else(|| damaged("it is cut off"))?;
+        if u64::from_le_bytes(*sum) != checksum(body) {
+            return Err(damaged("it has another checksum"));
+        }
+        let manifest: Manifest = decode(body).ok_or_else(|| damaged("it cannot be read"))?;
+        if manifest.identity != self.place.identity {
+            return Err(CheckpointError::Other {
+                folder: self.place.folder.clone(),
+                there: manifest.identity,
+                here: self.place.identity.clone(),
+            });
+        }
+        Ok(manifest)
+    }
+
+    /// Adds the fingerprints of a level; gives what hashes those to come.
+    fn read_seen(
+        &self,
+        depth: u64,
+        part: Seen,
+        seen: &VisitedSet,
+    ) -> Result<SipHasher13, CheckpointError> {
+        let path = self.path("seen", depth);
+        let damaged =
+            |wrong: &str| CheckpointError::Damaged { path: path.clone(), wrong: wrong.into() };
+        let file = File::open(&path).map_err(failed(&path))?;
+        let mut file = io::BufReader::with_capacity(1 << 20, file).take(part.bytes);
+        let (mut hasher, mut view) = (SipHasher13::new(), seen.view());
+        let mut read = 0;
+        let mut bytes = [0; 8];
+        while read < part.bytes {
+            file.read_exact(&mut bytes).map_err(|_| damaged("it is too short"))?;
+            hasher.write(&bytes);
+            read += bytes.len() as u64;
+            let fingerprint = u64::from_le_bytes(bytes);
+            if fingerprint == 0 || !view.insert(fingerprint) {
+                return Err(damaged("a state is there twice"));
+            }
+        }
+        if hasher.finish() != part.checksum {
+            return Err(damaged("it has another checksum"));
+        }
+        Ok(hasher)
+    }
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    postcard::from_bytes(bytes).ok()
+}
+
+impl<S: Stored> Frontier<S> for Files<'_> {
+    type Slot = Slot;
+
+    fn put(&self, space: &S, depth: u64, block: S::Block) -> Result<Slot, CheckpointError> {
+        let count = S::len(&block);
+        let mut bytes = Vec::new();
+        S::write_block(&block, &mut bytes);
+        let packed = lz4_flex::compress_prepend_size(&bytes);
+        let fingerprints = (0..count).map(|place| space.fingerprint(&block, place).to_le_bytes());
+        let fingerprints: Vec<u8> = fingerprints.flatten().collect();
+        self.append(depth, &packed, count as u32, &fingerprints)
+    }
+
+    fn take(&self, slot: Slot) -> Result<S::Block, CheckpointError> {
+        let unpacked = lz4_flex::decompress_size_prepended(&self.read(slot)?).ok();
+        let block = unpacked.and_then(|bytes| S::read_block(&bytes));
+        block.filter(|block| S::len(block) == slot.states as usize).ok_or_else(|| {
+            let wrong = format!("the block at byte {} cannot be read", slot.at);
+            CheckpointError::Damaged { path: self.path("states", slot.depth), wrong }
+        })
+    }
+
+    fn len(slot: &Slot) -> usize {
+        slot.states as usize
+    }
+
+    fn size_bytes(_: &Slot) -> u64 {
+        size_of::<Slot>() as u64
+    }
+
+    fn is_due(&self) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= self.place.every
+    }
+
+    fn checkpoint(&self, space: &S, standing: &Standing<Slot>) -> Result<(), CheckpointError> {
+        let mut writer = self.writer();
+        if let Some((seen, states)) = &writer.files {
+            let synced = seen.sync_data().and_then(|()| states.sync_data());
+            synced.map_err(failed(&self.place.folder))?;
+        }
+        writer.number += 1;
+        let number = writer.number;
+        let dictionary = lz4_flex::compress_prepend_size(&space.dictionary());
+        self.write(&self.path("dictionary", number), &dictionary)?;
+        let seen =
+            writer.seen.iter().map(|(seen, hasher)| Seen { checksum: hasher.finish(), ..*seen });
+        let manifest = Manifest {
+            identity: self.place.identity.clone(),
+            number,
+            dictionary: checksum(&dictionary),
+            seen: seen.collect(),
+            states_bytes: writer.states_bytes,
+            standing: standing.clone(),
+        };
+        let body = postcard::to_stdvec(&manifest).map_err(|error| CheckpointError::Disk {
+            path: self.place.folder.join(CHECKPOINT),
+            error: error.to_string(),
+        })?;
+        let bytes = [&MAGIC[..], &checksum(&body).to_le_bytes(), &body].concat();
+        self.write(&self.place.folder.join(CHECKPOINT), &bytes)?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        // What no checkpoint needs any more; one that stays is in nobody's way.
+        let _ = std::fs::remove_file(self.path("dictionary", number - 1));
+        if let Some(expanded) = standing.depth().checked_sub(1) {
+            let _ = std::fs::remove_file(self.path("states", expanded));
+        }
+        Ok(())
+    }
+
+    fn resume(
+        &self,
+        space: &S,
+        seen: &VisitedSet,
+    ) -> Result<Option<Standing<Slot>>, CheckpointError> {
+        if !self.place.resume {
+            return Ok(None);
+        }
+        let Manifest { number, dictionary, seen: parts, states_bytes, standing, .. } =
+            self.manifest()?;
+        let path = self.path("dictionary", number);
+        let damaged =
+            |wrong: &str| CheckpointError::Damaged { path: path.clone(), wrong: wrong.into() };
+        let bytes = std::fs::read(&path).map_err(failed(&path))?;
+        if checksum(&bytes) != dictionary {
+            return Err(damaged("it has another checksum"));
+        }
+        let bytes = lz4_flex::decompress_size_prepended(&bytes).ok();
+        let bytes = bytes.ok_or_else(|| damaged("it cannot be read"))?;
+        space.restore(&bytes).map_err(|wrong| damaged(&wrong))?;
+        let mut writer = Writer { number, states_bytes, ..Writer::default() };
+        for (depth, part) in (0..).zip(&parts) {
+            writer.seen.push((*part, self.read_seen(depth, *part, seen)?));
+        }
+        let bytes: u64 = parts.iter().map(|part| part.bytes).sum();
+        self.written.store(bytes + states_bytes, Ordering::Relaxed);
+        *self.writer() = writer;
+        for slot in standing.slots() {
+            let _: S::Block = Frontier::<S>::take(self, *slot)?;
+        }
+        Ok(Some(standing))
+    }
+}

@@ -1,0 +1,54 @@
+//! Where a run stands, between two blocks of states.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Where a run stands: in the middle of a level, or at its beginning.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Standing<T> {
+    /// States of the levels up to this one.
+    pub(super) by_depth: Vec<u64>,
+    /// What of this level is to be expanded.
+    pub(super) rest: Vec<T>,
+    /// What is known of the next one.
+    pub(super) next: Vec<T>,
+    pub(super) generated: u64,
+    pub(super) memory_bytes: u64,
+    pub(super) elapsed: Duration,
+    /// For each property, the lowest fingerprint and its depth, or 0.
+    pub(super) found: Vec<(u64, u64)>,
+}
+
+impl<T> Default for Standing<T> {
+    fn default() -> Standing<T> {
+        Standing {
+            by_depth: Vec::new(),
+            rest: Vec::new(),
+            next: Vec::new(),
+            generated: 0,
+            memory_bytes: 0,
+            elapsed: Duration::ZERO,
+            found: Vec::new(),
+        }
+    }
+}
+
+impl<T> Standing<T> {
+    /// Steps from the initial state to this level.
+    pub(super) fn depth(&self) -> u64 {
+        self.by_depth.len().saturating_sub(1) as u64
+    }
+
+    /// Goes to the next level, if this one is expanded and there is one.
+    pub(super) fn advance(&mut self, len: impl Fn(&T) -> usize) {
+        if self.rest.is_empty() && !self.next.is_empty() {
+            self.rest = std::mem::take(&mut self.next);
+            self.by_depth.push(self.rest.iter().map(|slot| len(slot) as u64).sum());
+        }
+    }
+
+    /// Where everything is that is to be expanded.
+    pub(super) fn slots(&self) -> impl Iterator<Item = &T> {
+        self.rest.iter().chain(&self.next)
+    }
+}
