@@ -2,13 +2,14 @@
 
 mod args;
 mod by_hand;
+mod keep;
 mod table;
 
 pub(super) use args::{CustomArgs, RunArgs};
 
 use crate::drawings::{claim, file_of, is_stdout, one_for_stdout, write_chart, write_plot};
 use crate::exploration::Exploration;
-use crate::limits::Limits;
+use crate::limits::{Limits, Watch};
 use crate::plot;
 use crate::selection::{of_grade, run_each};
 use crate::status::{INCOMPLETE, VIOLATED, worse};
@@ -16,7 +17,8 @@ use actor_checker::compact::Reductions;
 use actor_checker::engine::Stopped;
 use actor_checker::spec::Kind;
 use actor_checker::{chart, trace};
-use anyhow::ensure;
+use anyhow::{Context, anyhow, ensure};
+use keep::remedy;
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::coverage::Coverage;
 use paxos_chat_models::run::{self, Engine, Outcome};
@@ -30,8 +32,23 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
     let entry = &by_hand::entry(args)?;
     let options = &args.options;
     prepare(entry, options)?;
+    let reductions = options.search.reductions(Reductions::ALL);
+    let place = args.keep.place(entry, (options.engine, !options.unjudged), reductions)?;
     table::introduction(entry, options.format.json);
-    Ok(run_one(entry, options, &mut Coverage::default(), true))
+    let Some(place) = place else {
+        return Ok(run_one(entry, options, &mut Coverage::default(), true));
+    };
+    let (outcome, watch) = exploration(entry, options)
+        .run(|limits| run::run_in_files(&entry.config, entry.reaches, reductions, limits, &place));
+    let outcome = outcome.map_err(|error| anyhow!("--checkpoint: {error}; {}", remedy(&error)))?;
+    let is_over = outcome.report.complete || outcome.is_violated();
+    let status = show(entry, options, &mut Coverage::default(), true, &(outcome, watch));
+    if is_over {
+        place.remove().with_context(|| format!("--checkpoint: {}", place.folder.display()))?;
+    } else if !options.format.json && place.has_one() {
+        say!("\n  kept in {}: --resume goes on", place.folder.display());
+    }
+    Ok(status)
 }
 
 /// Runs all entries of a grade, then shows what they have covered.
@@ -90,12 +107,10 @@ fn prepare(entry: &Entry, options: &RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs one entry, prints its result, and returns the exit status.
-fn run_one(entry: &Entry, options: &RunArgs, coverage: &mut Coverage, verbose: bool) -> u8 {
-    let engine = options.engine();
-    let reductions = options.search.reductions(Reductions::ALL);
+/// How an entry is explored.
+fn exploration<'a>(entry: &'a Entry, options: &RunArgs) -> Exploration<'a> {
     let is_known = options.is_counted() && entry.config.mutant.is_none();
-    let exploration = Exploration {
+    Exploration {
         name: entry.name,
         known: entry.unique_states.filter(|_| is_known),
         threads: options.search.threads.count(),
@@ -104,15 +119,32 @@ fn run_one(entry: &Entry, options: &RunArgs, coverage: &mut Coverage, verbose: b
             memory_bytes: options.max_memory_mib.map(|mib| mib << 20),
             seconds: options.max_seconds,
         },
-    };
-    let (outcome, watch) = exploration.run(|limits| {
+    }
+}
+
+/// Runs one entry, prints its result, and returns the exit status.
+fn run_one(entry: &Entry, options: &RunArgs, coverage: &mut Coverage, verbose: bool) -> u8 {
+    let (engine, reductions) = (options.engine(), options.search.reductions(Reductions::ALL));
+    let ran = exploration(entry, options).run(|limits| {
         if options.unjudged {
             return run::run_bare(&entry.config, engine, reductions, limits);
         }
         run::run(&entry.config, entry.reaches, engine, reductions, limits)
     });
-    let mut status = status_of(entry, &outcome, options);
-    let run = table::Run { entry, outcome: &outcome, options, reductions, watch: &watch };
+    show(entry, options, coverage, verbose, &ran)
+}
+
+/// Prints the result of a run, and returns the exit status.
+fn show(
+    entry: &Entry,
+    options: &RunArgs,
+    coverage: &mut Coverage,
+    verbose: bool,
+    (outcome, watch): &(Outcome, Watch),
+) -> u8 {
+    let reductions = options.search.reductions(Reductions::ALL);
+    let mut status = status_of(entry, outcome, options);
+    let run = table::Run { entry, outcome, options, reductions, watch };
     table::row(&run, status, verbose);
     if outcome.is_complete() && options.is_judged() {
         coverage.merge(&outcome.coverage);

@@ -1,5 +1,6 @@
 //! The arguments of `check all`, `check full` and `check run`.
 
+use super::keep::KeepArgs;
 use crate::engine::EngineArg;
 use crate::flags::{Format, Search};
 use clap::{Args, ValueEnum};
@@ -103,6 +104,9 @@ pub struct CustomArgs {
     /// Plant a failing assertion, to see how a run ends: tests of the checker itself ask for it.
     #[arg(long, value_enum, hide = true)]
     pub plant: Option<PlantArg>,
+    /// Whether the run is kept.
+    #[command(flatten)]
+    pub keep: KeepArgs,
     /// How to run, and what to print.
     #[command(flatten)]
     pub options: RunArgs,
