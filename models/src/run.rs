@@ -13,7 +13,7 @@ use crate::properties::Milestone;
 use crate::refinement;
 use crate::{bare, silent};
 use actor_checker::compact::{CompactModel, Reductions};
-use actor_checker::engine::{CheckpointError, Checkpoints, Options, Report, Stopped};
+use actor_checker::engine::{CheckpointError, Options, Report, RunFolder, Stopped};
 use actor_checker::foreign;
 use actor_checker::reductions::dead::NotDead;
 use actor_checker::reductions::stale::NotStale;
@@ -116,18 +116,18 @@ pub fn run(
 /// Runs a configuration with our engine, its levels in files, from which another process can go on.
 ///
 /// # Errors
-/// When there are files of another run, no checkpoint to go on from, or a disk that fails at the start.
+/// When the checkpoint to go on from is damaged or of other bounds, or cannot be read.
 pub fn run_in_files(
     config: &Config,
     asked: &[Milestone],
     reductions: Reductions,
     options: &Options<'_>,
-    place: &Checkpoints,
+    folder: &RunFolder,
 ) -> Result<Outcome, CheckpointError> {
     let model = config.model(asked, reductions);
     let mut refused = None;
     let report = panics_caught(|| {
-        model.bfs_in_files(options, place).unwrap_or_else(|error| {
+        model.bfs_in_files(options, folder).unwrap_or_else(|error| {
             refused = Some(error);
             Report::of_counts(None, (0, 0, 0), Instant::now(), 0)
         })
@@ -314,8 +314,7 @@ pub fn search(config: &Config, reductions: Reductions, options: &Options<'_>) ->
     explore(&config.model(&[], reductions), options)
 }
 
-/// Explores a model with our engine. What panics outside of its workers, such as starting a thread
-/// where memory is short, leaves the run incomplete, with nothing known.
+/// Explores a model with our engine. What panics outside of the search leaves the run incomplete, with nothing known.
 fn explore<A: Actor, S: Spec<A>>(model: &CompactModel<A, S>, options: &Options<'_>) -> Report
 where
     CompactModel<A, S>: Sync,

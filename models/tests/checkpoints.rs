@@ -24,7 +24,8 @@ fn in_files(
     options: &Options<'_>,
     place: &Checkpoints,
 ) -> Result<Outcome, CheckpointError> {
-    run_in_files(&entry.config, entry.reaches, reductions, options, place)
+    let folder = place.clone().open()?;
+    run_in_files(&entry.config, entry.reaches, reductions, options, &folder)
 }
 
 /// All of an outcome but times and memory. Which of several alike states is explored depends on who comes first, and
@@ -161,13 +162,11 @@ fn a_checkpoint_is_of_one_run_and_one_process_and_has_to_be_asked_for() {
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
     assert_eq!(refused(&of(true)), CheckpointError::Busy(path.clone()));
     drop(held);
-    let small = Checkpoints { max_disk_bytes: Some(1000), ..of(true) };
-    let full = taken_up(&entry, &small).unwrap();
-    assert!(matches!(full.report.stopped, Some(Stopped::Disk(_))) && !full.holds());
     // What it had is still there.
     let outcome = taken_up(&entry, &of(true)).unwrap();
     assert_eq!((outcome.holds(), Some(outcome.report.unique_states)), (true, entry.unique_states));
-    of(true).remove().unwrap();
+    std::fs::write(path.join("checkpoint.tmp"), "left by a kill").unwrap();
+    of(true).open().unwrap().remove().unwrap();
     assert!(!path.exists(), "nothing is left of it");
     std::fs::create_dir(&path).unwrap();
 }
@@ -181,4 +180,24 @@ fn a_mutant_is_killed_by_the_same_counterexample() {
     let (outcome, runs) = in_steps(&entry, EXACT, 2, 1000);
     assert_eq!(content(&outcome, EXACT), content(&whole, EXACT));
     assert!(runs > 1);
+}
+
+#[test]
+fn the_limit_of_the_files_is_one_of_what_is_there_and_leaves_a_checkpoint() {
+    let entry = find("rivals").expect("an entry of the catalog");
+    let folder = tempfile::tempdir().unwrap();
+    let states = entry.unique_states.expect("it has a count");
+    let limited = |max: u64, resume| {
+        let place = place(folder.path(), resume);
+        taken_up(&entry, &Checkpoints { max_disk_bytes: Some(max), ..place }).unwrap()
+    };
+    let small = limited(1 << 20, false);
+    assert_eq!(small.report.stopped, Some(Stopped::Files));
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    assert!((1 << 20..3 << 20).contains(&bytes), "{bytes}");
+    // Rows that are expanded do not count: all that is ever written takes twice as much.
+    let enough = limited(8 * states + (3 << 20), true);
+    assert!(enough.holds());
+    assert_eq!(enough.report.unique_states, states);
 }

@@ -69,6 +69,7 @@ impl Watch {
             Stopped::Violation => "a property is violated".into(),
             Stopped::States => "the limit of --max-states was reached".into(),
             Stopped::Memory => "the limit of --max-memory-mib was reached".into(),
+            Stopped::Files => "the limit of --max-disk-mib was reached".into(),
             Stopped::Disk(why) => why.clone(),
             Stopped::Interrupted => {
                 self.signals.why.get().cloned().unwrap_or_else(|| "interrupted".into())

@@ -17,13 +17,14 @@ use actor_checker::compact::Reductions;
 use actor_checker::engine::Stopped;
 use actor_checker::spec::Kind;
 use actor_checker::{chart, trace};
-use anyhow::{Context, anyhow, ensure};
-use keep::remedy;
+use anyhow::ensure;
+use keep::refused;
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::coverage::Coverage;
 use paxos_chat_models::run::{self, Engine, Outcome};
 use paxos_chat_models::silent;
-use paxos_chat_shell::say;
+use paxos_chat_shell::output::CANNOT_WRITE;
+use paxos_chat_shell::{say, tell};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -33,20 +34,32 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
     let options = &args.options;
     prepare(entry, options)?;
     let reductions = options.search.reductions(Reductions::ALL);
-    let place = args.keep.place(entry, (options.engine, !options.unjudged), reductions)?;
-    table::introduction(entry, options.format.json);
-    let Some(place) = place else {
+    let folder = args.keep.folder(entry, (options.engine, !options.unjudged), reductions)?;
+    let Some(folder) = folder else {
+        table::introduction(entry, options.format.json);
         return Ok(run_one(entry, options, &mut Coverage::default(), true));
     };
+    if let Some((depth, states)) = folder.standing().map_err(refused)? {
+        tell!("check: goes on {depth} steps from the start, with {states} states known");
+    }
+    table::introduction(entry, options.format.json);
     let (outcome, watch) = exploration(entry, options)
-        .run(|limits| run::run_in_files(&entry.config, entry.reaches, reductions, limits, &place));
-    let outcome = outcome.map_err(|error| anyhow!("--checkpoint: {error}; {}", remedy(&error)))?;
+        .run(|limits| run::run_in_files(&entry.config, entry.reaches, reductions, limits, &folder));
+    let outcome = outcome.map_err(refused)?;
     let is_over = outcome.report.complete || outcome.is_violated();
+    let panicked = matches!(outcome.report.stopped, Some(Stopped::Panic(_)));
     let status = show(entry, options, &mut Coverage::default(), true, &(outcome, watch));
-    if is_over {
-        place.remove().with_context(|| format!("--checkpoint: {}", place.folder.display()))?;
-    } else if !options.format.json && place.has_one() {
-        say!("\n  kept in {}: --resume goes on", place.folder.display());
+    if is_over && status != CANNOT_WRITE {
+        let path = folder.path().to_owned();
+        if let Err(error) = folder.remove() {
+            tell!(
+                "check: --checkpoint: {}: {error}; what is left of the run can be removed",
+                path.display()
+            );
+            return Ok(worse(status, CANNOT_WRITE));
+        }
+    } else if !panicked && !options.format.json && folder.has_checkpoint() {
+        say!("\n  kept in {}: --resume goes on", folder.path().display());
     }
     Ok(status)
 }

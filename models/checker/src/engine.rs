@@ -23,7 +23,7 @@ mod search;
 mod space;
 mod standing;
 
-pub use checkpoint::{Checkpoints, Stored};
+pub use checkpoint::{Checkpoints, RunFolder, Stored};
 pub use error::CheckpointError;
 pub use path::{Walk, path_by, path_to};
 pub use search::{search, search_in_files};
@@ -126,7 +126,9 @@ pub enum Stopped {
     States,
     /// The limit of memory was reached.
     Memory,
-    /// The disk failed, or files have reached their limit: this is what, where and why.
+    /// The limit of the files was reached.
+    Files,
+    /// The disk failed: this is what, where and why.
     Disk(String),
     /// Somebody asked to stop.
     Interrupted,

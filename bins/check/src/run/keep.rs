@@ -2,8 +2,8 @@
 
 use crate::engine::EngineArg;
 use actor_checker::compact::Reductions;
-use actor_checker::engine::{CheckpointError, Checkpoints};
-use anyhow::{Context, ensure};
+use actor_checker::engine::{CheckpointError, Checkpoints, RunFolder};
+use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use paxos_chat_models::catalog::Entry;
 use std::fs::File;
@@ -30,12 +30,12 @@ pub struct KeepArgs {
 
 impl KeepArgs {
     /// Where this run is kept, if it is.
-    pub(super) fn place(
+    pub(super) fn folder(
         &self,
         entry: &Entry,
         (engine, is_judged): (EngineArg, bool),
         reductions: Reductions,
-    ) -> anyhow::Result<Option<Checkpoints>> {
+    ) -> anyhow::Result<Option<RunFolder>> {
         let Some(folder) = self.checkpoint.clone() else { return Ok(None) };
         ensure!(
             engine == EngineArg::Compact && is_judged,
@@ -45,7 +45,7 @@ impl KeepArgs {
         let searched =
             if reductions == Reductions::NONE { "no reductions" } else { "all reductions" };
         let build = build().context("--checkpoint: this program cannot be read")?;
-        Ok(Some(Checkpoints {
+        let place = Checkpoints {
             folder,
             identity: format!(
                 "{} (bounds {bounds:016x}, {searched}, build {build:016x})",
@@ -54,7 +54,8 @@ impl KeepArgs {
             resume: self.resume,
             every: Duration::from_secs(60 * self.checkpoint_minutes),
             max_disk_bytes: self.max_disk_mib.map(|mib| mib << 20),
-        }))
+        };
+        Ok(Some(place.open().map_err(refused)?))
     }
 }
 
@@ -65,8 +66,12 @@ fn build() -> std::io::Result<u64> {
     Ok(actor_checker::intern::content_hash(&bytes))
 }
 
-/// What to do about it.
-pub(super) fn remedy(error: &CheckpointError) -> &'static str {
+/// Why, and what to do about it.
+pub(super) fn refused(error: CheckpointError) -> anyhow::Error {
+    anyhow!("--checkpoint: {error}; {}", remedy(&error))
+}
+
+fn remedy(error: &CheckpointError) -> &'static str {
     match error {
         CheckpointError::Exists(_) => "--resume goes on with it; or give another folder",
         CheckpointError::Missing(_) => "leave --resume out to begin, or give the folder of a run",
@@ -75,8 +80,6 @@ pub(super) fn remedy(error: &CheckpointError) -> &'static str {
         CheckpointError::Other { .. } => {
             "ask for the same entry, with the program that has begun it, or give another folder"
         }
-        CheckpointError::Disk { .. } | CheckpointError::Full(_) => {
-            "make room or give another folder; what was kept stays"
-        }
+        CheckpointError::Disk { .. } => "see to that, or give another folder",
     }
 }

@@ -5,8 +5,8 @@
 //! with everything that was asked of them. So actors and specifications need no way to be written.
 //!
 //! **Invariants**
-//! - *The same numbers*: a model that has read a dictionary gives every value the number that it had, and answers
-//!   what was asked before without asking anybody.
+//! - *The same numbers*: a model that has read a dictionary gives every value that rows speak of the number that it had,
+//!   and answers what was asked before without asking anybody. (Views, which rows do not speak of, get new ones.)
 //! - *Of the same actors*: every value has the content hash that it had, or the dictionary is refused.
 //!
 //! **Absent**: what follows from ports (moves, arrivals). It is worked out again when it is asked for.
@@ -163,7 +163,7 @@ where
         }
         for (actor, of_actor) in dictionary.actors.iter().enumerate() {
             for (local, of_local) in (0..).zip(&of_actor.locals) {
-                let answered = self.restore_answers(actor, local, of_local);
+                let answered = self.restore_answers(actor, local, of_local, of_actor.inbound.len());
                 answered.ok_or_else(|| unknown(&format!("what actor {actor} was asked")))?;
             }
         }
@@ -256,15 +256,24 @@ where
     }
 
     /// Puts what was asked of a local state in its place.
-    fn restore_answers(&self, actor: usize, local: u32, of_local: &OfLocal) -> Option<()> {
+    fn restore_answers(
+        &self,
+        actor: usize,
+        local: u32,
+        of_local: &OfLocal,
+        inbound: usize,
+    ) -> Option<()> {
         let cell = self.cell(actor, local);
         let is_step = |step: u32| step == NO_OP || self.is_step(step);
-        let set = |table: &AtomicTable, answers: &[(u32, u32)]| {
-            answers.iter().for_each(|(key, answer)| table.set(*key, *answer));
-            answers.iter().all(|(_, answer)| is_step(*answer & !STALE)).then_some(())
+        let set = |table: &AtomicTable, answers: &[(u32, u32)], keys: usize| {
+            for (key, answer) in answers {
+                let is_known = (*key as usize) < keys && is_step(*answer & !STALE);
+                is_known.then(|| table.set(*key, *answer))?;
+            }
+            Some(())
         };
-        set(&cell.deliveries, &of_local.deliveries)?;
-        set(&cell.inputs, &of_local.inputs)?;
+        set(&cell.deliveries, &of_local.deliveries, inbound)?;
+        set(&cell.inputs, &of_local.inputs, self.inputs.len())?;
         if let Some(timeouts) = &of_local.timeouts {
             timeouts.iter().all(|(_, step)| self.is_step(*step)).then_some(())?;
             cell.timeouts.set(timeouts.clone()).ok()?;
@@ -313,7 +322,8 @@ where
             self.intern_history(history)
         })?;
         for (history, step, next) in &dictionary.records {
-            if self.record(*history, *step) != *next {
+            let is_known = (*history as usize) < self.histories.len() && self.is_step(*step);
+            if !is_known || self.record(*history, *step) != *next {
                 return Err(unknown("a history"));
             }
         }
@@ -325,6 +335,9 @@ where
             self.views.iter().map(|(view, _)| (self.views.hash_of(view), view)).collect();
         for judged in &dictionary.judged {
             let mut key = judged.clone();
+            if key.len() != self.actors.len() + 1 {
+                return Err(unknown("a judgement"));
+            }
             for view in &mut key[1..] {
                 let hash = dictionary.views.get(*view as usize);
                 let now = hash.and_then(|hash| views.get(hash));

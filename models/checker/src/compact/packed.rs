@@ -3,7 +3,7 @@
 use super::CompactModel;
 use super::successors::Draft;
 use crate::engine::{
-    CheckpointError, Checkpoints, Options, Report, Space, Stored, Walk, path_by, search,
+    CheckpointError, Options, Report, RunFolder, Space, Stored, Walk, path_by, search,
     search_in_files,
 };
 use crate::spec::{Kind, Spec};
@@ -59,13 +59,13 @@ where
     /// The same, with its levels in files, from which another process can go on.
     ///
     /// # Errors
-    /// When there are files of another run, no checkpoint to go on from, or a disk that fails.
+    /// When the checkpoint to go on from is damaged or of another model, or cannot be read.
     pub fn bfs_in_files(
         &self,
         options: &Options<'_>,
-        place: &Checkpoints,
+        folder: &RunFolder,
     ) -> Result<Report, CheckpointError> {
-        search_in_files(&Packed { model: self, judged: true }, options, place)
+        search_in_files(&Packed { model: self, judged: true }, options, folder)
     }
 
     /// Explores all states and judges nothing: for measuring the exploration alone.

@@ -23,6 +23,7 @@ use super::space::Space;
 use super::standing::Standing;
 use crate::visited::VisitedSet;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
@@ -68,19 +69,100 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Is there a run to go on with?
-    pub fn has_one(&self) -> bool {
-        self.folder.join(CHECKPOINT).exists()
+    /// Takes the folder for this process alone, if there is what it is to have: the checkpoint of such a run to go on
+    /// with, or none.
+    ///
+    /// # Errors
+    /// When that is not so, somebody else has it, or it cannot be written.
+    pub fn open(self) -> Result<RunFolder, CheckpointError> {
+        let folder = &self.folder;
+        if self.resume && !folder.join(CHECKPOINT).exists() {
+            return Err(CheckpointError::Missing(folder.clone()));
+        }
+        std::fs::create_dir_all(folder).map_err(failed(folder))?;
+        let lock = File::open(folder).map_err(failed(folder))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(CheckpointError::Busy(folder.clone())),
+            Err(error) => return Err(failed(folder)(error.into())),
+        }
+        let probe = folder.join(CHECKPOINT).with_extension("tmp");
+        File::create(&probe).and_then(|_| std::fs::remove_file(&probe)).map_err(failed(&probe))?;
+        let opened = RunFolder { place: self, lock };
+        match (opened.has_checkpoint(), opened.place.resume) {
+            (true, false) => Err(CheckpointError::Exists(opened.place.folder)),
+            (true, true) => opened.manifest().map(|_| opened),
+            _ => Ok(opened),
+        }
+    }
+}
+
+/// The folder of a run, which this process alone has.
+#[derive(Debug)]
+pub struct RunFolder {
+    place: Checkpoints,
+    lock: File,
+}
+
+impl RunFolder {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.place.folder
     }
 
-    /// Removes what a run has left there, once it is complete; the folder, too, if there is nothing else in it.
+    /// Is there a run to go on with?
+    pub fn has_checkpoint(&self) -> bool {
+        self.place.folder.join(CHECKPOINT).exists()
+    }
+
+    /// How many steps from the start the run was that is gone on with, and how many states it knew; nothing of one that
+    /// begins.
+    ///
+    /// # Errors
+    /// When its checkpoint is damaged.
+    pub fn standing(&self) -> Result<Option<(u64, u64)>, CheckpointError> {
+        if !self.place.resume {
+            return Ok(None);
+        }
+        let Manifest { seen, standing, .. } = self.manifest()?;
+        let bytes: u64 = seen.iter().map(|part| part.bytes).sum();
+        Ok(Some((standing.depth(), bytes / size_of::<u64>() as u64)))
+    }
+
+    /// What `checkpoint` says, if it is of this run.
+    fn manifest(&self) -> Result<Manifest, CheckpointError> {
+        let Checkpoints { folder, identity, .. } = &self.place;
+        let path = folder.join(CHECKPOINT);
+        let bytes = std::fs::read(&path).map_err(failed(&path))?;
+        let damaged = damage(&path);
+        let rest = bytes.strip_prefix(&MAGIC[..]).ok_or_else(|| damaged("it is no checkpoint"))?;
+        let (sum, body) = rest.split_first_chunk().ok_or_else(|| damaged("it is cut off"))?;
+        if u64::from_le_bytes(*sum) != checksum(body) {
+            return Err(damaged("it has another checksum"));
+        }
+        let manifest: Manifest = decode(body).ok_or_else(|| damaged("it cannot be read"))?;
+        if manifest.identity != *identity {
+            let (there, here) = (manifest.identity, identity.clone());
+            return Err(CheckpointError::Other { folder: folder.clone(), there, here });
+        }
+        Ok(manifest)
+    }
+
+    /// Removes what the run has left, once it is over; the folder, too, if there is nothing else in it.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn remove(&self) -> io::Result<()> {
-        for entry in std::fs::read_dir(&self.folder)? {
+    pub fn remove(self) -> io::Result<()> {
+        let folder = &self.place.folder;
+        // First of all, because it counts on everything else.
+        if self.has_checkpoint() {
+            std::fs::remove_file(folder.join(CHECKPOINT))?;
+            self.lock.sync_all()?;
+        }
+        for entry in std::fs::read_dir(folder)? {
             let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
             let name = name.to_string_lossy();
+            let name = name.strip_suffix(".tmp").unwrap_or(&name);
             let is_ours = |stem: &str| {
                 name.strip_prefix(stem).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
             };
@@ -89,7 +171,7 @@ impl Checkpoints {
             }
         }
         // It may hold what is not ours.
-        let _ = std::fs::remove_dir(&self.folder);
+        let _ = std::fs::remove_dir(folder);
         Ok(())
     }
 }
@@ -129,11 +211,11 @@ const CHECKPOINT: &str = "checkpoint";
 
 /// Levels in files.
 pub(super) struct Files<'a> {
+    folder: &'a RunFolder,
     place: &'a Checkpoints,
-    /// Held for as long as this process runs here.
-    _lock: File,
     writer: Mutex<Writer>,
-    written: AtomicU64,
+    /// Bytes in all files.
+    bytes: AtomicU64,
     last: Mutex<Instant>,
 }
 
@@ -144,12 +226,44 @@ struct Writer {
     /// `seen-D` and `states-D` of the deepest D, which is the last of `seen`.
     files: Option<(File, File)>,
     states_bytes: u64,
+    /// How long the `states-D` before that is, which is expanded now.
+    expanding_bytes: u64,
+    /// How long dictionary and checkpoint are.
+    other_bytes: u64,
     seen: Vec<(Seen, SipHasher13)>,
-    readers: Option<(u64, File)>,
+    reader: Option<(u64, File)>,
+}
+
+impl Writer {
+    /// What is written of the deepest level is on the disk.
+    fn sync(&self, folder: &Path) -> Result<(), CheckpointError> {
+        let Some((seen, states)) = &self.files else { return Ok(()) };
+        seen.sync_data().and_then(|()| states.sync_data()).map_err(failed(folder))
+    }
+
+    fn bytes(&self) -> u64 {
+        let seen: u64 = self.seen.iter().map(|(seen, _)| seen.bytes).sum();
+        seen + self.states_bytes + self.expanding_bytes + self.other_bytes
+    }
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> CheckpointError {
     move |error| CheckpointError::Disk { path: path.to_owned(), error: error.to_string() }
+}
+
+/// This is wrong with a file.
+fn damage(path: &Path) -> impl Fn(&str) -> CheckpointError {
+    move |wrong| CheckpointError::Damaged { path: path.to_owned(), wrong: wrong.to_owned() }
+}
+
+/// A file that a checkpoint counts on is to be read.
+fn unread(path: &Path) -> impl Fn(io::Error) -> CheckpointError {
+    move |error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => {
+            damage(path)("it is not there, or too short")
+        }
+        _ => failed(path)(error),
+    }
 }
 
 fn checksum(bytes: &[u8]) -> u64 {
@@ -160,19 +274,9 @@ fn checksum(bytes: &[u8]) -> u64 {
 
 impl<'a> Files<'a> {
     /// The files of a run that begins, or goes on.
-    pub(super) fn new(place: &'a Checkpoints) -> Result<Files<'a>, CheckpointError> {
-        std::fs::create_dir_all(&place.folder).map_err(failed(&place.folder))?;
-        let lock = File::open(&place.folder).map_err(failed(&place.folder))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Err(CheckpointError::Busy(place.folder.clone()));
-        }
-        match (place.has_one(), place.resume) {
-            (true, false) => return Err(CheckpointError::Exists(place.folder.clone())),
-            (false, true) => return Err(CheckpointError::Missing(place.folder.clone())),
-            _ => {}
-        }
+    pub(super) fn new(folder: &'a RunFolder) -> Files<'a> {
         let (writer, last) = (Mutex::default(), Mutex::new(Instant::now()));
-        Ok(Files { place, _lock: lock, writer, written: AtomicU64::new(0), last })
+        Files { folder, place: &folder.place, writer, bytes: AtomicU64::new(0), last }
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -203,8 +307,10 @@ impl<'a> Files<'a> {
     ) -> Result<Slot, CheckpointError> {
         let writer = &mut *self.writer();
         if depth as usize == writer.seen.len() {
+            writer.sync(&self.place.folder)?;
             writer.seen.push((Seen { bytes: 0, checksum: 0 }, SipHasher13::new()));
-            (writer.files, writer.states_bytes) = (None, 0);
+            (writer.files, writer.expanding_bytes, writer.states_bytes) =
+                (None, writer.states_bytes, 0);
         }
         if writer.files.is_none() {
             let seen = writer.seen[depth as usize].0.bytes;
@@ -219,11 +325,7 @@ impl<'a> Files<'a> {
         seen.bytes += fingerprints.len() as u64;
         let (at, bytes) = (writer.states_bytes, states.len() as u32);
         writer.states_bytes += states.len() as u64;
-        let more = (states.len() + fingerprints.len()) as u64;
-        let written = self.written.fetch_add(more, Ordering::Relaxed) + more;
-        if let Some(max) = self.place.max_disk_bytes.filter(|max| written > *max) {
-            return Err(CheckpointError::Full(max));
-        }
+        self.bytes.fetch_add((states.len() + fingerprints.len()) as u64, Ordering::Relaxed);
         Ok(Slot { depth, at, bytes, states: count, checksum: checksum(states) })
     }
 
@@ -232,12 +334,12 @@ impl<'a> Files<'a> {
         let path = self.path("states", slot.depth);
         let mut bytes = vec![0; slot.bytes as usize];
         let writer = &mut *self.writer();
-        if writer.readers.as_ref().is_none_or(|(depth, _)| *depth != slot.depth) {
-            writer.readers = Some((slot.depth, File::open(&path).map_err(failed(&path))?));
+        if writer.reader.as_ref().is_none_or(|(depth, _)| *depth != slot.depth) {
+            writer.reader = Some((slot.depth, File::open(&path).map_err(unread(&path))?));
         }
-        let Some((_, file)) = &mut writer.readers else { unreachable!("just set") };
+        let Some((_, file)) = &mut writer.reader else { unreachable!("just set") };
         let read = file.seek(SeekFrom::Start(slot.at)).and_then(|_| file.read_exact(&mut bytes));
-        read.map_err(failed(&path))?;
+        read.map_err(unread(&path))?;
         if checksum(&bytes) != slot.checksum {
             let wrong = format!("the block at byte {} has another checksum", slot.at);
             return Err(CheckpointError::Damaged { path, wrong });
@@ -258,28 +360,6 @@ impl<'a> Files<'a> {
         write().map_err(failed(path))
     }
 
-    /// What `checkpoint` says, if it is of this run.
-    fn manifest(&self) -> Result<Manifest, CheckpointError> {
-        let path = self.place.folder.join(CHECKPOINT);
-        let bytes = std::fs::read(&path).map_err(failed(&path))?;
-        let damaged =
-            |wrong: &str| CheckpointError::Damaged { path: path.clone(), wrong: wrong.into() };
-        let rest = bytes.strip_prefix(&MAGIC[..]).ok_or_else(|| damaged("it is no checkpoint"))?;
-        let (sum, body) = rest.split_first_chunk().ok_or_else(|| damaged("it is cut off"))?;
-        if u64::from_le_bytes(*sum) != checksum(body) {
-            return Err(damaged("it has another checksum"));
-        }
-        let manifest: Manifest = decode(body).ok_or_else(|| damaged("it cannot be read"))?;
-        if manifest.identity != self.place.identity {
-            return Err(CheckpointError::Other {
-                folder: self.place.folder.clone(),
-                there: manifest.identity,
-                here: self.place.identity.clone(),
-            });
-        }
-        Ok(manifest)
-    }
-
     /// Adds the fingerprints of a level; gives what hashes those to come.
     fn read_seen(
         &self,
@@ -290,7 +370,7 @@ impl<'a> Files<'a> {
         let path = self.path("seen", depth);
         let damaged =
             |wrong: &str| CheckpointError::Damaged { path: path.clone(), wrong: wrong.into() };
-        let file = File::open(&path).map_err(failed(&path))?;
+        let file = File::open(&path).map_err(unread(&path))?;
         let mut file = io::BufReader::with_capacity(1 << 20, file).take(part.bytes);
         let (mut hasher, mut view) = (SipHasher13::new(), seen.view());
         let mut read = 0;
@@ -349,12 +429,13 @@ impl<S: Stored> Frontier<S> for Files<'_> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= self.place.every
     }
 
+    fn is_full(&self) -> bool {
+        self.place.max_disk_bytes.is_some_and(|max| self.bytes.load(Ordering::Relaxed) > max)
+    }
+
     fn checkpoint(&self, space: &S, standing: &Standing<Slot>) -> Result<(), CheckpointError> {
         let mut writer = self.writer();
-        if let Some((seen, states)) = &writer.files {
-            let synced = seen.sync_data().and_then(|()| states.sync_data());
-            synced.map_err(failed(&self.place.folder))?;
-        }
+        writer.sync(&self.place.folder)?;
         writer.number += 1;
         let number = writer.number;
         let dictionary = lz4_flex::compress_prepend_size(&space.dictionary());
@@ -378,9 +459,13 @@ impl<S: Stored> Frontier<S> for Files<'_> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         // What no checkpoint needs any more; one that stays is in nobody's way.
         let _ = std::fs::remove_file(self.path("dictionary", number - 1));
-        if let Some(expanded) = standing.depth().checked_sub(1) {
-            let _ = std::fs::remove_file(self.path("states", expanded));
+        if let Some(expanded) = standing.depth().checked_sub(1)
+            && std::fs::remove_file(self.path("states", expanded)).is_ok()
+        {
+            writer.expanding_bytes = 0;
         }
+        writer.other_bytes = (dictionary.len() + bytes.len()) as u64;
+        self.bytes.store(writer.bytes(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -393,23 +478,26 @@ impl<S: Stored> Frontier<S> for Files<'_> {
             return Ok(None);
         }
         let Manifest { number, dictionary, seen: parts, states_bytes, standing, .. } =
-            self.manifest()?;
+            self.folder.manifest()?;
         let path = self.path("dictionary", number);
-        let damaged =
-            |wrong: &str| CheckpointError::Damaged { path: path.clone(), wrong: wrong.into() };
-        let bytes = std::fs::read(&path).map_err(failed(&path))?;
+        let damaged = damage(&path);
+        let bytes = std::fs::read(&path).map_err(unread(&path))?;
         if checksum(&bytes) != dictionary {
             return Err(damaged("it has another checksum"));
         }
         let bytes = lz4_flex::decompress_size_prepended(&bytes).ok();
         let bytes = bytes.ok_or_else(|| damaged("it cannot be read"))?;
         space.restore(&bytes).map_err(|wrong| damaged(&wrong))?;
-        let mut writer = Writer { number, states_bytes, ..Writer::default() };
+        let other_bytes = bytes.len() as u64;
+        let mut writer = Writer { number, states_bytes, other_bytes, ..Writer::default() };
         for (depth, part) in (0..).zip(&parts) {
             writer.seen.push((*part, self.read_seen(depth, *part, seen)?));
         }
-        let bytes: u64 = parts.iter().map(|part| part.bytes).sum();
-        self.written.store(bytes + states_bytes, Ordering::Relaxed);
+        if parts.len() as u64 > standing.depth() + 1 {
+            let path = self.path("states", standing.depth());
+            writer.expanding_bytes = std::fs::metadata(&path).map_err(unread(&path))?.len();
+        }
+        self.bytes.store(writer.bytes(), Ordering::Relaxed);
         *self.writer() = writer;
         for slot in standing.slots() {
             let _: S::Block = Frontier::<S>::take(self, *slot)?;

@@ -13,9 +13,6 @@ pub enum CheckpointError {
         /// How.
         error: String,
     },
-    /// Files have reached their limit.
-    #[error("the files take more than {0} bytes")]
-    Full(u64),
     /// There is a checkpoint, and nobody has said that the run is to go on.
     #[error("{} has a checkpoint of an earlier run", .0.display())]
     Exists(PathBuf),

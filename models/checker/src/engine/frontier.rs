@@ -25,6 +25,9 @@ pub(super) trait Frontier<S: Space>: Sync {
     /// Is it time to write a checkpoint?
     fn is_due(&self) -> bool;
 
+    /// Is there more on disk than there may be?
+    fn is_full(&self) -> bool;
+
     /// Keeps where the run stands, so that another process can go on. Nobody explores meanwhile.
     fn checkpoint(&self, space: &S, standing: &Standing<Self::Slot>)
     -> Result<(), CheckpointError>;
@@ -60,6 +63,10 @@ impl<S: Space> Frontier<S> for InMemory {
     }
 
     fn is_due(&self) -> bool {
+        false
+    }
+
+    fn is_full(&self) -> bool {
         false
     }
 

@@ -1,6 +1,6 @@
 //! The search itself: blocks of states, taken by workers, level by level.
 
-use super::checkpoint::{Checkpoints, Files, Stored};
+use super::checkpoint::{Files, RunFolder, Stored};
 use super::error::CheckpointError;
 use super::frontier::{Frontier, InMemory};
 use super::standing::Standing;
@@ -24,7 +24,7 @@ pub fn search<S: Space>(space: &S, options: &Options<'_>) -> Report {
 /// The same, with its levels in files, from which another process can go on.
 ///
 /// # Errors
-/// When there are files of another run, or no checkpoint to go on from, or the disk fails at the start. Later on that
+/// When the checkpoint to go on from is damaged or of another space, or cannot be read. When the disk fails later on, that
 /// leaves the report incomplete.
 ///
 /// # Panics
@@ -32,9 +32,9 @@ pub fn search<S: Space>(space: &S, options: &Options<'_>) -> Report {
 pub fn search_in_files<S: Stored>(
     space: &S,
     options: &Options<'_>,
-    place: &Checkpoints,
+    folder: &RunFolder,
 ) -> Result<Report, CheckpointError> {
-    let files = Files::new(place)?;
+    let files = Files::new(folder);
     let search = Search::new(space, options, &files);
     let start = match files.resume(space, &search.seen)? {
         Some(standing) => search.restore(standing),
@@ -230,10 +230,11 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
 
     /// Judges and expands the states that are left of a level, until there are none or a checkpoint is to be written.
     fn level(&self, standing: &mut Standing<F::Slot>) {
-        self.expanded.store(0, Ordering::Relaxed);
         let depth = standing.depth();
         let rest = std::mem::take(&mut standing.rest);
-        let states = rest.iter().map(F::len).sum();
+        let states = standing.by_depth.last().map_or(0, |states| *states as usize);
+        let left: usize = rest.iter().map(F::len).sum();
+        self.expanded.store(states.saturating_sub(left) as u64, Ordering::Relaxed);
         // A thread more than there are blocks would find nothing to do.
         let threads = self.options.threads.min(rest.len());
         let rest = Mutex::new(rest);
@@ -312,6 +313,9 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
         }
         if self.options.interrupted.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
             self.stop(Stopped::Interrupted);
+        }
+        if self.frontier.is_full() {
+            self.stop(Stopped::Files);
         }
         if self.frontier.is_due() {
             self.pause.store(true, Ordering::Relaxed);
