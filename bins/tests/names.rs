@@ -43,6 +43,31 @@ impl Names {
     }
 }
 
+/// RFC 2606, section 2: there is no such name.
+#[test]
+fn a_name_that_cannot_be_looked_up_is_told_and_the_replica_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, port) = (folder.path().join("cluster.toml"), free_ports("127.0.0.1", 2));
+    let all = format!("127.0.0.1:{port},127.0.0.1:{},nobody.invalid:7100", port + 1);
+    assert_eq!(run(CLUSTER, &["config", "--address", &all, "-o", arg(&config)]).code, 0);
+    let start = |id: u8| {
+        let mut command = std::process::Command::new(REPLICA);
+        command.args(["--config", arg(&config), "--id", &id.to_string(), "--init"]);
+        command.args(["--log-dir", arg(folder.path()), "--stop-at-end-of-input"]);
+        Replica::spawn(&mut command)
+    };
+    let replicas = [start(0), start(1)];
+    let args = ["--config", arg(&config), "--name", "ann", "--patience", "30", "send", "one"];
+    let sent = run(CLIENT, &args);
+    assert_eq!(sent.code, 0, "{sent:?}");
+    for replica in replicas {
+        let said = replica.end();
+        let told = "the name of a replica cannot be looked up; it is tried again";
+        assert_eq!(said.matches(told).count(), 1, "{said}");
+        assert!(said.contains("nobody.invalid:7100"), "{said}");
+    }
+}
+
 #[test]
 fn who_is_not_there_yet_and_who_comes_back_elsewhere_is_found_by_its_name() {
     let folder = tempfile::tempdir().unwrap();

@@ -136,6 +136,11 @@ fn a_scrape_shows_what_the_replica_does_even_while_its_disk_hangs() {
     eventually("the sync that hangs is seen", || {
         scrape(&addresses[0])["paxos_chat_sync_running_seconds"] > 0.5
     });
+    assert_eq!(get(&addresses[0], "/healthz"), (200, "alive\n".into()), "a slow disk is no hang");
+    eventually("a probe tells the hang", || get(&addresses[0], "/healthz").0 == 503);
+    let (status, why) = get(&addresses[0], "/readyz");
+    assert!(status == 503 && why.contains("has hung"), "{status}: {why}");
+    assert_eq!(get(&addresses[1], "/healthz").0, 200);
 }
 
 #[test]
