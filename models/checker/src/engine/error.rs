@@ -1,4 +1,4 @@
-//! Why a run can't be kept, or can't go on.
+//! What is wrong with the files of a run.
 
 use std::path::PathBuf;
 

@@ -67,7 +67,7 @@ struct Search<'a, S, F> {
     found: Vec<AtomicFound>,
 }
 
-/// The lowest fingerprint found for a property, and whether it is from an earlier level.
+/// The lowest fingerprint found for a property, and its depth.
 #[derive(Default)]
 struct AtomicFound {
     fingerprint: AtomicU64,
