@@ -13,7 +13,9 @@ use crate::properties::Milestone;
 use crate::refinement;
 use crate::{bare, silent};
 use actor_checker::compact::{CompactModel, Reductions};
-use actor_checker::engine::{CheckpointError, Options, Report, RunFolder, Stopped};
+use actor_checker::engine::{
+    CheckpointError, Discovery, Options, Report, RunFolder, Stopped, Walk,
+};
 use actor_checker::foreign;
 use actor_checker::reductions::dead::NotDead;
 use actor_checker::reductions::stale::NotStale;
@@ -134,7 +136,14 @@ pub fn run_in_files(
     });
     match refused {
         Some(error) => Err(error),
-        None => Ok(judge_chat(&model, report)),
+        None => {
+            // If the files cannot be read any more, in memory.
+            let path = |at: Discovery| {
+                let path = model.path_in_files(folder, at.fingerprint, at.depth);
+                path.unwrap_or_else(|_| model.path_to(at.fingerprint, at.depth))
+            };
+            Ok(judge_chat_by(&model, report, &path))
+        }
     }
 }
 
@@ -227,14 +236,34 @@ fn unjudged(report: Report) -> Outcome {
 
 /// The verdicts, and what was reached.
 fn judge_chat(model: &ChatModel, report: Report) -> Outcome {
-    let mut outcome = judge(model, report);
+    judge_chat_by(model, report, &|at| model.path_to(at.fingerprint, at.depth))
+}
+
+fn judge_chat_by(model: &ChatModel, report: Report, path: PathTo<'_, ChatModel>) -> Outcome {
+    let mut outcome = judge_by(model, report, path);
     // Noted first: the checks of claims take steps that no run has taken.
     outcome.coverage.add(model);
     check_claims(model, &mut outcome);
     outcome
 }
 
+/// What tells a shortest path to a state that was found.
+type PathTo<'a, M> = &'a dyn Fn(Discovery) -> Option<Walk<M>>;
+
 fn judge<A, S>(model: &CompactModel<A, S>, report: Report) -> Outcome
+where
+    A: Actor,
+    S: Spec<A>,
+    CompactModel<A, S>: Sync,
+{
+    judge_by(model, report, &|at| model.path_to(at.fingerprint, at.depth))
+}
+
+fn judge_by<A, S>(
+    model: &CompactModel<A, S>,
+    report: Report,
+    path: PathTo<'_, CompactModel<A, S>>,
+) -> Outcome
 where
     A: Actor,
     S: Spec<A>,
@@ -248,8 +277,7 @@ where
         let hit = found.is_some() || reached.has(bit);
         let counterexample = match (property.kind, found) {
             (Kind::Always, Some(at)) => guarded(&mut outcome.report, || {
-                let path = model.path_to(at.fingerprint, at.depth);
-                path.map_or_else(Vec::new, |(init, steps)| trace(model, &init, &steps))
+                path(at).map_or_else(Vec::new, |(init, steps)| trace(model, &init, &steps))
             }),
             _ => None,
         };

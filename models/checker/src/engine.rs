@@ -15,6 +15,7 @@
 //! **Source**: explicit-state breadth-first search with hash compaction (Wolper and Leroy, CAV
 //! 1993; Stern and Dill, 1995, for the probability of an omission).
 
+mod backwards;
 mod checkpoint;
 mod error;
 mod frontier;
@@ -23,8 +24,10 @@ mod search;
 mod space;
 mod standing;
 
+pub(crate) use backwards::trail;
 pub use checkpoint::{Checkpoints, RunFolder, Stored};
 pub use error::CheckpointError;
+pub(crate) use path::walk;
 pub use path::{Walk, path_by, path_to};
 pub use search::{search, search_in_files};
 pub use space::{Space, fingerprint};

@@ -4,7 +4,7 @@ use super::CompactModel;
 use super::successors::Draft;
 use crate::engine::{
     CheckpointError, Options, Report, RunFolder, Space, Stored, Walk, path_by, search,
-    search_in_files,
+    search_in_files, trail, walk,
 };
 use crate::spec::{Kind, Spec};
 use stateright::actor::Actor;
@@ -77,6 +77,20 @@ where
     /// [`crate::engine::path_to`].
     pub fn path_to(&self, target: u64, depth: u64) -> Option<Walk<Self>> {
         path_by(self, |state| state.fingerprint().max(1), target, depth)
+    }
+
+    /// The same path, from the files of [`CompactModel::bfs_in_files`], and without the memory.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn path_in_files(
+        &self,
+        folder: &RunFolder,
+        target: u64,
+        depth: u64,
+    ) -> Result<Option<Walk<Self>>, CheckpointError> {
+        let trail = trail(&Packed { model: self, judged: false }, folder, target, depth)?;
+        Ok(walk(self, |state| state.fingerprint().max(1), trail))
     }
 }
 

@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `seen-D` | the fingerprints of the states that are D steps from the start, 8 bytes each |
-//! | `states-D` | the same states, in blocks, until they are expanded |
+//! | `states-D` | the same states, in blocks, each behind its length, its number of states and its checksum |
 //! | `dictionary-N` | what the numbers in states stand for, at checkpoint N |
 //! | `checkpoint` | where the run stands: how much of these files counts, and which blocks are left |
 //!
@@ -148,6 +148,36 @@ impl RunFolder {
         Ok(manifest)
     }
 
+    /// Shows all blocks of a level that is expanded.
+    pub(super) fn for_each_block<S: Stored>(
+        &self,
+        depth: u64,
+        mut look: impl FnMut(&S::Block),
+    ) -> Result<(), CheckpointError> {
+        let path = self.place.folder.join(format!("states-{depth}"));
+        let file = File::open(&path).map_err(unread(&path))?;
+        let mut left = file.metadata().map_err(unread(&path))?.len();
+        let (mut file, mut at) = (io::BufReader::with_capacity(1 << 20, file), 0);
+        while left > 0 {
+            let mut header = [0; HEADER_BYTES];
+            file.read_exact(&mut header).map_err(unread(&path))?;
+            at += HEADER_BYTES as u64;
+            let header = Header::of(header);
+            let mut packed = Vec::new();
+            let read = (&mut file).take(header.bytes.into()).read_to_end(&mut packed);
+            read.map_err(unread(&path))?;
+            look(&header.block::<S>(&packed).map_err(|wrong| damaged_block(&path, at, wrong))?);
+            at += u64::from(header.bytes);
+            left = left.saturating_sub(HEADER_BYTES as u64 + u64::from(header.bytes));
+        }
+        Ok(())
+    }
+
+    /// No state of this level leads to a state that was found.
+    pub(super) fn no_way_to(&self, depth: u64) -> CheckpointError {
+        damage(&self.place.folder.join(format!("states-{depth}")))("a state is not there")
+    }
+
     /// Removes what the run has left, once it is over; the folder, too, if there is nothing else in it.
     ///
     /// # Errors
@@ -181,9 +211,46 @@ impl RunFolder {
 pub(super) struct Slot {
     depth: u64,
     at: u64,
+    header: Header,
+}
+
+/// What is in front of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Header {
     bytes: u32,
     states: u32,
     checksum: u64,
+}
+
+const HEADER_BYTES: usize = 16;
+
+impl Header {
+    fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..4].copy_from_slice(&self.bytes.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.states.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.checksum.to_le_bytes());
+        bytes
+    }
+
+    fn of(bytes: [u8; HEADER_BYTES]) -> Header {
+        let [a, b, c, d, e, f, g, h, sum @ ..] = bytes;
+        Header {
+            bytes: u32::from_le_bytes([a, b, c, d]),
+            states: u32::from_le_bytes([e, f, g, h]),
+            checksum: u64::from_le_bytes(sum),
+        }
+    }
+
+    /// The block of these bytes, if they are what was written.
+    fn block<S: Stored>(self, packed: &[u8]) -> Result<S::Block, &'static str> {
+        if checksum(packed) != self.checksum {
+            return Err("has another checksum");
+        }
+        let unpacked = lz4_flex::decompress_size_prepended(packed).ok();
+        let block = unpacked.and_then(|bytes| S::read_block(&bytes));
+        block.filter(|block| S::len(block) == self.states as usize).ok_or("cannot be read")
+    }
 }
 
 /// The part of `seen-D` that counts.
@@ -226,8 +293,8 @@ struct Writer {
     /// `seen-D` and `states-D` of the deepest D, which is the last of `seen`.
     files: Option<(File, File)>,
     states_bytes: u64,
-    /// How long the `states-D` before that is, which is expanded now.
-    expanding_bytes: u64,
+    /// How long the `states-D` before that are together.
+    before_bytes: u64,
     /// How long dictionary and checkpoint are.
     other_bytes: u64,
     seen: Vec<(Seen, SipHasher13)>,
@@ -243,7 +310,7 @@ impl Writer {
 
     fn bytes(&self) -> u64 {
         let seen: u64 = self.seen.iter().map(|(seen, _)| seen.bytes).sum();
-        seen + self.states_bytes + self.expanding_bytes + self.other_bytes
+        seen + self.states_bytes + self.before_bytes + self.other_bytes
     }
 }
 
@@ -254,6 +321,10 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> CheckpointError {
 /// This is wrong with a file.
 fn damage(path: &Path) -> impl Fn(&str) -> CheckpointError {
     move |wrong| CheckpointError::Damaged { path: path.to_owned(), wrong: wrong.to_owned() }
+}
+
+fn damaged_block(path: &Path, at: u64, wrong: &str) -> CheckpointError {
+    damage(path)(&format!("the block at byte {at} {wrong}"))
 }
 
 /// A file that a checkpoint counts on is to be read.
@@ -309,8 +380,8 @@ impl<'a> Files<'a> {
         if depth as usize == writer.seen.len() {
             writer.sync(&self.place.folder)?;
             writer.seen.push((Seen { bytes: 0, checksum: 0 }, SipHasher13::new()));
-            (writer.files, writer.expanding_bytes, writer.states_bytes) =
-                (None, writer.states_bytes, 0);
+            writer.before_bytes += writer.states_bytes;
+            (writer.files, writer.states_bytes) = (None, 0);
         }
         if writer.files.is_none() {
             let seen = writer.seen[depth as usize].0.bytes;
@@ -319,20 +390,25 @@ impl<'a> Files<'a> {
         }
         let Some((seen_file, states_file)) = &mut writer.files else { unreachable!("just set") };
         seen_file.write_all(fingerprints).map_err(failed(&self.path("seen", depth)))?;
-        states_file.write_all(states).map_err(failed(&self.path("states", depth)))?;
+        let header =
+            Header { bytes: states.len() as u32, states: count, checksum: checksum(states) };
+        let written =
+            states_file.write_all(&header.to_bytes()).and_then(|()| states_file.write_all(states));
+        written.map_err(failed(&self.path("states", depth)))?;
         let (seen, hasher) = &mut writer.seen[depth as usize];
         hasher.write(fingerprints);
         seen.bytes += fingerprints.len() as u64;
-        let (at, bytes) = (writer.states_bytes, states.len() as u32);
-        writer.states_bytes += states.len() as u64;
-        self.bytes.fetch_add((states.len() + fingerprints.len()) as u64, Ordering::Relaxed);
-        Ok(Slot { depth, at, bytes, states: count, checksum: checksum(states) })
+        let at = writer.states_bytes + HEADER_BYTES as u64;
+        writer.states_bytes = at + states.len() as u64;
+        let more = HEADER_BYTES + states.len() + fingerprints.len();
+        self.bytes.fetch_add(more as u64, Ordering::Relaxed);
+        Ok(Slot { depth, at, header })
     }
 
     /// The bytes of a block.
     fn read(&self, slot: Slot) -> Result<Vec<u8>, CheckpointError> {
         let path = self.path("states", slot.depth);
-        let mut bytes = vec![0; slot.bytes as usize];
+        let mut bytes = vec![0; slot.header.bytes as usize];
         let writer = &mut *self.writer();
         if writer.reader.as_ref().is_none_or(|(depth, _)| *depth != slot.depth) {
             writer.reader = Some((slot.depth, File::open(&path).map_err(unread(&path))?));
@@ -340,10 +416,6 @@ impl<'a> Files<'a> {
         let Some((_, file)) = &mut writer.reader else { unreachable!("just set") };
         let read = file.seek(SeekFrom::Start(slot.at)).and_then(|_| file.read_exact(&mut bytes));
         read.map_err(unread(&path))?;
-        if checksum(&bytes) != slot.checksum {
-            let wrong = format!("the block at byte {} has another checksum", slot.at);
-            return Err(CheckpointError::Damaged { path, wrong });
-        }
         Ok(bytes)
     }
 
@@ -409,16 +481,12 @@ impl<S: Stored> Frontier<S> for Files<'_> {
     }
 
     fn take(&self, slot: Slot) -> Result<S::Block, CheckpointError> {
-        let unpacked = lz4_flex::decompress_size_prepended(&self.read(slot)?).ok();
-        let block = unpacked.and_then(|bytes| S::read_block(&bytes));
-        block.filter(|block| S::len(block) == slot.states as usize).ok_or_else(|| {
-            let wrong = format!("the block at byte {} cannot be read", slot.at);
-            CheckpointError::Damaged { path: self.path("states", slot.depth), wrong }
-        })
+        let block = slot.header.block::<S>(&self.read(slot)?);
+        block.map_err(|wrong| damaged_block(&self.path("states", slot.depth), slot.at, wrong))
     }
 
     fn len(slot: &Slot) -> usize {
-        slot.states as usize
+        slot.header.states as usize
     }
 
     fn size_bytes(_: &Slot) -> u64 {
@@ -457,13 +525,8 @@ impl<S: Stored> Frontier<S> for Files<'_> {
         let bytes = [&MAGIC[..], &checksum(&body).to_le_bytes(), &body].concat();
         self.write(&self.place.folder.join(CHECKPOINT), &bytes)?;
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        // What no checkpoint needs any more; one that stays is in nobody's way.
+        // No checkpoint needs it any more; one that stays is in nobody's way.
         let _ = std::fs::remove_file(self.path("dictionary", number - 1));
-        if let Some(expanded) = standing.depth().checked_sub(1)
-            && std::fs::remove_file(self.path("states", expanded)).is_ok()
-        {
-            writer.expanding_bytes = 0;
-        }
         writer.other_bytes = (dictionary.len() + bytes.len()) as u64;
         self.bytes.store(writer.bytes(), Ordering::Relaxed);
         Ok(())
@@ -493,9 +556,9 @@ impl<S: Stored> Frontier<S> for Files<'_> {
         for (depth, part) in (0..).zip(&parts) {
             writer.seen.push((*part, self.read_seen(depth, *part, seen)?));
         }
-        if parts.len() as u64 > standing.depth() + 1 {
-            let path = self.path("states", standing.depth());
-            writer.expanding_bytes = std::fs::metadata(&path).map_err(unread(&path))?.len();
+        for depth in 0..parts.len().saturating_sub(1) as u64 {
+            let before = std::fs::metadata(self.path("states", depth));
+            writer.before_bytes += before.map_or(0, |file| file.len());
         }
         self.bytes.store(writer.bytes(), Ordering::Relaxed);
         *self.writer() = writer;

@@ -70,7 +70,7 @@ struct Parent {
 }
 
 /// Follows a chain of fingerprints, given from its end, from an initial state on.
-fn walk<M: Model>(
+pub(crate) fn walk<M: Model>(
     model: &M,
     fingerprint: impl Fn(&M::State) -> u64,
     mut chain: Vec<u64>,

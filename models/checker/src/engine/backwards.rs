@@ -1,0 +1,39 @@
+//! A shortest path to a state of a run in files: level by level backwards, with no memory but a block's.
+
+use super::checkpoint::{RunFolder, Stored};
+use super::error::CheckpointError;
+
+/// The fingerprints of a shortest path to this state, which is so many steps from the start: its own first, that of an
+/// initial state last. Of several paths it is the one of [`super::path_to`]. Takes the time of a run on one thread.
+///
+/// # Errors
+/// When the files cannot be read, or are of another run.
+pub(crate) fn trail<S: Stored>(
+    space: &S,
+    folder: &RunFolder,
+    target: u64,
+    depth: u64,
+) -> Result<Vec<u64>, CheckpointError> {
+    let mut trail = vec![target];
+    let (mut wanted, mut scratch) = (target, S::Scratch::default());
+    for level in (0..depth).rev() {
+        let mut lowest: Option<u64> = None;
+        folder.for_each_block::<S>(level, |block| {
+            for place in 0..S::len(block) {
+                let (mut leads, mut none) = (false, S::Block::default());
+                let mut admit = |fingerprint: u64| {
+                    leads |= fingerprint == wanted;
+                    false
+                };
+                space.expand(block, place, &mut scratch, &mut admit, &mut none);
+                if leads {
+                    let fingerprint = space.fingerprint(block, place);
+                    lowest = Some(lowest.map_or(fingerprint, |known| known.min(fingerprint)));
+                }
+            }
+        })?;
+        wanted = lowest.ok_or_else(|| folder.no_way_to(level))?;
+        trail.push(wanted);
+    }
+    Ok(trail)
+}
