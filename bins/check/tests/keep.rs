@@ -1,6 +1,7 @@
 //! Runs that are kept, and killed.
 
 use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -92,4 +93,21 @@ fn what_cannot_be_kept_or_taken_up_is_refused_with_what_to_do() {
         let said = text(&refused);
         assert!(!refused.status.success() && said.contains(says), "{more:?}: {said}");
     }
+}
+
+#[test]
+fn a_result_that_nobody_reads_can_be_had_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().join("run");
+    let mut child = check(&folder, &[]).spawn().expect("check starts");
+    // It says what it is going to do; behind the head of the table comes the result.
+    let told = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut lines = told.lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.starts_with("entry ")), "it begins");
+    drop(lines);
+    let unread = child.wait().expect("it ends");
+    assert_eq!(unread.code(), Some(141));
+    let ended = check(&folder, &["--resume"]).output().expect("check starts");
+    assert!(ended.status.success() && text(&ended).contains("  holds"), "{}", text(&ended));
+    assert!(!folder.exists());
 }
