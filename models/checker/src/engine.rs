@@ -16,6 +16,7 @@
 //! 1993; Stern and Dill, 1995, for the probability of an omission).
 
 mod backwards;
+mod blocks;
 mod checkpoint;
 mod error;
 mod frontier;
@@ -25,7 +26,8 @@ mod space;
 mod standing;
 
 pub(crate) use backwards::trail;
-pub use checkpoint::{Checkpoints, RunFolder, Stored};
+pub use blocks::Stored;
+pub use checkpoint::{Checkpoints, RunFolder};
 pub use error::CheckpointError;
 pub(crate) use path::walk;
 pub use path::{Walk, path_by, path_to};

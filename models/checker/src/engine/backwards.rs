@@ -1,6 +1,7 @@
 //! A shortest path to a state of a run in files: level by level backwards, with no memory but a block's.
 
-use super::checkpoint::{RunFolder, Stored};
+use super::blocks::Stored;
+use super::checkpoint::RunFolder;
 use super::error::CheckpointError;
 
 /// The fingerprints of a shortest path to this state, which is so many steps from the start: its own first, that of an

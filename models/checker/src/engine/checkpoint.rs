@@ -17,14 +17,13 @@
 //! **Source**: explicit-state search with its open states on disk (Stern and Dill, *Using Magnetic Disk instead of
 //! Main Memory in the Murφ Verifier*, CAV 1998); here fingerprints stay in memory as well.
 
+use super::blocks::{HEADER_BYTES, Header, Slot, Stored, checksum};
 use super::error::CheckpointError;
 use super::frontier::Frontier;
-use super::space::Space;
 use super::standing::Standing;
 use crate::visited::VisitedSet;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 use std::fs::{File, OpenOptions};
@@ -34,24 +33,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// A space whose states can be kept in files, and read by another process.
-pub trait Stored: Space {
-    /// Appends a block.
-    fn write_block(block: &Self::Block, bytes: &mut Vec<u8>);
-
-    /// The block of these bytes.
-    fn read_block(bytes: &[u8]) -> Option<Self::Block>;
-
-    /// What blocks need to be understood by another process.
-    fn dictionary(&self) -> Vec<u8>;
-
-    /// Takes over a dictionary, before anything is explored.
-    ///
-    /// # Errors
-    /// Says why it is of another space.
-    fn restore(&self, dictionary: &[u8]) -> Result<(), String>;
-}
 
 /// Where a run keeps its checkpoints, and when it writes them.
 #[derive(Clone, Debug)]
@@ -110,6 +91,10 @@ impl RunFolder {
         &self.place.folder
     }
 
+    fn file(&self, name: &str, number: u64) -> PathBuf {
+        self.place.folder.join(format!("{name}-{number}"))
+    }
+
     /// Is there a run to go on with?
     pub fn has_checkpoint(&self) -> bool {
         self.place.folder.join(CHECKPOINT).exists()
@@ -140,7 +125,8 @@ impl RunFolder {
         if u64::from_le_bytes(*sum) != checksum(body) {
             return Err(damaged("it has another checksum"));
         }
-        let manifest: Manifest = decode(body).ok_or_else(|| damaged("it cannot be read"))?;
+        let manifest: Manifest =
+            postcard::from_bytes(body).map_err(|_| damaged("it cannot be read"))?;
         if manifest.identity != *identity {
             let (there, here) = (manifest.identity, identity.clone());
             return Err(CheckpointError::Other { folder: folder.clone(), there, here });
@@ -154,7 +140,7 @@ impl RunFolder {
         depth: u64,
         mut look: impl FnMut(&S::Block),
     ) -> Result<(), CheckpointError> {
-        let path = self.place.folder.join(format!("states-{depth}"));
+        let path = self.file("states", depth);
         let file = File::open(&path).map_err(unread(&path))?;
         let mut left = file.metadata().map_err(unread(&path))?.len();
         let (mut file, mut at) = (io::BufReader::with_capacity(1 << 20, file), 0);
@@ -175,7 +161,7 @@ impl RunFolder {
 
     /// No state of this level leads to a state that was found.
     pub(super) fn no_way_to(&self, depth: u64) -> CheckpointError {
-        damage(&self.place.folder.join(format!("states-{depth}")))("a state is not there")
+        damage(&self.file("states", depth))("a state is not there")
     }
 
     /// Removes what the run has left, once it is over; the folder, too, if there is nothing else in it.
@@ -203,53 +189,6 @@ impl RunFolder {
         // It may hold what is not ours.
         let _ = std::fs::remove_dir(folder);
         Ok(())
-    }
-}
-
-/// Where a block is in `states-D`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Slot {
-    depth: u64,
-    at: u64,
-    header: Header,
-}
-
-/// What is in front of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Header {
-    bytes: u32,
-    states: u32,
-    checksum: u64,
-}
-
-const HEADER_BYTES: usize = 16;
-
-impl Header {
-    fn to_bytes(self) -> [u8; HEADER_BYTES] {
-        let mut bytes = [0; HEADER_BYTES];
-        bytes[..4].copy_from_slice(&self.bytes.to_le_bytes());
-        bytes[4..8].copy_from_slice(&self.states.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.checksum.to_le_bytes());
-        bytes
-    }
-
-    fn of(bytes: [u8; HEADER_BYTES]) -> Header {
-        let [a, b, c, d, e, f, g, h, sum @ ..] = bytes;
-        Header {
-            bytes: u32::from_le_bytes([a, b, c, d]),
-            states: u32::from_le_bytes([e, f, g, h]),
-            checksum: u64::from_le_bytes(sum),
-        }
-    }
-
-    /// The block of these bytes, if they are what was written.
-    fn block<S: Stored>(self, packed: &[u8]) -> Result<S::Block, &'static str> {
-        if checksum(packed) != self.checksum {
-            return Err("has another checksum");
-        }
-        let unpacked = lz4_flex::decompress_size_prepended(packed).ok();
-        let block = unpacked.and_then(|bytes| S::read_block(&bytes));
-        block.filter(|block| S::len(block) == self.states as usize).ok_or("cannot be read")
     }
 }
 
@@ -337,12 +276,6 @@ fn unread(path: &Path) -> impl Fn(io::Error) -> CheckpointError {
     }
 }
 
-fn checksum(bytes: &[u8]) -> u64 {
-    let mut hasher = SipHasher13::new();
-    hasher.write(bytes);
-    hasher.finish()
-}
-
 impl<'a> Files<'a> {
     /// The files of a run that begins, or goes on.
     pub(super) fn new(folder: &'a RunFolder) -> Files<'a> {
@@ -355,7 +288,7 @@ impl<'a> Files<'a> {
     }
 
     fn path(&self, name: &str, number: u64) -> PathBuf {
-        self.place.folder.join(format!("{name}-{number}"))
+        self.folder.file(name, number)
     }
 
     /// Opens a file to append to, with so many bytes in it.
@@ -448,7 +381,7 @@ impl<'a> Files<'a> {
         let mut read = 0;
         let mut bytes = [0; 8];
         while read < part.bytes {
-            file.read_exact(&mut bytes).map_err(|_| damaged("it is too short"))?;
+            file.read_exact(&mut bytes).map_err(unread(&path))?;
             hasher.write(&bytes);
             read += bytes.len() as u64;
             let fingerprint = u64::from_le_bytes(bytes);
@@ -461,10 +394,6 @@ impl<'a> Files<'a> {
         }
         Ok(hasher)
     }
-}
-
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    postcard::from_bytes(bytes).ok()
 }
 
 impl<S: Stored> Frontier<S> for Files<'_> {

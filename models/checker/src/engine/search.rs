@@ -1,6 +1,7 @@
 //! The search itself: blocks of states, taken by workers, level by level.
 
-use super::checkpoint::{Files, RunFolder, Stored};
+use super::blocks::Stored;
+use super::checkpoint::{Files, RunFolder};
 use super::error::CheckpointError;
 use super::frontier::{Frontier, InMemory};
 use super::standing::Standing;

@@ -1,0 +1,78 @@
+//! Blocks of states as bytes: packed, and behind a header that says what they are to be.
+
+use super::space::Space;
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
+
+/// A space whose states can be kept in files, and read by another process.
+pub trait Stored: Space {
+    /// Appends a block.
+    fn write_block(block: &Self::Block, bytes: &mut Vec<u8>);
+
+    /// The block of these bytes.
+    fn read_block(bytes: &[u8]) -> Option<Self::Block>;
+
+    /// What blocks need to be understood by another process.
+    fn dictionary(&self) -> Vec<u8>;
+
+    /// Takes over a dictionary, before anything is explored.
+    ///
+    /// # Errors
+    /// Says why it is of another space.
+    fn restore(&self, dictionary: &[u8]) -> Result<(), String>;
+}
+
+/// Where a block is in `states-D`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Slot {
+    pub(super) depth: u64,
+    pub(super) at: u64,
+    pub(super) header: Header,
+}
+
+/// What is in front of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Header {
+    pub(super) bytes: u32,
+    pub(super) states: u32,
+    pub(super) checksum: u64,
+}
+
+pub(super) const HEADER_BYTES: usize = 16;
+
+impl Header {
+    pub(super) fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..4].copy_from_slice(&self.bytes.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.states.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.checksum.to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn of(bytes: [u8; HEADER_BYTES]) -> Header {
+        let [a, b, c, d, e, f, g, h, sum @ ..] = bytes;
+        Header {
+            bytes: u32::from_le_bytes([a, b, c, d]),
+            states: u32::from_le_bytes([e, f, g, h]),
+            checksum: u64::from_le_bytes(sum),
+        }
+    }
+
+    /// The block of these bytes, if they are what was written.
+    pub(super) fn block<S: Stored>(self, packed: &[u8]) -> Result<S::Block, &'static str> {
+        if checksum(packed) != self.checksum {
+            return Err("has another checksum");
+        }
+        let unpacked = lz4_flex::decompress_size_prepended(packed).ok();
+        let block = unpacked.and_then(|bytes| S::read_block(&bytes));
+        block.filter(|block| S::len(block) == self.states as usize).ok_or("cannot be read")
+    }
+}
+
+/// Of what is in a file.
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
