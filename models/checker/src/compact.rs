@@ -33,6 +33,7 @@ pub use state::{Action, Envelope, SystemState};
 pub(crate) use steps::{FIRST_STEP, LocalCell, NO_OP, OriginEvent, STALE};
 pub(crate) use verdicts::per_property;
 
+use crate::fingerprint::Term;
 use crate::intern::{Interner, Memo};
 use crate::spec::{Local, Spec};
 use ports::{Arrival, Move, Port};
@@ -200,7 +201,7 @@ struct Inbound<M> {
 /// A value, and what it adds to a fingerprint under each renaming.
 struct Renamed<T> {
     value: T,
-    renamed_terms: Box<[u64]>,
+    renamed_terms: Box<[Term]>,
 }
 
 impl<T: PartialEq> PartialEq<T> for Renamed<T> {

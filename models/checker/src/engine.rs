@@ -34,6 +34,7 @@ pub use path::{Walk, path_by, path_to};
 pub use search::{search, search_in_files};
 pub use space::{Space, fingerprint};
 
+use serde::{Deserialize, Serialize};
 use space::Plain;
 use stateright::{Expectation, Model};
 use std::any::Any;
@@ -114,12 +115,12 @@ pub struct Report {
 }
 
 /// A state at which a property was found violated or reached, of those nearest to the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discovery {
     /// Steps from the initial state.
     pub depth: u64,
     /// The fingerprint of the state: see [`path_to`].
-    pub fingerprint: u64,
+    pub fingerprint: u128,
 }
 
 /// Why a run is incomplete.

@@ -5,6 +5,7 @@
 //! | [`spec`] | what a model adds to its actors: faults, ghosts, properties |
 //! | [`compact`] | the model: states are rows of small numbers, what they stand for is interned |
 //! | [`intern`] | values and content hashes that stand for them |
+//! | [`fingerprint`] | what stands for a state |
 //! | [`engine`], [`visited`] | breadth-first search with exact counts on many threads, in memory or in files |
 //! | [`foreign`] | stateright's own engines on the same model |
 //! | [`memory`] | how much the process has resident |
@@ -21,6 +22,7 @@ pub mod chart;
 pub mod compact;
 pub mod engine;
 pub mod explore;
+pub mod fingerprint;
 pub mod foreign;
 pub mod intern;
 pub mod memory;

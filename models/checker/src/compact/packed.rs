@@ -6,6 +6,7 @@ use crate::engine::{
     CheckpointError, Options, Report, RunFolder, Space, Stored, Walk, path_by, search,
     search_in_files, trail, walk,
 };
+use crate::fingerprint::Term;
 use crate::spec::{Kind, Spec};
 use stateright::actor::Actor;
 
@@ -32,7 +33,7 @@ impl Block {
 #[derive(Debug)]
 pub(super) struct Scratch {
     draft: Draft,
-    sums: Vec<u64>,
+    sums: Vec<Term>,
 }
 
 impl Default for Scratch {
@@ -75,8 +76,8 @@ where
 
     /// A shortest path to a state that [`CompactModel::bfs`] has found: see
     /// [`crate::engine::path_to`].
-    pub fn path_to(&self, target: u64, depth: u64) -> Option<Walk<Self>> {
-        path_by(self, |state| state.fingerprint().max(1), target, depth)
+    pub fn path_to(&self, target: u128, depth: u64) -> Option<Walk<Self>> {
+        path_by(self, |state| state.fingerprint(), target, depth)
     }
 
     /// The same path, from the files of [`CompactModel::bfs_in_files`], and without the memory.
@@ -86,11 +87,11 @@ where
     pub fn path_in_files(
         &self,
         folder: &RunFolder,
-        target: u64,
+        target: u128,
         depth: u64,
     ) -> Result<Option<Walk<Self>>, CheckpointError> {
         let trail = trail(&Packed { model: self, judged: false }, folder, target, depth)?;
-        Ok(walk(self, |state| state.fingerprint().max(1), trail))
+        Ok(walk(self, |state| state.fingerprint(), trail))
     }
 }
 
@@ -110,9 +111,9 @@ where
         bits.filter(|(_, p)| p.kind == Kind::Always).map(|(bit, _)| 1 << bit).sum()
     }
 
-    fn start(&self, admit: &mut impl FnMut(u64) -> bool, into: &mut Block) {
+    fn start(&self, admit: &mut impl FnMut(u128) -> bool, into: &mut Block) {
         let init = self.model.init();
-        if admit(init.fingerprint().max(1)) {
+        if admit(init.fingerprint()) {
             into.push(&init.words);
         }
     }
@@ -122,14 +123,14 @@ where
         block: &Block,
         place: usize,
         Scratch { draft, sums }: &mut Scratch,
-        admit: &mut impl FnMut(u64) -> bool,
+        admit: &mut impl FnMut(u128) -> bool,
         into: &mut Block,
     ) {
         let words = block.row(place);
         self.model.sums(words, sums);
         self.model.for_each_move(words, |actor, taken| {
             self.model.draft(words, sums, actor, taken, draft);
-            if admit(draft.fingerprint().max(1)) {
+            if admit(draft.fingerprint()) {
                 into.push(&draft.words);
             }
         });
@@ -139,10 +140,10 @@ where
         if self.judged { self.model.verdict_of(block.row(place)).0 } else { 0 }
     }
 
-    fn fingerprint(&self, block: &Block, place: usize) -> u64 {
+    fn fingerprint(&self, block: &Block, place: usize) -> u128 {
         let mut sums = Vec::new();
         self.model.sums(block.row(place), &mut sums);
-        super::successors::fingerprint(&sums).max(1)
+        super::successors::fingerprint(&sums)
     }
 
     fn len(block: &Block) -> usize {

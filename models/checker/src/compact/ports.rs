@@ -13,10 +13,12 @@
 use super::CompactModel;
 use super::state::Envelope;
 use super::steps::{FIRST_STEP, STALE};
+use crate::fingerprint::Term;
 use crate::spec::{Spec, Verdict};
 use rustc_hash::FxHasher;
 use stateright::actor::Actor;
 use std::hash::Hasher;
+use std::ops::Add;
 use std::sync::OnceLock;
 
 /// A local state and the envelopes in flight to it.
@@ -30,9 +32,9 @@ pub(super) struct Port {
     pub(super) verdict: Verdict,
     pub(super) view: u32,
     /// What this port adds to the fingerprint of a system state.
-    pub(super) term: u64,
+    pub(super) term: Term,
     /// The same under each renaming.
-    pub(super) renamed_terms: Box<[u64]>,
+    pub(super) renamed_terms: Box<[Term]>,
     /// The deliveries and time-outs that are possible here and not taken at once.
     moves: OnceLock<Box<[Move]>>,
     /// The crash or the recovery.
@@ -97,11 +99,11 @@ where
         })
     }
 
-    fn port_term(&self, actor: usize, local: u32, inbox: &[u32], renaming: Option<usize>) -> u64 {
+    fn port_term(&self, actor: usize, local: u32, inbox: &[u32], renaming: Option<usize>) -> Term {
         let envelopes = inbox
             .iter()
             .map(|envelope| self.envelope_term(Envelope::new(actor, *envelope), renaming));
-        envelopes.fold(self.local_term(actor, local, renaming), u64::wrapping_add)
+        envelopes.fold(self.local_term(actor, local, renaming), Term::add)
     }
 
     /// The deliveries and time-outs that are possible at a port and not taken at once.

@@ -1,7 +1,7 @@
 //! A system state as numbers, and its fingerprint.
 
 use super::CompactModel;
-use crate::intern::spread;
+use crate::fingerprint::{Term, upper};
 use crate::spec::Spec;
 use stateright::actor::Actor;
 use std::hash::{Hash, Hasher};
@@ -34,7 +34,7 @@ impl Envelope {
 /// A system state: a fingerprint and a short vector of numbers.
 #[derive(Clone, Debug)]
 pub struct SystemState {
-    pub(super) fingerprint: u64,
+    pub(super) fingerprint: u128,
     /// History, crashes so far, the inputs given so far as a bit set, then the port of each actor.
     pub(super) words: Box<[u32]>,
 }
@@ -46,7 +46,7 @@ pub(super) const PORTS: usize = 3;
 
 impl SystemState {
     /// The state's fingerprint: the same in every run.
-    pub fn fingerprint(&self) -> u64 {
+    pub fn fingerprint(&self) -> u128 {
         self.fingerprint
     }
 
@@ -66,7 +66,7 @@ impl Eq for SystemState {}
 
 impl Hash for SystemState {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.fingerprint);
+        state.write_u64(upper(self.fingerprint));
     }
 }
 
@@ -91,18 +91,18 @@ where
     A: Actor,
     S: Spec<A>,
 {
-    pub(super) fn local_term(&self, actor: usize, id: u32, renaming: Option<usize>) -> u64 {
+    pub(super) fn local_term(&self, actor: usize, id: u32, renaming: Option<usize>) -> Term {
         match renaming {
             None => Self::local_hash_term(actor, self.locals[actor].hash_of(id)),
             Some(renaming) => self.cell(actor, id).renamed_terms[renaming],
         }
     }
 
-    pub(super) fn local_hash_term(actor: usize, hash: u64) -> u64 {
-        spread(hash, 2 * actor as u64 + 3)
+    pub(super) fn local_hash_term(actor: usize, hash: u64) -> Term {
+        Term::of(hash, 2 * actor as u64 + 3)
     }
 
-    pub(super) fn envelope_term(&self, envelope: Envelope, renaming: Option<usize>) -> u64 {
+    pub(super) fn envelope_term(&self, envelope: Envelope, renaming: Option<usize>) -> Term {
         let inbound = &self.inbound[envelope.dst()];
         match renaming {
             None => Self::envelope_hash_term(envelope.dst(), inbound.hash_of(envelope.index())),
@@ -110,26 +110,26 @@ where
         }
     }
 
-    pub(super) fn envelope_hash_term(dst: usize, hash: u64) -> u64 {
-        spread(hash, 2 * dst as u64 + 4)
+    pub(super) fn envelope_hash_term(dst: usize, hash: u64) -> Term {
+        Term::of(hash, 2 * dst as u64 + 4)
     }
 
-    pub(super) fn history_term(&self, id: u32, renaming: Option<usize>) -> u64 {
+    pub(super) fn history_term(&self, id: u32, renaming: Option<usize>) -> Term {
         match renaming {
             None => Self::history_hash_term(self.histories.hash_of(id)),
             Some(renaming) => self.histories.get(id).renamed_terms[renaming],
         }
     }
 
-    pub(super) fn history_hash_term(hash: u64) -> u64 {
-        spread(hash, 1)
+    pub(super) fn history_hash_term(hash: u64) -> Term {
+        Term::of(hash, 1)
     }
 
-    pub(super) fn crashes_term(crashes: u32) -> u64 {
-        spread(u64::from(crashes), 2)
+    pub(super) fn crashes_term(crashes: u32) -> Term {
+        Term::of(u64::from(crashes), 2)
     }
 
-    pub(super) fn inputs_term(inputs: u32) -> u64 {
-        spread(u64::from(inputs), 0)
+    pub(super) fn inputs_term(inputs: u32) -> Term {
+        Term::of(u64::from(inputs), 0)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::state::{Action, Envelope, SystemState};
 use super::{CompactModel, Inbound, Renamed};
+use crate::fingerprint::Term;
 use crate::intern::{AtomicTable, content_hash};
 use crate::spec::{Event, Local, Spec, Step, Verdict};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ pub(crate) struct LocalCell<A: Actor, S: Spec<A>> {
     pub(super) view: u32,
     pub(super) within: bool,
     /// What it adds to a fingerprint under each renaming.
-    pub(super) renamed_terms: Box<[u64]>,
+    pub(super) renamed_terms: Box<[Term]>,
     /// By inbound envelope: a step or [`NO_OP`], marked if [`STALE`].
     pub(crate) deliveries: AtomicTable,
     /// By timer; only those that may fire.

@@ -8,9 +8,10 @@ use super::CompactModel;
 use super::ports::{Move, Recent};
 use super::state::{CRASHES, Envelope, HISTORY, INPUTS, PORTS, SystemState};
 use super::steps::{Acted, OriginEvent};
-use crate::intern::spread;
+use crate::fingerprint::Term;
 use crate::spec::{Event, Local, Spec, Step};
 use stateright::actor::Actor;
+use std::ops::Add;
 
 /// A system state in the making, and what may be used again for the next one.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +19,7 @@ pub(super) struct Draft {
     /// The words of the state.
     pub(super) words: Vec<u32>,
     /// The sum of its terms, and the sum under each renaming.
-    sums: Vec<u64>,
+    sums: Vec<Term>,
     /// What has been sent and has not arrived.
     queue: Vec<Envelope>,
     /// What was dropped on its arrival, and made its receiver send something.
@@ -33,7 +34,7 @@ impl Draft {
     }
 
     /// Starts again from a state and its sums.
-    fn restart(&mut self, words: &[u32], sums: &[u64]) {
+    fn restart(&mut self, words: &[u32], sums: &[Term]) {
         self.words.clear();
         self.words.extend_from_slice(words);
         self.sums.clear();
@@ -43,24 +44,25 @@ impl Draft {
     }
 
     /// Replaces a part of what every sum is made of.
-    fn change(&mut self, old: u64, new: u64) {
+    fn change(&mut self, old: Term, new: Term) {
         for sum in &mut self.sums {
-            *sum = sum.wrapping_sub(old).wrapping_add(new);
+            *sum = *sum - old + new;
         }
     }
 
     /// The fingerprint: the same for all states that are renamings of one another.
-    pub(super) fn fingerprint(&self) -> u64 {
+    pub(super) fn fingerprint(&self) -> u128 {
         fingerprint(&self.sums)
     }
 }
 
 /// The fingerprint of a state with these sums: one that their order does not matter to.
-pub(super) fn fingerprint(sums: &[u64]) -> u64 {
-    match sums {
+pub(super) fn fingerprint(sums: &[Term]) -> u128 {
+    let sum = match sums {
         [sum] => *sum,
-        sums => sums.iter().map(|sum| spread(*sum, 0)).fold(0, u64::wrapping_add),
-    }
+        sums => sums.iter().map(|sum| sum.spread()).fold(Term::default(), Term::add),
+    };
+    sum.fingerprint()
 }
 
 impl<A, S> CompactModel<A, S>
@@ -101,19 +103,18 @@ where
     }
 
     /// The sum of the terms of a state, and the sum under each renaming.
-    pub(super) fn sums(&self, words: &[u32], sums: &mut Vec<u64>) {
-        let rest =
-            Self::crashes_term(words[CRASHES]).wrapping_add(Self::inputs_term(words[INPUTS]));
+    pub(super) fn sums(&self, words: &[u32], sums: &mut Vec<Term>) {
+        let rest = Self::crashes_term(words[CRASHES]) + Self::inputs_term(words[INPUTS]);
         sums.clear();
-        sums.push(rest.wrapping_add(self.history_term(words[HISTORY], None)));
+        sums.push(rest + self.history_term(words[HISTORY], None));
         for renaming in 0..self.renamings {
-            sums.push(rest.wrapping_add(self.history_term(words[HISTORY], Some(renaming))));
+            sums.push(rest + self.history_term(words[HISTORY], Some(renaming)));
         }
         for (actor, port) in words[PORTS..].iter().enumerate() {
             let port = self.port(actor, *port);
-            sums[0] = sums[0].wrapping_add(port.term);
+            sums[0] = sums[0] + port.term;
             for (sum, term) in sums[1..].iter_mut().zip(&port.renamed_terms) {
-                *sum = sum.wrapping_add(*term);
+                *sum = *sum + *term;
             }
         }
     }
@@ -122,7 +123,7 @@ where
     pub(super) fn draft(
         &self,
         words: &[u32],
-        sums: &[u64],
+        sums: &[Term],
         actor: usize,
         taken: &Move,
         draft: &mut Draft,
@@ -156,9 +157,7 @@ where
         draft.words[HISTORY] = new;
         for (place, sum) in draft.sums.iter_mut().enumerate() {
             let renaming = place.checked_sub(1);
-            *sum = sum
-                .wrapping_sub(self.history_term(old, renaming))
-                .wrapping_add(self.history_term(new, renaming));
+            *sum = *sum - self.history_term(old, renaming) + self.history_term(new, renaming);
         }
     }
 
@@ -169,10 +168,10 @@ where
             return;
         }
         let (old, new) = (self.port(actor, old), self.port(actor, new));
-        draft.sums[0] = draft.sums[0].wrapping_sub(old.term).wrapping_add(new.term);
+        draft.sums[0] = draft.sums[0] - old.term + new.term;
         let terms = old.renamed_terms.iter().zip(&new.renamed_terms);
         for (sum, (old, new)) in draft.sums[1..].iter_mut().zip(terms) {
-            *sum = sum.wrapping_sub(*old).wrapping_add(*new);
+            *sum = *sum - *old + *new;
         }
     }
 

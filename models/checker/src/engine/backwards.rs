@@ -12,17 +12,17 @@ use super::error::CheckpointError;
 pub(crate) fn trail<S: Stored>(
     space: &S,
     folder: &RunFolder,
-    target: u64,
+    target: u128,
     depth: u64,
-) -> Result<Vec<u64>, CheckpointError> {
+) -> Result<Vec<u128>, CheckpointError> {
     let mut trail = vec![target];
     let (mut wanted, mut scratch) = (target, S::Scratch::default());
     for level in (0..depth).rev() {
-        let mut lowest: Option<u64> = None;
+        let mut lowest: Option<u128> = None;
         folder.for_each_block::<S>(level, |block| {
             for place in 0..S::len(block) {
                 let (mut leads, mut none) = (false, S::Block::default());
-                let mut admit = |fingerprint: u64| {
+                let mut admit = |fingerprint: u128| {
                     leads |= fingerprint == wanted;
                     false
                 };

@@ -21,6 +21,7 @@ use super::blocks::{HEADER_BYTES, Header, Slot, Stored, checksum};
 use super::error::CheckpointError;
 use super::frontier::Frontier;
 use super::standing::Standing;
+use crate::fingerprint::upper;
 use crate::visited::VisitedSet;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -404,7 +405,8 @@ impl<S: Stored> Frontier<S> for Files<'_> {
         let mut bytes = Vec::new();
         S::write_block(&block, &mut bytes);
         let packed = lz4_flex::compress_prepend_size(&bytes);
-        let fingerprints = (0..count).map(|place| space.fingerprint(&block, place).to_le_bytes());
+        let fingerprints =
+            (0..count).map(|place| upper(space.fingerprint(&block, place)).max(1).to_le_bytes());
         let fingerprints: Vec<u8> = fingerprints.flatten().collect();
         self.append(depth, &packed, count as u32, &fingerprints)
     }

@@ -13,8 +13,8 @@ pub type Walk<M> = (<M as Model>::State, Vec<(<M as Model>::Action, <M as Model>
 /// the state it leads to. `None` if there is no such state within `depth` steps.
 ///
 /// Of several shortest paths it is the one through the lowest fingerprints, so that it is the same
-/// in every run. Takes the time of a run on one thread, and 24 bytes a state.
-pub fn path_to<M>(model: &M, target: u64, depth: u64) -> Option<Walk<M>>
+/// in every run. Takes the time of a run on one thread, and 48 bytes a state.
+pub fn path_to<M>(model: &M, target: u128, depth: u64) -> Option<Walk<M>>
 where
     M: Model,
     M::State: Hash,
@@ -25,13 +25,13 @@ where
 /// As [`path_to`], with fingerprints of another kind.
 pub fn path_by<M: Model>(
     model: &M,
-    fingerprint: impl Fn(&M::State) -> u64,
-    target: u64,
+    fingerprint: impl Fn(&M::State) -> u128,
+    target: u128,
     depth: u64,
 ) -> Option<Walk<M>> {
     let is_within = |state: &M::State| model.within_boundary(state);
     let mut frontier: Vec<M::State> = model.init_states().into_iter().filter(is_within).collect();
-    let mut parents: HashMap<u64, Parent, FxBuildHasher> = HashMap::default();
+    let mut parents: HashMap<u128, Parent, FxBuildHasher> = HashMap::default();
     for state in &frontier {
         parents.insert(fingerprint(state), Parent { fingerprint: 0, level: 0 });
     }
@@ -56,7 +56,7 @@ pub fn path_by<M: Model>(
     }
     let mut chain = vec![target];
     while let Some(parent) = parents.get(chain.last()?) {
-        if parent.fingerprint == 0 {
+        if parent.level == 0 {
             return walk(model, fingerprint, chain);
         }
         chain.push(parent.fingerprint);
@@ -65,15 +65,15 @@ pub fn path_by<M: Model>(
 }
 
 struct Parent {
-    fingerprint: u64,
+    fingerprint: u128,
     level: u64,
 }
 
 /// Follows a chain of fingerprints, given from its end, from an initial state on.
 pub(crate) fn walk<M: Model>(
     model: &M,
-    fingerprint: impl Fn(&M::State) -> u64,
-    mut chain: Vec<u64>,
+    fingerprint: impl Fn(&M::State) -> u128,
+    mut chain: Vec<u128>,
 ) -> Option<Walk<M>> {
     let first = chain.pop()?;
     let init = model.init_states().into_iter().find(|state| fingerprint(state) == first)?;

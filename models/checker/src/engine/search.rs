@@ -6,6 +6,7 @@ use super::error::CheckpointError;
 use super::frontier::{Frontier, InMemory};
 use super::standing::Standing;
 use super::{Discovery, Options, Progress, Report, Space, Stopped};
+use crate::fingerprint::upper;
 use crate::visited::VisitedSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -65,32 +66,37 @@ struct Search<'a, S, F> {
     pause: AtomicBool,
     /// The bits of the properties found in earlier levels.
     hits: AtomicU64,
-    found: Vec<AtomicFound>,
+    found: Vec<Found>,
 }
 
-/// The lowest fingerprint found for a property, and its depth.
-#[derive(Default)]
-struct AtomicFound {
-    fingerprint: AtomicU64,
-    depth: AtomicU64,
+/// The state of lowest fingerprint that was found for a property.
+struct Found {
+    lowest: Mutex<Option<Discovery>>,
+    /// The upper half of its fingerprint: nothing above it needs the lock.
+    bound: AtomicU64,
 }
 
-impl AtomicFound {
+impl Default for Found {
+    fn default() -> Found {
+        Found { lowest: Mutex::default(), bound: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl Found {
     /// Notes a state of the present level; the lowest fingerprint stays.
-    fn note(&self, fingerprint: u64, depth: u64) {
-        let lower = |known: u64| (known == 0 || fingerprint < known).then_some(fingerprint);
-        self.depth.store(depth, Ordering::Relaxed);
-        let _ = self.fingerprint.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lower);
+    fn note(&self, found: Discovery) {
+        if upper(found.fingerprint) > self.bound.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut lowest = self.lowest.lock().unwrap_or_else(PoisonError::into_inner);
+        if lowest.is_none_or(|known| found.fingerprint < known.fingerprint) {
+            *lowest = Some(found);
+            self.bound.store(upper(found.fingerprint), Ordering::Relaxed);
+        }
     }
 
-    /// The fingerprint, or 0, and its depth.
-    fn get(&self) -> (u64, u64) {
-        (self.fingerprint.load(Ordering::Relaxed), self.depth.load(Ordering::Relaxed))
-    }
-
-    fn set(&self, (fingerprint, depth): (u64, u64)) {
-        self.fingerprint.store(fingerprint, Ordering::Relaxed);
-        self.depth.store(depth, Ordering::Relaxed);
+    fn get(&self) -> Option<Discovery> {
+        *self.lowest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,7 +122,7 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
             is_whole: AtomicBool::new(true),
             pause: AtomicBool::new(false),
             hits: AtomicU64::new(0),
-            found: (0..space.properties()).map(|_| AtomicFound::default()).collect(),
+            found: (0..space.properties()).map(|_| Found::default()).collect(),
         }
     }
 
@@ -138,10 +144,6 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
         }
         let elapsed = self.elapsed();
         let stopped = self.stopped.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let discoveries = self.found.into_iter().map(|found| {
-            let (fingerprint, depth) = found.get();
-            (fingerprint != 0).then_some(Discovery { depth, fingerprint })
-        });
         Report {
             complete: stopped.is_none(),
             stopped,
@@ -151,7 +153,7 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
             by_depth: standing.by_depth,
             elapsed,
             memory_bytes: self.memory_max.into_inner(),
-            discoveries: discoveries.collect(),
+            discoveries: self.found.iter().map(Found::get).collect(),
         }
     }
 
@@ -164,9 +166,9 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
         let mut block = S::Block::default();
         let mut generated = 0;
         let mut view = self.seen.view();
-        let mut admit = |fingerprint: u64| {
+        let mut admit = |fingerprint: u128| {
             generated += 1;
-            view.insert(fingerprint)
+            view.insert(upper(fingerprint).max(1))
         };
         self.space.start(&mut admit, &mut block);
         drop(view);
@@ -187,8 +189,8 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
         self.generated.store(standing.generated, Ordering::Relaxed);
         self.memory_max.store(standing.memory_bytes, Ordering::Relaxed);
         for (bit, (found, known)) in self.found.iter().zip(&standing.found).enumerate() {
-            found.set(*known);
-            let is_earlier = known.0 != 0 && known.1 < depth;
+            known.inspect(|known| found.note(*known));
+            let is_earlier = known.is_some_and(|known| known.depth < depth);
             self.hits.fetch_or(u64::from(is_earlier) << bit, Ordering::Relaxed);
         }
         standing
@@ -205,7 +207,7 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
             generated: self.generated.load(Ordering::Relaxed),
             memory_bytes: self.memory_max.load(Ordering::Relaxed),
             elapsed: self.elapsed(),
-            found: self.found.iter().map(AtomicFound::get).collect(),
+            found: self.found.iter().map(Found::get).collect(),
             ..standing
         };
         let kept = self.frontier.checkpoint(self.space, &standing);
@@ -269,9 +271,9 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
             let mut view = self.seen.view();
             for place in 0..S::len(&block) {
                 self.judge(&block, place, depth);
-                let mut admit = |fingerprint: u64| {
+                let mut admit = |fingerprint: u128| {
                     generated += 1;
-                    view.insert(fingerprint)
+                    view.insert(upper(fingerprint).max(1))
                 };
                 self.space.expand(&block, place, &mut scratch, &mut admit, &mut next);
                 if S::len(&next) >= BLOCK {
@@ -294,7 +296,7 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
         let mut news = self.space.judge(block, place) & !self.hits.load(Ordering::Relaxed);
         while news != 0 {
             let fingerprint = self.space.fingerprint(block, place);
-            self.found[news.trailing_zeros() as usize].note(fingerprint, depth);
+            self.found[news.trailing_zeros() as usize].note(Discovery { depth, fingerprint });
             news &= news - 1;
         }
     }
@@ -339,8 +341,7 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
 
     /// Settles what was found in a level, and stops if that is a violation.
     fn settle(&self) {
-        let is_found = |found: &AtomicFound| found.fingerprint.load(Ordering::Relaxed) != 0;
-        let found = self.found.iter().enumerate().filter(|(_, found)| is_found(found));
+        let found = self.found.iter().enumerate().filter(|(_, found)| found.get().is_some());
         let hits: u64 = found.map(|(bit, _)| 1 << bit).sum();
         self.hits.store(hits, Ordering::Relaxed);
         if self.is_violated() {

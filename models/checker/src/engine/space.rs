@@ -1,7 +1,8 @@
 //! What the engine explores: states that are packed into blocks, each known by a fingerprint.
 
+use crate::intern::content_hash;
 use stateright::{Expectation, Model, Property};
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 
 /// A space of states.
 ///
@@ -20,7 +21,7 @@ pub trait Space: Sync {
     fn always(&self) -> u64;
 
     /// Appends the initial states whose fingerprints are admitted.
-    fn start(&self, admit: &mut impl FnMut(u64) -> bool, into: &mut Self::Block);
+    fn start(&self, admit: &mut impl FnMut(u128) -> bool, into: &mut Self::Block);
 
     /// Appends the successors of a state whose fingerprints are admitted.
     fn expand(
@@ -28,15 +29,15 @@ pub trait Space: Sync {
         block: &Self::Block,
         place: usize,
         scratch: &mut Self::Scratch,
-        admit: &mut impl FnMut(u64) -> bool,
+        admit: &mut impl FnMut(u128) -> bool,
         into: &mut Self::Block,
     );
 
     /// The `Always` properties that a state violates and the `Sometimes` ones that it reaches.
     fn judge(&self, block: &Self::Block, place: usize) -> u64;
 
-    /// The fingerprint of a state.
-    fn fingerprint(&self, block: &Self::Block, place: usize) -> u64;
+    /// The fingerprint of a state. In memory its upper half alone counts.
+    fn fingerprint(&self, block: &Self::Block, place: usize) -> u128;
 
     /// How many states a block has.
     fn len(block: &Self::Block) -> usize;
@@ -50,11 +51,9 @@ pub trait Space: Sync {
     }
 }
 
-/// The fingerprint of a state: a hash of its content, never 0, which marks an empty place.
-pub fn fingerprint<T: Hash>(state: &T) -> u64 {
-    let mut hasher = siphasher::sip::SipHasher13::new();
-    state.hash(&mut hasher);
-    hasher.finish().max(1)
+/// The fingerprint of a state of any model: a hash of its content, of 64 bits, in the upper half.
+pub fn fingerprint<T: Hash>(state: &T) -> u128 {
+    u128::from(content_hash(state)) << 64
 }
 
 /// Any model, its states as they are.
@@ -80,7 +79,7 @@ where
         bits.filter(|(_, p)| p.expectation == Expectation::Always).map(|(bit, _)| 1 << bit).sum()
     }
 
-    fn start(&self, admit: &mut impl FnMut(u64) -> bool, into: &mut Vec<M::State>) {
+    fn start(&self, admit: &mut impl FnMut(u128) -> bool, into: &mut Vec<M::State>) {
         let within = |state: &M::State| self.model.within_boundary(state);
         let initial = self.model.init_states().into_iter().filter(within);
         into.extend(initial.filter(|state| admit(fingerprint(state))));
@@ -91,7 +90,7 @@ where
         block: &Vec<M::State>,
         place: usize,
         (): &mut (),
-        admit: &mut impl FnMut(u64) -> bool,
+        admit: &mut impl FnMut(u128) -> bool,
         into: &mut Vec<M::State>,
     ) {
         let within = |state: &M::State| self.model.within_boundary(state);
@@ -108,7 +107,7 @@ where
         self.properties.iter().enumerate().map(hit).fold(0, std::ops::BitOr::bitor)
     }
 
-    fn fingerprint(&self, block: &Vec<M::State>, place: usize) -> u64 {
+    fn fingerprint(&self, block: &Vec<M::State>, place: usize) -> u128 {
         fingerprint(&block[place])
     }
 

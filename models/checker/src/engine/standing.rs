@@ -1,5 +1,6 @@
 //! Where a run stands, between two blocks of states.
 
+use super::Discovery;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ pub(super) struct Standing<T> {
     pub(super) generated: u64,
     pub(super) memory_bytes: u64,
     pub(super) elapsed: Duration,
-    /// For each property, the lowest fingerprint and its depth, or 0.
-    pub(super) found: Vec<(u64, u64)>,
+    /// For each property.
+    pub(super) found: Vec<Option<Discovery>>,
 }
 
 impl<T> Default for Standing<T> {
