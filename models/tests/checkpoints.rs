@@ -18,6 +18,7 @@ fn place(folder: &Path, resume: bool) -> Checkpoints {
         resume,
         every: Duration::from_secs(3600),
         max_disk_bytes: None,
+        memory_bytes: 1 << 16,
     }
 }
 
@@ -89,9 +90,33 @@ fn a_run_that_is_stopped_and_taken_up_again_and_again_comes_to_the_same() {
     assert!(all >= 40 && taken_up > 3 * all, "{taken_up} of {all}");
 }
 
+#[test]
+fn a_memory_for_a_hundredth_of_the_states_changes_nothing_but_the_time() {
+    let entry = find("rivals").expect("an entry of the catalog");
+    let options = Options { threads: 2, ..Options::default() };
+    let whole = run(&entry.config, entry.reaches, Engine::Compact, EXACT, &options);
+    let folder = tempfile::tempdir().unwrap();
+    let place = Checkpoints { memory_bytes: 1 << 19, ..place(folder.path(), false) };
+    let outcome = in_files(&entry, EXACT, &options, &place).unwrap();
+    assert_eq!(content(&outcome, EXACT), content(&whole, EXACT));
+    assert_eq!((whole.report.fingerprint_bits, outcome.report.fingerprint_bits), (64, 128));
+    // What was seen once was written once, but for what was merged.
+    let seen = std::fs::read_dir(folder.path()).unwrap().filter_map(|file| {
+        let file = file.unwrap();
+        let is_seen = file.file_name().to_string_lossy().starts_with("seen-");
+        is_seen.then(|| file.metadata().unwrap().len())
+    });
+    let (count, bytes) = seen.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
+    println!(
+        "{count} files, {:.1} bytes a state",
+        bytes as f64 / whole.report.unique_states as f64
+    );
+    assert!(count < 12);
+}
+
 /// A run that was stopped in the middle of a level.
 fn stopped(entry: &Entry, folder: &Path) -> Outcome {
-    let options = Options { max_states: Some(5000), ..Options::default() };
+    let options = Options { max_states: Some(20_000), ..Options::default() };
     let outcome = in_files(entry, Reductions::ALL, &options, &place(folder, false)).unwrap();
     assert_eq!(outcome.report.stopped, Some(Stopped::States));
     outcome
@@ -218,8 +243,8 @@ fn the_limit_of_the_files_is_one_of_what_is_there_and_leaves_a_checkpoint() {
     assert_eq!(small.report.stopped, Some(Stopped::Files));
     let files = std::fs::read_dir(folder.path()).unwrap();
     let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
-    assert!((1 << 20..3 << 20).contains(&bytes), "{bytes}");
-    let enough = limited(32 * states, true);
+    assert!((1 << 19..3 << 20).contains(&bytes), "{bytes}");
+    let enough = limited(48 * states, true);
     assert!(enough.holds());
     assert_eq!(enough.report.unique_states, states);
 }

@@ -208,7 +208,7 @@ fn assert_counts_orbits(config: &Config) {
 /// Every state of a model, kept whole.
 fn all_states(model: &ChatModel) -> Vec<SystemState> {
     let mut states = model.init_states();
-    let mut seen: BTreeSet<u64> = states.iter().map(SystemState::fingerprint).collect();
+    let mut seen: BTreeSet<u128> = states.iter().map(SystemState::fingerprint).collect();
     let mut next = 0;
     while next < states.len() {
         let successors = model.next_states(&states[next]);

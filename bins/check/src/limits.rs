@@ -8,6 +8,7 @@
 
 use crate::interrupt;
 use actor_checker::engine::Stopped;
+use actor_checker::fingerprint::STATES_MAX_OF_64_BITS;
 use actor_checker::memory;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -69,6 +70,10 @@ impl Watch {
             Stopped::Violation => "a property is violated".into(),
             Stopped::States => "the limit of --max-states was reached".into(),
             Stopped::Memory => "the limit of --max-memory-mib was reached".into(),
+            Stopped::Fingerprints => format!(
+                "fingerprints of 64 bits are not for more than {STATES_MAX_OF_64_BITS} states; \
+                 --checkpoint keeps 128"
+            ),
             Stopped::Files => "the limit of --max-disk-mib was reached".into(),
             Stopped::Disk(why) => why.clone(),
             Stopped::Interrupted => {
@@ -102,6 +107,13 @@ fn watch(signals: &Signals, limits: Limits) {
         }
         std::thread::park_timeout(LOOK_EVERY);
     }
+}
+
+/// The memory that a run may take, of which so much is asked for.
+pub(super) fn memory_bytes_max(asked: Option<u64>) -> u64 {
+    let ceiling = Ceiling::of_this_machine();
+    let limits = [asked.or(ceiling.resident_bytes), ceiling.address_space_bytes];
+    limits.into_iter().flatten().min().unwrap_or(u64::MAX)
 }
 
 /// What memory there is.

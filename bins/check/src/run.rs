@@ -9,7 +9,7 @@ pub(super) use args::{CustomArgs, RunArgs};
 
 use crate::drawings::{claim, file_of, is_stdout, one_for_stdout, write_chart, write_plot};
 use crate::exploration::Exploration;
-use crate::limits::{Limits, Watch};
+use crate::limits::{self, Limits, Watch};
 use crate::plot;
 use crate::selection::{of_grade, run_each};
 use crate::status::{INCOMPLETE, VIOLATED, worse};
@@ -34,7 +34,9 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
     let options = &args.options;
     prepare(entry, options)?;
     let reductions = options.search.reductions(Reductions::ALL);
-    let folder = args.keep.folder(entry, (options.engine, !options.unjudged), reductions)?;
+    let memory_bytes = limits::memory_bytes_max(options.max_memory_mib.map(|mib| mib << 20));
+    let folder =
+        args.keep.folder(entry, (options.engine, !options.unjudged), reductions, memory_bytes)?;
     let Some(folder) = folder else {
         table::introduction(entry, options.format.json);
         return Ok(run_one(entry, options, &mut Coverage::default(), true));

@@ -17,17 +17,21 @@
 
 mod backwards;
 mod blocks;
+mod cache;
 mod checkpoint;
 mod error;
-mod frontier;
+mod files;
+mod known;
 mod path;
 mod search;
+mod sorted;
 mod space;
 mod standing;
+mod store;
 
 pub(crate) use backwards::trail;
 pub use blocks::Stored;
-pub use checkpoint::{Checkpoints, RunFolder};
+pub use checkpoint::{Checkpoints, RunFolder, Sizes};
 pub use error::CheckpointError;
 pub(crate) use path::walk;
 pub use path::{Walk, path_by, path_to};
@@ -103,6 +107,8 @@ pub struct Report {
     pub generated_states: u64,
     /// Steps from the initial state to the deepest state.
     pub depth: u64,
+    /// How many bits of a fingerprint served to tell states apart.
+    pub fingerprint_bits: u32,
     /// Unique states by depth.
     pub by_depth: Vec<u64>,
     /// Time of the search.
@@ -132,6 +138,8 @@ pub enum Stopped {
     States,
     /// The limit of memory was reached.
     Memory,
+    /// There are more states than fingerprints of 64 bits may tell apart.
+    Fingerprints,
     /// The limit of the files was reached.
     Files,
     /// The disk failed: this is what, where and why.
@@ -165,6 +173,7 @@ impl Report {
             unique_states,
             generated_states,
             depth,
+            fingerprint_bits: u64::BITS,
             by_depth: Vec::new(),
             elapsed: started.elapsed(),
             memory_bytes,
@@ -173,10 +182,10 @@ impl Report {
     }
 
     /// The probability that a state was taken for another with the same fingerprint, estimated as
-    /// n^2 / 2^65 for n unique states.
+    /// n^2 / 2^(b+1) for n unique states and fingerprints of b bits.
     pub fn collision_probability(&self) -> f64 {
         let n = self.unique_states as f64;
-        n * n / 2f64.powi(65)
+        n * n / 2f64.powi(self.fingerprint_bits as i32 + 1)
     }
 }
 

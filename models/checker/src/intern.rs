@@ -69,23 +69,45 @@ impl<T> Interner<T> {
     }
 
     /// The id of the value of this key, made from it if it is new.
+    ///
+    /// # Panics
+    /// When two values differ and have one content hash: states that hold them would be taken for one.
     pub fn intern_with<K>(&self, key: K, make: impl FnOnce(K) -> T) -> u32
     where
         K: Hash,
         T: PartialEq<K>,
     {
-        self.intern_hashed(content_hash(&key), key, make)
+        self.find_or_make(content_hash(&key), key, make, || {
+            panic!("two values that differ have one content hash; does their Hash leave out what Eq compares?")
+        })
     }
 
-    /// As [`Interner::intern_with`], for a key whose hash is known.
+    /// As [`Interner::intern_with`], for a key with a hash that tells nothing of states: several values may share it.
     pub fn intern_hashed<K>(&self, hash: u64, key: K, make: impl FnOnce(K) -> T) -> u32
+    where
+        T: PartialEq<K>,
+    {
+        self.find_or_make(hash, key, make, || ())
+    }
+
+    fn find_or_make<K>(
+        &self,
+        hash: u64,
+        key: K,
+        make: impl FnOnce(K) -> T,
+        collide: impl Fn(),
+    ) -> u32
     where
         T: PartialEq<K>,
     {
         let mut shard = self.shards[shard_of(hash)].lock();
         let is_equal = |id: &u32| {
             let (known, value) = &self.values[*id as usize];
-            *known == hash && *value == key
+            let is_equal = *known == hash && *value == key;
+            if *known == hash && !is_equal {
+                collide();
+            }
+            is_equal
         };
         if let Some(id) = shard.find(hash, is_equal) {
             return *id;
@@ -232,6 +254,22 @@ mod tests {
         });
         assert_eq!(interner.len(), 500);
         assert!(ids.iter().all(|other| other == &ids[0]));
+    }
+
+    #[test]
+    #[should_panic(expected = "two values that differ have one content hash")]
+    fn values_that_their_hash_does_not_tell_apart_are_refused() {
+        #[derive(PartialEq)]
+        struct Halved(u32);
+        impl Hash for Halved {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                (self.0 / 2).hash(state);
+            }
+        }
+        let interner = Interner::default();
+        for value in 0..4 {
+            interner.intern(Halved(value));
+        }
     }
 
     #[test]

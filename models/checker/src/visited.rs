@@ -6,6 +6,8 @@
 //! **Absent**: removal. A place holds 0 or the fingerprint that was put there first.
 
 use parking_lot::{RwLock, RwLockReadGuard};
+use std::hint::black_box;
+use std::ops::BitXor;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A set of non-zero fingerprints.
@@ -75,6 +77,16 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// Looks at where these would be, and does nothing: so the memory is asked for all of them at once.
+    pub fn touch(&mut self, fingerprints: impl Iterator<Item = u64>) {
+        let shards = self.shards.get_or_insert_with(|| self.seen.shards.read());
+        let first = |fingerprint: u64| {
+            let shard = &shards[(fingerprint >> (64 - SHARD_BITS)) as usize];
+            shard.places[shard.place(fingerprint)].load(Ordering::Relaxed)
+        };
+        black_box(fingerprints.map(first).fold(0, BitXor::bitxor));
+    }
+
     /// Adds a fingerprint; true if it is new.
     ///
     /// # Panics
@@ -111,10 +123,14 @@ impl Shard {
         self.len.load(Ordering::Relaxed) as usize * 8 >= self.places.len() * 7
     }
 
-    fn insert(&self, fingerprint: u64) -> bool {
-        // Maps the bits below the shard's to a place, in order.
+    /// Where a fingerprint would be: the bits below the shard's tell, in order.
+    fn place(&self, fingerprint: u64) -> usize {
         let spread = u128::from(fingerprint << SHARD_BITS) * self.places.len() as u128;
-        let mut place = (spread >> 64) as usize;
+        (spread >> 64) as usize
+    }
+
+    fn insert(&self, fingerprint: u64) -> bool {
+        let mut place = self.place(fingerprint);
         loop {
             let cell = &self.places[place];
             let known = match cell.load(Ordering::Relaxed) {

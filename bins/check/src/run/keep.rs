@@ -35,6 +35,7 @@ impl KeepArgs {
         entry: &Entry,
         (engine, is_judged): (EngineArg, bool),
         reductions: Reductions,
+        memory_bytes: u64,
     ) -> anyhow::Result<Option<RunFolder>> {
         let Some(folder) = self.checkpoint.clone() else { return Ok(None) };
         ensure!(
@@ -54,6 +55,7 @@ impl KeepArgs {
             resume: self.resume,
             every: Duration::from_secs(60 * self.checkpoint_minutes),
             max_disk_bytes: self.max_disk_mib.map(|mib| mib << 20),
+            memory_bytes: memory_bytes / 2,
         };
         Ok(Some(place.open().map_err(refused)?))
     }

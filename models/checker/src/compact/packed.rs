@@ -111,11 +111,10 @@ where
         bits.filter(|(_, p)| p.kind == Kind::Always).map(|(bit, _)| 1 << bit).sum()
     }
 
-    fn start(&self, admit: &mut impl FnMut(u128) -> bool, into: &mut Block) {
+    fn start(&self, into: &mut Block, fingerprints: &mut Vec<u128>) {
         let init = self.model.init();
-        if admit(init.fingerprint()) {
-            into.push(&init.words);
-        }
+        into.push(&init.words);
+        fingerprints.push(init.fingerprint());
     }
 
     fn expand(
@@ -123,17 +122,28 @@ where
         block: &Block,
         place: usize,
         Scratch { draft, sums }: &mut Scratch,
-        admit: &mut impl FnMut(u128) -> bool,
         into: &mut Block,
+        fingerprints: &mut Vec<u128>,
     ) {
         let words = block.row(place);
         self.model.sums(words, sums);
         self.model.for_each_move(words, |actor, taken| {
             self.model.draft(words, sums, actor, taken, draft);
-            if admit(draft.fingerprint()) {
-                into.push(&draft.words);
-            }
+            into.push(&draft.words);
+            fingerprints.push(draft.fingerprint());
         });
+    }
+
+    fn keep_of_last(block: &mut Block, kept: &[bool]) {
+        let width = block.width;
+        let from = block.words.len() - kept.len() * width;
+        let mut end = from;
+        for place in (0..kept.len()).filter(|place| kept[*place]) {
+            let row = from + place * width;
+            block.words.copy_within(row..row + width, end);
+            end += width;
+        }
+        block.words.truncate(end);
     }
 
     fn judge(&self, block: &Block, place: usize) -> u64 {

@@ -21,13 +21,9 @@ pub(crate) fn trail<S: Stored>(
         let mut lowest: Option<u128> = None;
         folder.for_each_block::<S>(level, |block| {
             for place in 0..S::len(block) {
-                let (mut leads, mut none) = (false, S::Block::default());
-                let mut admit = |fingerprint: u128| {
-                    leads |= fingerprint == wanted;
-                    false
-                };
-                space.expand(block, place, &mut scratch, &mut admit, &mut none);
-                if leads {
+                let (mut successors, mut fingerprints) = (S::Block::default(), Vec::new());
+                space.expand(block, place, &mut scratch, &mut successors, &mut fingerprints);
+                if fingerprints.contains(&wanted) {
                     let fingerprint = space.fingerprint(block, place);
                     lowest = Some(lowest.map_or(fingerprint, |known| known.min(fingerprint)));
                 }

@@ -23,12 +23,30 @@ pub trait Stored: Space {
     fn restore(&self, dictionary: &[u8]) -> Result<(), String>;
 }
 
-/// Where a block is in `states-D`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// Where a block is in `states-D`, and which of its states are none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Slot {
     pub(super) depth: u64,
     pub(super) at: u64,
     pub(super) header: Header,
+    /// The places of states that were known before; in order.
+    pub(super) known: Vec<u16>,
+    /// The fingerprints of states that may be known; of all, or none if that is told.
+    #[serde(skip)]
+    pub(super) news: Vec<u128>,
+}
+
+impl Slot {
+    /// How many states are to be expanded.
+    pub(super) fn len(&self) -> usize {
+        (self.header.states as usize).saturating_sub(self.known.len())
+    }
+
+    /// Bytes of memory.
+    pub(super) fn size_bytes(&self) -> u64 {
+        let more = size_of_val(&*self.known) + size_of_val(&*self.news);
+        (size_of::<Slot>() + more) as u64
+    }
 }
 
 /// What is in front of a block.

@@ -1,6 +1,7 @@
 //! What is wrong with the files of a run.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Why a run can't go on, or can't be kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,4 +41,29 @@ pub enum CheckpointError {
         /// What this is.
         here: String,
     },
+}
+
+/// The disk fails there.
+pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> CheckpointError {
+    move |error| CheckpointError::Disk { path: path.to_owned(), error: error.to_string() }
+}
+
+/// This is wrong with a file.
+pub(super) fn damage(path: &Path) -> impl Fn(&str) -> CheckpointError {
+    move |wrong| CheckpointError::Damaged { path: path.to_owned(), wrong: wrong.to_owned() }
+}
+
+/// This is wrong with a block.
+pub(super) fn damaged_block(path: &Path, at: u64, wrong: &str) -> CheckpointError {
+    damage(path)(&format!("the block at byte {at} {wrong}"))
+}
+
+/// A file that a checkpoint counts on is to be read.
+pub(super) fn unread(path: &Path) -> impl Fn(io::Error) -> CheckpointError {
+    move |error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => {
+            damage(path)("it is not there, or too short")
+        }
+        _ => failed(path)(error),
+    }
 }

@@ -1,13 +1,13 @@
 //! The search itself: blocks of states, taken by workers, level by level.
 
 use super::blocks::Stored;
-use super::checkpoint::{Files, RunFolder};
+use super::checkpoint::RunFolder;
 use super::error::CheckpointError;
-use super::frontier::{Frontier, InMemory};
+use super::files::Files;
 use super::standing::Standing;
+use super::store::{Admit, InMemory, Store};
 use super::{Discovery, Options, Progress, Report, Space, Stopped};
 use crate::fingerprint::upper;
-use crate::visited::VisitedSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 /// # Panics
 /// When the space declares more than 64 properties.
 pub fn search<S: Space>(space: &S, options: &Options<'_>) -> Report {
-    let search = Search::new(space, options, &InMemory);
+    let store = InMemory::default();
+    let search = Search::new(space, options, &store);
     let start = search.guarded(|| search.start()).unwrap_or_default();
     search.run(start)
 }
@@ -38,7 +39,7 @@ pub fn search_in_files<S: Stored>(
 ) -> Result<Report, CheckpointError> {
     let files = Files::new(folder);
     let search = Search::new(space, options, &files);
-    let start = match files.resume(space, &search.seen)? {
+    let start = match files.resume(space)? {
         Some(standing) => search.restore(standing),
         None => search.guarded(|| search.start()).unwrap_or_default(),
     };
@@ -48,8 +49,7 @@ pub fn search_in_files<S: Stored>(
 struct Search<'a, S, F> {
     space: &'a S,
     options: &'a Options<'a>,
-    frontier: &'a F,
-    seen: VisitedSet,
+    store: &'a F,
     generated: AtomicU64,
     expanded: AtomicU64,
     /// The bytes in the blocks of both levels.
@@ -62,7 +62,7 @@ struct Search<'a, S, F> {
     halt: AtomicBool,
     /// Every state that was seen is expanded, or in a block. Not so after a panic, or when the disk fails.
     is_whole: AtomicBool,
-    /// A checkpoint is to be written.
+    /// It is time to sift, or to write a checkpoint.
     pause: AtomicBool,
     /// The bits of the properties found in earlier levels.
     hits: AtomicU64,
@@ -103,14 +103,48 @@ impl Found {
 /// States in a block, which is also what a worker takes from a level at once.
 const BLOCK: usize = 512;
 
-impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
-    fn new(space: &'a S, options: &'a Options<'a>, frontier: &'a F) -> Search<'a, S, F> {
+/// States that are looked up at once.
+const BATCH: usize = 64;
+
+/// A block that is being filled.
+struct Batch<S: Space, F: Store<S>> {
+    states: S::Block,
+    /// Of the last states, which are not looked up yet.
+    fingerprints: Vec<u128>,
+    news: F::News,
+    kept: Vec<bool>,
+}
+
+impl<S: Space, F: Store<S>> Default for Batch<S, F> {
+    fn default() -> Self {
+        Batch {
+            states: S::Block::default(),
+            fingerprints: Vec::new(),
+            news: F::News::default(),
+            kept: Vec::new(),
+        }
+    }
+}
+
+impl<S: Space, F: Store<S>> Batch<S, F> {
+    /// Looks the last states up, and keeps the new ones; tells how many were looked up.
+    fn admit(&mut self, view: &mut F::View<'_>) -> u64 {
+        let generated = self.fingerprints.len();
+        view.admit(&self.fingerprints, &mut self.news, &mut self.kept);
+        S::keep_of_last(&mut self.states, &self.kept);
+        self.fingerprints.clear();
+        self.kept.clear();
+        generated as u64
+    }
+}
+
+impl<'a, S: Space, F: Store<S>> Search<'a, S, F> {
+    fn new(space: &'a S, options: &'a Options<'a>, store: &'a F) -> Search<'a, S, F> {
         assert!(space.properties() <= 64, "at most 64 properties");
         Search {
             space,
             options,
-            frontier,
-            seen: VisitedSet::default(),
+            store,
             generated: AtomicU64::new(0),
             expanded: AtomicU64::new(0),
             in_levels: AtomicU64::new(0),
@@ -129,16 +163,16 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
     /// Runs from here to the end.
     fn run(mut self, mut standing: Standing<F::Slot>) -> Report {
         self.before = standing.elapsed;
-        while !standing.rest.is_empty() && !self.halt.load(Ordering::Relaxed) {
+        while !standing.rest.is_empty() && !self.is_halted() {
+            self.pause.store(false, Ordering::Relaxed);
             self.guarded(|| self.level(&mut standing));
-            if standing.rest.is_empty() || self.halt.load(Ordering::Relaxed) {
+            self.guarded(|| self.sift(&mut standing));
+            if standing.rest.is_empty() || self.is_halted() {
                 self.settle();
             }
             let is_over = standing.rest.is_empty() && standing.next.is_empty();
-            if !self.halt.load(Ordering::Relaxed) {
-                standing.advance(F::len);
-            }
-            if !is_over {
+            let is_next = !self.is_halted() && standing.advance(F::len);
+            if !is_over && (is_next || self.is_halted() || self.store.is_due()) {
                 standing = self.keep(standing);
             }
         }
@@ -147,7 +181,8 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
         Report {
             complete: stopped.is_none(),
             stopped,
-            unique_states: self.seen.len(),
+            unique_states: self.store.states().0,
+            fingerprint_bits: self.store.states_max().1,
             generated_states: self.generated.into_inner(),
             depth: standing.depth(),
             by_depth: standing.by_depth,
@@ -163,29 +198,23 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
     }
 
     fn start(&self) -> Standing<F::Slot> {
-        let mut block = S::Block::default();
-        let mut generated = 0;
-        let mut view = self.seen.view();
-        let mut admit = |fingerprint: u128| {
-            generated += 1;
-            view.insert(upper(fingerprint).max(1))
-        };
-        self.space.start(&mut admit, &mut block);
+        let mut batch = Batch::<S, F>::default();
+        self.space.start(&mut batch.states, &mut batch.fingerprints);
+        let mut view = self.store.view();
+        let generated = batch.admit(&mut view);
         drop(view);
         self.generated.store(generated, Ordering::Relaxed);
-        let states = S::len(&block);
-        let rest: Vec<F::Slot> =
-            if states == 0 { None } else { self.put(0, block) }.into_iter().collect();
-        let by_depth = if states == 0 { Vec::new() } else { vec![states as u64] };
-        Standing { by_depth, rest, ..Standing::default() }
+        let mut standing = Standing::default();
+        standing.next.extend(self.put(0, batch));
+        self.sift(&mut standing);
+        standing.advance(F::len);
+        standing
     }
 
     /// Takes over where another process stood, except for its blocks.
     fn restore(&self, mut standing: Standing<F::Slot>) -> Standing<F::Slot> {
         standing.advance(F::len);
         let depth = standing.depth();
-        let bytes = standing.slots().map(F::size_bytes).sum();
-        self.in_levels.store(bytes, Ordering::Relaxed);
         self.generated.store(standing.generated, Ordering::Relaxed);
         self.memory_max.store(standing.memory_bytes, Ordering::Relaxed);
         for (bit, (found, known)) in self.found.iter().zip(&standing.found).enumerate() {
@@ -198,7 +227,6 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
 
     /// Has a checkpoint written.
     fn keep(&self, standing: Standing<F::Slot>) -> Standing<F::Slot> {
-        self.pause.store(false, Ordering::Relaxed);
         // What was found is found again from the checkpoint before.
         if !self.is_whole.load(Ordering::Relaxed) || self.is_violated() {
             return standing;
@@ -210,13 +238,16 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
             found: self.found.iter().map(Found::get).collect(),
             ..standing
         };
-        let kept = self.frontier.checkpoint(self.space, &standing);
+        let kept = self.store.checkpoint(self.space, &standing);
         self.unless_failed(kept);
         standing
     }
 
-    fn put(&self, depth: u64, block: S::Block) -> Option<F::Slot> {
-        let put = self.frontier.put(self.space, depth, block);
+    fn put(&self, depth: u64, batch: Batch<S, F>) -> Option<F::Slot> {
+        if S::len(&batch.states) == 0 {
+            return None;
+        }
+        let put = self.store.put(self.space, depth, batch.states, batch.news);
         let slot = self.unless_failed(put)?;
         self.in_levels.fetch_add(F::size_bytes(&slot), Ordering::Relaxed);
         Some(slot)
@@ -231,12 +262,22 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
             .ok()
     }
 
+    /// Takes out of the next level what was known before.
+    fn sift(&self, standing: &mut Standing<F::Slot>) {
+        if self.is_whole.load(Ordering::Relaxed) {
+            let sifted = self.store.sift(&mut standing.next, self.options.threads);
+            self.unless_failed(sifted);
+        }
+    }
+
     /// Judges and expands the states that are left of a level, until there are none or a checkpoint is to be written.
     fn level(&self, standing: &mut Standing<F::Slot>) {
         let depth = standing.depth();
         let rest = std::mem::take(&mut standing.rest);
         let states = standing.by_depth.last().map_or(0, |states| *states as usize);
         let left: usize = rest.iter().map(F::len).sum();
+        let bytes = rest.iter().chain(&standing.next).map(F::size_bytes).sum();
+        self.in_levels.store(bytes, Ordering::Relaxed);
         self.expanded.store(states.saturating_sub(left) as u64, Ordering::Relaxed);
         // A thread more than there are blocks would find nothing to do.
         let threads = self.options.threads.min(rest.len());
@@ -257,38 +298,43 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
     /// Takes blocks from a level, until there are none; returns those of the next one.
     fn work(&self, rest: &Mutex<Vec<F::Slot>>, states: usize, depth: u64) -> Vec<F::Slot> {
         let mut done: Vec<F::Slot> = Vec::new();
-        let mut next = S::Block::default();
+        let mut next = Batch::<S, F>::default();
         let mut scratch = S::Scratch::default();
         let mut reported = Instant::now();
-        let goes_on = || !self.halt.load(Ordering::Relaxed) && !self.pause.load(Ordering::Relaxed);
+        let goes_on = || !self.is_halted() && !self.pause.load(Ordering::Relaxed);
         while goes_on() {
             let Some(slot) = rest.lock().unwrap_or_else(PoisonError::into_inner).pop() else {
                 break;
             };
             let slot_bytes = F::size_bytes(&slot);
-            let Some(block) = self.unless_failed(self.frontier.take(slot)) else { break };
+            let Some((block, known)) = self.unless_failed(self.store.take(slot)) else { break };
+            let mut known = known.into_iter().map(usize::from).peekable();
+            let mut expanded = 0;
             let mut generated = 0;
-            let mut view = self.seen.view();
+            let mut view = self.store.view();
             for place in 0..S::len(&block) {
+                if known.next_if_eq(&place).is_some() {
+                    continue;
+                }
+                expanded += 1;
                 self.judge(&block, place, depth);
-                let mut admit = |fingerprint: u128| {
-                    generated += 1;
-                    view.insert(upper(fingerprint).max(1))
-                };
-                self.space.expand(&block, place, &mut scratch, &mut admit, &mut next);
-                if S::len(&next) >= BLOCK {
-                    done.extend(self.put(depth + 1, std::mem::take(&mut next)));
+                let Batch { states, fingerprints, .. } = &mut next;
+                self.space.expand(&block, place, &mut scratch, states, fingerprints);
+                if fingerprints.len() >= BATCH {
+                    generated += next.admit(&mut view);
+                    if S::len(&next.states) >= BLOCK {
+                        done.extend(self.put(depth + 1, std::mem::take(&mut next)));
+                    }
                 }
             }
+            generated += next.admit(&mut view);
             drop(view);
             self.generated.fetch_add(generated, Ordering::Relaxed);
-            self.expanded.fetch_add(S::len(&block) as u64, Ordering::Relaxed);
+            self.expanded.fetch_add(expanded, Ordering::Relaxed);
             self.watch(states, depth, &mut reported);
             self.in_levels.fetch_sub(slot_bytes, Ordering::Relaxed);
         }
-        if S::len(&next) > 0 {
-            done.extend(self.put(depth + 1, next));
-        }
+        done.extend(self.put(depth + 1, next));
         done
     }
 
@@ -303,13 +349,18 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
 
     /// Looks at the limits, and reports progress four times a second.
     fn watch(&self, frontier: usize, depth: u64, reported: &mut Instant) {
-        let memory_bytes = self.seen.memory_bytes()
+        let memory_bytes = self.store.memory_bytes()
             + self.in_levels.load(Ordering::Relaxed)
             + self.space.memory_bytes();
         self.memory_max.fetch_max(memory_bytes, Ordering::Relaxed);
-        let unique_states = self.seen.len();
-        if self.options.max_states.is_some_and(|max| unique_states > max) {
+        let ((unique_states, unsifted), (tell_apart, _)) =
+            (self.store.states(), self.store.states_max());
+        let max_states = self.options.max_states.unwrap_or(u64::MAX);
+        if unique_states > max_states {
             self.stop(Stopped::States);
+        }
+        if unique_states > tell_apart {
+            self.stop(Stopped::Fingerprints);
         }
         if self.options.max_memory_bytes.is_some_and(|max| memory_bytes > max) {
             self.stop(Stopped::Memory);
@@ -317,10 +368,11 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
         if self.options.interrupted.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
             self.stop(Stopped::Interrupted);
         }
-        if self.frontier.is_full() {
+        if self.store.is_full() {
             self.stop(Stopped::Files);
         }
-        if self.frontier.is_due() {
+        let is_limit_near = unsifted > 0 && unique_states + unsifted > max_states;
+        if is_limit_near || self.store.is_crowded() || self.store.is_due() {
             self.pause.store(true, Ordering::Relaxed);
         }
         if let Some(progress) = self.options.progress
@@ -347,6 +399,10 @@ impl<'a, S: Space, F: Frontier<S>> Search<'a, S, F> {
         if self.is_violated() {
             self.stop(Stopped::Violation);
         }
+    }
+
+    fn is_halted(&self) -> bool {
+        self.halt.load(Ordering::Relaxed)
     }
 
     /// Has an earlier level what the run is to stop at?

@@ -6,8 +6,8 @@ use std::hash::Hash;
 
 /// A space of states.
 ///
-/// Every [`Model`] is one; a model of its own may keep its states packed, and work out the
-/// fingerprint of a successor before the successor.
+/// Every [`Model`] is one; a model of its own may keep its states packed. Successors are appended many at a time, and
+/// looked up many at a time: so the memory answers several look-ups at once, which are most of the time of a large run.
 pub trait Space: Sync {
     /// States of one level, packed.
     type Block: Default + Send;
@@ -20,18 +20,21 @@ pub trait Space: Sync {
     /// The properties that must hold always, as bits.
     fn always(&self) -> u64;
 
-    /// Appends the initial states whose fingerprints are admitted.
-    fn start(&self, admit: &mut impl FnMut(u128) -> bool, into: &mut Self::Block);
+    /// Appends the initial states, and their fingerprints.
+    fn start(&self, into: &mut Self::Block, fingerprints: &mut Vec<u128>);
 
-    /// Appends the successors of a state whose fingerprints are admitted.
+    /// Appends the successors of a state, and their fingerprints.
     fn expand(
         &self,
         block: &Self::Block,
         place: usize,
         scratch: &mut Self::Scratch,
-        admit: &mut impl FnMut(u128) -> bool,
         into: &mut Self::Block,
+        fingerprints: &mut Vec<u128>,
     );
+
+    /// Takes away the last states, one for each of these answers, but for those that are to be kept.
+    fn keep_of_last(block: &mut Self::Block, kept: &[bool]);
 
     /// The `Always` properties that a state violates and the `Sometimes` ones that it reaches.
     fn judge(&self, block: &Self::Block, place: usize) -> u64;
@@ -79,10 +82,10 @@ where
         bits.filter(|(_, p)| p.expectation == Expectation::Always).map(|(bit, _)| 1 << bit).sum()
     }
 
-    fn start(&self, admit: &mut impl FnMut(u128) -> bool, into: &mut Vec<M::State>) {
+    fn start(&self, into: &mut Vec<M::State>, fingerprints: &mut Vec<u128>) {
         let within = |state: &M::State| self.model.within_boundary(state);
         let initial = self.model.init_states().into_iter().filter(within);
-        into.extend(initial.filter(|state| admit(fingerprint(state))));
+        into.extend(initial.inspect(|state| fingerprints.push(fingerprint(state))));
     }
 
     fn expand(
@@ -90,12 +93,18 @@ where
         block: &Vec<M::State>,
         place: usize,
         (): &mut (),
-        admit: &mut impl FnMut(u128) -> bool,
         into: &mut Vec<M::State>,
+        fingerprints: &mut Vec<u128>,
     ) {
         let within = |state: &M::State| self.model.within_boundary(state);
         let successors = self.model.next_states(&block[place]).into_iter().filter(within);
-        into.extend(successors.filter(|state| admit(fingerprint(state))));
+        into.extend(successors.inspect(|state| fingerprints.push(fingerprint(state))));
+    }
+
+    fn keep_of_last(block: &mut Vec<M::State>, kept: &[bool]) {
+        let last = block.split_off(block.len() - kept.len());
+        let is_kept = |(state, kept): (M::State, &bool)| kept.then_some(state);
+        block.extend(last.into_iter().zip(kept).filter_map(is_kept));
     }
 
     fn judge(&self, block: &Vec<M::State>, place: usize) -> u64 {

@@ -40,12 +40,14 @@ impl<T> Standing<T> {
         self.by_depth.len().saturating_sub(1) as u64
     }
 
-    /// Goes to the next level, if this one is expanded and there is one.
-    pub(super) fn advance(&mut self, len: impl Fn(&T) -> usize) {
-        if self.rest.is_empty() && !self.next.is_empty() {
+    /// Goes to the next level, if this one is expanded and there is one; did it?
+    pub(super) fn advance(&mut self, len: impl Fn(&T) -> usize) -> bool {
+        let is_next = self.rest.is_empty() && !self.next.is_empty();
+        if is_next {
             self.rest = std::mem::take(&mut self.next);
             self.by_depth.push(self.rest.iter().map(|slot| len(slot) as u64).sum());
         }
+        is_next
     }
 
     /// Where everything is that is to be expanded.

@@ -1,0 +1,322 @@
+//! A run in files: its levels, what it has seen, and where it stands, so that another process can go on.
+//!
+//! **Memory**: a [cache](super::cache) of a size that is given, the fingerprints of states that are not sifted yet, up
+//! to a number that is given, and some bytes a block. All else is on the disk.
+//!
+//! **Invariants**
+//! - *What is sifted was seen once*: what remains of a block has no fingerprint of any other state of the run.
+//! - *A checkpoint is of what is sifted*: so it needs neither the cache nor what was in memory beside it.
+
+use super::blocks::{HEADER_BYTES, Header, Slot, Stored, checksum};
+use super::cache::{self, Cache};
+use super::checkpoint::{CHECKPOINT, Checkpoints, MAGIC, Manifest, RunFolder};
+use super::error::{CheckpointError, damage, damaged_block, failed, unread};
+use super::known::Known;
+use super::standing::Standing;
+use super::store::{Admit, Store};
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Levels in files.
+pub(super) struct Files<'a> {
+    folder: &'a RunFolder,
+    place: &'a Checkpoints,
+    cache: Cache,
+    known: Mutex<Known>,
+    /// How many states are known.
+    states: AtomicU64,
+    /// How many are not sifted yet, and how many those may be.
+    unsifted: AtomicU64,
+    unsifted_max: u64,
+    writer: Mutex<Writer>,
+    /// Bytes in all files.
+    bytes: AtomicU64,
+    last: Mutex<Instant>,
+}
+
+/// What a state takes that is not sifted: its fingerprint, and what it takes to sift it.
+const UNSIFTED_BYTES: u64 = 64;
+
+/// What grows.
+#[derive(Default)]
+struct Writer {
+    number: u64,
+    /// The deepest D, and `states-D`.
+    deepest: u64,
+    file: Option<File>,
+    states_bytes: u64,
+    /// How long the `states-D` before that are together.
+    before_bytes: u64,
+    /// How long dictionary and checkpoint are.
+    other_bytes: u64,
+    /// The D that was read last, and `states-D`.
+    reader: Option<(u64, File)>,
+}
+
+impl Writer {
+    /// What is written of the deepest level is on the disk.
+    fn sync(&self, folder: &Path) -> Result<(), CheckpointError> {
+        self.file.as_ref().map_or(Ok(()), |states| states.sync_data().map_err(failed(folder)))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.states_bytes + self.before_bytes + self.other_bytes
+    }
+}
+
+impl<'a> Files<'a> {
+    /// The files of a run that begins, or goes on.
+    pub(super) fn new(folder: &'a RunFolder) -> Files<'a> {
+        let place = &folder.place;
+        let half = place.memory_bytes / 2;
+        Files {
+            folder,
+            place,
+            cache: Cache::new(half),
+            known: Mutex::new(Known::new(place.folder.clone())),
+            states: AtomicU64::new(0),
+            unsifted: AtomicU64::new(0),
+            unsifted_max: half / UNSIFTED_BYTES,
+            writer: Mutex::default(),
+            bytes: AtomicU64::new(0),
+            last: Mutex::new(Instant::now()),
+        }
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, name: &str, number: u64) -> PathBuf {
+        self.folder.file(name, number)
+    }
+
+    /// Opens a file to append to, with so many bytes in it.
+    fn open(&self, name: &str, number: u64, bytes: u64) -> Result<File, CheckpointError> {
+        let path = self.path(name, number);
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).read(true).write(true).open(&path);
+        let mut file = file.map_err(failed(&path))?;
+        file.set_len(bytes).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed(&path))?;
+        Ok(file)
+    }
+
+    /// Appends a block of the deepest level, or of the one behind it.
+    fn append(&self, depth: u64, states: &[u8], count: u32) -> Result<Slot, CheckpointError> {
+        let writer = &mut *self.writer();
+        if depth > writer.deepest {
+            writer.sync(&self.place.folder)?;
+            writer.before_bytes += writer.states_bytes;
+            (writer.deepest, writer.file, writer.states_bytes) = (depth, None, 0);
+        }
+        let file = match &mut writer.file {
+            Some(file) => file,
+            none => none.insert(self.open("states", depth, writer.states_bytes)?),
+        };
+        let header =
+            Header { bytes: states.len() as u32, states: count, checksum: checksum(states) };
+        let written = file.write_all(&header.to_bytes()).and_then(|()| file.write_all(states));
+        written.map_err(failed(&self.path("states", depth)))?;
+        let at = writer.states_bytes + HEADER_BYTES as u64;
+        writer.states_bytes = at + states.len() as u64;
+        let more = HEADER_BYTES + states.len();
+        self.bytes.fetch_add(more as u64, Ordering::Relaxed);
+        Ok(Slot { depth, at, header, known: Vec::new(), news: Vec::new() })
+    }
+
+    /// The bytes of a block.
+    fn read(&self, slot: &Slot) -> Result<Vec<u8>, CheckpointError> {
+        let path = self.path("states", slot.depth);
+        let mut bytes = vec![0; slot.header.bytes as usize];
+        let writer = &mut *self.writer();
+        if writer.reader.as_ref().is_none_or(|(depth, _)| *depth != slot.depth) {
+            writer.reader = Some((slot.depth, File::open(&path).map_err(unread(&path))?));
+        }
+        let Some((_, file)) = &writer.reader else { unreachable!("just set") };
+        file.read_exact_at(&mut bytes, slot.at).map_err(unread(&path))?;
+        Ok(bytes)
+    }
+
+    /// Writes a file whole, or not at all.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+        let tmp = path.with_extension("tmp");
+        let write = || {
+            let mut file = File::create(&tmp)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&tmp, path)?;
+            File::open(&self.place.folder)?.sync_all()
+        };
+        write().map_err(failed(path))
+    }
+
+    /// Looks again at how much there is.
+    fn count(&self, writer: &Writer, known: &Known) {
+        self.states.store(known.states(), Ordering::Relaxed);
+        self.bytes.store(writer.bytes() + known.bytes(), Ordering::Relaxed);
+    }
+}
+
+impl Admit<Vec<u128>> for cache::View<'_> {
+    fn admit(&mut self, fingerprints: &[u128], news: &mut Vec<u128>, kept: &mut Vec<bool>) {
+        self.touch(fingerprints);
+        for fingerprint in fingerprints {
+            let is_new = self.put(*fingerprint);
+            if is_new {
+                news.push(*fingerprint);
+            }
+            kept.push(is_new);
+        }
+    }
+}
+
+impl<S: Stored> Store<S> for Files<'_> {
+    type Slot = Slot;
+    type News = Vec<u128>;
+    type View<'a>
+        = cache::View<'a>
+    where
+        Self: 'a;
+
+    fn view(&self) -> cache::View<'_> {
+        self.cache.view()
+    }
+
+    fn put(
+        &self,
+        _: &S,
+        depth: u64,
+        block: S::Block,
+        news: Vec<u128>,
+    ) -> Result<Slot, CheckpointError> {
+        let mut bytes = Vec::new();
+        S::write_block(&block, &mut bytes);
+        let packed = lz4_flex::compress_prepend_size(&bytes);
+        let slot = self.append(depth, &packed, S::len(&block) as u32)?;
+        self.unsifted.fetch_add(news.len() as u64, Ordering::Relaxed);
+        Ok(Slot { news, ..slot })
+    }
+
+    fn take(&self, slot: Slot) -> Result<(S::Block, Vec<u16>), CheckpointError> {
+        let block = slot.header.block::<S>(&self.read(&slot)?);
+        let path = self.path("states", slot.depth);
+        let block = block.map_err(|wrong| damaged_block(&path, slot.at, wrong))?;
+        Ok((block, slot.known))
+    }
+
+    fn sift(&self, blocks: &mut Vec<Slot>, threads: usize) -> Result<(), CheckpointError> {
+        let mut known = self.known();
+        known.sift(blocks, threads)?;
+        blocks.retain(|block| block.len() > 0);
+        self.unsifted.store(0, Ordering::Relaxed);
+        self.cache.grow();
+        self.count(&self.writer(), &known);
+        Ok(())
+    }
+
+    fn len(slot: &Slot) -> usize {
+        slot.len()
+    }
+
+    fn size_bytes(slot: &Slot) -> u64 {
+        slot.size_bytes()
+    }
+
+    fn states(&self) -> (u64, u64) {
+        (self.states.load(Ordering::Relaxed), self.unsifted.load(Ordering::Relaxed))
+    }
+
+    fn states_max(&self) -> (u64, u32) {
+        (u64::MAX, u128::BITS)
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        // What is being sifted now takes less than what waited for it.
+        let known = self.known.try_lock().map_or(0, |known| known.memory_bytes());
+        self.cache.memory_bytes() + known
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.unsifted.load(Ordering::Relaxed) > self.unsifted_max || self.cache.is_crowded()
+    }
+
+    fn is_due(&self) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= self.place.every
+    }
+
+    fn is_full(&self) -> bool {
+        self.place.max_disk_bytes.is_some_and(|max| self.bytes.load(Ordering::Relaxed) > max)
+    }
+
+    fn checkpoint(&self, space: &S, standing: &Standing<Slot>) -> Result<(), CheckpointError> {
+        let (mut writer, mut known) = (self.writer(), self.known());
+        writer.sync(&self.place.folder)?;
+        let (seen_next, seen) = known.sync()?;
+        writer.number += 1;
+        let number = writer.number;
+        let dictionary = lz4_flex::compress_prepend_size(&space.dictionary());
+        self.write(&self.path("dictionary", number), &dictionary)?;
+        let manifest = Manifest {
+            identity: self.place.identity.clone(),
+            number,
+            dictionary: checksum(&dictionary),
+            seen,
+            seen_next,
+            states_bytes: writer.states_bytes,
+            standing: standing.clone(),
+        };
+        let path = self.place.folder.join(CHECKPOINT);
+        let body = postcard::to_stdvec(&manifest)
+            .map_err(|error| failed(&path)(std::io::Error::other(error)))?;
+        let bytes = [&MAGIC[..], &checksum(&body).to_le_bytes(), &body].concat();
+        self.write(&path, &bytes)?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        // No checkpoint needs it any more; one that stays is in nobody's way.
+        let _ = std::fs::remove_file(self.path("dictionary", number - 1));
+        known.tidy();
+        writer.other_bytes = (dictionary.len() + bytes.len()) as u64;
+        self.count(&writer, &known);
+        Ok(())
+    }
+
+    fn resume(&self, space: &S) -> Result<Option<Standing<Slot>>, CheckpointError> {
+        if !self.place.resume {
+            return Ok(None);
+        }
+        let Manifest { number, dictionary, seen, seen_next, states_bytes, standing, .. } =
+            self.folder.manifest()?;
+        let path = self.path("dictionary", number);
+        let damaged = damage(&path);
+        let bytes = std::fs::read(&path).map_err(unread(&path))?;
+        if checksum(&bytes) != dictionary {
+            return Err(damaged("it has another checksum"));
+        }
+        let other_bytes = bytes.len() as u64;
+        let bytes = lz4_flex::decompress_size_prepended(&bytes).ok();
+        let bytes = bytes.ok_or_else(|| damaged("it cannot be read"))?;
+        space.restore(&bytes).map_err(|wrong| damaged(&wrong))?;
+        self.folder.remove_unseen(&seen)?;
+        let known = Known::open(self.place.folder.clone(), seen_next, &seen)?;
+        let deepest = standing.slots().map(|slot| slot.depth).max().unwrap_or(0);
+        let mut writer = Writer { number, deepest, states_bytes, other_bytes, ..Writer::default() };
+        for depth in 0..deepest {
+            let before = std::fs::metadata(self.path("states", depth));
+            writer.before_bytes += before.map_or(0, |file| file.len());
+        }
+        self.count(&writer, &known);
+        (*self.writer(), *self.known()) = (writer, known);
+        for slot in standing.slots() {
+            let _: (S::Block, _) = Store::<S>::take(self, slot.clone())?;
+        }
+        Ok(Some(standing))
+    }
+}
