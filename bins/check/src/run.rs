@@ -2,6 +2,7 @@
 
 mod args;
 mod by_hand;
+mod estimate;
 mod keep;
 mod table;
 
@@ -33,6 +34,9 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
     let entry = &by_hand::entry(args)?;
     let options = &args.options;
     prepare(entry, options)?;
+    if args.estimate {
+        return estimate::tell(entry, options);
+    }
     let reductions = options.search.reductions(Reductions::ALL);
     let memory_bytes = limits::memory_bytes_max(options.max_memory_mib.map(|mib| mib << 20));
     let folder =

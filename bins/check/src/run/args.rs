@@ -104,6 +104,10 @@ pub struct CustomArgs {
     /// Plant a failing assertion, to see how a run ends: tests of the checker itself ask for it.
     #[arg(long, value_enum, hide = true)]
     pub plant: Option<PlantArg>,
+    /// Explore the first levels alone, up to --max-states (3 million if that is not given), and tell how many states
+    /// there may be in all, and what disk and time they would take
+    #[arg(long, conflicts_with_all = ["checkpoint", "engine", "unjudged", "svg", "plot", "max_seconds"])]
+    pub estimate: bool,
     /// Whether the run is kept.
     #[command(flatten)]
     pub keep: KeepArgs,

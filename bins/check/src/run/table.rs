@@ -193,6 +193,8 @@ fn as_json(run: &Run<'_>) -> serde_json::Value {
         "expected_unique_states": entry.unique_states,
         "generated_states": report.generated_states,
         "depth": report.depth,
+        "by_depth": report.by_depth,
+        "fingerprint_bits": report.fingerprint_bits,
         "seconds": report.elapsed.as_secs_f64(),
         "peak_rss_bytes": peak_resident_bytes().unwrap_or(0),
         "collision_probability": report.collision_probability(),
