@@ -10,6 +10,7 @@
 //! | `relays` | whoever does not lead passes requests on |
 //! | `batches`, `overlaps` | with batches; with saves that are pending while others go on |
 //! | `full`, `full_pairs` | larger bounds, run by name |
+//! | `vast` | bounds that outgrow a memory |
 //!
 //! **Invariant**: *everything an entry must reach is named*, so that no entry holds vacuously.
 
@@ -22,6 +23,7 @@ mod leadership;
 mod overlaps;
 mod pairs;
 mod relays;
+mod vast;
 
 use crate::config::Config;
 use crate::properties::Milestone;
@@ -33,6 +35,8 @@ pub enum Grade {
     Quick,
     /// Run by name, or all together by `check full`.
     Full,
+    /// Run by name, and kept in files: it takes hours.
+    Vast,
 }
 
 /// A named configuration.
@@ -64,6 +68,7 @@ pub fn entries() -> Vec<Entry> {
         overlaps::entries(),
         full::entries(),
         full_pairs::entries(),
+        vast::entries(),
     ];
     files.into_iter().flatten().collect()
 }
@@ -86,6 +91,11 @@ impl Entry {
 
     fn full(mut self) -> Entry {
         self.grade = Grade::Full;
+        self
+    }
+
+    fn vast(mut self) -> Entry {
+        self.grade = Grade::Vast;
         self
     }
 }

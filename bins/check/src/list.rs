@@ -48,6 +48,7 @@ fn grade(entry: &Entry) -> &'static str {
     match entry.grade {
         Grade::Quick => "quick",
         Grade::Full => "full",
+        Grade::Vast => "vast",
     }
 }
 
