@@ -24,6 +24,7 @@ use actor_checker::spec::{Kind, Spec};
 use actor_checker::trace::{TraceStep, trace};
 use stateright::actor::Actor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -145,6 +146,20 @@ pub fn run_in_files(
             Ok(judge_chat_by(&model, report, &path))
         }
     }
+}
+
+/// Runs a configuration by a search over several models of it, of which the first has met, in the end, all that any has.
+pub fn run_in_workers(
+    config: &Config,
+    asked: &[Milestone],
+    reductions: Reductions,
+    workers: usize,
+    search: impl FnOnce(&[Arc<ChatModel>]) -> Report,
+) -> Outcome {
+    let models: Vec<Arc<ChatModel>> =
+        (0..workers).map(|_| Arc::new(config.model(asked, reductions))).collect();
+    let report = panics_caught(|| search(&models));
+    judge_chat(&models[0], report)
 }
 
 /// Runs a configuration of which nothing is remembered and nothing judged, as `ActorModel` does: the

@@ -20,6 +20,7 @@
 //! (Holzmann, *State Compression in SPIN*, 1997).
 
 pub mod dictionary;
+pub mod exchange;
 mod explored;
 mod packed;
 mod ports;
@@ -29,6 +30,7 @@ mod steps;
 mod successors;
 mod verdicts;
 
+pub use packed::shared;
 pub use state::{Action, Envelope, SystemState};
 pub(crate) use steps::{FIRST_STEP, LocalCell, NO_OP, OriginEvent, STALE};
 pub(crate) use verdicts::per_property;

@@ -25,6 +25,7 @@ mod files;
 mod known;
 mod path;
 mod search;
+mod shared;
 mod sorted;
 mod space;
 mod standing;
@@ -32,12 +33,14 @@ mod store;
 
 pub(crate) use backwards::trail;
 pub use blocks::Stored;
+pub use cache::Cache;
 pub use checkpoint::{Checkpoints, RunFolder, Sizes};
 pub use error::CheckpointError;
 pub use estimate::{SPREAD, states_in_all};
 pub(crate) use path::walk;
 pub use path::{Walk, path_by, path_to};
 pub use search::{search, search_in_files};
+pub use shared::Shared;
 pub use space::{Space, fingerprint};
 
 use serde::{Deserialize, Serialize};
@@ -132,7 +135,7 @@ pub struct Discovery {
 }
 
 /// Why a run is incomplete.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stopped {
     /// An `Always` property fails.
     Violation,

@@ -118,6 +118,12 @@ impl<T> Interner<T> {
         id
     }
 
+    /// The id of a value with this hash, if there is one.
+    pub fn id_of(&self, hash: u64) -> Option<u32> {
+        let shard = self.shards[shard_of(hash)].lock();
+        shard.find(hash, |id| self.values[*id as usize].0 == hash).copied()
+    }
+
     /// The value of an id that this interner handed out.
     pub fn get(&self, id: u32) -> &T {
         &self.values[id as usize].1

@@ -82,7 +82,7 @@ impl std::fmt::Display for Unknown {
 }
 
 /// This is not what it was.
-fn unknown(what: &str) -> Unknown {
+pub(super) fn unknown(what: &str) -> Unknown {
     Unknown(what.to_owned())
 }
 

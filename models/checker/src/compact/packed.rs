@@ -1,14 +1,19 @@
 //! The system as a space of packed states, for our own engine.
 
 use super::CompactModel;
+use super::exchange::{Peer, Told};
 use super::successors::Draft;
 use crate::engine::{
-    CheckpointError, Options, Report, RunFolder, Space, Stored, Walk, path_by, search,
+    CheckpointError, Options, Report, RunFolder, Shared, Space, Stored, Walk, path_by, search,
     search_in_files, trail, walk,
 };
 use crate::fingerprint::Term;
 use crate::spec::{Kind, Spec};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use stateright::actor::Actor;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// States as rows of words.
 #[derive(Debug, Default)]
@@ -43,9 +48,19 @@ impl Default for Scratch {
 }
 
 /// The system, with or without a judgement of its states.
-struct Packed<'a, A: Actor, S: Spec<A>> {
-    model: &'a CompactModel<A, S>,
+struct Packed<M> {
+    model: M,
     judged: bool,
+}
+
+/// The system as a space that several processes explore together.
+pub fn shared<A, S>(model: Arc<CompactModel<A, S>>) -> impl Shared + 'static
+where
+    A: Actor + 'static,
+    S: Spec<A> + 'static,
+    CompactModel<A, S>: Send + Sync,
+{
+    Packed { model, judged: true }
 }
 
 impl<A: Actor, S: Spec<A>> CompactModel<A, S>
@@ -95,9 +110,11 @@ where
     }
 }
 
-impl<A: Actor, S: Spec<A>> Space for Packed<'_, A, S>
+impl<A, S, M> Space for Packed<M>
 where
-    CompactModel<A, S>: Sync,
+    A: Actor,
+    S: Spec<A>,
+    M: Deref<Target = CompactModel<A, S>> + Sync,
 {
     type Block = Block;
     type Scratch = Scratch;
@@ -165,9 +182,11 @@ where
     }
 }
 
-impl<A: Actor, S: Spec<A>> Stored for Packed<'_, A, S>
+impl<A, S, M> Stored for Packed<M>
 where
-    CompactModel<A, S>: Sync,
+    A: Actor,
+    S: Spec<A>,
+    M: Deref<Target = CompactModel<A, S>> + Sync,
 {
     /// Word by word of all states: what is in the same place is more alike than what is side by side.
     fn write_block(block: &Block, bytes: &mut Vec<u8>) {
@@ -190,11 +209,54 @@ where
     }
 
     fn dictionary(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.model.dictionary()).expect("plain data")
+        written(&self.model.dictionary())
     }
 
     fn restore(&self, dictionary: &[u8]) -> Result<(), String> {
-        let read = postcard::from_bytes(dictionary).map_err(|error| error.to_string())?;
-        self.model.restore(&read).map_err(|error| error.to_string())
+        self.model.restore(&read(dictionary)?).map_err(|error| error.to_string())
+    }
+}
+
+fn written(plain: &impl Serialize) -> Vec<u8> {
+    postcard::to_stdvec(plain).expect("plain data")
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    postcard::from_bytes(bytes).map_err(|error| error.to_string())
+}
+
+impl<A, S, M> Shared for Packed<M>
+where
+    A: Actor,
+    S: Spec<A>,
+    M: Deref<Target = CompactModel<A, S>> + Sync,
+{
+    type Told = Told;
+    type Peer = Peer;
+
+    fn append(block: &Block, place: usize, into: &mut Block) {
+        into.push(block.row(place));
+    }
+
+    fn news(&self, told: &mut Told) -> Vec<u8> {
+        written(&self.model.news(told))
+    }
+
+    fn learn(&self, peer: &mut Peer, news: &[u8]) -> Result<(), String> {
+        self.model.learn(peer, read(news)?).map_err(|error| error.to_string())
+    }
+
+    fn translate(&self, peer: &Peer, mut block: Block) -> Option<Block> {
+        let width = block.width.max(1);
+        let mut rows = block.words.chunks_mut(width);
+        rows.all(|row| self.model.translate(peer, row)).then_some(block)
+    }
+
+    fn asked(&self) -> Vec<u8> {
+        written(&self.model.asked())
+    }
+
+    fn ask_too(&self, peer: &Peer, asked: &[u8]) -> Result<(), String> {
+        self.model.ask_too(peer, &read(asked)?).map_err(|error| error.to_string())
     }
 }

@@ -13,7 +13,7 @@ use std::ops::BitXor;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Fingerprints that were seen lately.
-pub(super) struct Cache {
+pub struct Cache {
     sets: RwLock<Box<[Set]>>,
     sets_max: usize,
     /// How often one was put in.
@@ -30,29 +30,30 @@ const FIRST_SETS: usize = 1 << 6;
 
 impl Cache {
     /// One that may take so many bytes.
-    pub(super) fn new(bytes_max: u64) -> Cache {
+    pub fn new(bytes_max: u64) -> Cache {
         let sets_max = (bytes_max / size_of::<Set>() as u64).max(FIRST_SETS as u64).ilog2();
         let sets = RwLock::new(sets(FIRST_SETS));
         Cache { sets, sets_max: 1 << sets_max, put: AtomicU64::new(0) }
     }
 
     /// A view to look through. The cache does not grow while there are any.
-    pub(super) fn view(&self) -> View<'_> {
+    pub fn view(&self) -> View<'_> {
         View { cache: self, sets: self.sets.read(), put: 0 }
     }
 
-    pub(super) fn memory_bytes(&self) -> u64 {
+    /// The bytes that it takes.
+    pub fn memory_bytes(&self) -> u64 {
         size_of_val(&**self.sets.read()) as u64
     }
 
     /// Would it forget less if it grew, and may it?
-    pub(super) fn is_crowded(&self) -> bool {
+    pub fn is_crowded(&self) -> bool {
         let sets = self.sets.read().len();
         sets < self.sets_max && self.put.load(Ordering::Relaxed) > (sets * WAYS / 2) as u64
     }
 
     /// Doubles as often as there is a need to.
-    pub(super) fn grow(&self) {
+    pub fn grow(&self) {
         while self.is_crowded() {
             let mut known = self.sets.write();
             let grown = sets(2 * known.len());
@@ -99,7 +100,7 @@ impl Set {
 }
 
 /// Access for one thread.
-pub(super) struct View<'a> {
+pub struct View<'a> {
     cache: &'a Cache,
     sets: RwLockReadGuard<'a, Box<[Set]>>,
     put: u64,
@@ -107,7 +108,7 @@ pub(super) struct View<'a> {
 
 impl View<'_> {
     /// Looks at where these would be, and does nothing: so the memory is asked for all of them at once.
-    pub(super) fn touch(&self, fingerprints: &[u128]) {
+    pub fn touch(&self, fingerprints: &[u128]) {
         let first = |fingerprint: &u128| {
             self.set((fingerprint >> 64) as u64).0[0][0].load(Ordering::Relaxed)
         };
@@ -119,7 +120,7 @@ impl View<'_> {
     }
 
     /// Puts a fingerprint in; false if it was seen before, and is not forgotten.
-    pub(super) fn put(&mut self, fingerprint: u128) -> bool {
+    pub fn put(&mut self, fingerprint: u128) -> bool {
         // 0 would always be known.
         let fingerprint = fingerprint.max(1);
         let halves = [(fingerprint >> 64) as u64, fingerprint as u64];

@@ -1,0 +1,59 @@
+//! Workers that share nothing come to what one comes to.
+
+use actor_checker::compact::{Reductions, shared};
+use actor_checker::engine::{Options, Stopped};
+use actor_checker_timely::{Limits, search};
+use paxos_chat_models::catalog::{Entry, entries, find};
+use paxos_chat_models::mutants::Mutant;
+use paxos_chat_models::run::{Engine, Outcome, run, run_in_workers};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Without what makes one state of several: which of them is explored depends on who comes first.
+const EXACT: Reductions = Reductions { symmetry: false, ..Reductions::ALL };
+
+fn limits() -> Limits {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    Limits { max_states: None, interrupted, stop_at_violation: true }
+}
+
+fn in_workers(entry: &Entry, reductions: Reductions, workers: usize, limits: &Limits) -> Outcome {
+    run_in_workers(&entry.config, entry.reaches, reductions, workers, |models| {
+        let spaces = models.iter().map(|model| Arc::new(shared(Arc::clone(model)))).collect();
+        search(spaces, limits).expect("no worker is lost")
+    })
+}
+
+/// All of an outcome but times and memory.
+fn content(outcome: &Outcome, reductions: Reductions) -> String {
+    let Outcome { report, properties, void, coverage, .. } = outcome;
+    let claims = (outcome.symmetry_claims, outcome.stale_claims, outcome.variant_claims);
+    let counts = (report.unique_states, report.generated_states, report.depth, &report.by_depth);
+    let met = (!reductions.symmetry).then_some((claims, coverage));
+    format!("{counts:?} {:?} {properties:?} {void:?} {met:?}", report.stopped)
+}
+
+#[test]
+fn one_two_and_four_workers_report_what_the_engine_does() {
+    let mut compared = 0;
+    for entry in entries() {
+        if entry.unique_states.is_none_or(|states| states > 40_000) {
+            continue;
+        }
+        for reductions in [EXACT, Reductions::ALL] {
+            let options = Options { threads: 1, ..Options::default() };
+            let whole = run(&entry.config, entry.reaches, Engine::Compact, reductions, &options);
+            for workers in [1, 2, 4] {
+                let outcome = in_workers(&entry, reductions, workers, &limits());
+                assert_eq!(
+                    content(&outcome, reductions),
+                    content(&whole, reductions),
+                    "{}, {workers} workers, {reductions:?}",
+                    entry.name
+                );
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 100, "{compared}");
+}
