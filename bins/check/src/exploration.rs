@@ -18,6 +18,17 @@ pub(super) struct Exploration<'a> {
 }
 
 impl Exploration<'_> {
+    /// Watches over an exploration by workers of other kinds; gives the watch, and what they are to obey.
+    pub(super) fn limited(&self) -> (Watch, actor_checker_timely::Limits) {
+        let watch = Watch::new(self.limits);
+        let limits = actor_checker_timely::Limits {
+            max_states: self.max_states,
+            interrupted: watch.shared_flag(),
+            stop_at_violation: true,
+        };
+        (watch, limits)
+    }
+
     /// Explores; gives what came of it, and whoever knows why it stopped.
     pub(super) fn run<T>(&self, explore: impl FnOnce(&Options<'_>) -> T) -> (T, Watch) {
         let bar = Bar::new(self.name, self.known);

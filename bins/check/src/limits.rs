@@ -35,7 +35,7 @@ pub(super) struct Watch {
 /// What a run and its watch tell each other.
 #[derive(Default)]
 struct Signals {
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
     over: AtomicBool,
     why: OnceLock<String>,
 }
@@ -64,6 +64,11 @@ impl Watch {
         &self.signals.stop
     }
 
+    /// The same, to be kept.
+    pub(super) fn shared_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.signals.stop)
+    }
+
     /// Why a run stopped, in words.
     pub(super) fn because(&self, stopped: &Stopped) -> String {
         match stopped {
@@ -76,6 +81,7 @@ impl Watch {
             ),
             Stopped::Files => "the limit of --max-disk-mib was reached".into(),
             Stopped::Disk(why) => why.clone(),
+            Stopped::Lost(why) => why.clone(),
             Stopped::Interrupted => {
                 self.signals.why.get().cloned().unwrap_or_else(|| "interrupted".into())
             }

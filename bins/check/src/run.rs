@@ -4,6 +4,7 @@ mod args;
 mod by_hand;
 mod estimate;
 mod keep;
+mod processes;
 mod table;
 
 pub(super) use args::{CustomArgs, RunArgs};
@@ -36,6 +37,14 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
     prepare(entry, options)?;
     if args.estimate {
         return estimate::tell(entry, options);
+    }
+    if args.processes.are_asked() {
+        let is_told = args.processes.process.is_none_or(|process| process == 0);
+        if is_told {
+            table::introduction(entry, options.format.json);
+        }
+        let ran = processes::explore(entry, args)?;
+        return Ok(ran.map_or(0, |ran| show(entry, options, &mut Coverage::default(), true, &ran)));
     }
     let reductions = options.search.reductions(Reductions::ALL);
     let memory_bytes = limits::memory_bytes_max(options.max_memory_mib.map(|mib| mib << 20));

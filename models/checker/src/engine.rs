@@ -151,6 +151,8 @@ pub enum Stopped {
     Disk(String),
     /// Somebody asked to stop.
     Interrupted,
+    /// Another process of the run is lost: this is what was seen of it.
+    Lost(String),
     /// The model panicked.
     Panic(String),
 }

@@ -10,7 +10,7 @@ use actor_checker::engine::{Report, Shared};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
@@ -18,20 +18,33 @@ use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::{Capability, ConnectLoop, Feedback};
 use timely::worker::Worker;
 
-/// Explores what is this worker's, until all is explored; gives what all have found.
+/// Explores what is this worker's, until all is explored; tells at each level what all have found.
 pub(crate) fn explore<S: Shared + 'static>(
     worker: &mut Worker,
     space: Arc<S>,
     limits: Limits,
-) -> Report {
+    tell: Option<Arc<Mutex<Report>>>,
+) {
     let started = Instant::now();
     let shard = Shard::new(space, worker.index(), worker.peers(), limits);
     let shard = Rc::new(RefCell::new(shard));
     build(worker, &shard);
+    let mut level = None;
     while worker.has_dataflows() {
         worker.step_or_park(None);
+        let now = shard.borrow().whole().level();
+        if level.replace(now) != Some(now) {
+            report(&shard.borrow(), tell.as_ref(), started);
+        }
     }
-    shard.borrow().whole().report(started.elapsed())
+    report(&shard.borrow(), tell.as_ref(), started);
+}
+
+fn report<S: Shared>(shard: &Shard<S>, tell: Option<&Arc<Mutex<Report>>>, started: Instant) {
+    if let Some(tell) = tell {
+        let report = shard.whole().report(started.elapsed());
+        *tell.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    }
 }
 
 fn build<S: Shared + 'static>(worker: &mut Worker, shard: &Rc<RefCell<Shard<S>>>) {

@@ -26,9 +26,13 @@ pub(crate) enum Content {
 /// A block, and what it speaks of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct States {
+    #[serde(with = "serde_bytes")]
     pub(crate) news: Vec<u8>,
+    #[serde(with = "serde_bytes")]
     pub(crate) block: Vec<u8>,
-    pub(crate) fingerprints: Vec<u128>,
+    /// 16 bytes each.
+    #[serde(with = "serde_bytes")]
+    pub(crate) fingerprints: Vec<u8>,
 }
 
 /// What became of the states of one level in one worker.
@@ -48,6 +52,8 @@ pub(crate) struct Level {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct End {
     pub(crate) unique_states: u64,
+    #[serde(with = "serde_bytes")]
     pub(crate) news: Vec<u8>,
+    #[serde(with = "serde_bytes")]
     pub(crate) asked: Vec<u8>,
 }

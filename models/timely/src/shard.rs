@@ -124,7 +124,7 @@ impl<S: Shared> Shard<S> {
             Content::States(states) => {
                 self.guarded(|shard| shard.receive_states(from, level, states));
             }
-            Content::Level(report) => self.whole.add(level, report),
+            Content::Level(report) => self.whole.hear(level, report),
             Content::Stop(why) => self.stop(why),
             Content::End(end) => {
                 self.guarded(|shard| shard.receive_end(from, end));
@@ -138,18 +138,23 @@ impl<S: Shared> Shard<S> {
         self.space.learn(peer, &states.news).unwrap_or_else(refused);
         let block = S::read_block(&states.block);
         let block = block.and_then(|block| self.space.translate(peer, block));
-        let block = block.filter(|block| S::len(block) == states.fingerprints.len());
+        let fingerprints: Vec<u128> = states
+            .fingerprints
+            .chunks_exact(16)
+            .filter_map(|bytes| Some(u128::from_le_bytes(bytes.try_into().ok()?)))
+            .collect();
+        let block = block.filter(|block| S::len(block) == fingerprints.len());
         let block = block.unwrap_or_else(|| panic!("states of worker {from} cannot be read"));
         // So what numbers mean is checked with each state.
-        for (place, fingerprint) in states.fingerprints.iter().enumerate() {
+        for (place, fingerprint) in fingerprints.iter().enumerate() {
             let here = self.space.fingerprint(&block, place);
             assert_eq!(here, *fingerprint, "a state of worker {from} is another one here");
         }
-        self.admit(block, &states.fingerprints, level);
+        self.admit(block, &fingerprints, level);
     }
 
     fn receive_end(&mut self, from: usize, end: End) {
-        self.whole.unique_states += end.unique_states;
+        self.whole.add_end(end.unique_states);
         if self.me == 0 && from != self.me {
             let peer = &mut self.others[from].peer;
             let refused = |wrong: String| panic!("worker {from} is of another run: {wrong}");
@@ -314,6 +319,7 @@ impl<S: Shared> Other<S> {
         let mut block = Vec::new();
         S::write_block(&filled, &mut block);
         let fingerprints = std::mem::take(&mut self.fingerprints);
+        let fingerprints = fingerprints.iter().flat_map(|f| f.to_le_bytes()).collect();
         let news = space.news(&mut self.told);
         Message { from, to, content: Content::States(States { news, block, fingerprints }) }
     }

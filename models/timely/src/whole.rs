@@ -3,6 +3,7 @@
 use crate::message::Level;
 use crate::shard::Limits;
 use actor_checker::engine::{Discovery, Report, Stopped};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What all workers have found. Each hears the same of each level before it begins the next, so that all decide alike.
@@ -10,17 +11,19 @@ use std::time::Duration;
 pub(crate) struct Whole {
     workers: usize,
     always: u64,
-    /// By depth: how many workers have told, how many states there are, and whether any has successors.
-    levels: Vec<(usize, u64, bool)>,
+    /// By depth: how many states there are, and whether any has successors that may be new.
+    levels: Vec<(u64, bool)>,
+    /// By the level that it counts for.
+    heard: BTreeMap<u64, Vec<Level>>,
     pub(crate) generated: u64,
-    pub(crate) unique_states: u64,
+    unique_states: u64,
     found: Vec<Option<Discovery>>,
     /// The most bytes that all had at the end of a level.
     memory_bytes: u64,
-    in_level: u64,
     stopped: Option<Stopped>,
-    /// The level in place of which workers tell what they have.
+    /// The level in place of which workers tell what they have, and how many have told it.
     end: Option<u64>,
+    ended: usize,
 }
 
 impl Whole {
@@ -29,43 +32,60 @@ impl Whole {
             workers,
             always,
             levels: Vec::new(),
+            heard: BTreeMap::new(),
             generated: 0,
             unique_states: 0,
             found: vec![None; properties],
             memory_bytes: 0,
-            in_level: 0,
             stopped: None,
             end: None,
+            ended: 0,
         }
     }
 
-    /// Adds what a worker tells of the level before this one.
-    pub(crate) fn add(&mut self, level: u64, report: Level) {
-        let depth = level.saturating_sub(1) as usize;
-        if self.levels.len() <= depth {
-            self.levels.resize(depth + 1, (0, 0, false));
-            self.in_level = 0;
-        }
-        let (told, states, goes_on) = &mut self.levels[depth];
-        *told += 1;
-        *states += report.states;
-        *goes_on |= report.goes_on;
-        self.generated += report.generated;
-        self.in_level += report.memory_bytes;
-        self.memory_bytes = self.memory_bytes.max(self.in_level);
-        for (known, found) in self.found.iter_mut().zip(report.found) {
-            let is_nearer = |found: &Discovery, known: &Discovery| {
-                (found.depth, found.fingerprint) < (known.depth, known.fingerprint)
-            };
-            if let Some(found) = found
-                && known.is_none_or(|known| is_nearer(&found, &known))
-            {
-                *known = Some(found);
+    /// Notes what a worker tells of the level before this one. It counts when this one begins: some workers are done with
+    /// a level while others are in its middle.
+    pub(crate) fn hear(&mut self, level: u64, report: Level) {
+        self.heard.entry(level).or_default().push(report);
+    }
+
+    /// Takes over what all have told of the level before this one.
+    fn begin(&mut self, level: u64) {
+        let Some(reports) = self.heard.remove(&level) else { return };
+        assert_eq!(reports.len(), self.workers, "all tell of a level before the next one begins");
+        let (mut states, mut goes_on, mut memory_bytes) = (0, false, 0);
+        for report in reports {
+            states += report.states;
+            goes_on |= report.goes_on;
+            memory_bytes += report.memory_bytes;
+            self.generated += report.generated;
+            for (known, found) in self.found.iter_mut().zip(report.found) {
+                let is_before = |found: &Discovery, known: &Discovery| {
+                    (found.depth, found.fingerprint) < (known.depth, known.fingerprint)
+                };
+                if let Some(found) = found
+                    && known.is_none_or(|known| is_before(&found, &known))
+                {
+                    *known = Some(found);
+                }
+            }
+            if let Some(why) = report.stopped {
+                self.stopped.get_or_insert(why);
             }
         }
-        if let Some(why) = report.stopped {
-            self.stopped.get_or_insert(why);
-        }
+        self.levels.push((states, goes_on));
+        self.memory_bytes = self.memory_bytes.max(memory_bytes);
+    }
+
+    /// Adds what a worker has when the run is over.
+    pub(crate) fn add_end(&mut self, unique_states: u64) {
+        self.unique_states += unique_states;
+        self.ended += 1;
+    }
+
+    /// How many levels were told of, and how many workers have ended.
+    pub(crate) fn level(&self) -> (usize, usize) {
+        (self.levels.len(), self.ended)
     }
 
     /// The properties found in earlier levels, as bits.
@@ -79,15 +99,14 @@ impl Whole {
         self.end.is_some_and(|end| end < level)
     }
 
-    /// Does the run end before this level?
+    /// Does the run end before this level, of whose states all are there?
     pub(crate) fn ends_before(&mut self, level: u64, limits: &Limits) -> bool {
-        let Some(depth) = level.checked_sub(1) else { return false };
-        let Some((told, _, goes_on)) = self.levels.get(depth as usize) else { return false };
-        assert_eq!(*told, self.workers, "all tell of a level before the next one begins");
-        let states: u64 = self.levels.iter().map(|(_, states, _)| states).sum();
+        self.begin(level);
+        let Some((_, goes_on)) = self.levels.last() else { return false };
         if limits.stop_at_violation && self.hits() & self.always != 0 {
             self.stopped.get_or_insert(Stopped::Violation);
         }
+        let states: u64 = self.levels.iter().map(|(states, _)| states).sum();
         if limits.max_states.is_some_and(|max| states > max) {
             self.stopped.get_or_insert(Stopped::States);
         }
@@ -100,17 +119,17 @@ impl Whole {
 
     /// What the run has come to, if all workers have told what they have.
     pub(crate) fn report(&self, elapsed: Duration) -> Report {
-        let is_told = self.end.is_some();
-        let lost = || Stopped::Panic("a worker is lost".into());
-        let stopped = self.stopped.clone().or_else(|| (!is_told).then(lost));
-        let mut by_depth: Vec<u64> = self.levels.iter().map(|(_, states, _)| *states).collect();
+        let is_over = self.end.is_some() && self.ended == self.workers;
+        let lost = || Stopped::Lost("a process ended before the others".into());
+        let stopped = self.stopped.clone().or_else(|| (!is_over).then(lost));
+        let mut by_depth: Vec<u64> = self.levels.iter().map(|(states, _)| *states).collect();
         while by_depth.last() == Some(&0) {
             by_depth.pop();
         }
         Report {
             complete: stopped.is_none(),
             stopped,
-            unique_states: self.unique_states,
+            unique_states: self.unique_states.max(by_depth.iter().sum()),
             generated_states: self.generated,
             depth: by_depth.len().saturating_sub(1) as u64,
             fingerprint_bits: u64::BITS,

@@ -2,10 +2,11 @@
 
 use actor_checker::compact::{Reductions, shared};
 use actor_checker::engine::{Options, Stopped};
+use actor_checker::trace::TraceStep;
 use actor_checker_timely::{Limits, search};
 use paxos_chat_models::catalog::{Entry, entries, find};
 use paxos_chat_models::mutants::Mutant;
-use paxos_chat_models::run::{Engine, Outcome, run, run_in_workers};
+use paxos_chat_models::run::{Engine, Outcome, PropertyOutcome, run, run_in_workers};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -20,7 +21,7 @@ fn limits() -> Limits {
 fn in_workers(entry: &Entry, reductions: Reductions, workers: usize, limits: &Limits) -> Outcome {
     run_in_workers(&entry.config, entry.reaches, reductions, workers, |models| {
         let spaces = models.iter().map(|model| Arc::new(shared(Arc::clone(model)))).collect();
-        search(spaces, limits).expect("no worker is lost")
+        search(spaces, limits)
     })
 }
 
@@ -56,4 +57,37 @@ fn one_two_and_four_workers_report_what_the_engine_does() {
         }
     }
     assert!(compared > 100, "{compared}");
+}
+
+#[test]
+fn a_mutant_dies_by_the_same_counterexample_and_a_panic_or_a_limit_leaves_the_run_incomplete() {
+    let mut entry = find("rivals").expect("an entry of the catalog");
+    entry.config.mutant = Some(Mutant::VoteBelowPromise);
+    let options = Options::default();
+    let whole = run(&entry.config, entry.reaches, Engine::Compact, EXACT, &options);
+    assert!(whole.is_violated());
+    for workers in [1, 2, 4] {
+        let outcome = in_workers(&entry, EXACT, workers, &limits());
+        // Numbers of envelopes are each worker's own.
+        let shown = |outcome: &Outcome| -> Vec<(bool, Vec<String>)> {
+            let text = |step: &TraceStep| step.text.clone();
+            let steps = |p: &PropertyOutcome| p.counterexample.iter().map(text).collect();
+            outcome.properties.iter().map(|p| (p.holds, steps(p))).collect()
+        };
+        assert_eq!(shown(&outcome), shown(&whole), "{workers} workers");
+        assert_eq!(outcome.report.stopped, Some(Stopped::Violation));
+        assert_eq!(outcome.report.unique_states, whole.report.unique_states);
+    }
+    entry.config.mutant = Some(Mutant::PanicsAtVote);
+    let panicked = in_workers(&entry, EXACT, 2, &limits()).report.stopped;
+    assert!(matches!(panicked, Some(Stopped::Panic(_))), "{panicked:?}");
+    entry.config.mutant = None;
+    let limited = Limits { max_states: Some(1000), ..limits() };
+    let outcome = in_workers(&entry, EXACT, 3, &limited);
+    assert_eq!(outcome.report.stopped, Some(Stopped::States));
+    assert!((1000..10_000).contains(&outcome.report.unique_states));
+    let interrupted = limits();
+    interrupted.interrupted.store(true, std::sync::atomic::Ordering::Relaxed);
+    let outcome = in_workers(&entry, EXACT, 3, &interrupted);
+    assert_eq!(outcome.report.stopped, Some(Stopped::Interrupted));
 }

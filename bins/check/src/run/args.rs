@@ -1,6 +1,7 @@
 //! The arguments of `check all`, `check full` and `check run`.
 
 use super::keep::KeepArgs;
+use super::processes::ProcessesArgs;
 use crate::engine::EngineArg;
 use crate::flags::{Format, Search};
 use clap::{Args, ValueEnum};
@@ -106,8 +107,11 @@ pub struct CustomArgs {
     pub plant: Option<PlantArg>,
     /// Explore the first levels alone, up to --max-states (3 million if that is not given), and tell how many states
     /// there may be in all, and what disk and time they would take
-    #[arg(long, conflicts_with_all = ["checkpoint", "engine", "unjudged", "svg", "plot", "max_seconds"])]
+    #[arg(long, conflicts_with_all = ["checkpoint", "processes", "hosts", "engine", "unjudged", "svg", "plot", "max_seconds"])]
     pub estimate: bool,
+    /// In which processes it is.
+    #[command(flatten)]
+    pub processes: ProcessesArgs,
     /// Whether the run is kept.
     #[command(flatten)]
     pub keep: KeepArgs,

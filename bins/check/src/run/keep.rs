@@ -42,16 +42,9 @@ impl KeepArgs {
             engine == EngineArg::Compact && is_judged,
             "--checkpoint: only --engine compact keeps its runs, and only those that are judged"
         );
-        let bounds = actor_checker::intern::content_hash(&format!("{:?}", entry.config));
-        let searched =
-            if reductions == Reductions::NONE { "no reductions" } else { "all reductions" };
-        let build = build().context("--checkpoint: this program cannot be read")?;
         let place = Checkpoints {
             folder,
-            identity: format!(
-                "{} (bounds {bounds:016x}, {searched}, build {build:016x})",
-                entry.name
-            ),
+            identity: identity(entry, reductions)?,
             resume: self.resume,
             every: Duration::from_secs(60 * self.checkpoint_minutes),
             max_disk_bytes: self.max_disk_mib.map(|mib| mib << 20),
@@ -59,6 +52,14 @@ impl KeepArgs {
         };
         Ok(Some(place.open().map_err(refused)?))
     }
+}
+
+/// What is explored by what.
+pub(super) fn identity(entry: &Entry, reductions: Reductions) -> anyhow::Result<String> {
+    let bounds = actor_checker::intern::content_hash(&format!("{:?}", entry.config));
+    let searched = if reductions == Reductions::NONE { "no reductions" } else { "all reductions" };
+    let build = build().context("this program cannot be read")?;
+    Ok(format!("{} (bounds {bounds:016x}, {searched}, build {build:016x})", entry.name))
 }
 
 /// A hash of this program: another one may have other actors.
