@@ -46,7 +46,7 @@ pub enum Command {
         json: bool,
     },
     /// Run one entry of the catalog by its name, or bounds given by hand.
-    Run(CustomArgs),
+    Run(Box<CustomArgs>),
     /// Run every known bug against the catalog, schedules or virtual time: each must be killed.
     Mutants(MutantArgs),
     /// From every state of entries, run fair schedules: each must deliver all that is pending.
