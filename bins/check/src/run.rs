@@ -3,6 +3,7 @@
 mod args;
 mod by_hand;
 mod estimate;
+mod hosts;
 mod keep;
 mod processes;
 mod table;
@@ -10,8 +11,7 @@ mod table;
 pub(super) use args::{CustomArgs, RunArgs};
 
 use crate::drawings::{claim, file_of, is_stdout, one_for_stdout, write_chart, write_plot};
-use crate::exploration::Exploration;
-use crate::limits::{self, Limits, Watch};
+use crate::limits::{self, Watch};
 use crate::plot;
 use crate::selection::{of_grade, run_each};
 use crate::status::{INCOMPLETE, VIOLATED, worse};
@@ -58,7 +58,8 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
         tell!("check: goes on {depth} steps from the start, with {states} states known");
     }
     table::introduction(entry, options.format.json);
-    let (outcome, watch) = exploration(entry, options)
+    let (outcome, watch) = options
+        .exploration(entry)
         .run(|limits| run::run_in_files(&entry.config, entry.reaches, reductions, limits, &folder));
     let outcome = outcome.map_err(refused)?;
     let is_over = outcome.report.complete || outcome.is_violated();
@@ -135,25 +136,10 @@ fn prepare(entry: &Entry, options: &RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How an entry is explored.
-fn exploration<'a>(entry: &'a Entry, options: &RunArgs) -> Exploration<'a> {
-    let is_known = options.is_counted() && entry.config.mutant.is_none();
-    Exploration {
-        name: entry.name,
-        known: entry.unique_states.filter(|_| is_known),
-        threads: options.search.threads.count(),
-        max_states: options.search.max_states,
-        limits: Limits {
-            memory_bytes: options.max_memory_mib.map(|mib| mib << 20),
-            seconds: options.max_seconds,
-        },
-    }
-}
-
 /// Runs one entry, prints its result, and returns the exit status.
 fn run_one(entry: &Entry, options: &RunArgs, coverage: &mut Coverage, verbose: bool) -> u8 {
     let (engine, reductions) = (options.engine(), options.search.reductions(Reductions::ALL));
-    let ran = exploration(entry, options).run(|limits| {
+    let ran = options.exploration(entry).run(|limits| {
         if options.unjudged {
             return run::run_bare(&entry.config, engine, reductions, limits);
         }

@@ -4,8 +4,9 @@
 //! Once the frontier has passed a level, all its states are where they belong, so the frontier is the barrier between
 //! levels, and an empty one is the end.
 
+use crate::limits::Limits;
 use crate::message::Message;
-use crate::shard::{Limits, Shard};
+use crate::shard::Shard;
 use actor_checker::engine::{Report, Shared};
 use std::cell::RefCell;
 use std::collections::BTreeMap;

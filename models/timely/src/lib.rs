@@ -5,6 +5,7 @@
 //! | `flow` | the dataflow: timestamps are levels, frontiers the barrier between them and the end |
 //! | `shard` | one worker: the states that it owns, what it has told and heard |
 //! | `whole` | what all workers have found, as each of them knows it |
+//! | `limits` | when they stop early |
 //! | `message` | what they tell one another |
 //! | `transport` | connections between processes |
 //!
@@ -21,12 +22,13 @@
 #![forbid(unsafe_code)]
 
 mod flow;
+mod limits;
 mod message;
 mod shard;
 mod transport;
 mod whole;
 
-pub use shard::Limits;
+pub use limits::Limits;
 pub use transport::{Processes, connect};
 
 use actor_checker::engine::{Report, Shared, Stopped};

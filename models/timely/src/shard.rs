@@ -1,5 +1,6 @@
 //! The part of a space that is one worker's.
 
+use crate::limits::Limits;
 use crate::message::{Content, End, Level, Message, States};
 use crate::whole::Whole;
 use actor_checker::engine::{Cache, Discovery, Shared, Stopped};
@@ -8,23 +9,12 @@ use actor_checker::visited::VisitedSet;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 /// States in a block; also how many a worker expands before it looks for messages.
 const BLOCK: usize = 512;
 /// Bytes for what was sent lately, in each worker.
 const LATELY_BYTES: u64 = 64 << 20;
-
-/// When workers stop before all is explored.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Once this many unique states are known, at the end of a level.
-    pub max_states: Option<u64>,
-    /// Once this is set.
-    pub interrupted: Arc<AtomicBool>,
-    /// At the end of the level in which an `Always` property was found violated.
-    pub stop_at_violation: bool,
-}
 
 /// One worker's states, and what it has told and heard.
 pub(crate) struct Shard<S: Shared> {

@@ -1,7 +1,7 @@
 //! What all workers have found, as each of them knows it.
 
+use crate::limits::Limits;
 use crate::message::Level;
-use crate::shard::Limits;
 use actor_checker::engine::{Discovery, Report, Stopped};
 use std::collections::BTreeMap;
 use std::time::Duration;

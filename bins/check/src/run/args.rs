@@ -1,10 +1,13 @@
 //! The arguments of `check all`, `check full` and `check run`.
 
+use super::hosts::ProcessesArgs;
 use super::keep::KeepArgs;
-use super::processes::ProcessesArgs;
 use crate::engine::EngineArg;
+use crate::exploration::Exploration;
 use crate::flags::{Format, Search};
+use crate::limits::Limits;
 use clap::{Args, ValueEnum};
+use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::run::Engine;
 use std::path::PathBuf;
 
@@ -54,6 +57,21 @@ impl RunArgs {
     /// Can the count be compared with the catalog's?
     pub fn is_counted(&self) -> bool {
         self.is_judged() && !self.search.no_reductions
+    }
+
+    /// How an entry is explored.
+    pub(super) fn exploration<'a>(&self, entry: &'a Entry) -> Exploration<'a> {
+        let is_known = self.is_counted() && entry.config.mutant.is_none();
+        Exploration {
+            name: entry.name,
+            known: entry.unique_states.filter(|_| is_known),
+            threads: self.search.threads.count(),
+            max_states: self.search.max_states,
+            limits: Limits {
+                memory_bytes: self.max_memory_mib.map(|mib| mib << 20),
+                seconds: self.max_seconds,
+            },
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a whole run of an entry would take, from its first levels: `check run NAME --estimate`.
 
 use super::args::RunArgs;
-use super::exploration;
 use super::keep::refused;
 use crate::plot::thousands;
 use crate::status::{INCOMPLETE, VIOLATED};
@@ -82,7 +81,8 @@ pub(super) fn tell(entry: &Entry, options: &RunArgs) -> anyhow::Result<u8> {
     let run_folder = place.open().map_err(refused)?;
     let reductions = options.search.reductions(Reductions::ALL);
     let config = &entry.config;
-    let (outcome, watch) = exploration(entry, &options)
+    let (outcome, watch) = options
+        .exploration(entry)
         .run(|limits| run::run_in_files(config, entry.reaches, reductions, limits, &run_folder));
     let outcome = outcome.map_err(refused)?;
     match &outcome.report.stopped {

@@ -115,10 +115,11 @@ fn print_details(outcome: &Outcome, reductions: Reductions, options: &RunArgs) {
         );
     }
     say!(
-        "  queue and table {:.1} MiB at most; peak of the process {:.1} MiB; probability of a \
-         fingerprint collision about {:.1e}",
+        "  queue and table {:.1} MiB at most; peak of the process {:.1} MiB; fingerprints of {} \
+         bits, probability of a collision about {:.1e}",
         outcome.report.memory_bytes as f64 / f64::from(1 << 20),
         peak_resident_bytes().unwrap_or(0) as f64 / f64::from(1 << 20),
+        outcome.report.fingerprint_bits,
         outcome.report.collision_probability()
     );
 }
