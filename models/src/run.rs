@@ -138,10 +138,10 @@ pub fn run_in_files(
     match refused {
         Some(error) => Err(error),
         None => {
-            // If the files cannot be read any more, in memory.
+            // In memory it would take more than there may be; what is violated is told all the same.
             let path = |at: Discovery| {
                 let path = model.path_in_files(folder, at.fingerprint, at.depth);
-                path.unwrap_or_else(|_| model.path_to(at.fingerprint, at.depth))
+                path.unwrap_or_default()
             };
             Ok(judge_chat_by(&model, report, &path))
         }

@@ -91,7 +91,7 @@ fn a_run_that_is_stopped_and_taken_up_again_and_again_comes_to_the_same() {
 }
 
 #[test]
-fn a_memory_for_a_hundredth_of_the_states_changes_nothing_but_the_time() {
+fn a_memory_for_three_in_a_hundred_of_the_states_changes_nothing_but_the_time() {
     let entry = find("rivals").expect("an entry of the catalog");
     let options = Options { threads: 2, ..Options::default() };
     let whole = run(&entry.config, entry.reaches, Engine::Compact, EXACT, &options);
@@ -107,11 +107,9 @@ fn a_memory_for_a_hundredth_of_the_states_changes_nothing_but_the_time() {
         is_seen.then(|| file.metadata().unwrap().len())
     });
     let (count, bytes) = seen.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
-    println!(
-        "{count} files, {:.1} bytes a state",
-        bytes as f64 / whole.report.unique_states as f64
-    );
-    assert!(count < 12);
+    let states = whole.report.unique_states;
+    println!("{count} files, {:.1} bytes a state", bytes as f64 / states as f64);
+    assert!(count < 12 && bytes < 16 * states, "{count} files, {bytes} bytes");
 }
 
 /// A run that was stopped in the middle of a level.
@@ -135,7 +133,7 @@ fn whatever_is_changed_in_the_files_is_refused_or_does_not_count() {
     let files: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
     assert!(files.len() > 10, "{files:?}");
-    let (mut refused, mut harmless) = (0, 0);
+    let mut refused = 0;
     // Rows that are expanded serve to tell a path, and no checkpoint counts on them.
     let of_level = |name: &str| name.strip_prefix("states-")?.parse::<u64>().ok();
     let level = |file: &DirEntry| of_level(&file.file_name().to_string_lossy());
@@ -159,16 +157,16 @@ fn whatever_is_changed_in_the_files_is_refused_or_does_not_count() {
                 Ok(outcome) => {
                     assert!(outcome.holds(), "{file:?}: {:?}", outcome.report.stopped);
                     assert_eq!(Some(outcome.report.unique_states), entry.unique_states);
-                    harmless += 1;
+                    // Such rows are expanded, or all of their states were known.
+                    assert!(level(file).is_some(), "{file:?} was changed, and nobody noticed");
                 }
                 Err(CheckpointError::Damaged { .. } | CheckpointError::Disk { .. }) => refused += 1,
                 Err(error) => panic!("{file:?}: {error}"),
             }
         }
     }
-    // Whatever is behind what the checkpoint counts is cut off.
-    println!("{refused} refused, {harmless} harmless");
-    assert!(refused > 6 * harmless, "{refused} refused, {harmless} harmless");
+    // Each change of the checkpoint, the dictionary and two files of fingerprints at least.
+    assert!(refused >= 4 * 7, "{refused} refused");
 }
 
 #[test]

@@ -81,6 +81,7 @@ impl Watch {
             ),
             Stopped::Files => "the limit of --max-disk-mib was reached".into(),
             Stopped::Disk(why) => why.clone(),
+            Stopped::Damaged(why) => format!("{why}; begin again in another folder"),
             Stopped::Lost(why) => why.clone(),
             Stopped::Interrupted => {
                 self.signals.why.get().cloned().unwrap_or_else(|| "interrupted".into())

@@ -7,6 +7,7 @@ mod hosts;
 mod keep;
 mod processes;
 mod table;
+mod verdict;
 
 pub(super) use args::{CustomArgs, RunArgs};
 
@@ -29,6 +30,7 @@ use paxos_chat_shell::output::CANNOT_WRITE;
 use paxos_chat_shell::{say, tell};
 use std::path::PathBuf;
 use std::time::Instant;
+use verdict::status_of;
 
 /// Runs the entry that is asked for; returns the exit status.
 pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
@@ -63,7 +65,8 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
         .run(|limits| run::run_in_files(&entry.config, entry.reaches, reductions, limits, &folder));
     let outcome = outcome.map_err(refused)?;
     let is_over = outcome.report.complete || outcome.is_violated();
-    let panicked = matches!(outcome.report.stopped, Some(Stopped::Panic(_)));
+    let cannot_go_on =
+        matches!(outcome.report.stopped, Some(Stopped::Panic(_) | Stopped::Damaged(_)));
     let status = show(entry, options, &mut Coverage::default(), true, &(outcome, watch));
     if is_over && status != CANNOT_WRITE {
         let path = folder.path().to_owned();
@@ -74,7 +77,7 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
             );
             return Ok(worse(status, CANNOT_WRITE));
         }
-    } else if !panicked && !options.format.json && folder.has_checkpoint() {
+    } else if !cannot_go_on && !options.format.json && folder.has_checkpoint() {
         say!("\n  kept in {}: --resume goes on", folder.path().display());
     }
     Ok(status)
@@ -176,17 +179,4 @@ fn show(
     }
     let draw = || plot::draw(entry.name, &outcome.report.by_depth);
     worse(status, write_plot(options.plot.as_ref(), draw))
-}
-
-fn status_of(entry: &Entry, outcome: &Outcome, options: &RunArgs) -> u8 {
-    // An assertion of an actor that fails is a violation, whatever it is called.
-    let panicked = matches!(outcome.report.stopped, Some(Stopped::Panic(_)));
-    if outcome.is_violated() || outcome.void.is_some() || panicked {
-        return VIOLATED;
-    }
-    if !outcome.is_complete() {
-        return INCOMPLETE;
-    }
-    let counted = entry.unique_states.is_none_or(|known| known == outcome.report.unique_states);
-    if outcome.holds() && (counted || !options.is_counted()) { 0 } else { VIOLATED }
 }

@@ -58,6 +58,30 @@ fn a_run_that_is_killed_goes_on_from_its_last_checkpoint_and_leaves_nothing_at_t
 }
 
 #[test]
+fn what_a_checkpoint_counts_on_stays_until_the_next_one_though_files_are_merged_in_between() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().join("run");
+    // So many times within a level are states told from known ones, and files merged.
+    let small = ["--seen-kib", "256", "--threads", "1"];
+    for round in 0..6 {
+        let more: &[&str] = if round == 0 { &[] } else { &["--resume"] };
+        let mut child = check(&folder, more).args(small).spawn().expect("check starts");
+        let (started, known) = (Instant::now(), checkpoint(&folder));
+        while known == checkpoint(&folder) {
+            assert!(started.elapsed() < Duration::from_secs(60), "no checkpoint is written");
+            assert!(child.try_wait().expect("it can be asked").is_none(), "it has ended");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // In the middle of the next level, somewhere.
+        std::thread::sleep(Duration::from_millis(40 * round));
+        let _ = child.kill();
+        child.wait().expect("it has ended");
+    }
+    let ended = check(&folder, &["--resume"]).args(small).output().expect("check starts");
+    assert!(ended.status.success() && text(&ended).contains("  holds"), "{}", text(&ended));
+}
+
+#[test]
 fn a_limit_leaves_a_run_that_can_go_on_and_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     for (limit, value, says) in

@@ -149,6 +149,8 @@ pub enum Stopped {
     Files,
     /// The disk failed: this is what, where and why.
     Disk(String),
+    /// A file of the run is not what was written.
+    Damaged(String),
     /// Somebody asked to stop.
     Interrupted,
     /// Another process of the run is lost: this is what was seen of it.

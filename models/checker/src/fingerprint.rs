@@ -1,4 +1,4 @@
-//! What stands for a state: 128 bits, as two sums of spread hashes that know nothing of each other.
+//! What stands for a state: 128 bits, as two sums of hashes that are spread in different ways.
 //!
 //! The upper 64 bits alone serve where a run stays below [`STATES_MAX_OF_64_BITS`].
 
@@ -73,19 +73,21 @@ mod tests {
     }
 
     #[test]
-    fn the_two_sums_know_nothing_of_each_other() {
-        // Each of these pairs would tell if one half followed from the other.
-        let halves = |hash: u64| {
-            let fingerprint = Term::of(hash, 0).fingerprint();
-            (upper(fingerprint), fingerprint as u64)
+    fn a_half_of_a_sum_says_nothing_of_the_other() {
+        // Of two terms: of one alone each half is a function of the hash, and so of the other half.
+        let halves = |hash: u64, other: u64| {
+            let sum = (Term::of(hash, 1) + Term::of(other, 2)).fingerprint();
+            (upper(sum), sum as u64)
         };
-        let differing: u32 = (0..1000)
-            .map(|hash| {
-                let (one, other) = halves(hash);
-                (one ^ other).count_ones()
-            })
-            .sum();
-        assert!((31_000..33_000).contains(&differing), "{differing} bits of 64,000 differ");
-        assert!((0..1000).all(|hash| halves(hash).0 != halves(hash + 1).1));
+        // However the halves are turned against each other, half of their bits differ.
+        for turn in 0..64 {
+            let differing: u32 = (0..1000)
+                .map(|hash| {
+                    let (one, other) = halves(hash, 7 * hash + 1);
+                    (one ^ other.rotate_left(turn)).count_ones()
+                })
+                .sum();
+            assert!((31_000..33_000).contains(&differing), "{differing} bits of 64,000 differ");
+        }
     }
 }

@@ -71,7 +71,8 @@ impl<T> Interner<T> {
     /// The id of the value of this key, made from it if it is new.
     ///
     /// # Panics
-    /// When two values differ and have one content hash: states that hold them would be taken for one.
+    /// When two values differ and have one content hash: where hashes make up fingerprints, states that hold them would be
+    /// taken for one.
     pub fn intern_with<K>(&self, key: K, make: impl FnOnce(K) -> T) -> u32
     where
         K: Hash,

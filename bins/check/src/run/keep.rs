@@ -23,6 +23,9 @@ pub struct KeepArgs {
     /// Write a checkpoint every so many minutes, beside those at the end of each level
     #[arg(long, value_name = "MINUTES", default_value_t = 10, requires = "checkpoint")]
     pub checkpoint_minutes: u64,
+    /// Keep so few kibibytes of what was seen in memory: tests ask for it
+    #[arg(long, value_name = "KIB", requires = "checkpoint", hide = true)]
+    pub seen_kib: Option<u64>,
     /// Stop once the folder has so many mebibytes, and report the run as incomplete
     #[arg(long, value_name = "MIB", requires = "checkpoint")]
     pub max_disk_mib: Option<u64>,
@@ -48,7 +51,7 @@ impl KeepArgs {
             resume: self.resume,
             every: Duration::from_secs(60 * self.checkpoint_minutes),
             max_disk_bytes: self.max_disk_mib.map(|mib| mib << 20),
-            memory_bytes: memory_bytes / 2,
+            memory_bytes: self.seen_kib.map_or(memory_bytes / 2, |kib| kib << 10),
         };
         Ok(Some(place.open().map_err(refused)?))
     }

@@ -29,23 +29,35 @@ pub(super) struct Slot {
     pub(super) depth: u64,
     pub(super) at: u64,
     pub(super) header: Header,
-    /// The places of states that were known before; in order.
-    pub(super) known: Vec<u16>,
+    /// The places of states that were known before, as bits; none if none is.
+    pub(super) known: Box<[u64]>,
     /// The fingerprints of states that may be known; of all, or none if that is told.
     #[serde(skip)]
     pub(super) news: Vec<u128>,
 }
 
+/// What a state takes that is not sifted: its fingerprint, and what it takes to sift it.
+pub(super) const UNSIFTED_BYTES: u64 = 64;
+
 impl Slot {
     /// How many states are to be expanded.
     pub(super) fn len(&self) -> usize {
-        (self.header.states as usize).saturating_sub(self.known.len())
+        let known: u32 = self.known.iter().map(|bits| bits.count_ones()).sum();
+        self.header.states.saturating_sub(known) as usize
     }
 
-    /// Bytes of memory.
+    /// Takes a state out.
+    pub(super) fn mark_known(&mut self, place: usize) {
+        if self.known.is_empty() {
+            self.known = vec![0; (self.header.states as usize).div_ceil(64)].into();
+        }
+        self.known[place / 64] |= 1 << (place % 64);
+    }
+
+    /// Bytes of memory, what it takes to sift the block included.
     pub(super) fn size_bytes(&self) -> u64 {
-        let more = size_of_val(&*self.known) + size_of_val(&*self.news);
-        (size_of::<Slot>() + more) as u64
+        let bytes = size_of::<Slot>() + size_of_val(&*self.known);
+        bytes as u64 + self.news.len() as u64 * UNSIFTED_BYTES
     }
 }
 

@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `seen-N` | fingerprints of states that were seen, in order, 128 bits each; all of them together are all |
-//! | `states-D` | the states that are D steps from the start, in blocks, each behind its length, its number of states and its checksum; a few that are nearer, too |
+//! | `states-D` | the states that are D steps from the start, in blocks, each behind its length, its number of states and its checksum; also such that are nearer, if they were forgotten |
 //! | `dictionary-N` | what the numbers in states stand for, at checkpoint N |
 //! | `checkpoint` | where the run stands: how much of these files counts, and which blocks are left |
 //!
@@ -20,6 +20,7 @@ use super::standing::Standing;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -107,7 +108,7 @@ impl RunFolder {
     }
 
     /// What `checkpoint` says, if it is of this run.
-    pub(super) fn manifest(&self) -> Result<Manifest, CheckpointError> {
+    pub(super) fn manifest(&self) -> Result<Manifest<'static>, CheckpointError> {
         let Checkpoints { folder, identity, .. } = &self.place;
         let path = folder.join(CHECKPOINT);
         let bytes = std::fs::read(&path).map_err(failed(&path))?;
@@ -120,7 +121,7 @@ impl RunFolder {
         let manifest: Manifest =
             postcard::from_bytes(body).map_err(|_| damaged("it cannot be read"))?;
         if manifest.identity != *identity {
-            let (there, here) = (manifest.identity, identity.clone());
+            let (there, here) = (manifest.identity.into_owned(), identity.clone());
             return Err(CheckpointError::Other { folder: folder.clone(), there, here });
         }
         Ok(manifest)
@@ -235,8 +236,8 @@ fn number(stem: &str, name: &str) -> Option<u64> {
 
 /// What `checkpoint` says.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Manifest {
-    pub(super) identity: String,
+pub(super) struct Manifest<'a> {
+    pub(super) identity: Cow<'a, str>,
     pub(super) number: u64,
     /// The checksum of `dictionary-N`.
     pub(super) dictionary: u64,
@@ -245,7 +246,7 @@ pub(super) struct Manifest {
     pub(super) seen_next: u64,
     /// How long `states-D` is, for the deepest D.
     pub(super) states_bytes: u64,
-    pub(super) standing: Standing<Slot>,
+    pub(super) standing: Cow<'a, Standing<Slot>>,
 }
 
 pub(super) const MAGIC: [u8; 8] = *b"checker\x02";

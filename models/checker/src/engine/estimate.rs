@@ -10,7 +10,8 @@
 /// right within a third.
 const FALL: f64 = 0.05;
 
-/// In 7 of 10 of those the true number was at most this many times the estimate, and at least the estimate by it.
+/// In 7 of 10 of those the true number was at most this many times the estimate, and at least the estimate by it. From a
+/// smaller part of the states the estimate is mostly too low, by any factor.
 pub const SPREAD: f64 = 10.0;
 
 /// About how many states there are in all, by the numbers of those in the first levels, all of which are full.
@@ -28,6 +29,9 @@ pub const SPREAD: f64 = 10.0;
 pub fn states_in_all(by_depth: &[u64]) -> f64 {
     let mut states: f64 = by_depth.iter().map(|level| *level as f64).sum();
     let [.., before, _, last] = *by_depth else { return states };
+    if before == 0 {
+        return states;
+    }
     let mut growth = (last as f64 / before as f64).ln() / 2.0;
     let mut level = last as f64;
     while level >= 1.0 {

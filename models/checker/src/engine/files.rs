@@ -1,19 +1,21 @@
 //! A run in files: its levels, what it has seen, and where it stands, so that another process can go on.
 //!
 //! **Memory**: a [cache](super::cache) of a size that is given, the fingerprints of states that are not sifted yet, up
-//! to a number that is given, and some bytes a block. All else is on the disk.
+//! to a number that is given, and some 150 bytes for each block of a level that waits, which is 0.3 a state of it. All
+//! else is on the disk.
 //!
 //! **Invariants**
 //! - *What is sifted was seen once*: what remains of a block has no fingerprint of any other state of the run.
 //! - *A checkpoint is of what is sifted*: so it needs neither the cache nor what was in memory beside it.
 
-use super::blocks::{HEADER_BYTES, Header, Slot, Stored, checksum};
+use super::blocks::{HEADER_BYTES, Header, Slot, Stored, UNSIFTED_BYTES, checksum};
 use super::cache::{self, Cache};
 use super::checkpoint::{CHECKPOINT, Checkpoints, MAGIC, Manifest, RunFolder};
 use super::error::{CheckpointError, damage, damaged_block, failed, unread};
 use super::known::Known;
 use super::standing::Standing;
 use super::store::{Admit, Store};
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -38,9 +40,6 @@ pub(super) struct Files<'a> {
     bytes: AtomicU64,
     last: Mutex<Instant>,
 }
-
-/// What a state takes that is not sifted: its fingerprint, and what it takes to sift it.
-const UNSIFTED_BYTES: u64 = 64;
 
 /// What grows.
 #[derive(Default)]
@@ -130,7 +129,7 @@ impl<'a> Files<'a> {
         writer.states_bytes = at + states.len() as u64;
         let more = HEADER_BYTES + states.len();
         self.bytes.fetch_add(more as u64, Ordering::Relaxed);
-        Ok(Slot { depth, at, header, known: Vec::new(), news: Vec::new() })
+        Ok(Slot { depth, at, header, known: Box::default(), news: Vec::new() })
     }
 
     /// The bytes of a block.
@@ -198,24 +197,36 @@ impl<S: Stored> Store<S> for Files<'_> {
         block: S::Block,
         news: Vec<u128>,
     ) -> Result<Slot, CheckpointError> {
+        let states = S::len(&block);
+        assert!(
+            states <= 1 << 16,
+            "a state has so many successors that a block has {states} states"
+        );
         let mut bytes = Vec::new();
         S::write_block(&block, &mut bytes);
         let packed = lz4_flex::compress_prepend_size(&bytes);
-        let slot = self.append(depth, &packed, S::len(&block) as u32)?;
+        let slot = self.append(depth, &packed, states as u32)?;
         self.unsifted.fetch_add(news.len() as u64, Ordering::Relaxed);
         Ok(Slot { news, ..slot })
     }
 
-    fn take(&self, slot: Slot) -> Result<(S::Block, Vec<u16>), CheckpointError> {
+    fn take(&self, slot: Slot) -> Result<(S::Block, Box<[u64]>), CheckpointError> {
         let block = slot.header.block::<S>(&self.read(&slot)?);
         let path = self.path("states", slot.depth);
         let block = block.map_err(|wrong| damaged_block(&path, slot.at, wrong))?;
         Ok((block, slot.known))
     }
 
-    fn sift(&self, blocks: &mut Vec<Slot>, threads: usize) -> Result<(), CheckpointError> {
+    fn sift(
+        &self,
+        blocks: &mut Vec<Slot>,
+        threads: usize,
+        stops: &dyn Fn() -> bool,
+    ) -> Result<(), CheckpointError> {
         let mut known = self.known();
-        known.sift(blocks, threads)?;
+        let others = self.writer().bytes();
+        let max = self.place.max_disk_bytes.unwrap_or(u64::MAX);
+        known.sift(blocks, threads, |bytes| !stops() && others + bytes <= max)?;
         blocks.retain(|block| block.len() > 0);
         self.unsifted.store(0, Ordering::Relaxed);
         self.cache.grow();
@@ -266,13 +277,13 @@ impl<S: Stored> Store<S> for Files<'_> {
         let dictionary = lz4_flex::compress_prepend_size(&space.dictionary());
         self.write(&self.path("dictionary", number), &dictionary)?;
         let manifest = Manifest {
-            identity: self.place.identity.clone(),
+            identity: Cow::Borrowed(&*self.place.identity),
             number,
             dictionary: checksum(&dictionary),
             seen,
             seen_next,
             states_bytes: writer.states_bytes,
-            standing: standing.clone(),
+            standing: Cow::Borrowed(standing),
         };
         let path = self.place.folder.join(CHECKPOINT);
         let body = postcard::to_stdvec(&manifest)
@@ -317,6 +328,6 @@ impl<S: Stored> Store<S> for Files<'_> {
         for slot in standing.slots() {
             let _: (S::Block, _) = Store::<S>::take(self, slot.clone())?;
         }
-        Ok(Some(standing))
+        Ok(Some(standing.into_owned()))
     }
 }

@@ -1,7 +1,8 @@
 //! All fingerprints of a run, on the disk: a few sorted files, each at least twice as long as the next.
 //!
 //! States are told from known ones many at a time: their fingerprints are sorted, and compared with every file from
-//! one end to the other. So a fingerprint on the disk costs no memory, and no place on the disk is looked for by itself.
+//! one end to the other. So a fingerprint on the disk costs memory only as one of the 4,096 of a chunk, which takes 32
+//! bytes, and no place on the disk is looked for by itself.
 //!
 //! **Source**: delayed duplicate detection (Stern and Dill, *Using Magnetic Disk instead of Main Memory in the Murφ
 //! Verifier*, CAV 1998; Korf, AAAI 2004), with files that are merged as in a log-structured merge tree (O'Neil et al.,
@@ -91,14 +92,16 @@ impl Known {
     }
 
     pub(super) fn memory_bytes(&self) -> u64 {
-        self.files.iter().map(Sorted::memory_bytes).sum()
+        self.files.iter().chain(&self.merged).map(Sorted::memory_bytes).sum()
     }
 
-    /// Tells which states of these blocks are known already, and adds the others.
+    /// Tells which states of these blocks are known already, and adds the others. Files are merged if there is the time
+    /// and the room for so many bytes more: it is no matter but of speed.
     pub(super) fn sift(
         &mut self,
         blocks: &mut [Slot],
         threads: usize,
+        may_merge: impl Fn(u64) -> bool,
     ) -> Result<(), CheckpointError> {
         let news: usize = blocks.iter().map(|block| block.news.len()).sum();
         if news == 0 {
@@ -112,11 +115,8 @@ impl Known {
                 writer.push(fingerprint)?;
             }
             for (block, place) in sifted.known {
-                blocks[block as usize].known.push(place);
+                blocks[block as usize].mark_known(place.into());
             }
-        }
-        for block in blocks.iter_mut() {
-            block.known.sort_unstable();
         }
         let sorted = writer.finish()?;
         if sorted.part.fingerprints == 0 {
@@ -124,7 +124,7 @@ impl Known {
             return Ok(());
         }
         self.files.push(sorted);
-        self.merge()
+        self.merge(may_merge)
     }
 
     /// In the order of their fingerprints.
@@ -134,6 +134,7 @@ impl Known {
         news: usize,
         threads: usize,
     ) -> Result<Vec<Sifted>, CheckpointError> {
+        let threads = threads.max(1);
         let count = (news / PART + 1).next_multiple_of(if news > PART { threads } else { 1 });
         let mut parts: Vec<Vec<Candidate>> = Vec::new();
         parts.resize_with(count, || Vec::with_capacity(news / count + news / count / 16));
@@ -183,9 +184,10 @@ impl Known {
     }
 
     /// Merges the last files until each is at least twice as long as the next.
-    fn merge(&mut self) -> Result<(), CheckpointError> {
+    fn merge(&mut self, may_merge: impl Fn(u64) -> bool) -> Result<(), CheckpointError> {
         while let [.., one, other] = &self.files[..]
             && one.part.fingerprints < 2 * other.part.fingerprints
+            && may_merge(self.bytes() + one.part.bytes + other.part.bytes)
         {
             let into = SortedWriter::create(&self.path(self.next), self.next)?;
             let merged = Sorted::merge(one, other, into)?;

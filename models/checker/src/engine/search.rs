@@ -257,7 +257,10 @@ impl<'a, S: Space, F: Store<S>> Search<'a, S, F> {
         result
             .map_err(|error| {
                 self.is_whole.store(false, Ordering::Relaxed);
-                self.stop(Stopped::Disk(error.to_string()));
+                self.stop(match error {
+                    CheckpointError::Damaged { .. } => Stopped::Damaged(error.to_string()),
+                    _ => Stopped::Disk(error.to_string()),
+                });
             })
             .ok()
     }
@@ -265,7 +268,10 @@ impl<'a, S: Space, F: Store<S>> Search<'a, S, F> {
     /// Takes out of the next level what was known before.
     fn sift(&self, standing: &mut Standing<F::Slot>) {
         if self.is_whole.load(Ordering::Relaxed) {
-            let sifted = self.store.sift(&mut standing.next, self.options.threads);
+            let asked = self.options.interrupted;
+            let stops =
+                || self.is_halted() || asked.is_some_and(|flag| flag.load(Ordering::Relaxed));
+            let sifted = self.store.sift(&mut standing.next, self.options.threads, &stops);
             self.unless_failed(sifted);
         }
     }
@@ -308,12 +314,14 @@ impl<'a, S: Space, F: Store<S>> Search<'a, S, F> {
             };
             let slot_bytes = F::size_bytes(&slot);
             let Some((block, known)) = self.unless_failed(self.store.take(slot)) else { break };
-            let mut known = known.into_iter().map(usize::from).peekable();
+            let is_known = |place: usize| {
+                known.get(place / 64).is_some_and(|bits| bits >> (place % 64) & 1 == 1)
+            };
             let mut expanded = 0;
             let mut generated = 0;
             let mut view = self.store.view();
             for place in 0..S::len(&block) {
-                if known.next_if_eq(&place).is_some() {
+                if is_known(place) {
                     continue;
                 }
                 expanded += 1;

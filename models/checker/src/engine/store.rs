@@ -14,7 +14,7 @@ pub(super) trait Store<S: Space>: Sync {
     type Slot: Send;
     /// What is to be kept beside a block that is not full yet.
     type News: Default;
-    /// Access for one thread. What is seen takes no more memory while there are any.
+    /// Access for one thread.
     type View<'a>: Admit<Self::News>
     where
         Self: 'a;
@@ -30,11 +30,17 @@ pub(super) trait Store<S: Space>: Sync {
         news: Self::News,
     ) -> Result<Self::Slot, CheckpointError>;
 
-    /// Gives a block back, with the places of states that are none.
-    fn take(&self, slot: Self::Slot) -> Result<(S::Block, Vec<u16>), CheckpointError>;
+    /// Gives a block back, with the places of states that are none, as bits.
+    fn take(&self, slot: Self::Slot) -> Result<(S::Block, Box<[u64]>), CheckpointError>;
 
-    /// Takes out of blocks what was known before. Nobody explores meanwhile.
-    fn sift(&self, blocks: &mut Vec<Self::Slot>, threads: usize) -> Result<(), CheckpointError>;
+    /// Takes out of blocks what was known before. Nobody explores meanwhile; if somebody wants to stop, no more is done
+    /// than must be.
+    fn sift(
+        &self,
+        blocks: &mut Vec<Self::Slot>,
+        threads: usize,
+        stops: &dyn Fn() -> bool,
+    ) -> Result<(), CheckpointError>;
 
     /// How many states a block has.
     fn len(slot: &Self::Slot) -> usize;
@@ -101,11 +107,16 @@ impl<S: Space> Store<S> for InMemory {
         Ok(block)
     }
 
-    fn take(&self, slot: S::Block) -> Result<(S::Block, Vec<u16>), CheckpointError> {
-        Ok((slot, Vec::new()))
+    fn take(&self, slot: S::Block) -> Result<(S::Block, Box<[u64]>), CheckpointError> {
+        Ok((slot, Box::default()))
     }
 
-    fn sift(&self, _: &mut Vec<S::Block>, _: usize) -> Result<(), CheckpointError> {
+    fn sift(
+        &self,
+        _: &mut Vec<S::Block>,
+        _: usize,
+        _: &dyn Fn() -> bool,
+    ) -> Result<(), CheckpointError> {
         Ok(())
     }
 
