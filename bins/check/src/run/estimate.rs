@@ -137,7 +137,7 @@ fn show(entry: &Entry, estimate: &Estimate) {
             "\nLevels are taken to grow less and less, as in most entries of the catalog. From the levels with half a \
              percent of\nall states, 7 of 10 entries were within a tenth and ten times of the estimate; from fewer, \
              most had more. So explore\nmore levels (--max-states) before you trust it. Time and disk are of a run \
-             with --checkpoint, beyond a memory\nup to twice as much; docs/scale.md says why."
+             with --checkpoint,\nand up to twice as much once a level outgrows its cache: see docs/scale.md."
         );
     }
 }
