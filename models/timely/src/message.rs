@@ -52,6 +52,8 @@ pub(crate) struct Level {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct End {
     pub(crate) unique_states: u64,
+    /// Why this is not all.
+    pub(crate) stopped: Option<Stopped>,
     #[serde(with = "serde_bytes")]
     pub(crate) news: Vec<u8>,
     #[serde(with = "serde_bytes")]

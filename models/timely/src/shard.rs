@@ -118,6 +118,8 @@ impl<S: Shared> Shard<S> {
             Content::Stop(why) => self.stop(why),
             Content::End(end) => {
                 self.guarded(|shard| shard.receive_end(from, end));
+                // Claims of which something was not learnt are not checked.
+                self.whole.stop(self.stopped.clone());
             }
         }
     }
@@ -145,6 +147,7 @@ impl<S: Shared> Shard<S> {
 
     fn receive_end(&mut self, from: usize, end: End) {
         self.whole.add_end(end.unique_states);
+        self.whole.stop(end.stopped);
         if self.me == 0 && from != self.me {
             let peer = &mut self.others[from].peer;
             let refused = |wrong: String| panic!("worker {from} is of another run: {wrong}");
@@ -161,7 +164,8 @@ impl<S: Shared> Shard<S> {
         if self.whole.ends_before(level, &self.limits) {
             self.pending.clear();
             let end = self.guarded(Shard::end).unwrap_or_default();
-            self.tell_all(Content::End(end), &mut send);
+            let stopped = self.stopped.clone();
+            self.tell_all(Content::End(End { stopped, ..end }), &mut send);
             return true;
         }
         if self.limits.interrupted.load(Ordering::Relaxed) && self.stopped.is_none() {
@@ -281,7 +285,7 @@ impl<S: Shared> Shard<S> {
             0 => (Vec::new(), Vec::new()),
             _ => (self.space.news(&mut first.told), self.space.asked()),
         };
-        End { unique_states: self.seen.len(), news, asked }
+        End { unique_states: self.seen.len(), stopped: None, news, asked }
     }
 
     fn tell_all(&self, content: Content, send: &mut impl FnMut(Message)) {

@@ -3,6 +3,7 @@
 use crate::limits::Limits;
 use crate::message::Level;
 use actor_checker::engine::{Discovery, Report, Stopped};
+use actor_checker::fingerprint::STATES_MAX_OF_64_BITS;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -69,9 +70,7 @@ impl Whole {
                     *known = Some(found);
                 }
             }
-            if let Some(why) = report.stopped {
-                self.stopped.get_or_insert(why);
-            }
+            self.stop(report.stopped);
         }
         self.levels.push((states, goes_on));
         self.memory_bytes = self.memory_bytes.max(memory_bytes);
@@ -81,6 +80,11 @@ impl Whole {
     pub(crate) fn add_end(&mut self, unique_states: u64) {
         self.unique_states += unique_states;
         self.ended += 1;
+    }
+
+    /// Leaves the run incomplete, if there is a reason to; the first one stays.
+    pub(crate) fn stop(&mut self, why: Option<Stopped>) {
+        self.stopped = self.stopped.take().or(why);
     }
 
     /// How many levels were told of, and how many workers have ended.
@@ -102,13 +106,16 @@ impl Whole {
     /// Does the run end before this level, of whose states all are there?
     pub(crate) fn ends_before(&mut self, level: u64, limits: &Limits) -> bool {
         self.begin(level);
-        let Some((_, goes_on)) = self.levels.last() else { return false };
+        let Some((_, goes_on)) = self.levels.last().copied() else { return false };
         if limits.stop_at_violation && self.hits() & self.always != 0 {
-            self.stopped.get_or_insert(Stopped::Violation);
+            self.stop(Some(Stopped::Violation));
         }
         let states: u64 = self.levels.iter().map(|(states, _)| states).sum();
         if limits.max_states.is_some_and(|max| states > max) {
-            self.stopped.get_or_insert(Stopped::States);
+            self.stop(Some(Stopped::States));
+        }
+        if states > STATES_MAX_OF_64_BITS {
+            self.stop(Some(Stopped::Fingerprints));
         }
         let ends = !goes_on || self.stopped.is_some();
         if ends {
@@ -138,5 +145,41 @@ impl Whole {
             memory_bytes: self.memory_bytes,
             discoveries: self.found.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// What two workers have come to that had so many states in one level.
+    fn ended(states: u64, stopped: Option<Stopped>) -> Report {
+        let mut whole = Whole::new(2, 0, 0);
+        let limits =
+            Limits { max_states: None, interrupted: Arc::default(), stop_at_violation: true };
+        for _ in 0..2 {
+            whole.hear(1, Level { states, ..Level::default() });
+        }
+        assert!(whole.ends_before(1, &limits));
+        for why in [None, stopped] {
+            whole.add_end(states);
+            whole.stop(why);
+        }
+        whole.report(Duration::ZERO)
+    }
+
+    #[test]
+    fn a_worker_that_cannot_tell_what_it_has_leaves_the_run_incomplete() {
+        assert!(ended(1, None).complete);
+        let why = Some(Stopped::Panic("news cannot be read".into()));
+        let report = ended(1, why.clone());
+        assert!(!report.complete && report.stopped == why);
+    }
+
+    #[test]
+    fn more_states_than_64_bits_are_for_leave_the_run_incomplete() {
+        let report = ended(STATES_MAX_OF_64_BITS, None);
+        assert_eq!((report.complete, report.stopped), (false, Some(Stopped::Fingerprints)));
     }
 }

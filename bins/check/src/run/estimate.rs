@@ -93,10 +93,13 @@ pub(super) fn tell(entry: &Entry, options: &RunArgs) -> anyhow::Result<u8> {
         (None, Some(stopped)) => Some(watch.because(stopped)),
     };
     if let Some(why_not) = why_not {
+        drop((run_folder, folder));
         say!("{}: no estimate: {why_not}", entry.name);
         return Ok(status_of(entry, &outcome, &options));
     }
     let sizes = run_folder.sizes().context("--estimate: the files cannot be measured")?;
+    // Nobody may read what follows, which would end the process here.
+    drop((run_folder, folder));
     let estimate = Estimate::of(outcome.report, sizes, options.search.threads.count());
     if options.format.json {
         say!("{}", as_json(entry, &estimate))
