@@ -16,6 +16,7 @@ fn place(folder: &Path, resume: bool) -> Checkpoints {
         folder: folder.to_owned(),
         identity: "a test".into(),
         resume,
+        together: false,
         every: Duration::from_secs(3600),
         max_disk_bytes: None,
         memory_bytes: 1 << 16,
@@ -195,7 +196,7 @@ fn a_checkpoint_is_of_one_run_and_one_process_and_has_to_be_asked_for() {
     // What it had is still there.
     let outcome = taken_up(&entry, &of(true)).unwrap();
     assert_eq!((outcome.holds(), Some(outcome.report.unique_states)), (true, entry.unique_states));
-    std::fs::write(path.join("checkpoint.tmp"), "left by a kill").unwrap();
+    std::fs::write(path.join("checkpoint-9.tmp"), "left by a kill").unwrap();
     of(true).open().unwrap().remove().unwrap();
     assert!(!path.exists(), "nothing is left of it");
     std::fs::create_dir(&path).unwrap();

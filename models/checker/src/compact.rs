@@ -168,6 +168,8 @@ pub struct CompactModel<A: Actor, S: Spec<A>> {
     reductions: Reductions,
     /// How many renamings there are, apart from the one that changes nothing.
     renamings: usize,
+    /// By renaming, who takes the place of [`Spec::shares_by`].
+    sharers: Box<[usize]>,
     pub(crate) locals: Vec<Interner<LocalCell<A, S>>>,
     inbound: Vec<Interner<Renamed<Inbound<A::Msg>>>>,
     timers: Interner<A::Timer>,
@@ -253,6 +255,7 @@ where
             crashes: Crashes::default(),
             reductions: Reductions::default(),
             renamings: 0,
+            sharers: Box::default(),
             steps: boxcar::Vec::new(),
             histories: Interner::default(),
             views: Interner::default(),
@@ -291,6 +294,12 @@ where
         assert!(sound, "a message may be dropped only once everything it sends is sent");
         self.reductions = reductions;
         self.renamings = if reductions.symmetry { self.spec.renamings() } else { 0 };
+        let place = |renaming, actor| self.spec.rename_actor(renaming, actor);
+        let sharer = |renaming| {
+            let mut actors = 0..self.actors.len();
+            actors.find(|actor| place(renaming, *actor) == self.spec.shares_by())
+        };
+        self.sharers = (0..self.renamings).filter_map(sharer).collect();
         self
     }
 

@@ -16,6 +16,7 @@
 //! 1993; Stern and Dill, 1995, for the probability of an omission).
 
 mod backwards;
+mod batch;
 mod blocks;
 mod cache;
 mod checkpoint;
@@ -31,17 +32,22 @@ mod space;
 mod standing;
 mod store;
 
+pub use backwards::predecessors;
 pub(crate) use backwards::trail;
+pub use batch::{BATCH, Batch};
 pub use blocks::Stored;
 pub use cache::Cache;
 pub use checkpoint::{Checkpoints, RunFolder, Sizes};
 pub use error::CheckpointError;
 pub use estimate::{SPREAD, states_in_all};
+pub use files::Files;
 pub(crate) use path::walk;
 pub use path::{Walk, path_by, path_to};
 pub use search::{search, search_in_files};
 pub use shared::Shared;
 pub use space::{Space, fingerprint};
+pub use standing::Standing;
+pub use store::{Admit, InMemory, Store};
 
 use serde::{Deserialize, Serialize};
 use space::Plain;

@@ -198,6 +198,12 @@ pub trait Spec<A: Actor>: Send + Sync {
         true
     }
 
+    /// Several workers share the states of a run by the local state of this actor: one that changes seldom, and has many.
+    /// It is no matter but of speed.
+    fn shares_by(&self) -> usize {
+        0
+    }
+
     /// Claims of a message that changes nothing at this actor that it never will, and that its
     /// receiver will never answer it with anything but what it answers now. The claim is checked
     /// after the run, against every local state that can be reached from this one.

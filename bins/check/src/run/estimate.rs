@@ -74,6 +74,7 @@ pub(super) fn tell(entry: &Entry, options: &RunArgs) -> anyhow::Result<u8> {
     let place = Checkpoints {
         folder: folder.path().to_owned(),
         identity: entry.name.to_owned(),
+        together: false,
         resume: false,
         every: Duration::MAX,
         max_disk_bytes: None,

@@ -12,10 +12,12 @@ use super::CompactModel;
 use super::dictionary::{Unknown, unknown};
 use super::state::{HISTORY, PORTS};
 use super::steps::{FIRST_STEP, NO_OP, OriginEvent};
+use crate::fingerprint::{Term, upper};
 use crate::intern::Interner;
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Actor;
+use std::ops::Add;
 use std::sync::atomic::Ordering;
 
 /// How much has been told.
@@ -239,6 +241,21 @@ where
                     true
                 })
             })
+    }
+
+    /// What the local state of [`Spec::shares_by`] comes to: the same for all renamings of a state, whose states of that
+    /// actor are all counted.
+    pub(super) fn share(&self, words: &[u32]) -> u64 {
+        let term = |actor: usize, renaming| {
+            self.local_term(actor, self.port(actor, words[PORTS + actor]).local, renaming)
+        };
+        let own = term(self.spec.shares_by(), None);
+        if self.sharers.is_empty() {
+            return upper(own.fingerprint());
+        }
+        let renamed = self.sharers.iter().enumerate();
+        let all = renamed.map(|(renaming, actor)| term(*actor, Some(renaming)).spread());
+        upper(all.fold(own.spread(), Term::add).fingerprint())
     }
 
     /// All that was asked and judged by now.

@@ -95,6 +95,11 @@ where
         path_by(self, |state| state.fingerprint(), target, depth)
     }
 
+    /// The path through states with these fingerprints, given from its end.
+    pub fn path_through(&self, trail: Vec<u128>) -> Option<Walk<Self>> {
+        walk(self, |state| state.fingerprint(), trail)
+    }
+
     /// The same path, from the files of [`CompactModel::bfs_in_files`], and without the memory.
     ///
     /// # Errors
@@ -106,7 +111,7 @@ where
         depth: u64,
     ) -> Result<Option<Walk<Self>>, CheckpointError> {
         let trail = trail(&Packed { model: self, judged: false }, folder, target, depth)?;
-        Ok(walk(self, |state| state.fingerprint(), trail))
+        Ok(self.path_through(trail))
     }
 }
 
@@ -236,6 +241,16 @@ where
 
     fn append(block: &Block, place: usize, into: &mut Block) {
         into.push(block.row(place));
+    }
+
+    fn share(&self, block: &Block, place: usize) -> u64 {
+        self.model.share(block.row(place))
+    }
+
+    fn order(block: &Block) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..Self::len(block)).collect();
+        places.sort_unstable_by_key(|place| block.row(*place));
+        places
     }
 
     fn news(&self, told: &mut Told) -> Vec<u8> {

@@ -25,7 +25,7 @@ pub trait Stored: Space {
 
 /// Where a block is in `states-D`, and which of its states are none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Slot {
+pub struct Slot {
     pub(super) depth: u64,
     pub(super) at: u64,
     pub(super) header: Header,

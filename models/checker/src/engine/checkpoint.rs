@@ -1,15 +1,17 @@
-//! The folder of a run in files, and what its last checkpoint says.
+//! The folder of a run in files, and what a checkpoint says.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `seen-N` | fingerprints of states that were seen, in order, 128 bits each; all of them together are all |
 //! | `states-D` | the states that are D steps from the start, in blocks, each behind its length, its number of states and its checksum; also such that are nearer, if they were forgotten |
 //! | `dictionary-N` | what the numbers in states stand for, at checkpoint N |
-//! | `checkpoint` | where the run stands: how much of these files counts, and which blocks are left |
+//! | `checkpoint-N` | where the run stood at checkpoint N: how much of these files counts, and which blocks are left |
 //!
 //! **Invariants**
-//! - *A checkpoint is whole or not there*: `checkpoint` is replaced by renaming, once all that it counts on is
-//!   synced. What was written after it takes nothing from it, and is cut off by whoever goes on.
+//! - *A checkpoint is whole or not there*: `checkpoint-N` gets its name once it and all that it counts on are synced.
+//!   What was written after it takes nothing from it, and is cut off by whoever goes on.
+//! - *There is one, from the first on*: the last one is removed after the next is there. Of a run in several processes it
+//!   stays until all of them have the next.
 //! - *Damage is refused*: everything that is read has a checksum.
 //! - *Of one run*: who goes on is the same program, with the same bounds, or is refused.
 
@@ -24,6 +26,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a run keeps its checkpoints, and when it writes them.
@@ -35,6 +38,8 @@ pub struct Checkpoints {
     pub identity: String,
     /// Goes on from the last checkpoint; if not, the folder must have none.
     pub resume: bool,
+    /// Keeps the checkpoint before the last one as well: the other processes of the run may not have got any further.
+    pub together: bool,
     /// How often one is written within a level; one is written at the end of each.
     pub every: Duration,
     /// Stop as incomplete once the files take this many bytes.
@@ -51,7 +56,7 @@ impl Checkpoints {
     /// When that is not so, somebody else has it, or it cannot be written.
     pub fn open(self) -> Result<RunFolder, CheckpointError> {
         let folder = &self.folder;
-        if self.resume && !folder.join(CHECKPOINT).exists() {
+        if self.resume && !folder.is_dir() {
             return Err(CheckpointError::Missing(folder.clone()));
         }
         std::fs::create_dir_all(folder).map_err(failed(folder))?;
@@ -61,22 +66,25 @@ impl Checkpoints {
             Err(Errno::WOULDBLOCK) => return Err(CheckpointError::Busy(folder.clone())),
             Err(error) => return Err(failed(folder)(error.into())),
         }
-        let probe = folder.join(CHECKPOINT).with_extension("tmp");
+        let probe = folder.join(format!("{CHECKPOINT}-0.tmp"));
         File::create(&probe).and_then(|_| std::fs::remove_file(&probe)).map_err(failed(&probe))?;
-        let opened = RunFolder { place: self, lock };
-        match (opened.has_checkpoint(), opened.place.resume) {
-            (true, false) => Err(CheckpointError::Exists(opened.place.folder)),
-            (true, true) => opened.manifest().map(|_| opened),
-            _ => Ok(opened),
+        let mut opened = RunFolder { place: self, lock: Arc::new(lock), number: None };
+        match (opened.last().map_err(failed(opened.path()))?, opened.place.resume) {
+            (Some(_), false) => Err(CheckpointError::Exists(opened.place.folder)),
+            (None, true) => Err(CheckpointError::Missing(opened.place.folder)),
+            (Some(last), true) => opened.go_back_to(last).map(|()| opened),
+            (None, false) => Ok(opened),
         }
     }
 }
 
 /// The folder of a run, which this process alone has.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RunFolder {
     pub(super) place: Checkpoints,
-    lock: File,
+    lock: Arc<File>,
+    /// The checkpoint to go on from.
+    number: Option<u64>,
 }
 
 impl RunFolder {
@@ -91,7 +99,27 @@ impl RunFolder {
 
     /// Is there a run to go on with?
     pub fn has_checkpoint(&self) -> bool {
-        self.place.folder.join(CHECKPOINT).exists()
+        self.last().is_ok_and(|last| last.is_some())
+    }
+
+    /// The number of the last checkpoint, if there is one.
+    fn last(&self) -> io::Result<Option<u64>> {
+        let files = self.files()?.into_iter().filter(|file| file.is_whole);
+        Ok(files.filter_map(|file| file.number(CHECKPOINT)).max())
+    }
+
+    /// The number of the checkpoint to go on from, if the run does not begin here.
+    pub fn number(&self) -> Option<u64> {
+        self.number
+    }
+
+    /// Goes on from this checkpoint, if it is of this run, in place of the last one.
+    ///
+    /// # Errors
+    /// When it is not there, or damaged, or of another run.
+    pub fn go_back_to(&mut self, number: u64) -> Result<(), CheckpointError> {
+        self.number = Some(number);
+        self.manifest().map(drop)
     }
 
     /// How many steps from the start the run was that is gone on with, and how many states it knew; nothing of one that
@@ -100,18 +128,16 @@ impl RunFolder {
     /// # Errors
     /// When its checkpoint is damaged.
     pub fn standing(&self) -> Result<Option<(u64, u64)>, CheckpointError> {
-        if !self.place.resume {
-            return Ok(None);
-        }
-        let Manifest { seen, standing, .. } = self.manifest()?;
+        let Some(Manifest { seen, standing, .. }) = self.manifest()? else { return Ok(None) };
         Ok(Some((standing.depth(), seen.iter().map(|part| part.fingerprints).sum())))
     }
 
-    /// What `checkpoint` says, if it is of this run.
-    pub(super) fn manifest(&self) -> Result<Manifest<'static>, CheckpointError> {
+    /// What the checkpoint says to go on from, if it is of this run; nothing if the run begins.
+    pub(super) fn manifest(&self) -> Result<Option<Manifest<'static>>, CheckpointError> {
         let Checkpoints { folder, identity, .. } = &self.place;
-        let path = folder.join(CHECKPOINT);
-        let bytes = std::fs::read(&path).map_err(failed(&path))?;
+        let Some(number) = self.number else { return Ok(None) };
+        let path = self.file(CHECKPOINT, number);
+        let bytes = std::fs::read(&path).map_err(unread(&path))?;
         let damaged = damage(&path);
         let rest = bytes.strip_prefix(&MAGIC[..]).ok_or_else(|| damaged("it is no checkpoint"))?;
         let (sum, body) = rest.split_first_chunk().ok_or_else(|| damaged("it is cut off"))?;
@@ -120,11 +146,14 @@ impl RunFolder {
         }
         let manifest: Manifest =
             postcard::from_bytes(body).map_err(|_| damaged("it cannot be read"))?;
+        if manifest.number != number {
+            return Err(damaged("it is another one"));
+        }
         if manifest.identity != *identity {
             let (there, here) = (manifest.identity.into_owned(), identity.clone());
             return Err(CheckpointError::Other { folder: folder.clone(), there, here });
         }
-        Ok(manifest)
+        Ok(Some(manifest))
     }
 
     /// Shows all blocks of a level that is expanded. What is nearer to the start than they are is shown, too.
@@ -134,7 +163,11 @@ impl RunFolder {
         mut look: impl FnMut(&S::Block),
     ) -> Result<(), CheckpointError> {
         let path = self.file("states", depth);
-        let file = File::open(&path).map_err(unread(&path))?;
+        let file = match File::open(&path) {
+            // None of them is here.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file.map_err(unread(&path))?,
+        };
         let mut left = file.metadata().map_err(unread(&path))?.len();
         let (mut file, mut at) = (io::BufReader::with_capacity(1 << 20, file), 0);
         while left > 0 {
@@ -162,16 +195,11 @@ impl RunFolder {
     /// # Errors
     /// When the disk fails.
     pub fn remove(self) -> io::Result<()> {
-        // First of all, because it counts on everything else.
-        if self.has_checkpoint() {
-            std::fs::remove_file(self.path().join(CHECKPOINT))?;
-            self.lock.sync_all()?;
-        }
-        for (name, path) in self.files()? {
-            let stems = ["seen", "states", "dictionary"];
-            if name == CHECKPOINT || stems.into_iter().any(|stem| number(stem, &name).is_some()) {
-                std::fs::remove_file(path)?;
-            }
+        // First of all, because they count on everything else.
+        self.remove_all(CHECKPOINT, |_| true)?;
+        self.lock.sync_all()?;
+        for stem in ["seen", "states", "dictionary"] {
+            self.remove_all(stem, |_| true)?;
         }
         // It may hold what is not ours.
         let _ = std::fs::remove_dir(self.path());
@@ -184,37 +212,67 @@ impl RunFolder {
     /// When the disk fails.
     pub fn sizes(&self) -> io::Result<Sizes> {
         let mut sizes = Sizes::default();
-        for (name, path) in self.files()? {
-            let bytes = path.metadata()?.len();
+        for file in self.files()? {
+            let bytes = file.path.metadata()?.len();
             match () {
-                () if number("states", &name).is_some() => sizes.rows += bytes,
-                () if number("seen", &name).is_some() => sizes.fingerprints += bytes,
+                () if file.number("states").is_some() => sizes.rows += bytes,
+                () if file.number("seen").is_some() => sizes.fingerprints += bytes,
                 () => sizes.others += bytes,
             }
         }
         Ok(sizes)
     }
 
-    /// Removes files of fingerprints that the checkpoint does not speak of.
-    pub(super) fn remove_unseen(&self, seen: &[SortedPart]) -> Result<(), CheckpointError> {
-        for (name, path) in self.files().map_err(failed(self.path()))? {
-            let is_left = |number| seen.iter().all(|part| part.number != number);
-            if number("seen", &name).is_some_and(is_left) {
-                std::fs::remove_file(&path).map_err(failed(&path))?;
-            }
-        }
-        Ok(())
+    /// Removes what the checkpoint with this number does not count on.
+    pub(super) fn remove_others(
+        &self,
+        number: u64,
+        seen: &[SortedPart],
+        deepest: u64,
+    ) -> Result<(), CheckpointError> {
+        let remove = || {
+            // Later ones first, because they count on what is removed next.
+            self.remove_all(CHECKPOINT, |other| other != number)?;
+            self.lock.sync_all()?;
+            self.remove_all("dictionary", |other| other != number)?;
+            self.remove_all("seen", |other| seen.iter().all(|part| part.number != other))?;
+            self.remove_all("states", |depth| depth > deepest)
+        };
+        remove().map_err(failed(self.path()))
     }
 
-    /// The names of all files, without the mark of those that are being written.
-    fn files(&self) -> io::Result<Vec<(String, PathBuf)>> {
+    /// Removes the files of this kind whose numbers are such.
+    fn remove_all(&self, stem: &str, is_left: impl Fn(u64) -> bool) -> io::Result<()> {
+        let files = self.files()?.into_iter();
+        let mut left = files.filter(|file| file.number(stem).is_some_and(&is_left));
+        left.try_for_each(|file| std::fs::remove_file(file.path))
+    }
+
+    /// All files, also such as are being written.
+    fn files(&self) -> io::Result<Vec<RunFile>> {
         let files = std::fs::read_dir(self.path())?.map(|entry| {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let name = name.strip_suffix(".tmp").map(str::to_owned).unwrap_or(name);
-            Ok((name, entry.path()))
+            let whole = name.strip_suffix(".tmp").map(str::to_owned);
+            let is_whole = whole.is_none();
+            Ok(RunFile { name: whole.unwrap_or(name), path: entry.path(), is_whole })
         });
         files.collect()
+    }
+}
+
+/// A file in the folder.
+struct RunFile {
+    /// Without the mark of those that are being written.
+    name: String,
+    path: PathBuf,
+    is_whole: bool,
+}
+
+impl RunFile {
+    /// The number in its name, if it is one of those.
+    fn number(&self, stem: &str) -> Option<u64> {
+        self.name.strip_prefix(stem)?.strip_prefix('-')?.parse().ok()
     }
 }
 
@@ -229,12 +287,7 @@ pub struct Sizes {
     pub others: u64,
 }
 
-/// The number in a file's name, if it is one of those.
-fn number(stem: &str, name: &str) -> Option<u64> {
-    name.strip_prefix(stem)?.strip_prefix('-')?.parse().ok()
-}
-
-/// What `checkpoint` says.
+/// What `checkpoint-N` says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Manifest<'a> {
     pub(super) identity: Cow<'a, str>,

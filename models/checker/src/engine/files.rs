@@ -10,7 +10,7 @@
 
 use super::blocks::{HEADER_BYTES, Header, Slot, Stored, UNSIFTED_BYTES, checksum};
 use super::cache::{self, Cache};
-use super::checkpoint::{CHECKPOINT, Checkpoints, MAGIC, Manifest, RunFolder};
+use super::checkpoint::{CHECKPOINT, MAGIC, Manifest, RunFolder};
 use super::error::{CheckpointError, damage, damaged_block, failed, unread};
 use super::known::Known;
 use super::standing::Standing;
@@ -25,9 +25,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Levels in files.
-pub(super) struct Files<'a> {
-    folder: &'a RunFolder,
-    place: &'a Checkpoints,
+pub struct Files {
+    folder: RunFolder,
     cache: Cache,
     known: Mutex<Known>,
     /// How many states are known.
@@ -44,7 +43,10 @@ pub(super) struct Files<'a> {
 /// What grows.
 #[derive(Default)]
 struct Writer {
+    /// Of the last checkpoint.
     number: u64,
+    /// Of the checkpoints before it that are still there.
+    earlier: Vec<u64>,
     /// The deepest D, and `states-D`.
     deepest: u64,
     file: Option<File>,
@@ -68,22 +70,20 @@ impl Writer {
     }
 }
 
-impl<'a> Files<'a> {
+impl Files {
     /// The files of a run that begins, or goes on.
-    pub(super) fn new(folder: &'a RunFolder) -> Files<'a> {
-        let place = &folder.place;
-        let half = place.memory_bytes / 2;
+    pub fn new(folder: RunFolder) -> Files {
+        let half = folder.place.memory_bytes / 2;
         Files {
-            folder,
-            place,
             cache: Cache::new(half),
-            known: Mutex::new(Known::new(place.folder.clone())),
+            known: Mutex::new(Known::new(folder.path().to_owned())),
             states: AtomicU64::new(0),
             unsifted: AtomicU64::new(0),
             unsifted_max: half / UNSIFTED_BYTES,
             writer: Mutex::default(),
             bytes: AtomicU64::new(0),
             last: Mutex::new(Instant::now()),
+            folder,
         }
     }
 
@@ -113,7 +113,7 @@ impl<'a> Files<'a> {
     fn append(&self, depth: u64, states: &[u8], count: u32) -> Result<Slot, CheckpointError> {
         let writer = &mut *self.writer();
         if depth > writer.deepest {
-            writer.sync(&self.place.folder)?;
+            writer.sync(self.folder.path())?;
             writer.before_bytes += writer.states_bytes;
             (writer.deepest, writer.file, writer.states_bytes) = (depth, None, 0);
         }
@@ -153,9 +153,19 @@ impl<'a> Files<'a> {
             file.write_all(bytes)?;
             file.sync_all()?;
             std::fs::rename(&tmp, path)?;
-            File::open(&self.place.folder)?.sync_all()
+            File::open(self.folder.path())?.sync_all()
         };
         write().map_err(failed(path))
+    }
+
+    /// Removes what the last checkpoint does not count on, nor the next one. What stays all the same is in nobody's way.
+    fn forget_earlier(&self, writer: &mut Writer, known: &mut Known) {
+        for number in writer.earlier.drain(..) {
+            for name in [CHECKPOINT, "dictionary"] {
+                let _ = std::fs::remove_file(self.path(name, number));
+            }
+        }
+        known.forget_earlier();
     }
 
     /// Looks again at how much there is.
@@ -178,7 +188,7 @@ impl Admit<Vec<u128>> for cache::View<'_> {
     }
 }
 
-impl<S: Stored> Store<S> for Files<'_> {
+impl<S: Stored> Store<S> for Files {
     type Slot = Slot;
     type News = Vec<u128>;
     type View<'a>
@@ -225,7 +235,7 @@ impl<S: Stored> Store<S> for Files<'_> {
     ) -> Result<(), CheckpointError> {
         let mut known = self.known();
         let others = self.writer().bytes();
-        let max = self.place.max_disk_bytes.unwrap_or(u64::MAX);
+        let max = self.folder.place.max_disk_bytes.unwrap_or(u64::MAX);
         known.sift(blocks, threads, |bytes| !stops() && others + bytes <= max)?;
         blocks.retain(|block| block.len() > 0);
         self.unsifted.store(0, Ordering::Relaxed);
@@ -261,23 +271,27 @@ impl<S: Stored> Store<S> for Files<'_> {
     }
 
     fn is_due(&self) -> bool {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= self.place.every
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+            >= self.folder.place.every
     }
 
     fn is_full(&self) -> bool {
-        self.place.max_disk_bytes.is_some_and(|max| self.bytes.load(Ordering::Relaxed) > max)
+        self.folder.place.max_disk_bytes.is_some_and(|max| self.bytes.load(Ordering::Relaxed) > max)
     }
 
     fn checkpoint(&self, space: &S, standing: &Standing<Slot>) -> Result<(), CheckpointError> {
         let (mut writer, mut known) = (self.writer(), self.known());
-        writer.sync(&self.place.folder)?;
+        if self.folder.place.together {
+            // Whoever is asked for a checkpoint knows that all have the last one.
+            self.forget_earlier(&mut writer, &mut known);
+        }
+        writer.sync(self.folder.path())?;
         let (seen_next, seen) = known.sync()?;
-        writer.number += 1;
-        let number = writer.number;
+        let number = writer.number + 1;
         let dictionary = lz4_flex::compress_prepend_size(&space.dictionary());
         self.write(&self.path("dictionary", number), &dictionary)?;
         let manifest = Manifest {
-            identity: Cow::Borrowed(&*self.place.identity),
+            identity: Cow::Borrowed(&*self.folder.place.identity),
             number,
             dictionary: checksum(&dictionary),
             seen,
@@ -285,26 +299,27 @@ impl<S: Stored> Store<S> for Files<'_> {
             states_bytes: writer.states_bytes,
             standing: Cow::Borrowed(standing),
         };
-        let path = self.place.folder.join(CHECKPOINT);
+        let path = self.path(CHECKPOINT, number);
         let body = postcard::to_stdvec(&manifest)
             .map_err(|error| failed(&path)(std::io::Error::other(error)))?;
         let bytes = [&MAGIC[..], &checksum(&body).to_le_bytes(), &body].concat();
         self.write(&path, &bytes)?;
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        // No checkpoint needs it any more; one that stays is in nobody's way.
-        let _ = std::fs::remove_file(self.path("dictionary", number - 1));
-        known.tidy();
+        let before = std::mem::replace(&mut writer.number, number);
+        if before > 0 {
+            writer.earlier.push(before);
+        }
+        if !self.folder.place.together {
+            self.forget_earlier(&mut writer, &mut known);
+        }
         writer.other_bytes = (dictionary.len() + bytes.len()) as u64;
         self.count(&writer, &known);
         Ok(())
     }
 
     fn resume(&self, space: &S) -> Result<Option<Standing<Slot>>, CheckpointError> {
-        if !self.place.resume {
-            return Ok(None);
-        }
-        let Manifest { number, dictionary, seen, seen_next, states_bytes, standing, .. } =
-            self.folder.manifest()?;
+        let Some(manifest) = self.folder.manifest()? else { return Ok(None) };
+        let Manifest { number, dictionary, seen, seen_next, states_bytes, standing, .. } = manifest;
         let path = self.path("dictionary", number);
         let damaged = damage(&path);
         let bytes = std::fs::read(&path).map_err(unread(&path))?;
@@ -315,9 +330,9 @@ impl<S: Stored> Store<S> for Files<'_> {
         let bytes = lz4_flex::decompress_size_prepended(&bytes).ok();
         let bytes = bytes.ok_or_else(|| damaged("it cannot be read"))?;
         space.restore(&bytes).map_err(|wrong| damaged(&wrong))?;
-        self.folder.remove_unseen(&seen)?;
-        let known = Known::open(self.place.folder.clone(), seen_next, &seen)?;
-        let deepest = standing.slots().map(|slot| slot.depth).max().unwrap_or(0);
+        let deepest = standing.slots().map(|slot| slot.depth).max().unwrap_or(standing.depth());
+        self.folder.remove_others(number, &seen, deepest)?;
+        let known = Known::open(self.folder.path().to_owned(), seen_next, &seen)?;
         let mut writer = Writer { number, deepest, states_bytes, other_bytes, ..Writer::default() };
         for depth in 0..deepest {
             let before = std::fs::metadata(self.path("states", depth));

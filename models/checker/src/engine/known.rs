@@ -11,6 +11,7 @@
 use super::blocks::Slot;
 use super::error::CheckpointError;
 use super::sorted::{Candidate, Sorted, SortedPart, SortedWriter};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -20,11 +21,11 @@ pub(super) struct Known {
     folder: PathBuf,
     /// The longest first.
     files: Vec<Sorted>,
-    /// The numbers of those that the last checkpoint counts on.
-    kept: Vec<u64>,
+    /// The numbers of those that each checkpoint counts on, the last one's last.
+    kept: VecDeque<Vec<u64>>,
     /// The number of the next file.
     next: u64,
-    /// What the last checkpoint counts on, and the next one will not.
+    /// What a checkpoint counts on, and the next one will not.
     merged: Vec<Sorted>,
 }
 
@@ -43,7 +44,7 @@ struct Sifted {
 impl Known {
     /// None.
     pub(super) fn new(folder: PathBuf) -> Known {
-        Known { folder, files: Vec::new(), kept: Vec::new(), next: 0, merged: Vec::new() }
+        Known { folder, files: Vec::new(), kept: VecDeque::new(), next: 0, merged: Vec::new() }
     }
 
     /// Those that a checkpoint speaks of.
@@ -56,7 +57,7 @@ impl Known {
         for part in parts {
             known.files.push(Sorted::open(&known.path(part.number), *part)?);
         }
-        known.kept = parts.iter().map(|part| part.number).collect();
+        known.kept.push_back(parts.iter().map(|part| part.number).collect());
         Ok(known)
     }
 
@@ -67,18 +68,27 @@ impl Known {
     /// What a checkpoint is to say, once it is on the disk: the number of the next file, and what there is.
     pub(super) fn sync(&mut self) -> Result<(u64, Vec<SortedPart>), CheckpointError> {
         for file in &self.files {
-            if !self.kept.contains(&file.part.number) {
+            if !self.is_kept(file) {
                 file.sync()?;
             }
         }
         let parts: Vec<SortedPart> = self.files.iter().map(|file| file.part).collect();
-        self.kept = parts.iter().map(|part| part.number).collect();
+        self.kept.push_back(parts.iter().map(|part| part.number).collect());
         Ok((self.next, parts))
     }
 
-    /// Removes what no checkpoint counts on any more.
-    pub(super) fn tidy(&mut self) {
-        self.merged.drain(..).for_each(|file| file.remove());
+    /// Does a checkpoint count on this file?
+    fn is_kept(&self, file: &Sorted) -> bool {
+        self.kept.iter().any(|kept| kept.contains(&file.part.number))
+    }
+
+    /// Removes what the last checkpoint does not count on, nor the next one.
+    pub(super) fn forget_earlier(&mut self) {
+        self.kept.drain(..self.kept.len().saturating_sub(1));
+        let (kept, left) =
+            std::mem::take(&mut self.merged).into_iter().partition(|file| self.is_kept(file));
+        self.merged = kept;
+        left.into_iter().for_each(Sorted::remove);
     }
 
     /// How many there are.
@@ -193,7 +203,7 @@ impl Known {
             let merged = Sorted::merge(one, other, into)?;
             self.next += 1;
             for file in self.files.split_off(self.files.len() - 2) {
-                if self.kept.contains(&file.part.number) {
+                if self.is_kept(&file) {
                     self.merged.push(file);
                 } else {
                     file.remove();

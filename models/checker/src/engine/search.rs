@@ -1,11 +1,12 @@
 //! The search itself: blocks of states, taken by workers, level by level.
 
+use super::batch::{BATCH, BLOCK, Batch};
 use super::blocks::Stored;
 use super::checkpoint::RunFolder;
 use super::error::CheckpointError;
 use super::files::Files;
 use super::standing::Standing;
-use super::store::{Admit, InMemory, Store};
+use super::store::{InMemory, Store};
 use super::{Discovery, Options, Progress, Report, Space, Stopped};
 use crate::fingerprint::upper;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,7 +38,7 @@ pub fn search_in_files<S: Stored>(
     options: &Options<'_>,
     folder: &RunFolder,
 ) -> Result<Report, CheckpointError> {
-    let files = Files::new(folder);
+    let files = Files::new(folder.clone());
     let search = Search::new(space, options, &files);
     let start = match files.resume(space)? {
         Some(standing) => search.restore(standing),
@@ -97,44 +98,6 @@ impl Found {
 
     fn get(&self) -> Option<Discovery> {
         *self.lowest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// States in a block, which is also what a worker takes from a level at once.
-const BLOCK: usize = 512;
-
-/// States that are looked up at once.
-const BATCH: usize = 64;
-
-/// A block that is being filled.
-struct Batch<S: Space, F: Store<S>> {
-    states: S::Block,
-    /// Of the last states, which are not looked up yet.
-    fingerprints: Vec<u128>,
-    news: F::News,
-    kept: Vec<bool>,
-}
-
-impl<S: Space, F: Store<S>> Default for Batch<S, F> {
-    fn default() -> Self {
-        Batch {
-            states: S::Block::default(),
-            fingerprints: Vec::new(),
-            news: F::News::default(),
-            kept: Vec::new(),
-        }
-    }
-}
-
-impl<S: Space, F: Store<S>> Batch<S, F> {
-    /// Looks the last states up, and keeps the new ones; tells how many were looked up.
-    fn admit(&mut self, view: &mut F::View<'_>) -> u64 {
-        let generated = self.fingerprints.len();
-        view.admit(&self.fingerprints, &mut self.news, &mut self.kept);
-        S::keep_of_last(&mut self.states, &self.kept);
-        self.fingerprints.clear();
-        self.kept.clear();
-        generated as u64
     }
 }
 
@@ -244,11 +207,8 @@ impl<'a, S: Space, F: Store<S>> Search<'a, S, F> {
     }
 
     fn put(&self, depth: u64, batch: Batch<S, F>) -> Option<F::Slot> {
-        if S::len(&batch.states) == 0 {
-            return None;
-        }
-        let put = self.store.put(self.space, depth, batch.states, batch.news);
-        let slot = self.unless_failed(put)?;
+        let put = batch.put(self.store, self.space, depth);
+        let slot = self.unless_failed(put)??;
         self.in_levels.fetch_add(F::size_bytes(&slot), Ordering::Relaxed);
         Some(slot)
     }

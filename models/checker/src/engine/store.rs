@@ -9,7 +9,7 @@ use crate::visited::{self, VisitedSet};
 /// Keeps blocks of states, and the fingerprints of all of them.
 ///
 /// A state that is admitted may be known all the same, until blocks are [sifted](Store::sift).
-pub(super) trait Store<S: Space>: Sync {
+pub trait Store<S: Space>: Sync {
     /// Where a block is.
     type Slot: Send;
     /// What is to be kept beside a block that is not full yet.
@@ -19,9 +19,13 @@ pub(super) trait Store<S: Space>: Sync {
     where
         Self: 'a;
 
+    /// Access for a thread. There must be none when the store sifts.
     fn view(&self) -> Self::View<'_>;
 
     /// Keeps a block of states that are so many steps from the start.
+    ///
+    /// # Errors
+    /// When the disk fails.
     fn put(
         &self,
         space: &S,
@@ -31,10 +35,16 @@ pub(super) trait Store<S: Space>: Sync {
     ) -> Result<Self::Slot, CheckpointError>;
 
     /// Gives a block back, with the places of states that are none, as bits.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what was written.
     fn take(&self, slot: Self::Slot) -> Result<(S::Block, Box<[u64]>), CheckpointError>;
 
     /// Takes out of blocks what was known before. Nobody explores meanwhile; if somebody wants to stop, no more is done
     /// than must be.
+    ///
+    /// # Errors
+    /// When the disk fails.
     fn sift(
         &self,
         blocks: &mut Vec<Self::Slot>,
@@ -67,22 +77,28 @@ pub(super) trait Store<S: Space>: Sync {
     fn is_full(&self) -> bool;
 
     /// Keeps where the run stands, so that another process can go on. Nobody explores meanwhile, and all is sifted.
+    ///
+    /// # Errors
+    /// When the disk fails.
     fn checkpoint(&self, space: &S, standing: &Standing<Self::Slot>)
     -> Result<(), CheckpointError>;
 
     /// Where an earlier process stood, if there was one; what it has seen is added.
+    ///
+    /// # Errors
+    /// When its files cannot be read, or are not what was written.
     fn resume(&self, space: &S) -> Result<Option<Standing<Self::Slot>>, CheckpointError>;
 }
 
 /// Decides about states by their fingerprints.
-pub(super) trait Admit<N> {
+pub trait Admit<N> {
     /// Tells of each whether it is to be kept. If so, it is noted.
     fn admit(&mut self, fingerprints: &[u128], news: &mut N, kept: &mut Vec<bool>);
 }
 
 /// In memory, as they are; of fingerprints the upper half.
 #[derive(Default)]
-pub(super) struct InMemory {
+pub struct InMemory {
     seen: VisitedSet,
 }
 
