@@ -148,18 +148,34 @@ pub fn run_in_files(
     }
 }
 
+/// What a search over several models gives: the report, and from each violation the way back if it was in files.
+pub type Searched = (Report, Vec<Option<Vec<u128>>>);
+
 /// Runs a configuration by a search over several models of it, of which the first has met, in the end, all that any has.
 pub fn run_in_workers(
     config: &Config,
     asked: &[Milestone],
     reductions: Reductions,
     workers: usize,
-    search: impl FnOnce(&[Arc<ChatModel>]) -> Report,
+    search: impl FnOnce(&[Arc<ChatModel>]) -> Searched,
 ) -> Outcome {
     let models: Vec<Arc<ChatModel>> =
         (0..workers).map(|_| Arc::new(config.model(asked, reductions))).collect();
-    let report = panics_caught(|| search(&models));
-    judge_chat(&models[0], report)
+    let mut trails = Vec::new();
+    let report = panics_caught(|| {
+        let (report, known) = search(&models);
+        trails = known;
+        report
+    });
+    let path = |at: Discovery| {
+        if trails.is_empty() {
+            return models[0].path_to(at.fingerprint, at.depth);
+        }
+        let mut known = trails.iter().flatten();
+        let trail = known.find(|trail| trail.first() == Some(&at.fingerprint));
+        models[0].path_through(trail?.clone())
+    };
+    judge_chat_by(&models[0], report, &path)
 }
 
 /// Runs a configuration of which nothing is remembered and nothing judged, as `ActorModel` does: the

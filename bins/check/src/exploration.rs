@@ -3,6 +3,7 @@
 use crate::bar::Bar;
 use crate::limits::{Limits, Watch};
 use actor_checker::engine::{Options, Progress};
+use std::sync::Arc;
 
 /// What is explored, and when that stops.
 pub(super) struct Exploration<'a> {
@@ -18,15 +19,21 @@ pub(super) struct Exploration<'a> {
 }
 
 impl Exploration<'_> {
-    /// Watches over an exploration by workers of other kinds; gives the watch, and what they are to obey.
-    pub(super) fn limited(&self) -> (Watch, actor_checker_timely::Limits) {
-        let watch = Watch::new(self.limits);
-        let limits = actor_checker_timely::Limits {
+    /// Explores together with other processes; gives what came of it, and whoever knows why it stopped.
+    pub(super) fn run_with_others<T>(
+        &self,
+        explore: impl FnOnce(&actor_checker_timely::Limits) -> T,
+    ) -> (T, Watch) {
+        let bar = Arc::new(Bar::new(self.name, self.known));
+        let (watch, shown) = (Watch::new(self.limits), Arc::clone(&bar));
+        let outcome = explore(&actor_checker_timely::Limits {
             max_states: self.max_states,
-            interrupted: watch.shared_flag(),
+            stops: watch.stops(),
             stop_at_violation: true,
-        };
-        (watch, limits)
+            progress: Some(Arc::new(move |progress| shown.show(progress))),
+        });
+        bar.finish();
+        (outcome, watch)
     }
 
     /// Explores; gives what came of it, and whoever knows why it stopped.

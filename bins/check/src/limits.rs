@@ -22,12 +22,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(super) struct Limits {
     /// Resident memory of this process, in bytes.
     pub(super) memory_bytes: Option<u64>,
+    /// With how many other processes it shares the machine.
+    pub(super) others: u64,
     /// Time.
     pub(super) seconds: Option<u64>,
 }
 
 /// Watches one run.
 pub(super) struct Watch {
+    limits: Limits,
     signals: Arc<Signals>,
     thread: Option<JoinHandle<()>>,
 }
@@ -35,7 +38,8 @@ pub(super) struct Watch {
 /// What a run and its watch tell each other.
 #[derive(Default)]
 struct Signals {
-    stop: Arc<AtomicBool>,
+    stop: AtomicBool,
+    is_memory: AtomicBool,
     over: AtomicBool,
     why: OnceLock<String>,
 }
@@ -56,7 +60,7 @@ impl Watch {
         let builder = std::thread::Builder::new().name("watch".into());
         // Without a thread for it there are no limits; the run itself will hardly get any further.
         let thread = builder.spawn(move || watch(&watched, limits)).ok();
-        Watch { signals, thread }
+        Watch { limits, signals, thread }
     }
 
     /// Raised when the run must stop.
@@ -64,9 +68,17 @@ impl Watch {
         &self.signals.stop
     }
 
-    /// The same, to be kept.
-    pub(super) fn shared_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.signals.stop)
+    /// Tells whether the run must stop, in a way that other processes understand.
+    pub(super) fn stops(&self) -> Arc<dyn Fn() -> Option<Stopped> + Send + Sync> {
+        let signals = Arc::clone(&self.signals);
+        Arc::new(move || {
+            let why = if signals.is_memory.load(Ordering::Relaxed) {
+                Stopped::Memory
+            } else {
+                Stopped::Interrupted
+            };
+            signals.stop.load(Ordering::Relaxed).then_some(why)
+        })
     }
 
     /// Why a run stopped, in words.
@@ -74,7 +86,12 @@ impl Watch {
         match stopped {
             Stopped::Violation => "a property is violated".into(),
             Stopped::States => "the limit of --max-states was reached".into(),
-            Stopped::Memory => "the limit of --max-memory-mib was reached".into(),
+            Stopped::Memory => self.signals.why.get().cloned().unwrap_or_else(|| {
+                if self.limits.memory_bytes.is_some() || self.limits.others == 0 {
+                    return "the limit of --max-memory-mib was reached".into();
+                }
+                "too little memory in one of its processes; choose smaller bounds".into()
+            }),
             Stopped::Fingerprints => format!(
                 "fingerprints of 64 bits are not for more than {STATES_MAX_OF_64_BITS} states; \
                  --checkpoint keeps 128"
@@ -103,22 +120,23 @@ impl Drop for Watch {
 
 fn watch(signals: &Signals, limits: Limits) {
     let started = Instant::now();
-    let ceiling = Ceiling::of_this_machine();
+    let ceiling = Ceiling::of_this_machine(limits.others);
     while !signals.over.load(Ordering::Relaxed) {
         if interrupt::is_asked() {
             signals.stop("interrupted".into());
         } else if limits.seconds.is_some_and(|max| started.elapsed().as_secs() >= max) {
             signals.stop("the limit of --max-seconds was reached".into());
         } else if let Some(why) = ceiling.is_reached(limits.memory_bytes) {
+            signals.is_memory.store(true, Ordering::Relaxed);
             signals.stop(why);
         }
         std::thread::park_timeout(LOOK_EVERY);
     }
 }
 
-/// The memory that a run may take, of which so much is asked for.
-pub(super) fn memory_bytes_max(asked: Option<u64>) -> u64 {
-    let ceiling = Ceiling::of_this_machine();
+/// The memory that this process may take in a run, of which so much is asked for.
+pub(super) fn memory_bytes_max(Limits { memory_bytes: asked, others, .. }: Limits) -> u64 {
+    let ceiling = Ceiling::of_this_machine(others);
     let limits = [asked.or(ceiling.resident_bytes), ceiling.address_space_bytes];
     limits.into_iter().flatten().min().unwrap_or(u64::MAX)
 }
@@ -130,13 +148,14 @@ struct Ceiling {
 }
 
 impl Ceiling {
-    fn of_this_machine() -> Ceiling {
+    fn of_this_machine(others: u64) -> Ceiling {
         let of_machine = memory::available_bytes()
             .map(|bytes| bytes / 10 * 9 + memory::resident_bytes().unwrap_or(0));
         let of_group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
         let of_group = of_group.trim().parse::<u64>().ok();
         let of_group = of_group.map(|bytes| bytes / 10 * 9);
-        let resident_bytes = of_machine.into_iter().chain(of_group).min();
+        let resident_bytes =
+            of_machine.into_iter().chain(of_group).min().map(|bytes| bytes / (1 + others));
         let limit = memory::address_space_limit_bytes();
         Ceiling { resident_bytes, address_space_bytes: limit.map(|bytes| bytes / 10 * 9) }
     }

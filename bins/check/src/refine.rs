@@ -82,7 +82,7 @@ fn run_one(entry: &Entry, args: &RefineArgs) -> u8 {
         known: None,
         threads: args.search.threads.count(),
         max_states: args.search.max_states,
-        limits: Limits { memory_bytes: None, seconds: args.max_seconds },
+        limits: Limits { seconds: args.max_seconds, ..Limits::default() },
     };
     let reductions = args.search.reductions(Reductions::ALL);
     let (refined, watch) =

@@ -12,22 +12,22 @@ mod verdict;
 pub(super) use args::{CustomArgs, RunArgs};
 
 use crate::drawings::{claim, file_of, is_stdout, one_for_stdout, write_chart, write_plot};
-use crate::limits::{self, Watch};
+use crate::limits::Watch;
 use crate::plot;
 use crate::selection::{of_grade, run_each};
 use crate::status::{INCOMPLETE, VIOLATED, worse};
 use actor_checker::compact::Reductions;
-use actor_checker::engine::Stopped;
+use actor_checker::engine::{RunFolder, Stopped};
 use actor_checker::spec::Kind;
 use actor_checker::{chart, trace};
 use anyhow::ensure;
-use keep::refused;
+use keep::{Place, refused};
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::coverage::Coverage;
 use paxos_chat_models::run::{self, Engine, Outcome};
 use paxos_chat_models::silent;
 use paxos_chat_shell::output::CANNOT_WRITE;
-use paxos_chat_shell::{say, tell};
+use paxos_chat_shell::say;
 use std::path::PathBuf;
 use std::time::Instant;
 use verdict::status_of;
@@ -46,41 +46,41 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
             table::introduction(entry, options.format.json);
         }
         let ran = processes::explore(entry, args)?;
-        return Ok(ran.map_or(0, |ran| show(entry, options, &mut Coverage::default(), true, &ran)));
+        return Ok(ran.map_or(0, |(ran, folders)| conclude(entry, args, &ran, folders)));
     }
     let reductions = options.search.reductions(Reductions::ALL);
-    let memory_bytes = limits::memory_bytes_max(options.max_memory_mib.map(|mib| mib << 20));
-    let folder =
-        args.keep.folder(entry, (options.engine, !options.unjudged), reductions, memory_bytes)?;
-    let Some(folder) = folder else {
+    let Some(folder) = args.keep.folder(entry, options, Place::WHOLE)? else {
         table::introduction(entry, options.format.json);
         return Ok(run_one(entry, options, &mut Coverage::default(), true));
     };
-    if let Some((depth, states)) = folder.standing().map_err(refused)? {
-        tell!("check: goes on {depth} steps from the start, with {states} states known");
-    }
+    keep::tell_standing(&folder, Place::WHOLE)?;
     table::introduction(entry, options.format.json);
     let (outcome, watch) = options
         .exploration(entry)
         .run(|limits| run::run_in_files(&entry.config, entry.reaches, reductions, limits, &folder));
-    let outcome = outcome.map_err(refused)?;
-    let is_over = outcome.report.complete || outcome.is_violated();
+    Ok(conclude(entry, args, &(outcome.map_err(refused)?, watch), vec![folder]))
+}
+
+/// Prints the result of a run that may be kept in these folders, and removes them if it is over.
+fn conclude(
+    entry: &Entry,
+    args: &CustomArgs,
+    ran: &(Outcome, Watch),
+    folders: Vec<RunFolder>,
+) -> u8 {
+    let (outcome, options) = (&ran.0, &args.options);
+    let status = show(entry, options, &mut Coverage::default(), true, ran);
+    let Some(root) = &args.keep.checkpoint else { return status };
     let cannot_go_on =
         matches!(outcome.report.stopped, Some(Stopped::Panic(_) | Stopped::Damaged(_)));
-    let status = show(entry, options, &mut Coverage::default(), true, &(outcome, watch));
-    if is_over && status != CANNOT_WRITE {
-        let path = folder.path().to_owned();
-        if let Err(error) = folder.remove() {
-            tell!(
-                "check: --checkpoint: {}: {error}; what is left of the run can be removed",
-                path.display()
-            );
-            return Ok(worse(status, CANNOT_WRITE));
-        }
-    } else if !cannot_go_on && !options.format.json && folder.has_checkpoint() {
-        say!("\n  kept in {}: --resume goes on", folder.path().display());
+    if (outcome.report.complete || outcome.is_violated()) && status != CANNOT_WRITE {
+        return worse(status, keep::remove(folders, root));
     }
-    Ok(status)
+    let is_kept = folders.iter().all(RunFolder::has_checkpoint);
+    if !cannot_go_on && !options.format.json && is_kept {
+        say!("\n  kept in {}: --resume goes on", root.display());
+    }
+    status
 }
 
 /// Runs all entries of a grade, then shows what they have covered.

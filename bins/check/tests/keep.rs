@@ -21,9 +21,10 @@ fn text(output: &Output) -> String {
     format!("{out}{err}")
 }
 
-/// What stands in the checkpoint; nothing, if there is none.
-fn checkpoint(folder: &Path) -> Vec<u8> {
-    std::fs::read(folder.join("checkpoint")).unwrap_or_default()
+/// The number of the last checkpoint; nothing, if there is none.
+fn checkpoint(folder: &Path) -> Option<u64> {
+    let names = std::fs::read_dir(folder).ok()?.filter_map(|file| Some(file.ok()?.file_name()));
+    names.filter_map(|name| name.to_str()?.strip_prefix("checkpoint-")?.parse().ok()).max()
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn what_cannot_be_kept_or_taken_up_is_refused_with_what_to_do() {
     std::fs::write(&file, "x").expect("a file");
     let damaged = path.join("damaged");
     std::fs::create_dir(&damaged).expect("a folder");
-    std::fs::write(damaged.join("checkpoint"), "x").expect("a file");
+    std::fs::write(damaged.join("checkpoint-1"), "x").expect("a file");
     for (folder, more, says) in [
         (path, &["--resume"][..], "leave --resume out to begin"),
         (path, &["--engine", "stateright"], "only --engine compact"),

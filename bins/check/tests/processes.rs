@@ -70,6 +70,59 @@ fn a_process_that_is_killed_leaves_an_incomplete_run_that_names_it() {
     assert!(!said.contains("panicked"), "{said}");
 }
 
+/// The number of a process' last checkpoint.
+fn checkpoint(folder: &Path, process: usize) -> Option<u64> {
+    let files = std::fs::read_dir(folder.join(format!("process-{process}"))).ok()?;
+    let names = files.filter_map(|file| Some(file.ok()?.file_name()));
+    names.filter_map(|name| name.to_str()?.strip_prefix("checkpoint-")?.parse().ok()).max()
+}
+
+#[test]
+fn a_run_of_which_any_process_is_killed_goes_on_and_comes_to_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().join("run");
+    let path = folder.to_str().expect("text");
+    let args = ["rivals", "--processes", "3", "--checkpoint", path];
+    for victim in 0..3 {
+        let more: &[&str] = if victim == 0 { &[] } else { &["--resume"] };
+        let mut run = check(&args).args(more).spawn().expect("check starts");
+        let (started, before) = (Instant::now(), checkpoint(&folder, victim));
+        while checkpoint(&folder, victim) < before.max(Some(0)).map(|before| before + 4) {
+            assert!(started.elapsed() < Duration::from_secs(60), "no checkpoint is written");
+            assert!(run.try_wait().expect("it can be asked").is_none(), "it has ended");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let all = children(run.id());
+        let first = Pid::from_raw(i32::try_from(run.id()).expect("an id")).expect("not 0");
+        let killed = if victim == 0 { first } else { all[victim - 1] };
+        kill_process(killed, Signal::KILL).expect("it is still running");
+        let output = run.wait_with_output().expect("it ends");
+        if victim > 0 {
+            let said = text(&output);
+            assert_eq!(output.status.code(), Some(3), "{said}");
+            assert!(said.contains("does not answer any more"), "{said}");
+            assert!(said.contains(&format!("kept in {path}: --resume goes on")), "{said}");
+        }
+        // Whoever is left of it has noticed.
+        for pid in all {
+            let started = Instant::now();
+            while Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists() {
+                assert!(started.elapsed() < Duration::from_secs(60), "{pid:?} does not end");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+    let others = ["rivals", "--processes", "2", "--checkpoint", path, "--resume"];
+    let refused = check(&others).output().expect("check starts");
+    let said = text(&refused);
+    assert!(refused.status.code() == Some(2) && said.contains("is of another run"), "{said}");
+    let ended = check(&args).arg("--resume").output().expect("check starts");
+    let said = text(&ended);
+    // The catalog's count is compared.
+    assert!(ended.status.success() && said.contains("  holds"), "{said}");
+    assert!(said.contains("check: goes on ") && !folder.exists(), "{said}");
+}
+
 fn hosts(folder: &Path, text: &str, mode: u32) -> String {
     let path = folder.join(format!("hosts-{}", text.len()));
     let mut file =

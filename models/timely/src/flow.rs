@@ -1,13 +1,13 @@
 //! The workers as a timely dataflow: one operator, whose output is fed back to it.
 //!
-//! A timestamp is a level: a message about a level's states travels at the time of that level, and arrives at the next.
-//! Once the frontier has passed a level, all its states are where they belong, so the frontier is the barrier between
-//! levels, and an empty one is the end.
+//! A timestamp is a round: a message travels at the time of the round in which it is sent, and arrives at the next. Once
+//! the frontier has passed a round, all that was sent before it has arrived everywhere, so the frontier is the barrier
+//! between rounds, and an empty one is the end.
 
-use crate::limits::Limits;
+use crate::Explored;
 use crate::message::Message;
 use crate::shard::Shard;
-use actor_checker::engine::{Report, Shared};
+use actor_checker::engine::{Report, Shared, Stopped, Store};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,36 +19,50 @@ use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::{Capability, ConnectLoop, Feedback};
 use timely::worker::Worker;
 
-/// Explores what is this worker's, until all is explored; tells at each level what all have found.
-pub(crate) fn explore<S: Shared + 'static>(
+/// What all workers have come to, as far as it is known: it stays when a worker is lost.
+#[derive(Default)]
+pub(crate) struct Known(Mutex<Option<Explored>>);
+
+impl Known {
+    fn set<S: Shared, F: Store<S>>(&self, shard: &Shard<S, F>) {
+        let explored = Explored { report: shard.whole().report(), trails: shard.trails() };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(explored);
+    }
+
+    pub(crate) fn get(&self) -> Explored {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        known.unwrap_or_else(|| {
+            let nothing = Some(Stopped::Lost("no level was explored".into()));
+            let report = Report::of_counts(nothing, (0, 0, 0), Instant::now(), 0);
+            Explored { report, trails: Vec::new() }
+        })
+    }
+}
+
+/// Explores what is this worker's, until all is explored; tells after each round what all have found.
+pub(crate) fn explore<S: Shared + 'static, F: Store<S> + 'static>(
     worker: &mut Worker,
-    space: Arc<S>,
-    limits: Limits,
-    tell: Option<Arc<Mutex<Report>>>,
+    shard: Shard<S, F>,
+    tell: Option<Arc<Known>>,
 ) {
-    let started = Instant::now();
-    let shard = Shard::new(space, worker.index(), worker.peers(), limits);
     let shard = Rc::new(RefCell::new(shard));
     build(worker, &shard);
-    let mut level = None;
+    let mut age = None;
     while worker.has_dataflows() {
         worker.step_or_park(None);
-        let now = shard.borrow().whole().level();
-        if level.replace(now) != Some(now) {
-            report(&shard.borrow(), tell.as_ref(), started);
+        let now = shard.borrow().whole().age();
+        if age.replace(now) != Some(now) {
+            tell.iter().for_each(|tell| tell.set(&shard.borrow()));
         }
     }
-    report(&shard.borrow(), tell.as_ref(), started);
+    tell.iter().for_each(|tell| tell.set(&shard.borrow()));
 }
 
-fn report<S: Shared>(shard: &Shard<S>, tell: Option<&Arc<Mutex<Report>>>, started: Instant) {
-    if let Some(tell) = tell {
-        let report = shard.whole().report(started.elapsed());
-        *tell.lock().unwrap_or_else(PoisonError::into_inner) = report;
-    }
-}
-
-fn build<S: Shared + 'static>(worker: &mut Worker, shard: &Rc<RefCell<Shard<S>>>) {
+fn build<S, F>(worker: &mut Worker, shard: &Rc<RefCell<Shard<S, F>>>)
+where
+    S: Shared + 'static,
+    F: Store<S> + 'static,
+{
     let shard = Rc::clone(shard);
     worker.dataflow::<u64, _, _>(|scope| {
         let (handle, messages) = scope.feedback(1);
@@ -57,9 +71,9 @@ fn build<S: Shared + 'static>(worker: &mut Worker, shard: &Rc<RefCell<Shard<S>>>
             to,
             "explore",
             |first, info| {
-                // The levels that are not done, and the right to send at their time.
-                let mut levels: BTreeMap<u64, Capability<u64>> = BTreeMap::new();
-                levels.insert(0, first);
+                // The rounds that are not done, and the right to send at their time.
+                let mut rounds: BTreeMap<u64, Capability<u64>> = BTreeMap::new();
+                rounds.insert(0, first);
                 let activator = scope.activator_for(info.address);
                 move |(input, frontier), output| {
                     let mut shard = shard.borrow_mut();
@@ -68,19 +82,19 @@ fn build<S: Shared + 'static>(worker: &mut Worker, shard: &Rc<RefCell<Shard<S>>>
                         else {
                             return;
                         };
-                        let level = *capability.time();
-                        levels.entry(level).or_insert(capability);
+                        let time = *capability.time();
+                        rounds.entry(time).or_insert(capability);
                         for message in messages.drain(..) {
-                            shard.receive(level, message);
+                            shard.receive(time, message);
                         }
                     });
-                    let Some(entry) = levels.first_entry() else { return };
-                    let level = *entry.key();
-                    if frontier.less_equal(&level) {
+                    let Some(entry) = rounds.first_entry() else { return };
+                    let round = *entry.key();
+                    if frontier.less_equal(&round) {
                         return;
                     }
                     let mut session = output.session(entry.get());
-                    let is_done = shard.work(level, |message| session.give(message));
+                    let is_done = shard.work(round, |message| session.give(message));
                     drop(session);
                     if is_done {
                         entry.remove();

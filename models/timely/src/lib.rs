@@ -2,15 +2,19 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `flow` | the dataflow: timestamps are levels, frontiers the barrier between them and the end |
-//! | `shard` | one worker: the states that it owns, what it has told and heard |
+//! | `flow` | the dataflow: timestamps are rounds, frontiers the barrier between them and the end |
+//! | `shard` | one worker: the states that it owns |
+//! | `peers` | what it has told the others and learnt from them |
 //! | `whole` | what all workers have found, as each of them knows it |
+//! | `back` | shortest paths to it |
 //! | `limits` | when they stop early |
 //! | `message` | what they tell one another |
 //! | `transport` | connections between processes |
 //!
+//! A level takes one round; or several, if checkpoints are written within it.
+//!
 //! **Invariants**
-//! - *A state belongs to one worker*, by its fingerprint, which alone decides whether it is new.
+//! - *A state belongs to one worker*, which alone decides whether it is new.
 //! - *The same report as from one worker*: counts, depths, verdicts, and of several states that violate a property at
 //!   the same depth the one of lowest fingerprint.
 //! - *Nothing process-local is believed*: a state that was sent has the same fingerprint where it arrives, worked out
@@ -21,17 +25,23 @@
 
 #![forbid(unsafe_code)]
 
+mod back;
 mod flow;
 mod limits;
 mod message;
+mod peers;
 mod shard;
 mod transport;
 mod whole;
 
-pub use limits::Limits;
-pub use transport::{Processes, connect};
+pub use limits::{Limits, Tell};
+pub use transport::{Connected, Processes, connect};
 
-use actor_checker::engine::{Report, Shared, Stopped};
+use actor_checker::engine::{
+    CheckpointError, Files, InMemory, Report, RunFolder, Shared, Stopped, Store,
+};
+use flow::Known;
+use shard::Shard;
 use std::any::Any;
 use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,74 +49,119 @@ use std::sync::{Arc, Mutex, PoisonError};
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 
-/// Explores a space with workers in this process, each with a space of its own, which it alone speaks of: what they do is
-/// what processes do that share no memory.
+/// What one worker explores: a space of its own, which it alone speaks of, and the folder in which it keeps its states, if
+/// that is not in memory.
+#[derive(Debug)]
+pub struct Part<S> {
+    /// The space.
+    pub space: Arc<S>,
+    /// The folder, of a run in several processes.
+    pub folder: Option<RunFolder>,
+}
+
+/// What all workers have come to.
+#[derive(Clone, Debug)]
+pub struct Explored {
+    /// Counts, and what was found.
+    pub report: Report,
+    /// For each property that must hold always and does not, the fingerprints of a shortest path to where it does not,
+    /// given from its end. Of runs in files alone.
+    pub trails: Vec<Option<Vec<u128>>>,
+}
+
+/// Explores a space with workers in this process: what they do is what processes do that share no memory.
 ///
 /// The first space learns, at the end, all that was asked of the others.
-pub fn search<S>(spaces: Vec<Arc<S>>, limits: &Limits) -> Report
+///
+/// # Errors
+/// When the folders have no checkpoint in common to go on from.
+pub fn search<S>(mut parts: Vec<Part<S>>, limits: &Limits) -> Result<Explored, CheckpointError>
 where
     S: Shared + Send + Sync + 'static,
 {
-    let config = timely::CommunicationConfig::ProcessBinary(spaces.len());
-    work(config.try_build(), spaces, 0, limits)
+    let last = parts.iter().filter_map(|part| part.folder.as_ref()?.number()).min();
+    if let Some(last) = last {
+        let mut folders = parts.iter_mut().filter_map(|part| part.folder.as_mut());
+        folders.try_for_each(|folder| folder.go_back_to(last))?;
+    }
+    let config = timely::CommunicationConfig::ProcessBinary(parts.len());
+    Ok(work(config.try_build(), parts, 0, limits))
 }
 
 /// Explores a space together with other processes, over these connections to them.
 ///
-/// The space of the first process learns, at the end, all that was asked of the others.
+/// The space of the first process learns, at the end, all that was asked of the others. A folder goes on from
+/// [`Connected::checkpoint`].
 pub fn search_with_others<S>(
-    space: Arc<S>,
-    connections: Vec<Option<TcpStream>>,
+    part: Part<S>,
+    streams: Vec<Option<TcpStream>>,
     limits: &Limits,
-) -> Report
+) -> Explored
 where
     S: Shared + Send + Sync + 'static,
 {
-    let me = connections.iter().position(Option::is_none).unwrap_or(0);
+    let me = streams.iter().position(Option::is_none).unwrap_or(0);
     let hooks = timely::communication::Hooks::default;
     let own = ProcessBuilder::new_bytes_vector(1, hooks().refill, hooks().spill);
-    let built = initialize_networking_from_sockets(own, connections, me, 1, hooks());
+    let built = initialize_networking_from_sockets(own, streams, me, 1, hooks());
     let built = built.map(|(builders, guard)| {
         let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
         (builders, Box::new(guard) as Box<dyn Any + Send>)
     });
-    work(built.map_err(|error| error.to_string()), vec![space], me, limits)
+    work(built.map_err(|error| error.to_string()), vec![part], me, limits)
 }
 
 type Built = Result<(Vec<AllocatorBuilder>, Box<dyn Any + Send>), String>;
 
 /// Has the workers of this process work, of which the first one has this number among all.
-fn work<S>(built: Built, spaces: Vec<Arc<S>>, first: usize, limits: &Limits) -> Report
+fn work<S>(built: Built, parts: Vec<Part<S>>, first: usize, limits: &Limits) -> Explored
 where
     S: Shared + Send + Sync + 'static,
 {
-    let last = Arc::new(Mutex::new(Report::of_counts(
-        Some(Stopped::Lost("no level was explored".into())),
-        (0, 0, 0),
-        std::time::Instant::now(),
-        0,
-    )));
-    let (limits, known) = (limits.clone(), Arc::clone(&last));
+    if parts.iter().all(|part| part.folder.is_none()) {
+        return work_in(built, parts, |_| InMemory::default(), first, limits);
+    }
+    let files = |folder: &Option<RunFolder>| Files::new(folder.clone().expect("all have one"));
+    work_in(built, parts, files, first, limits)
+}
+
+fn work_in<S, F>(
+    built: Built,
+    parts: Vec<Part<S>>,
+    store: impl Fn(&Option<RunFolder>) -> F + Send + Sync + 'static,
+    first: usize,
+    limits: &Limits,
+) -> Explored
+where
+    S: Shared + Send + Sync + 'static,
+    F: Store<S> + 'static,
+{
+    let known = Arc::new(Known::default());
+    let (limits, tell) = (limits.clone(), Arc::clone(&known));
+    let parts: Vec<_> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
     let all = move || -> Result<(), String> {
         let (builders, others) = built?;
         let config = timely::WorkerConfig::default();
         let workers = timely::execute::execute_from(builders, others, config, move |worker| {
             let place = worker.index() - first;
-            let tell = (place == 0).then(|| Arc::clone(&known));
-            flow::explore(worker, Arc::clone(&spaces[place]), limits.clone(), tell);
+            let part = parts[place].lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Part { space, folder } = part.expect("each part has one worker");
+            let kept = (store(&folder), folder);
+            let shard = Shard::new(space, kept, (worker.index(), worker.peers()), limits.clone());
+            flow::explore(worker, shard, (place == 0).then(|| Arc::clone(&tell)));
         })?;
         workers.join().into_iter().collect()
     };
     let ended = catch_unwind(AssertUnwindSafe(all));
-    let mut report = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut explored = known.get();
     let lost = match ended {
-        Ok(Ok(())) => return report,
+        Ok(Ok(())) => return explored,
         Ok(Err(why)) => why,
         Err(_) => "a connection broke".to_owned(),
     };
-    report.complete = false;
-    if matches!(report.stopped, None | Some(Stopped::Lost(_))) {
-        report.stopped = Some(Stopped::Lost(lost));
+    explored.report.complete = false;
+    if matches!(explored.report.stopped, None | Some(Stopped::Lost(_))) {
+        explored.report.stopped = Some(Stopped::Lost(lost));
     }
-    report
+    explored
 }

@@ -15,10 +15,14 @@ pub(crate) struct Message {
 pub(crate) enum Content {
     /// States of the next level that are the receiver's.
     States(States),
-    /// What the sender has made of its states of a level.
-    Level(Level),
-    /// The sender explores no further.
-    Stop(Stopped),
+    /// Where the sender stands, for whoever shows it.
+    Counts(Counts),
+    /// This round is to end early: to write a checkpoint, or because the run stops.
+    Pause(Option<Stopped>),
+    /// What the sender has made of its states in a round.
+    Done(Done),
+    /// For each property, the lowest fingerprint of a state of the sender's that leads to the one asked for.
+    Back(Vec<Option<u128>>),
     /// All that the sender has, when the run is over.
     End(End),
 }
@@ -26,6 +30,8 @@ pub(crate) enum Content {
 /// A block, and what it speaks of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct States {
+    /// Steps from the start.
+    pub(crate) depth: u64,
     #[serde(with = "serde_bytes")]
     pub(crate) news: Vec<u8>,
     #[serde(with = "serde_bytes")]
@@ -35,17 +41,34 @@ pub(crate) struct States {
     pub(crate) fingerprints: Vec<u8>,
 }
 
-/// What became of the states of one level in one worker.
+/// Where a worker stands.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) unique_states: u64,
+    /// In the rounds that are over, and in this one.
+    pub(crate) generated: u64,
+    /// States of this level, and how many of them are expanded.
+    pub(crate) frontier: u64,
+    pub(crate) expanded: u64,
+    pub(crate) memory_bytes: u64,
+}
+
+/// What became of a worker's states in one round.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Level {
+pub(crate) struct Done {
+    /// How many were expanded, and what that has generated.
     pub(crate) states: u64,
     pub(crate) generated: u64,
-    /// Some successor may be new.
+    /// Some of this level are left.
+    pub(crate) rest: bool,
+    /// Some of the next one may be new.
     pub(crate) goes_on: bool,
     /// For each property, the state of lowest fingerprint.
     pub(crate) found: Vec<Option<Discovery>>,
     pub(crate) memory_bytes: u64,
     pub(crate) stopped: Option<Stopped>,
+    /// Not all that was seen is expanded or kept: no checkpoint may be written of it.
+    pub(crate) is_torn: bool,
 }
 
 /// What a worker has when the run is over.

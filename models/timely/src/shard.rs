@@ -1,79 +1,87 @@
 //! The part of a space that is one worker's.
 
+use crate::back::Back;
 use crate::limits::Limits;
-use crate::message::{Content, End, Level, Message, States};
-use crate::whole::Whole;
-use actor_checker::engine::{Cache, Discovery, Shared, Stopped};
-use actor_checker::fingerprint::upper;
-use actor_checker::visited::VisitedSet;
+use crate::message::{Content, Counts, Done, End, Message, States};
+use crate::peers::Peers;
+use crate::whole::{Turn, Whole};
+use actor_checker::engine::{
+    BATCH, Batch, CheckpointError, Discovery, Progress, RunFolder, Shared, Stopped, Store,
+    predecessors,
+};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 /// States in a block; also how many a worker expands before it looks for messages.
-const BLOCK: usize = 512;
-/// Bytes for what was sent lately, in each worker.
-const LATELY_BYTES: u64 = 64 << 20;
+const BLOCK: usize = 1024;
+/// How often others are told where a worker stands.
+const TELL_EVERY: Duration = Duration::from_millis(250);
 
-/// One worker's states, and what it has told and heard.
-pub(crate) struct Shard<S: Shared> {
+/// One worker's states.
+pub(crate) struct Shard<S: Shared, F: Store<S>> {
     space: Arc<S>,
+    store: F,
+    /// Where the store is, if that is on a disk.
+    folder: Option<RunFolder>,
     me: usize,
     limits: Limits,
-    seen: VisitedSet,
-    /// By level; of each, what is not expanded.
-    pending: BTreeMap<u64, Vec<S::Block>>,
-    /// The block of the next level that is being filled.
-    own: S::Block,
-    others: Vec<Other<S>>,
-    lately: Cache,
+    peers: Peers<S>,
+    /// What of the present level is not expanded, and what is known of the next one.
+    rest: Vec<F::Slot>,
+    next: Vec<F::Slot>,
+    filled: Batch<S, F>,
+    /// States of the level after the next one, of workers that have begun a round that this one has not.
+    early: Vec<(S::Block, Vec<u128>)>,
     scratch: S::Scratch,
-    level: Level,
+    round: Option<u64>,
+    /// The last round that is to end early.
+    paused: Option<u64>,
+    done: Done,
     whole: Whole,
+    back: Option<Back>,
+    /// What workers have found there, by the round that it counts for.
+    led_back: BTreeMap<u64, Vec<Vec<Option<u128>>>>,
+    is_over: bool,
     stopped: Option<Stopped>,
+    is_torn: bool,
+    /// Of each worker; in the first one alone.
+    counts: Vec<Counts>,
+    told: Instant,
 }
 
-/// Another worker; the place of the worker itself is not used.
-struct Other<S: Shared> {
-    told: S::Told,
-    peer: S::Peer,
-    block: S::Block,
-    fingerprints: Vec<u128>,
-}
-
-impl<S: Shared> Default for Other<S> {
-    fn default() -> Self {
-        Other {
-            told: S::Told::default(),
-            peer: S::Peer::default(),
-            block: S::Block::default(),
-            fingerprints: Vec::new(),
-        }
-    }
-}
-
-/// Whose a state is: by the half of its fingerprint that no table in memory goes by.
-fn owner(fingerprint: u128, workers: usize) -> usize {
-    (((fingerprint & u128::from(u64::MAX)) * workers as u128) >> 64) as usize
-}
-
-impl<S: Shared> Shard<S> {
-    pub(crate) fn new(space: Arc<S>, me: usize, workers: usize, limits: Limits) -> Shard<S> {
-        let whole = Whole::new(workers, space.properties(), space.always());
+impl<S: Shared, F: Store<S>> Shard<S, F> {
+    pub(crate) fn new(
+        space: Arc<S>,
+        (store, folder): (F, Option<RunFolder>),
+        (me, workers): (usize, usize),
+        limits: Limits,
+    ) -> Shard<S, F> {
+        let whole = Whole::new(workers, space.properties(), space.always(), store.states_max());
         let mut shard = Shard {
+            peers: Peers::new(Arc::clone(&space), me, workers),
             space,
+            store,
+            folder,
             me,
             limits,
-            seen: VisitedSet::default(),
-            pending: BTreeMap::new(),
-            own: S::Block::default(),
-            others: (0..workers).map(|_| Other::default()).collect(),
-            lately: Cache::new(LATELY_BYTES),
+            rest: Vec::new(),
+            next: Vec::new(),
+            filled: Batch::default(),
+            early: Vec::new(),
             scratch: S::Scratch::default(),
-            level: Level::default(),
+            round: None,
+            paused: None,
+            done: Done::default(),
             whole,
+            back: None,
+            led_back: BTreeMap::new(),
+            is_over: false,
             stopped: None,
+            is_torn: false,
+            counts: vec![Counts::default(); workers],
+            told: Instant::now(),
         };
         shard.guarded(Shard::start);
         shard
@@ -84,127 +92,279 @@ impl<S: Shared> Shard<S> {
         &self.whole
     }
 
-    /// Every worker begins with the same states, and keeps those that are its own.
+    /// The ways back to the start from what was found, if they are known.
+    pub(crate) fn trails(&self) -> Vec<Option<Vec<u128>>> {
+        self.back.clone().map(Back::trails).unwrap_or_default()
+    }
+
+    /// Goes on where an earlier process stood; or begins with the same states as every other worker, and keeps those that
+    /// are its own.
     fn start(&mut self) {
+        let resumed = self.store.resume(&self.space);
+        match self.unless_failed(resumed) {
+            None => return,
+            Some(Some(standing)) => {
+                self.whole.restore(&standing);
+                (self.rest, self.next) = (standing.rest, standing.next);
+                return;
+            }
+            Some(None) => {}
+        }
         let (mut block, mut fingerprints) = (S::Block::default(), Vec::new());
         self.space.start(&mut block, &mut fingerprints);
         if self.me == 0 {
             self.whole.generated += fingerprints.len() as u64;
         }
-        self.admit(block, &fingerprints, 0);
+        let places = 0..fingerprints.len();
+        let own: Vec<usize> =
+            places.filter(|place| self.peers.owner(&block, *place) == self.me).collect();
+        self.admit(&block, &fingerprints, own, 0);
+        self.sift(0);
+        self.rest = std::mem::take(&mut self.next);
     }
 
-    /// Keeps those of some states that are this worker's and new.
-    fn admit(&mut self, mut block: S::Block, fingerprints: &[u128], level: u64) {
-        let (me, workers) = (self.me, self.others.len());
-        let mut view = self.seen.view();
-        let mut is_kept = |f: &u128| owner(*f, workers) == me && view.insert(upper_half(f));
-        let kept: Vec<bool> = fingerprints.iter().map(&mut is_kept).collect();
+    /// Keeps those of some states, so many steps from the start, that are new.
+    fn admit(
+        &mut self,
+        block: &S::Block,
+        fingerprints: &[u128],
+        places: impl IntoIterator<Item = usize>,
+        depth: u64,
+    ) {
+        let mut full = Vec::new();
+        let mut view = self.store.view();
+        for place in places {
+            S::append(block, place, &mut self.filled.states);
+            self.filled.fingerprints.push(fingerprints[place]);
+            if self.filled.fingerprints.len() == BATCH {
+                self.filled.admit(&mut view);
+                if S::len(&self.filled.states) >= BLOCK {
+                    full.push(std::mem::take(&mut self.filled));
+                }
+            }
+        }
         drop(view);
-        S::keep_of_last(&mut block, &kept);
-        if S::len(&block) > 0 {
-            self.pending.entry(level).or_default().push(block);
+        full.into_iter().for_each(|batch| self.put(batch, depth));
+    }
+
+    fn put(&mut self, batch: Batch<S, F>, depth: u64) {
+        let slot = batch.put(&self.store, &self.space, depth);
+        let slot = self.unless_failed(slot).flatten();
+        self.next.extend(slot);
+    }
+
+    /// Takes out of the next level what was known before.
+    fn sift(&mut self, depth: u64) {
+        let mut batch = std::mem::take(&mut self.filled);
+        let mut view = self.store.view();
+        batch.admit(&mut view);
+        drop(view);
+        self.put(batch, depth);
+        if !self.is_torn {
+            let stops = || (self.limits.stops)().is_some();
+            let sifted = self.store.sift(&mut self.next, 1, &stops);
+            self.unless_failed(sifted);
         }
     }
 
-    /// Takes a message that was sent in a level.
-    pub(crate) fn receive(&mut self, level: u64, message: Message) {
+    /// Takes a message that has arrived at this time: one round after that in which it was sent.
+    pub(crate) fn receive(&mut self, time: u64, message: Message) {
         let from = message.from;
         match message.content {
             Content::States(states) => {
-                self.guarded(|shard| shard.receive_states(from, level, states));
+                self.guarded(|shard| shard.receive_states(from, &states));
             }
-            Content::Level(report) => self.whole.hear(level, report),
-            Content::Stop(why) => self.stop(why),
+            Content::Counts(counts) => self.counts[from] = counts,
+            Content::Pause(why) => {
+                self.paused = self.paused.max(Some(time - 1));
+                self.stopped = self.stopped.take().or(why);
+            }
+            Content::Done(done) => self.whole.hear(time, done),
+            Content::Back(lowest) => self.led_back.entry(time).or_default().push(lowest),
             Content::End(end) => {
-                self.guarded(|shard| shard.receive_end(from, end));
+                self.whole.add_end(end.unique_states);
+                self.whole.stop(end.stopped.clone());
+                self.guarded(|shard| shard.peers.ask_too(from, &end));
                 // Claims of which something was not learnt are not checked.
                 self.whole.stop(self.stopped.clone());
             }
         }
     }
 
-    fn receive_states(&mut self, from: usize, level: u64, states: States) {
-        let peer = &mut self.others[from].peer;
-        let refused = |wrong: String| panic!("worker {from} is of another run: {wrong}");
-        self.space.learn(peer, &states.news).unwrap_or_else(refused);
-        let block = S::read_block(&states.block);
-        let block = block.and_then(|block| self.space.translate(peer, block));
-        let fingerprints: Vec<u128> = states
-            .fingerprints
-            .chunks_exact(16)
-            .filter_map(|bytes| Some(u128::from_le_bytes(bytes.try_into().ok()?)))
-            .collect();
-        let block = block.filter(|block| S::len(block) == fingerprints.len());
-        let block = block.unwrap_or_else(|| panic!("states of worker {from} cannot be read"));
-        // So what numbers mean is checked with each state.
-        for (place, fingerprint) in fingerprints.iter().enumerate() {
-            let here = self.space.fingerprint(&block, place);
-            assert_eq!(here, *fingerprint, "a state of worker {from} is another one here");
-        }
-        self.admit(block, &fingerprints, level);
-    }
-
-    fn receive_end(&mut self, from: usize, end: End) {
-        self.whole.add_end(end.unique_states);
-        self.whole.stop(end.stopped);
-        if self.me == 0 && from != self.me {
-            let peer = &mut self.others[from].peer;
-            let refused = |wrong: String| panic!("worker {from} is of another run: {wrong}");
-            self.space.learn(peer, &end.news).unwrap_or_else(refused);
-            self.space.ask_too(peer, &end.asked).unwrap_or_else(refused);
+    fn receive_states(&mut self, from: usize, states: &States) {
+        let (block, fingerprints) = self.peers.read(from, states);
+        let next = self.whole.depth() + 1;
+        if states.depth > next {
+            self.early.push((block, fingerprints));
+        } else {
+            self.admit(&block, &fingerprints, 0..fingerprints.len(), next);
+            self.make_room(next);
         }
     }
 
-    /// Goes on with a level, all of whose states are there; is it done?
-    pub(crate) fn work(&mut self, level: u64, mut send: impl FnMut(Message)) -> bool {
-        if self.whole.is_over(level) {
+    /// Goes on with a round, for which all that was sent in the one before it is there: is it done?
+    pub(crate) fn work(&mut self, round: u64, mut send: impl FnMut(Message)) -> bool {
+        if self.is_over {
             return true;
         }
-        if self.whole.ends_before(level, &self.limits) {
-            self.pending.clear();
-            let end = self.guarded(Shard::end).unwrap_or_default();
-            let stopped = self.stopped.clone();
-            self.tell_all(Content::End(End { stopped, ..end }), &mut send);
-            return true;
+        if self.round != Some(round) {
+            self.round = Some(round);
+            self.begin(round, &mut send);
+            if self.is_over || self.back.is_some() {
+                return true;
+            }
         }
-        if self.limits.interrupted.load(Ordering::Relaxed) && self.stopped.is_none() {
-            self.stop(Stopped::Interrupted);
-            self.tell_all(Content::Stop(Stopped::Interrupted), &mut send);
-        }
-        let next = match &self.stopped {
-            None => self.pending.get_mut(&level).and_then(Vec::pop),
-            Some(_) => None,
-        };
-        if let Some(block) = next {
-            let sent = self.guarded(|shard| shard.expand(&block, level));
+        self.look_around(round, &mut send);
+        let is_paused = self.stopped.is_some() || self.paused.is_some_and(|last| last >= round);
+        let slot = if is_paused { None } else { self.rest.pop() };
+        if let Some(slot) = slot {
+            let sent = self.guarded(|shard| shard.expand(slot));
             sent.into_iter().flatten().for_each(send);
             return false;
         }
-        self.finish(level, send);
+        self.finish(&mut send);
         true
     }
 
-    /// Judges and expands the states of a block; gives what is to be sent.
-    fn expand(&mut self, block: &S::Block, level: u64) -> Vec<Message> {
-        let mut sent = Vec::new();
-        self.level.states += S::len(block) as u64;
-        let (mut successors, mut fingerprints) = (S::Block::default(), Vec::new());
-        for place in 0..S::len(block) {
-            self.judge(block, place, level);
-            self.space.expand(block, place, &mut self.scratch, &mut successors, &mut fingerprints);
+    /// Begins a round, or ends the run in its place.
+    fn begin(&mut self, round: u64, send: &mut impl FnMut(Message)) {
+        if let Some(back) = &mut self.back {
+            back.step(&self.led_back.remove(&round).unwrap_or_default());
+            self.go_back(send);
+            return;
         }
-        self.level.generated += fingerprints.len() as u64;
-        self.distribute(&successors, &fingerprints, level, &mut sent);
+        let is_first = round == 0;
+        let depth = self.whole.depth();
+        let Turn { is_next_level, ends } = self.whole.begin(round, &self.limits);
+        if !is_first {
+            self.guarded(|shard| shard.turn(depth, is_next_level));
+        }
+        if ends {
+            self.end(send);
+            return;
+        }
+        self.done.found.resize(self.space.properties(), None);
+        for counts in &mut self.counts {
+            *counts = Counts { unique_states: counts.unique_states, ..Counts::default() };
+        }
+        self.counts[self.me].frontier = self.rest.iter().map(|slot| F::len(slot) as u64).sum();
+    }
+
+    /// Goes to the next level, if there is one, and writes a checkpoint.
+    fn turn(&mut self, depth: u64, is_next_level: bool) {
+        self.sift(depth + 1);
+        if is_next_level {
+            self.rest = std::mem::take(&mut self.next);
+        }
+        if self.whole.can_be_kept() && !self.is_torn && !self.whole.is_complete() {
+            let (rest, next) = (std::mem::take(&mut self.rest), std::mem::take(&mut self.next));
+            let standing = self.whole.standing(rest, next);
+            let kept = self.store.checkpoint(&self.space, &standing);
+            (self.rest, self.next) = (standing.rest, standing.next);
+            self.unless_failed(kept);
+        }
+        if is_next_level {
+            let depth = self.whole.depth() + 1;
+            for (block, fingerprints) in std::mem::take(&mut self.early) {
+                self.admit(&block, &fingerprints, 0..fingerprints.len(), depth);
+            }
+        }
+    }
+
+    /// Sifts before the level is over, if there is no memory to wait for that.
+    fn make_room(&mut self, depth: u64) {
+        if self.store.is_crowded() {
+            self.sift(depth);
+        }
+    }
+
+    /// Looks at the limits, and tells where this worker stands.
+    fn look_around(&mut self, round: u64, send: &mut impl FnMut(Message)) {
+        let full = || self.store.is_full().then_some(Stopped::Files);
+        let why = (self.limits.stops)().or_else(full).or_else(|| self.is_beyond());
+        if self.stopped.is_none() && why.is_some() {
+            self.stopped = why;
+            self.tell_all(&Content::Pause(self.stopped.clone()), send);
+        } else if self.store.is_due() && self.done.states > 0 && self.paused < Some(round) {
+            // Each round gets further.
+            self.paused = Some(round);
+            self.tell_all(&Content::Pause(None), send);
+        }
+        let (known, unsifted) = self.store.states();
+        self.counts[self.me].unique_states = known + unsifted;
+        if self.told.elapsed() > TELL_EVERY {
+            self.told = Instant::now();
+            self.counts[self.me] = Counts {
+                generated: self.done.generated,
+                expanded: self.done.states,
+                memory_bytes: self.memory_bytes(),
+                ..self.counts[self.me]
+            };
+            match &self.limits.progress {
+                Some(progress) if self.me == 0 => progress(&self.progress()),
+                _ if self.me == 0 => {}
+                _ => {
+                    let content = Content::Counts(self.counts[self.me]);
+                    send(Message { from: self.me, to: 0, content });
+                }
+            }
+        }
+    }
+
+    /// Are there more states than there may be, as the first worker sees it?
+    fn is_beyond(&self) -> Option<Stopped> {
+        let states: u64 = self.counts.iter().map(|counts| counts.unique_states).sum();
+        let is_beyond = self.me == 0 && self.limits.max_states.is_some_and(|max| states > max);
+        is_beyond.then_some(Stopped::States)
+    }
+
+    fn progress(&self) -> Progress {
+        let sum = |of: fn(&Counts) -> u64| self.counts.iter().map(of).sum::<u64>();
+        Progress {
+            depth: self.whole.depth(),
+            unique_states: sum(|counts| counts.unique_states),
+            generated_states: self.whole.generated + sum(|counts| counts.generated),
+            frontier: sum(|counts| counts.frontier),
+            expanded: sum(|counts| counts.expanded),
+            memory_bytes: sum(|counts| counts.memory_bytes),
+            elapsed: self.whole.elapsed(),
+        }
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        let slots = self.rest.iter().chain(&self.next).map(F::size_bytes);
+        self.store.memory_bytes() + self.peers.memory_bytes() + slots.sum::<u64>()
+    }
+
+    /// Judges and expands the states of a block; gives what is to be sent.
+    fn expand(&mut self, slot: F::Slot) -> Vec<Message> {
+        let (mut sent, depth) = (Vec::new(), self.whole.depth());
+        let taken = self.store.take(slot);
+        let Some((block, known)) = self.unless_failed(taken) else { return sent };
+        let is_known =
+            |place: usize| known.get(place / 64).is_some_and(|bits| bits >> (place % 64) & 1 == 1);
+        let (mut successors, mut fingerprints) = (S::Block::default(), Vec::new());
+        for place in S::order(&block) {
+            if is_known(place) {
+                continue;
+            }
+            self.done.states += 1;
+            self.judge(&block, place, depth);
+            self.space.expand(&block, place, &mut self.scratch, &mut successors, &mut fingerprints);
+        }
+        self.done.generated += fingerprints.len() as u64;
+        let own = self.peers.divide(&successors, &fingerprints, depth + 1, &mut sent);
+        self.done.goes_on |= own.len() < fingerprints.len();
+        self.admit(&successors, &fingerprints, own, depth + 1);
+        self.make_room(depth + 1);
         sent
     }
 
     fn judge(&mut self, block: &S::Block, place: usize, depth: u64) {
         let mut news = self.space.judge(block, place) & !self.whole.hits();
-        self.level.found.resize(self.space.properties(), None);
         while news != 0 {
             let fingerprint = self.space.fingerprint(block, place);
-            let found = &mut self.level.found[news.trailing_zeros() as usize];
+            let found = &mut self.done.found[news.trailing_zeros() as usize];
             if found.is_none_or(|known| fingerprint < known.fingerprint) {
                 *found = Some(Discovery { depth, fingerprint });
             }
@@ -212,113 +372,82 @@ impl<S: Shared> Shard<S> {
         }
     }
 
-    /// Keeps the successors that are this worker's and new, and sends the others to whom they belong, unless they were
-    /// sent lately.
-    fn distribute(
-        &mut self,
-        successors: &S::Block,
-        fingerprints: &[u128],
-        level: u64,
-        sent: &mut Vec<Message>,
-    ) {
-        let workers = self.others.len();
-        let mut view = self.seen.view();
-        let mut lately = self.lately.view();
-        view.touch(fingerprints.iter().map(upper_half));
-        lately.touch(fingerprints);
-        for (place, fingerprint) in fingerprints.iter().enumerate() {
-            let to = owner(*fingerprint, workers);
-            if to == self.me {
-                if view.insert(upper_half(fingerprint)) {
-                    S::append(successors, place, &mut self.own);
-                }
-                continue;
-            }
-            if !lately.put(*fingerprint) {
-                continue;
-            }
-            self.level.goes_on = true;
-            let other = &mut self.others[to];
-            S::append(successors, place, &mut other.block);
-            other.fingerprints.push(*fingerprint);
-            if other.fingerprints.len() == BLOCK {
-                sent.push(other.message(&*self.space, self.me, to));
-            }
-        }
-        drop((view, lately));
-        if S::len(&self.own) >= BLOCK {
-            self.keep_own(level);
-        }
-        self.lately.grow();
-    }
-
-    fn keep_own(&mut self, level: u64) {
-        let own = std::mem::take(&mut self.own);
-        if S::len(&own) > 0 {
-            self.level.goes_on = true;
-            self.pending.entry(level + 1).or_default().push(own);
-        }
-    }
-
-    /// Sends what is left of a level, and what became of it.
-    fn finish(&mut self, level: u64, mut send: impl FnMut(Message)) {
-        self.keep_own(level);
-        for to in 0..self.others.len() {
-            if !self.others[to].fingerprints.is_empty() {
-                let told = self.guarded(|s| s.others[to].message(&*s.space, s.me, to));
-                told.into_iter().for_each(&mut send);
-            }
-        }
-        self.pending.remove(&level);
-        let blocks = self.pending.values().flatten().map(S::size_bytes);
-        let memory_bytes =
-            self.seen.memory_bytes() + self.lately.memory_bytes() + blocks.sum::<u64>();
-        let level = std::mem::take(&mut self.level);
-        let stopped = self.stopped.clone();
-        self.tell_all(Content::Level(Level { memory_bytes, stopped, ..level }), &mut send);
-    }
-
-    /// What this worker has, for the first one to judge.
-    fn end(&mut self) -> End {
-        let first = &mut self.others[0];
-        let (news, asked) = match self.me {
-            0 => (Vec::new(), Vec::new()),
-            _ => (self.space.news(&mut first.told), self.space.asked()),
+    /// Sends what is left of a round, and what became of it.
+    fn finish(&mut self, send: &mut impl FnMut(Message)) {
+        let depth = self.whole.depth() + 1;
+        let rest = self.guarded(|shard| shard.peers.rest(depth));
+        rest.into_iter().flatten().for_each(&mut *send);
+        let done = std::mem::take(&mut self.done);
+        let is_filled = S::len(&self.filled.states) > 0;
+        let done = Done {
+            rest: !self.rest.is_empty(),
+            goes_on: done.goes_on || is_filled || !self.next.is_empty(),
+            memory_bytes: self.memory_bytes(),
+            stopped: self.stopped.clone(),
+            is_torn: self.is_torn,
+            ..done
         };
-        End { unique_states: self.seen.len(), stopped: None, news, asked }
+        self.tell_all(&Content::Done(done), send);
     }
 
-    fn tell_all(&self, content: Content, send: &mut impl FnMut(Message)) {
-        for to in 0..self.others.len() {
+    /// Looks for the ways back, if something was found and there is where to look; then tells what this worker has.
+    fn end(&mut self, send: &mut impl FnMut(Message)) {
+        let violations = self.whole.violations();
+        if self.folder.is_some() && violations.iter().any(Option::is_some) {
+            self.back = Some(Back::new(violations));
+            self.go_back(send);
+        } else {
+            self.tell_end(send);
+        }
+    }
+
+    /// Looks a level further back; at the start, tells what this worker has.
+    fn go_back(&mut self, send: &mut impl FnMut(Message)) {
+        let Some((depth, wanted)) = self.back.as_ref().and_then(Back::wanted) else {
+            self.tell_end(send);
+            return;
+        };
+        let lowest = self.guarded(|shard| {
+            let folder = shard.folder.as_ref()?;
+            let found = predecessors(&*shard.space, folder, depth, &wanted);
+            shard.unless_failed(found)
+        });
+        let lowest = lowest.flatten().unwrap_or_default();
+        self.tell_all(&Content::Back(lowest), send);
+    }
+
+    fn tell_end(&mut self, send: &mut impl FnMut(Message)) {
+        self.is_over = true;
+        self.rest.clear();
+        let (known, _) = self.store.states();
+        let end = self.guarded(|shard| shard.peers.end(known)).unwrap_or_default();
+        let stopped = self.stopped.clone();
+        self.tell_all(&Content::End(End { stopped, ..end }), send);
+    }
+
+    fn tell_all(&self, content: &Content, send: &mut impl FnMut(Message)) {
+        for to in 0..self.peers.len() {
             send(Message { from: self.me, to, content: content.clone() });
         }
     }
 
-    fn stop(&mut self, why: Stopped) {
-        // The first reason stays.
+    fn unless_failed<T>(&mut self, result: Result<T, CheckpointError>) -> Option<T> {
+        let why = |error: CheckpointError| match error {
+            CheckpointError::Damaged { .. } => Stopped::Damaged(error.to_string()),
+            _ => Stopped::Disk(error.to_string()),
+        };
+        result.map_err(|error| self.tear(why(error))).ok()
+    }
+
+    /// Ends the run as incomplete, and as one that has lost something; the first reason stays.
+    fn tear(&mut self, why: Stopped) {
+        self.is_torn = true;
         self.stopped.get_or_insert(why);
     }
 
     /// Does a part of the work; a panic in it ends the run as incomplete.
     fn guarded<R>(&mut self, part: impl FnOnce(&mut Self) -> R) -> Option<R> {
         let done = catch_unwind(AssertUnwindSafe(|| part(self)));
-        done.map_err(|cause| self.stop(Stopped::panicked(&*cause))).ok()
+        done.map_err(|cause| self.tear(Stopped::panicked(&*cause))).ok()
     }
-}
-
-impl<S: Shared> Other<S> {
-    /// The block that was filled, and what it speaks of.
-    fn message(&mut self, space: &S, from: usize, to: usize) -> Message {
-        let filled = std::mem::take(&mut self.block);
-        let mut block = Vec::new();
-        S::write_block(&filled, &mut block);
-        let fingerprints = std::mem::take(&mut self.fingerprints);
-        let fingerprints = fingerprints.iter().flat_map(|f| f.to_le_bytes()).collect();
-        let news = space.news(&mut self.told);
-        Message { from, to, content: Content::States(States { news, block, fingerprints }) }
-    }
-}
-
-fn upper_half(fingerprint: &u128) -> u64 {
-    upper(*fingerprint).max(1)
 }

@@ -21,8 +21,22 @@ pub struct Processes {
     pub secret: [u8; 32],
     /// What is explored by what: all must say the same.
     pub identity: String,
+    /// The last checkpoint that this one could go on from.
+    pub checkpoint: Option<u64>,
     /// How long to wait for the others.
     pub patience: Duration,
+}
+
+impl Processes {
+    /// Those of a run of which nothing else is said yet.
+    pub fn new(
+        addresses: Vec<String>,
+        me: usize,
+        secret: [u8; 32],
+        patience: Duration,
+    ) -> Processes {
+        Processes { addresses, me, secret, identity: String::new(), checkpoint: None, patience }
+    }
 }
 
 impl fmt::Debug for Processes {
@@ -32,27 +46,45 @@ impl fmt::Debug for Processes {
     }
 }
 
-/// What a process says first: a mark, who it is, a hash of what it explores, and a number that is used once.
+/// The other processes of a run.
+#[derive(Debug)]
+pub struct Connected {
+    /// A connection to each; none at the process' own place.
+    pub streams: Vec<Option<TcpStream>>,
+    /// The last checkpoint that all of them have.
+    pub checkpoint: Option<u64>,
+}
+
+/// What a process says first: a mark, who it is, its last checkpoint, a hash of what it explores, and a number that is used
+/// once.
 #[derive(Clone, Copy)]
 struct Hello {
     process: u64,
+    /// 0 is none.
+    checkpoint: u64,
     identity: [u8; 32],
     nonce: [u8; 32],
 }
 
-const MAGIC: [u8; 8] = *b"checker\x01";
-const HELLO_BYTES: usize = 8 + 8 + 32 + 32;
+const MAGIC: [u8; 8] = *b"checker\x02";
+const HELLO_BYTES: usize = 8 + 8 + 8 + 32 + 32;
 /// How long one side waits for the other within a handshake.
 const ANSWER: Duration = Duration::from_secs(5);
 
 impl Hello {
     fn new(processes: &Processes) -> Hello {
         let identity = *blake3::hash(processes.identity.as_bytes()).as_bytes();
-        Hello { process: processes.me as u64, identity, nonce: rand::rng().random() }
+        Hello {
+            process: processes.me as u64,
+            checkpoint: processes.checkpoint.unwrap_or(0),
+            identity,
+            nonce: rand::rng().random(),
+        }
     }
 
     fn to_bytes(self) -> Vec<u8> {
-        [&MAGIC[..], &self.process.to_le_bytes(), &self.identity, &self.nonce].concat()
+        let [process, checkpoint] = [self.process, self.checkpoint].map(u64::to_le_bytes);
+        [&MAGIC[..], &process, &checkpoint, &self.identity, &self.nonce].concat()
     }
 
     fn read(stream: &mut TcpStream) -> io::Result<Hello> {
@@ -60,9 +92,11 @@ impl Hello {
         stream.read_exact(&mut bytes)?;
         let parts = bytes.strip_prefix(&MAGIC).and_then(|rest| {
             let (process, rest) = rest.split_first_chunk()?;
+            let (checkpoint, rest) = rest.split_first_chunk()?;
             let (identity, rest) = rest.split_first_chunk()?;
             Some(Hello {
                 process: u64::from_le_bytes(*process),
+                checkpoint: u64::from_le_bytes(*checkpoint),
                 identity: *identity,
                 nonce: *rest.first_chunk()?,
             })
@@ -71,33 +105,43 @@ impl Hello {
     }
 }
 
-/// Connects to all others; the connection at a process' own place is none.
+/// Connects to all others, unless somebody gives up waiting for them, and says why.
 ///
 /// # Errors
 /// Says who did not come, and why the last that tried was sent away.
 pub fn connect(
     listener: &TcpListener,
     processes: &Processes,
-) -> io::Result<Vec<Option<TcpStream>>> {
+    mut gives_up: impl FnMut() -> Option<String>,
+) -> io::Result<Connected> {
     let until = Instant::now() + processes.patience;
-    let mut connections: Vec<Option<TcpStream>> = Vec::new();
+    let mut streams: Vec<Option<TcpStream>> = Vec::new();
+    let mut checkpoints = vec![processes.checkpoint.unwrap_or(0)];
     for (process, address) in processes.addresses.iter().enumerate().take(processes.me) {
-        let connected = dial(address, process, processes, until);
+        let connected = dial(address, process, processes, until, &mut gives_up);
         let missing = |error| io::Error::other(format!("process {process} at {address}: {error}"));
-        connections.push(Some(connected.map_err(missing)?));
+        let (theirs, stream) = connected.map_err(missing)?;
+        streams.push(Some(stream));
+        checkpoints.push(theirs.checkpoint);
     }
-    connections.resize_with(processes.addresses.len(), || None);
+    streams.resize_with(processes.addresses.len(), || None);
     listener.set_nonblocking(true)?;
     let mut last = None;
     while let Some(missing) =
-        (processes.me + 1..connections.len()).find(|process| connections[*process].is_none())
+        (processes.me + 1..streams.len()).find(|process| streams[*process].is_none())
     {
         match listener.accept() {
             Ok((stream, from)) => match accept(stream, processes) {
-                Ok((process, stream)) => connections[process] = Some(stream),
+                Ok((process, theirs, stream)) => {
+                    streams[process] = Some(stream);
+                    checkpoints.push(theirs.checkpoint);
+                }
                 Err(error) => last = Some(format!("; {from} was sent away: {error}")),
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if let Some(why) = gives_up() {
+                    return Err(io::Error::other(why));
+                }
                 if Instant::now() > until {
                     let address = &processes.addresses[missing];
                     let last = last.unwrap_or_default();
@@ -109,7 +153,8 @@ pub fn connect(
             Err(error) => return Err(error),
         }
     }
-    Ok(connections)
+    let checkpoint = checkpoints.into_iter().min().filter(|number| *number > 0);
+    Ok(Connected { streams, checkpoint })
 }
 
 /// Dials until the other process is there.
@@ -118,12 +163,16 @@ fn dial(
     process: usize,
     processes: &Processes,
     until: Instant,
-) -> io::Result<TcpStream> {
+    gives_up: &mut impl FnMut() -> Option<String>,
+) -> io::Result<(Hello, TcpStream)> {
     loop {
         match TcpStream::connect(address) {
             Ok(stream) => return shake_hands(stream, process, processes),
             Err(error) if Instant::now() > until => return Err(error),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+        if let Some(why) = gives_up() {
+            return Err(io::Error::other(why));
         }
     }
 }
@@ -132,7 +181,7 @@ fn shake_hands(
     mut stream: TcpStream,
     process: usize,
     processes: &Processes,
-) -> io::Result<TcpStream> {
+) -> io::Result<(Hello, TcpStream)> {
     prepare(&stream)?;
     let mine = Hello::new(processes);
     stream.write_all(&mine.to_bytes())?;
@@ -145,10 +194,10 @@ fn shake_hands(
     receive_proof(&mut stream, processes, &theirs, &mine)?;
     stream.write_all(proof(processes, &mine, &theirs).as_bytes())?;
     stream.set_read_timeout(None)?;
-    Ok(stream)
+    Ok((theirs, stream))
 }
 
-fn accept(mut stream: TcpStream, processes: &Processes) -> io::Result<(usize, TcpStream)> {
+fn accept(mut stream: TcpStream, processes: &Processes) -> io::Result<(usize, Hello, TcpStream)> {
     stream.set_nonblocking(false)?;
     prepare(&stream)?;
     let mine = Hello::new(processes);
@@ -161,7 +210,7 @@ fn accept(mut stream: TcpStream, processes: &Processes) -> io::Result<(usize, Tc
     stream.write_all(proof(processes, &mine, &theirs).as_bytes())?;
     receive_proof(&mut stream, processes, &theirs, &mine)?;
     stream.set_read_timeout(None)?;
-    Ok((process, stream))
+    Ok((process, theirs, stream))
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
@@ -170,8 +219,11 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 }
 
 fn same(mine: &Hello, theirs: &Hello) -> io::Result<()> {
-    let other =
-        || io::Error::other("it explores another entry or other bounds, or is another program");
+    let other = || {
+        io::Error::other(
+            "it explores another entry or other bounds, or is another program, or only one of the two goes on with a run",
+        )
+    };
     (mine.identity == theirs.identity).then_some(()).ok_or_else(other)
 }
 
@@ -205,6 +257,7 @@ mod tests {
             me,
             secret: [7; 32],
             identity: "a test".into(),
+            checkpoint: Some(7 - me as u64),
             patience: Duration::from_secs(20),
         }
     }
@@ -222,17 +275,17 @@ mod tests {
         // It says nothing of use, and is sent away.
         let mut stranger = TcpStream::connect(&addresses[0]).unwrap();
         stranger.write_all(&[0; HELLO_BYTES]).unwrap();
-        let connected: Vec<usize> = thread::scope(|scope| {
+        let connected: Vec<_> = thread::scope(|scope| {
             let connect = |(me, listener): (usize, &TcpListener)| {
                 let processes = processes(&addresses, me);
                 let listener = listener.try_clone().unwrap();
-                scope.spawn(move || connect(&listener, &processes).unwrap())
+                scope.spawn(move || connect(&listener, &processes, || None).unwrap())
             };
             let threads: Vec<_> = listeners.iter().enumerate().map(connect).collect();
             let all = threads.into_iter().map(|t| t.join().unwrap());
-            all.map(|all| all.iter().flatten().count()).collect()
+            all.map(|all| (all.streams.iter().flatten().count(), all.checkpoint)).collect()
         });
-        assert_eq!(connected, [2, 2, 2]);
+        assert_eq!(connected, [(2, Some(5)); 3]);
     }
 
     #[test]
@@ -249,8 +302,8 @@ mod tests {
             change(&mut second);
             let first = Processes { patience: Duration::from_millis(300), ..first };
             let (one, two) = thread::scope(|scope| {
-                let one = scope.spawn(|| connect(&listeners[0], &first));
-                let two = scope.spawn(|| connect(&listeners[1], &second));
+                let one = scope.spawn(|| connect(&listeners[0], &first, || None));
+                let two = scope.spawn(|| connect(&listeners[1], &second, || None));
                 (one.join().unwrap(), two.join().unwrap())
             });
             let (one, two) = (one.unwrap_err().to_string(), two.unwrap_err().to_string());

@@ -3,25 +3,20 @@
 use actor_checker::compact::{Reductions, shared};
 use actor_checker::engine::{Options, Stopped};
 use actor_checker::trace::TraceStep;
-use actor_checker_timely::{Limits, search};
+use actor_checker_timely::{Limits, Part, search};
 use paxos_chat_models::catalog::{Entry, entries, find};
 use paxos_chat_models::mutants::Mutant;
 use paxos_chat_models::run::{Engine, Outcome, PropertyOutcome, run, run_in_workers};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// Without what makes one state of several: which of them is explored depends on who comes first.
 const EXACT: Reductions = Reductions { symmetry: false, ..Reductions::ALL };
 
-fn limits() -> Limits {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    Limits { max_states: None, interrupted, stop_at_violation: true }
-}
-
 fn in_workers(entry: &Entry, reductions: Reductions, workers: usize, limits: &Limits) -> Outcome {
     run_in_workers(&entry.config, entry.reaches, reductions, workers, |models| {
-        let spaces = models.iter().map(|model| Arc::new(shared(Arc::clone(model)))).collect();
-        search(spaces, limits)
+        let part = |model| Part { space: Arc::new(shared(Arc::clone(model))), folder: None };
+        let explored = search(models.iter().map(part).collect(), limits).expect("no folders");
+        (explored.report, explored.trails)
     })
 }
 
@@ -45,7 +40,7 @@ fn one_two_and_four_workers_report_what_the_engine_does() {
             let options = Options { threads: 1, ..Options::default() };
             let whole = run(&entry.config, entry.reaches, Engine::Compact, reductions, &options);
             for workers in [1, 2, 4] {
-                let outcome = in_workers(&entry, reductions, workers, &limits());
+                let outcome = in_workers(&entry, reductions, workers, &Limits::default());
                 assert_eq!(
                     content(&outcome, reductions),
                     content(&whole, reductions),
@@ -67,7 +62,7 @@ fn a_mutant_dies_by_the_same_counterexample_and_a_panic_or_a_limit_leaves_the_ru
     let whole = run(&entry.config, entry.reaches, Engine::Compact, EXACT, &options);
     assert!(whole.is_violated());
     for workers in [1, 2, 4] {
-        let outcome = in_workers(&entry, EXACT, workers, &limits());
+        let outcome = in_workers(&entry, EXACT, workers, &Limits::default());
         // Numbers of envelopes are each worker's own.
         let shown = |outcome: &Outcome| -> Vec<(bool, Vec<String>)> {
             let text = |step: &TraceStep| step.text.clone();
@@ -79,15 +74,17 @@ fn a_mutant_dies_by_the_same_counterexample_and_a_panic_or_a_limit_leaves_the_ru
         assert_eq!(outcome.report.unique_states, whole.report.unique_states);
     }
     entry.config.mutant = Some(Mutant::PanicsAtVote);
-    let panicked = in_workers(&entry, EXACT, 2, &limits()).report.stopped;
+    let panicked = in_workers(&entry, EXACT, 2, &Limits::default()).report.stopped;
     assert!(matches!(panicked, Some(Stopped::Panic(_))), "{panicked:?}");
     entry.config.mutant = None;
-    let limited = Limits { max_states: Some(1000), ..limits() };
+    let limited = Limits { max_states: Some(1000), ..Limits::default() };
     let outcome = in_workers(&entry, EXACT, 3, &limited);
     assert_eq!(outcome.report.stopped, Some(Stopped::States));
     assert!((1000..10_000).contains(&outcome.report.unique_states));
-    let interrupted = limits();
-    interrupted.interrupted.store(true, std::sync::atomic::Ordering::Relaxed);
-    let outcome = in_workers(&entry, EXACT, 3, &interrupted);
-    assert_eq!(outcome.report.stopped, Some(Stopped::Interrupted));
+    for why in [Stopped::Interrupted, Stopped::Memory] {
+        let told = why.clone();
+        let stops = Limits { stops: Arc::new(move || Some(told.clone())), ..Limits::default() };
+        let outcome = in_workers(&entry, EXACT, 3, &stops);
+        assert_eq!(outcome.report.stopped, Some(why));
+    }
 }

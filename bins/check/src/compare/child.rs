@@ -104,7 +104,7 @@ pub(crate) fn measure(args: &MeasureArgs) -> anyhow::Result<u8> {
         name => small::find(name)?.config,
     };
     let memory_bytes = Some(limits.max_memory_mib << 20);
-    let watch = Watch::new(Limits { memory_bytes, seconds: Some(limits.max_seconds) });
+    let watch = Watch::new(Limits { memory_bytes, seconds: Some(limits.max_seconds), others: 0 });
     let options = Options {
         threads: limits.threads(),
         max_states: limits.max_states,

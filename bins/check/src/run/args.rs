@@ -20,8 +20,8 @@ pub struct RunArgs {
     /// How states are searched.
     #[command(flatten)]
     pub search: Search,
-    /// Stop above this many mebibytes of the process's memory, and report the run as incomplete. If it is not
-    /// given, nine tenths of what is available.
+    /// Stop above this many mebibytes of memory, and report the run as incomplete: of the process's memory, or of all that
+    /// `--processes` starts. If it is not given, nine tenths of what is available.
     #[arg(long, visible_alias = "max-memory", value_name = "MIB")]
     pub max_memory_mib: Option<u64>,
     /// Stop after this many seconds, and report the run as incomplete.
@@ -59,6 +59,15 @@ impl RunArgs {
         self.is_judged() && !self.search.no_reductions
     }
 
+    /// What a run may take, in each of so many processes on this machine.
+    pub(super) fn limits(&self, processes: u64) -> Limits {
+        Limits {
+            memory_bytes: self.max_memory_mib.map(|mib| (mib << 20) / processes),
+            seconds: self.max_seconds,
+            others: processes - 1,
+        }
+    }
+
     /// How an entry is explored.
     pub(super) fn exploration<'a>(&self, entry: &'a Entry) -> Exploration<'a> {
         let is_known = self.is_counted() && entry.config.mutant.is_none();
@@ -67,10 +76,7 @@ impl RunArgs {
             known: entry.unique_states.filter(|_| is_known),
             threads: self.search.threads.count(),
             max_states: self.search.max_states,
-            limits: Limits {
-                memory_bytes: self.max_memory_mib.map(|mib| mib << 20),
-                seconds: self.max_seconds,
-            },
+            limits: self.limits(1),
         }
     }
 }

@@ -18,11 +18,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Args)]
 pub struct ProcessesArgs {
     /// Explore in so many processes on this machine, which share no memory
-    #[arg(long, value_name = "N", conflicts_with_all = ["checkpoint", "engine", "unjudged", "threads"], value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["engine", "unjudged", "threads"], value_parser = clap::value_parser!(u16).range(1..=64))]
     pub processes: Option<u16>,
     /// Explore together with the processes of this file: `secret` and 64 hexadecimal digits in the first line, then the
     /// host:port of each
-    #[arg(long, value_name = "FILE", requires = "process", conflicts_with_all = ["processes", "checkpoint", "engine", "unjudged", "threads"])]
+    #[arg(long, value_name = "FILE", requires = "process", conflicts_with_all = ["processes", "engine", "unjudged", "threads"])]
     pub hosts: Option<PathBuf>,
     /// Which process of --hosts this is, from 0 on; process 0 shows the result
     #[arg(long, value_name = "I", requires = "hosts")]
@@ -54,7 +54,6 @@ pub(super) fn write_hosts(file: &Path, secret: &[u8], addresses: &[String]) -> s
 pub(super) fn of_file(
     file: &Path,
     args: &ProcessesArgs,
-    identity: String,
 ) -> anyhow::Result<(TcpListener, Processes)> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("--hosts: {}", file.display()))?;
@@ -90,7 +89,7 @@ pub(super) fn of_file(
         );
         TcpListener::bind(&resolved[..]).with_context(|| format!("cannot listen at {address}"))?
     };
-    Ok((listener, Processes { addresses, me, secret, identity, patience: PATIENCE }))
+    Ok((listener, Processes::new(addresses, me, secret, PATIENCE)))
 }
 
 fn digits(text: &str) -> Option<[u8; 32]> {

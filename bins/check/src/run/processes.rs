@@ -2,15 +2,17 @@
 
 use super::args::CustomArgs;
 use super::hosts::{PATIENCE, of_file, write_hosts};
-use super::keep;
+use super::keep::{self, Place, refused};
+use crate::interrupt;
 use crate::limits::Watch;
 use actor_checker::compact::{Reductions, shared};
-use actor_checker::engine::{Report, Stopped};
-use actor_checker_timely::{Limits, Processes, connect, search_with_others};
+use actor_checker::engine::{Report, RunFolder, Stopped};
+use actor_checker_timely::{Limits, Part, Processes, connect, search_with_others};
 use anyhow::{Context, bail};
 use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::config::ChatModel;
 use paxos_chat_models::run::{self, Outcome};
+use paxos_chat_shell::tell;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
@@ -35,60 +37,104 @@ impl Drop for Children {
 }
 
 impl Children {
-    /// Waits until all have ended of themselves.
-    fn wait(mut self) {
-        self.children.drain(..).for_each(|mut child| drop(child.wait()));
+    /// Waits until all have ended of themselves; tells how many there were.
+    fn wait(mut self) -> usize {
+        let children = self.children.drain(..);
+        children.map(|mut child| drop(child.wait())).count()
+    }
+
+    /// Why there is nobody to wait for any more, or nobody who waits.
+    fn gives_up(&mut self) -> Option<String> {
+        if interrupt::is_asked() {
+            return Some("interrupted while it waited for the others".into());
+        }
+        let mut children = self.children.iter_mut();
+        let ended = children.position(|child| child.try_wait().is_ok_and(|ended| ended.is_some()));
+        ended.map(|place| format!("process {} has ended", place + 1))
     }
 }
 
-/// Explores together with others; what came of it, if this is the process that tells.
-pub(super) fn explore(
-    entry: &Entry,
-    args: &CustomArgs,
-) -> anyhow::Result<Option<(Outcome, Watch)>> {
+/// Explores together with others; what came of it, and the folders to be removed, if this is the process that tells.
+pub(super) fn explore(entry: &Entry, args: &CustomArgs) -> anyhow::Result<Option<Told>> {
     let reductions = args.options.search.reductions(Reductions::ALL);
-    let identity = keep::identity(entry, reductions)?;
-    let (listener, processes, children) = match &args.processes.hosts {
+    let (listener, mut processes, mut starts) = match &args.processes.hosts {
         Some(file) => {
-            let (listener, processes) = of_file(file, &args.processes, identity)?;
-            (listener, processes, Children::default())
+            let (listener, processes) = of_file(file, &args.processes)?;
+            (listener, processes, None)
         }
-        None => here(args.processes.processes.unwrap_or(1).into(), identity)?,
+        None => here(args.processes.processes.unwrap_or(1).into())?,
     };
+    let all = processes.addresses.len();
+    let is_here = starts.is_some() || args.processes.inherited;
+    let place = Place { me: processes.me, all, here: if is_here { all as u64 } else { 1 } };
+    let mut folder = args.keep.folder(entry, &args.options, place)?;
+    let begun = if args.keep.resume { "goes on" } else { "begins" };
+    processes.identity = format!("{} {begun}", keep::identity(entry, reductions)?);
+    processes.checkpoint = folder.as_ref().and_then(RunFolder::number);
     let losses = note_losses();
-    let connections = connect(&listener, &processes)
-        .with_context(|| format!("process {} cannot begin", processes.me))?;
+    let mut children = match starts.take() {
+        Some(starts) => starts.start()?,
+        None => Children::default(),
+    };
+    let connected = connect(&listener, &processes, || children.gives_up())
+        .with_context(|| format!("process {} cannot begin", place.me))?;
     drop(listener);
-    let me = processes.me;
+    if let (Some(folder), Some(last)) = (&mut folder, connected.checkpoint) {
+        folder.go_back_to(last).map_err(refused)?;
+    }
+    let mut explored = args.options.exploration(entry);
+    explored.limits = args.options.limits(place.here);
     let search = |model: &Arc<ChatModel>, limits: &Limits| {
-        search_with_others(Arc::new(shared(Arc::clone(model))), connections, limits)
+        let space = Arc::new(shared(Arc::clone(model)));
+        let part = Part { space, folder: folder.clone() };
+        let mut explored = search_with_others(part, connected.streams, limits);
+        name_lost(&mut explored.report, &losses);
+        (explored.report, explored.trails)
     };
     let (config, asked) = (&entry.config, entry.reaches);
-    let mut explored = args.options.exploration(entry);
-    if me > 0 {
+    if place.me > 0 {
         // The first process has an eye on the time for all.
         explored.limits.seconds = None;
-        let (_watch, limits) = explored.limited();
-        let mut report = search(&Arc::new(config.model(asked, reductions)), &limits);
-        name_lost(&mut report, &losses);
-        return ended(me, &report).map(|()| None);
+        let model = Arc::new(config.model(asked, reductions));
+        let ((report, _), _) = explored.run_with_others(|limits| search(&model, limits));
+        let is_kept = folder.as_ref().filter(|_| !args.processes.inherited);
+        return ended(place.me, &report, is_kept).map(|()| None);
     }
-    let (watch, limits) = explored.limited();
-    let mut outcome =
-        run::run_in_workers(config, asked, reductions, 1, |models| search(&models[0], &limits));
-    name_lost(&mut outcome.report, &losses);
+    if let Some(folder) = &folder {
+        keep::tell_standing(folder, place)?;
+    }
+    let (outcome, watch) = explored.run_with_others(|limits| {
+        run::run_in_workers(config, asked, reductions, 1, |models| search(&models[0], limits))
+    });
+    let mut folders: Vec<RunFolder> = folder.clone().into_iter().collect();
     if !matches!(outcome.report.stopped, Some(Stopped::Lost(_))) {
-        children.wait();
+        let started = children.wait();
+        for me in place.me + 1..=started {
+            let place = Place { me, ..place };
+            folders.extend(args.keep.left_by(entry, &args.options, place)?);
+        }
     }
-    Ok(Some((outcome, watch)))
+    Ok(Some(((outcome, watch), folders)))
 }
 
-/// A process that tells nothing says at least whether it was lost.
-fn ended(me: usize, report: &Report) -> anyhow::Result<()> {
-    match &report.stopped {
-        Some(Stopped::Lost(why)) => bail!("process {me} ends: {why}"),
-        _ => Ok(()),
+/// What a run has come to, and the folders in which it is kept.
+type Told = ((Outcome, Watch), Vec<RunFolder>);
+
+/// A process that shows no result says at least whether it was lost, and what it leaves.
+fn ended(me: usize, report: &Report, kept: Option<&RunFolder>) -> anyhow::Result<()> {
+    if let Some(Stopped::Lost(why)) = &report.stopped {
+        bail!("process {me} ends: {why}");
     }
+    if let Some(folder) = kept {
+        let folder = folder.path().display();
+        match report.stopped {
+            None | Some(Stopped::Violation) => tell!(
+                "check: process {me} is done; {folder} can be removed once process 0 has shown the result"
+            ),
+            Some(_) => tell!("check: process {me} has kept its part in {folder}"),
+        }
+    }
+    Ok(())
 }
 
 /// The first other process whose connection broke.
@@ -119,8 +165,34 @@ fn name_lost(report: &mut Report, losses: &Losses) {
     }
 }
 
-/// Starts the others on this machine.
-fn here(count: usize, identity: String) -> anyhow::Result<(TcpListener, Processes, Children)> {
+/// The other processes of this machine, before they are started.
+struct Starts {
+    listeners: Vec<TcpListener>,
+    hosts: TempDir,
+}
+
+impl Starts {
+    fn start(self) -> anyhow::Result<Children> {
+        let mut all = Children::default();
+        let program = std::env::current_exe().context("--processes: this program is not found")?;
+        for (process, listener) in (1..).zip(self.listeners) {
+            let child = Command::new(&program)
+                .args(without_processes(std::env::args().skip(1)))
+                .arg("--hosts")
+                .arg(self.hosts.path().join("hosts"))
+                .args(["--inherited", "--process", &process.to_string()])
+                .stdin(OwnedFd::from(listener))
+                .stdout(Stdio::null())
+                .spawn();
+            all.children.push(child.with_context(|| format!("--processes: process {process}"))?);
+        }
+        all._hosts = Some(self.hosts);
+        Ok(all)
+    }
+}
+
+/// A run on this machine alone.
+fn here(count: usize) -> anyhow::Result<(TcpListener, Processes, Option<Starts>)> {
     let bind = |_| TcpListener::bind("127.0.0.1:0").context("--processes: no port to listen on");
     let mut listeners: Vec<TcpListener> = (0..count).map(bind).collect::<Result<_, _>>()?;
     let addresses: Vec<String> = listeners
@@ -128,25 +200,13 @@ fn here(count: usize, identity: String) -> anyhow::Result<(TcpListener, Processe
         .map(|listener| Ok(listener.local_addr()?.to_string()))
         .collect::<std::io::Result<_>>()?;
     let secret: [u8; 32] = rand::random();
-    let folder = tempfile::tempdir().context("--processes: no folder for the list of hosts")?;
-    let file = folder.path().join("hosts");
-    write_hosts(&file, &secret, &addresses).context("--processes: the list of hosts")?;
-    let mut children = Vec::new();
-    let program = std::env::current_exe().context("--processes: this program is not found")?;
-    for (process, listener) in listeners.drain(1..).enumerate() {
-        let child = Command::new(&program)
-            .args(without_processes(std::env::args().skip(1)))
-            .arg("--hosts")
-            .arg(&file)
-            .args(["--inherited", "--process", &(process + 1).to_string()])
-            .stdin(OwnedFd::from(listener))
-            .stdout(Stdio::null())
-            .spawn();
-        children.push(child.with_context(|| format!("--processes: process {}", process + 1))?);
-    }
+    let hosts = tempfile::tempdir().context("--processes: no folder for the list of hosts")?;
+    write_hosts(&hosts.path().join("hosts"), &secret, &addresses)
+        .context("--processes: the list of hosts")?;
+    let others = listeners.split_off(1);
     let listener = listeners.pop().context("--processes: there is none")?;
-    let processes = Processes { addresses, me: 0, secret, identity, patience: PATIENCE };
-    Ok((listener, processes, Children { children, _hosts: Some(folder) }))
+    let processes = Processes::new(addresses, 0, secret, PATIENCE);
+    Ok((listener, processes, Some(Starts { listeners: others, hosts })))
 }
 
 /// The arguments of a process that is started, from those of this one.
