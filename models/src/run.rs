@@ -84,6 +84,17 @@ impl Outcome {
         self.properties.iter().any(|p| p.kind == Kind::Always && !p.holds)
     }
 
+    /// Is something violated, and a path told to whatever is?
+    pub fn has_told_what_is_violated(&self) -> bool {
+        let is_lost = matches!(self.report.stopped, Some(Stopped::Lost(_)));
+        let mut violated = self.properties.iter().zip(&self.report.discoveries);
+        let is_told = |(p, found): (&PropertyOutcome, &Option<Discovery>)| {
+            let is_at_start = found.is_none_or(|found| found.depth == 0);
+            p.kind != Kind::Always || p.holds || is_at_start || !p.counterexample.is_empty()
+        };
+        self.is_violated() && !is_lost && violated.all(is_told)
+    }
+
     /// Does everything hold, in a complete run?
     pub fn holds(&self) -> bool {
         self.is_complete() && self.properties.iter().all(|property| property.holds)
@@ -149,7 +160,7 @@ pub fn run_in_files(
 }
 
 /// What a search over several models gives: the report, and from each violation the way back if it was in files.
-pub type Searched = (Report, Vec<Option<Vec<u128>>>);
+pub type Searched = (Report, Option<Vec<Option<Vec<u128>>>>);
 
 /// Runs a configuration by a search over several models of it, of which the first has met, in the end, all that any has.
 pub fn run_in_workers(
@@ -161,16 +172,16 @@ pub fn run_in_workers(
 ) -> Outcome {
     let models: Vec<Arc<ChatModel>> =
         (0..workers).map(|_| Arc::new(config.model(asked, reductions))).collect();
-    let mut trails = Vec::new();
+    let mut trails = None;
     let report = panics_caught(|| {
         let (report, known) = search(&models);
         trails = known;
         report
     });
     let path = |at: Discovery| {
-        if trails.is_empty() {
+        let Some(trails) = &trails else {
             return models[0].path_to(at.fingerprint, at.depth);
-        }
+        };
         let mut known = trails.iter().flatten();
         let trail = known.find(|trail| trail.first() == Some(&at.fingerprint));
         models[0].path_through(trail?.clone())

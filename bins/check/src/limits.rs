@@ -87,10 +87,10 @@ impl Watch {
             Stopped::Violation => "a property is violated".into(),
             Stopped::States => "the limit of --max-states was reached".into(),
             Stopped::Memory => self.signals.why.get().cloned().unwrap_or_else(|| {
-                if self.limits.memory_bytes.is_some() || self.limits.others == 0 {
+                if self.limits.memory_bytes.is_some() {
                     return "the limit of --max-memory-mib was reached".into();
                 }
-                "too little memory in one of its processes; choose smaller bounds".into()
+                "too little memory for one of its processes; choose smaller bounds".into()
             }),
             Stopped::Fingerprints => format!(
                 "fingerprints of 64 bits are not for more than {STATES_MAX_OF_64_BITS} states; \
@@ -144,6 +144,8 @@ pub(super) fn memory_bytes_max(Limits { memory_bytes: asked, others, .. }: Limit
 /// What memory there is.
 struct Ceiling {
     resident_bytes: Option<u64>,
+    /// With how many other processes it is shared.
+    others: u64,
     address_space_bytes: Option<u64>,
 }
 
@@ -157,7 +159,8 @@ impl Ceiling {
         let resident_bytes =
             of_machine.into_iter().chain(of_group).min().map(|bytes| bytes / (1 + others));
         let limit = memory::address_space_limit_bytes();
-        Ceiling { resident_bytes, address_space_bytes: limit.map(|bytes| bytes / 10 * 9) }
+        let address_space_bytes = limit.map(|bytes| bytes / 10 * 9);
+        Ceiling { resident_bytes, others, address_space_bytes }
     }
 
     fn is_reached(&self, asked: Option<u64>) -> Option<String> {
@@ -168,8 +171,9 @@ impl Ceiling {
         }
         let mib = resident.unwrap_or(0) >> 20;
         if asked.is_none() && above(resident, self.resident_bytes).is_some() {
+            let shared = if self.others > 0 { " to all processes, divided by them" } else { "" };
             return Some(format!(
-                "too little memory: {mib} MiB are resident, nine tenths of what was available; \
+                "too little memory: {mib} MiB are resident, nine tenths of what was available{shared}; \
                  choose smaller bounds, or set --max-memory-mib yourself"
             ));
         }

@@ -17,11 +17,11 @@ use crate::plot;
 use crate::selection::{of_grade, run_each};
 use crate::status::{INCOMPLETE, VIOLATED, worse};
 use actor_checker::compact::Reductions;
-use actor_checker::engine::{RunFolder, Stopped};
+use actor_checker::engine::{Stopped, has_checkpoint};
 use actor_checker::spec::Kind;
 use actor_checker::{chart, trace};
 use anyhow::ensure;
-use keep::{Place, refused};
+use keep::refused;
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::coverage::Coverage;
 use paxos_chat_models::run::{self, Engine, Outcome};
@@ -46,37 +46,35 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
             table::introduction(entry, options.format.json);
         }
         let ran = processes::explore(entry, args)?;
-        return Ok(ran.map_or(0, |(ran, folders)| conclude(entry, args, &ran, folders)));
+        return Ok(ran.map_or(0, |(ran, folders)| conclude(entry, args, &ran, &folders)));
     }
     let reductions = options.search.reductions(Reductions::ALL);
-    let Some(folder) = args.keep.folder(entry, options, Place::WHOLE)? else {
+    let Some(folder) = args.keep.folder(entry, options, None)? else {
         table::introduction(entry, options.format.json);
         return Ok(run_one(entry, options, &mut Coverage::default(), true));
     };
-    keep::tell_standing(&folder, Place::WHOLE)?;
+    keep::tell_standing(&folder, false)?;
     table::introduction(entry, options.format.json);
     let (outcome, watch) = options
         .exploration(entry)
         .run(|limits| run::run_in_files(&entry.config, entry.reaches, reductions, limits, &folder));
-    Ok(conclude(entry, args, &(outcome.map_err(refused)?, watch), vec![folder]))
+    let folders = [folder.path().to_owned()];
+    drop(folder);
+    Ok(conclude(entry, args, &(outcome.map_err(refused)?, watch), &folders))
 }
 
 /// Prints the result of a run that may be kept in these folders, and removes them if it is over.
-fn conclude(
-    entry: &Entry,
-    args: &CustomArgs,
-    ran: &(Outcome, Watch),
-    folders: Vec<RunFolder>,
-) -> u8 {
+fn conclude(entry: &Entry, args: &CustomArgs, ran: &(Outcome, Watch), folders: &[PathBuf]) -> u8 {
     let (outcome, options) = (&ran.0, &args.options);
     let status = show(entry, options, &mut Coverage::default(), true, ran);
     let Some(root) = &args.keep.checkpoint else { return status };
-    let cannot_go_on =
-        matches!(outcome.report.stopped, Some(Stopped::Panic(_) | Stopped::Damaged(_)));
-    if (outcome.report.complete || outcome.is_violated()) && status != CANNOT_WRITE {
+    let is_over = outcome.report.complete || outcome.has_told_what_is_violated();
+    if is_over && status != CANNOT_WRITE {
         return worse(status, keep::remove(folders, root));
     }
-    let is_kept = folders.iter().all(RunFolder::has_checkpoint);
+    let cannot_go_on =
+        matches!(outcome.report.stopped, Some(Stopped::Panic(_) | Stopped::Damaged(_)));
+    let is_kept = folders.iter().any(|folder| has_checkpoint(folder));
     if !cannot_go_on && !options.format.json && is_kept {
         say!("\n  kept in {}: --resume goes on", root.display());
     }

@@ -297,9 +297,10 @@ where
         let place = |renaming, actor| self.spec.rename_actor(renaming, actor);
         let sharer = |renaming| {
             let mut actors = 0..self.actors.len();
-            actors.find(|actor| place(renaming, *actor) == self.spec.shares_by())
+            let found = actors.find(|actor| place(renaming, *actor) == self.spec.shares_by());
+            found.expect("a renaming takes every place")
         };
-        self.sharers = (0..self.renamings).filter_map(sharer).collect();
+        self.sharers = (0..self.renamings).map(sharer).collect();
         self
     }
 

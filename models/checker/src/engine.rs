@@ -37,7 +37,7 @@ pub(crate) use backwards::trail;
 pub use batch::{BATCH, Batch};
 pub use blocks::Stored;
 pub use cache::Cache;
-pub use checkpoint::{Checkpoints, RunFolder, Sizes};
+pub use checkpoint::{Checkpoints, RunFolder, Sizes, has_checkpoint, remove_run};
 pub use error::CheckpointError;
 pub use estimate::{SPREAD, states_in_all};
 pub use files::Files;

@@ -47,8 +47,8 @@ impl Back {
         self.depth = depth;
     }
 
-    /// From each violation to the start.
-    pub(crate) fn trails(self) -> Vec<Option<Vec<u128>>> {
-        self.trails
+    /// From each violation to the start; none before all are known.
+    pub(crate) fn trails(&self) -> Vec<Option<Vec<u128>>> {
+        if self.depth > 0 { Vec::new() } else { self.trails.clone() }
     }
 }

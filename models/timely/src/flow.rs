@@ -34,7 +34,7 @@ impl Known {
         known.unwrap_or_else(|| {
             let nothing = Some(Stopped::Lost("no level was explored".into()));
             let report = Report::of_counts(nothing, (0, 0, 0), Instant::now(), 0);
-            Explored { report, trails: Vec::new() }
+            Explored { report, trails: Some(Vec::new()) }
         })
     }
 }

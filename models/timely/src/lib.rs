@@ -65,8 +65,8 @@ pub struct Explored {
     /// Counts, and what was found.
     pub report: Report,
     /// For each property that must hold always and does not, the fingerprints of a shortest path to where it does not,
-    /// given from its end. Of runs in files alone.
-    pub trails: Vec<Option<Vec<u128>>>,
+    /// given from its end, if it could be told from the files; nothing of a run in memory.
+    pub trails: Option<Vec<Option<Vec<u128>>>>,
 }
 
 /// Explores a space with workers in this process: what they do is what processes do that share no memory.

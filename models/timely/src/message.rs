@@ -45,7 +45,9 @@ pub(crate) struct States {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Counts {
     pub(crate) unique_states: u64,
-    /// In the rounds that are over, and in this one.
+    /// How many more there may be.
+    pub(crate) unsifted: u64,
+    /// In this round.
     pub(crate) generated: u64,
     /// States of this level, and how many of them are expanded.
     pub(crate) frontier: u64,

@@ -114,6 +114,7 @@ impl<S: Shared> Peers<S> {
         for (place, fingerprint) in fingerprints.iter().enumerate() {
             let here = self.space.fingerprint(&block, place);
             assert_eq!(here, *fingerprint, "a state of worker {from} is another one here");
+            assert_eq!(self.owner(&block, place), self.me, "worker {from} sends what is another's");
         }
         (block, fingerprints)
     }

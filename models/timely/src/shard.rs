@@ -46,6 +46,7 @@ pub(crate) struct Shard<S: Shared, F: Store<S>> {
     is_over: bool,
     stopped: Option<Stopped>,
     is_torn: bool,
+    is_stop_told: bool,
     /// Of each worker; in the first one alone.
     counts: Vec<Counts>,
     told: Instant,
@@ -80,6 +81,7 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
             is_over: false,
             stopped: None,
             is_torn: false,
+            is_stop_told: false,
             counts: vec![Counts::default(); workers],
             told: Instant::now(),
         };
@@ -92,9 +94,10 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
         &self.whole
     }
 
-    /// The ways back to the start from what was found, if they are known.
-    pub(crate) fn trails(&self) -> Vec<Option<Vec<u128>>> {
-        self.back.clone().map(Back::trails).unwrap_or_default()
+    /// The ways back to the start from what was found, as far as they are known; nothing of a run in memory.
+    pub(crate) fn trails(&self) -> Option<Vec<Option<Vec<u128>>>> {
+        self.folder.as_ref()?;
+        Some(self.back.as_ref().map(Back::trails).unwrap_or_default())
     }
 
     /// Goes on where an earlier process stood; or begins with the same states as every other worker, and keeps those that
@@ -256,7 +259,7 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
         if is_next_level {
             self.rest = std::mem::take(&mut self.next);
         }
-        if self.whole.can_be_kept() && !self.is_torn && !self.whole.is_complete() {
+        if self.whole.can_be_kept(&self.limits) && !self.is_torn && !self.whole.is_complete() {
             let (rest, next) = (std::mem::take(&mut self.rest), std::mem::take(&mut self.next));
             let standing = self.whole.standing(rest, next);
             let kept = self.store.checkpoint(&self.space, &standing);
@@ -282,16 +285,18 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
     fn look_around(&mut self, round: u64, send: &mut impl FnMut(Message)) {
         let full = || self.store.is_full().then_some(Stopped::Files);
         let why = (self.limits.stops)().or_else(full).or_else(|| self.is_beyond());
-        if self.stopped.is_none() && why.is_some() {
-            self.stopped = why;
-            self.tell_all(&Content::Pause(self.stopped.clone()), send);
-        } else if self.store.is_due() && self.done.states > 0 && self.paused < Some(round) {
+        self.stopped = self.stopped.take().or(why);
+        if self.stopped.is_some() {
+            if !std::mem::replace(&mut self.is_stop_told, true) {
+                self.tell_all(&Content::Pause(self.stopped.clone()), send);
+            }
+        } else if self.pauses() && self.done.states > 0 && self.paused < Some(round) {
             // Each round gets further.
             self.paused = Some(round);
             self.tell_all(&Content::Pause(None), send);
         }
-        let (known, unsifted) = self.store.states();
-        self.counts[self.me].unique_states = known + unsifted;
+        let (unique_states, unsifted) = self.store.states();
+        self.counts[self.me] = Counts { unique_states, unsifted, ..self.counts[self.me] };
         if self.told.elapsed() > TELL_EVERY {
             self.told = Instant::now();
             self.counts[self.me] = Counts {
@@ -313,9 +318,19 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
 
     /// Are there more states than there may be, as the first worker sees it?
     fn is_beyond(&self) -> Option<Stopped> {
-        let states: u64 = self.counts.iter().map(|counts| counts.unique_states).sum();
-        let is_beyond = self.me == 0 && self.limits.max_states.is_some_and(|max| states > max);
-        is_beyond.then_some(Stopped::States)
+        self.are_more(|counts| counts.unique_states).then_some(Stopped::States)
+    }
+
+    fn are_more(&self, of: impl Fn(&Counts) -> u64) -> bool {
+        let states: u64 = self.counts.iter().map(of).sum();
+        self.me == 0 && self.limits.max_states.is_some_and(|max| states > max)
+    }
+
+    /// Is a checkpoint due, or to be found out how many states there are?
+    fn pauses(&self) -> bool {
+        let may_be = |counts: &Counts| counts.unique_states + counts.unsifted;
+        let is_any_unsifted = self.counts.iter().any(|counts| counts.unsifted > 0);
+        self.store.is_due() || (is_any_unsifted && self.are_more(may_be))
     }
 
     fn progress(&self) -> Progress {

@@ -139,7 +139,7 @@ impl Whole {
         if is_next_level {
             self.levels.push(0);
         }
-        if limits.stop_at_violation && self.violated() != 0 {
+        if self.is_violated(limits) {
             self.stop(Some(Stopped::Violation));
         }
         let states: u64 = self.levels.iter().sum();
@@ -182,21 +182,20 @@ impl Whole {
         self.hits
     }
 
-    /// Those of them that must hold always.
-    fn violated(&self) -> u64 {
-        self.hits & self.always
+    /// Has an earlier level what the run is to stop at?
+    fn is_violated(&self, limits: &Limits) -> bool {
+        limits.stop_at_violation && self.hits & self.always != 0
     }
 
-    /// The states that violate what must hold always; of each property, one or none.
+    /// The states that violate what must hold always, also those of the present level; of each property, one or none.
     pub(crate) fn violations(&self) -> Vec<Option<Discovery>> {
-        let is_violated = |bit: &usize| self.violated() >> bit & 1 == 1;
         let found = self.found.iter().enumerate();
-        found.map(|(bit, found)| found.filter(|_| is_violated(&bit))).collect()
+        found.map(|(bit, found)| found.filter(|_| self.always >> bit & 1 == 1)).collect()
     }
 
     /// May a checkpoint be written of where all stand? What is violated is found again from the one before.
-    pub(crate) fn can_be_kept(&self) -> bool {
-        !self.is_torn && self.stopped != Some(Stopped::Violation)
+    pub(crate) fn can_be_kept(&self, limits: &Limits) -> bool {
+        !self.is_torn && !self.is_violated(limits)
     }
 
     /// Was every state expanded?

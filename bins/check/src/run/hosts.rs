@@ -30,6 +30,9 @@ pub struct ProcessesArgs {
     /// Where to listen, if that is not an address of this machine alone
     #[arg(long, value_name = "HOST:PORT", requires = "hosts")]
     pub listen: Option<String>,
+    /// How long to wait for the others at the start
+    #[arg(long, value_name = "SECONDS", requires = "hosts", default_value_t = PATIENCE.as_secs())]
+    pub wait_seconds: u64,
     /// Standard input is what to listen on: --processes says so to those that it starts
     #[arg(long, hide = true, requires = "hosts")]
     pub inherited: bool,
@@ -89,7 +92,8 @@ pub(super) fn of_file(
         );
         TcpListener::bind(&resolved[..]).with_context(|| format!("cannot listen at {address}"))?
     };
-    Ok((listener, Processes::new(addresses, me, secret, PATIENCE)))
+    let patience = Duration::from_secs(args.wait_seconds);
+    Ok((listener, Processes::new(addresses, me, secret, patience)))
 }
 
 fn digits(text: &str) -> Option<[u8; 32]> {

@@ -4,12 +4,13 @@ use super::args::RunArgs;
 use crate::engine::EngineArg;
 use crate::limits;
 use actor_checker::compact::Reductions;
-use actor_checker::engine::{CheckpointError, Checkpoints, RunFolder};
+use actor_checker::engine::{CheckpointError, Checkpoints, RunFolder, has_checkpoint, remove_run};
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use paxos_chat_models::catalog::Entry;
 use paxos_chat_shell::output::CANNOT_WRITE;
 use paxos_chat_shell::tell;
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,6 +25,9 @@ pub struct KeepArgs {
     /// Go on with the run in the folder of --checkpoint
     #[arg(long, requires = "checkpoint")]
     pub resume: bool,
+    /// Go on with the run in the folder of --checkpoint, or begin it if there is none: for whoever starts it unattended
+    #[arg(long, requires = "checkpoint", conflicts_with = "resume")]
+    pub resume_or_begin: bool,
     /// Write a checkpoint every so many minutes, beside those at the end of each level
     #[arg(long, value_name = "MINUTES", default_value_t = 10, requires = "checkpoint")]
     pub checkpoint_minutes: u64,
@@ -36,88 +40,101 @@ pub struct KeepArgs {
 }
 
 impl KeepArgs {
-    /// Where this run is kept, if it is.
+    /// Where this run is kept, or this process' part of it, if it is.
     pub(super) fn folder(
         &self,
         entry: &Entry,
         options: &RunArgs,
-        place: Place,
+        part: Option<PartOf>,
     ) -> anyhow::Result<Option<RunFolder>> {
-        let Some(folder) = self.checkpoint.clone() else { return Ok(None) };
+        let Some(root) = &self.checkpoint else { return Ok(None) };
         ensure!(
             options.engine == EngineArg::Compact && !options.unjudged,
             "--checkpoint: only --engine compact keeps its runs, and only those that are judged"
         );
-        let memory_bytes = limits::memory_bytes_max(options.limits(place.here));
-        let identity = identity(entry, options.search.reductions(Reductions::ALL))?;
-        let (folder, identity) = match place.all {
-            1 => (folder, identity),
-            all => (place.folder(&folder), format!("{identity}, process {} of {all}", place.me)),
+        let folder = part.map_or(root.clone(), |part| part.folder(root));
+        // What only some processes have is not gone on with, and may be missing.
+        let has_some = match part {
+            Some(part) => part.folders(root).iter().any(|folder| has_checkpoint(folder)),
+            None => has_checkpoint(root),
         };
+        let may_be_missing = self.resume_or_begin || (part.is_some() && has_some);
+        let resume = has_checkpoint(&folder) || !may_be_missing;
+        let identity = identity(entry, options.search.reductions(Reductions::ALL))?;
+        let here = part.map_or(1, |part| part.here);
+        let memory_bytes = limits::memory_bytes_max(options.limits(here));
         let kept = Checkpoints {
             folder,
-            identity,
-            resume: self.resume,
-            together: place.all > 1,
+            identity: part.map_or(identity.clone(), |part| format!("{identity}, {part}")),
+            resume: resume && (self.resume || self.resume_or_begin),
+            together: part.is_some(),
             every: Duration::from_secs(60 * self.checkpoint_minutes),
-            max_disk_bytes: self.max_disk_mib.map(|mib| (mib << 20) / place.here),
+            max_disk_bytes: self.max_disk_mib.map(|mib| (mib << 20) / here),
             memory_bytes: self.seen_kib.map_or(memory_bytes / 2, |kib| kib << 10),
         };
         Ok(Some(kept.open().map_err(refused)?))
     }
 
-    /// The folder in which another process has kept its part of a run that is over.
-    pub(super) fn left_by(
-        &self,
-        entry: &Entry,
-        options: &RunArgs,
-        place: Place,
-    ) -> anyhow::Result<Option<RunFolder>> {
-        let of = |resume| KeepArgs { resume, ..self.clone() }.folder(entry, options, place);
-        // It may have ended before its first checkpoint.
-        of(true).or_else(|_| of(false))
+    /// What all processes of a run must say alike: whether it begins, and where it is kept.
+    pub(super) fn agreement(&self) -> &'static str {
+        match (&self.checkpoint, self.resume, self.resume_or_begin) {
+            (None, ..) => "in memory",
+            (_, true, _) => "in files, goes on",
+            (_, _, true) => "in files, goes on or begins",
+            _ => "in files, begins",
+        }
     }
 }
 
 /// Which process of a run this is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct PartOf {
     pub(super) me: usize,
     pub(super) all: usize,
     /// How many of them are on this machine, and share its memory.
     pub(super) here: u64,
 }
 
-impl Place {
-    /// The only one.
-    pub(super) const WHOLE: Place = Place { me: 0, all: 1, here: 1 };
+impl PartOf {
+    /// Where it keeps what is its own.
+    pub(super) fn folder(self, root: &Path) -> PathBuf {
+        root.join(format!("process-{}", self.me))
+    }
 
-    /// Where it keeps its place.
-    pub(super) fn folder(self, folder: &Path) -> PathBuf {
-        folder.join(format!("process-{}", self.me))
+    /// The folders of all, of which those of other machines may not be here.
+    fn folders(self, root: &Path) -> Vec<PathBuf> {
+        (0..self.all).map(|me| PartOf { me, ..self }.folder(root)).collect()
+    }
+
+    /// Those that are to be removed here once the run is over: its own, and those of the processes that it has started.
+    pub(super) fn own_folders(self, root: &Path) -> Vec<PathBuf> {
+        if self.here > 1 { self.folders(root) } else { vec![self.folder(root)] }
+    }
+}
+
+impl fmt::Display for PartOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} of {}", self.me, self.all)
     }
 }
 
 /// Tells how far the run in a folder had come, if it goes on with one.
-pub(super) fn tell_standing(folder: &RunFolder, place: Place) -> anyhow::Result<()> {
+pub(super) fn tell_standing(folder: &RunFolder, is_part: bool) -> anyhow::Result<()> {
     let Some((depth, states)) = folder.standing().map_err(refused)? else { return Ok(()) };
-    match place.all {
-        1 => tell!("check: goes on {depth} steps from the start, with {states} states known"),
-        _ => tell!("check: goes on {depth} steps from the start"),
+    if is_part {
+        tell!("check: goes on {depth} steps from the start");
+    } else {
+        tell!("check: goes on {depth} steps from the start, with {states} states known");
     }
     Ok(())
 }
 
-/// Removes what a run has left, once it is over; tells the worst status.
-pub(super) fn remove(folders: Vec<RunFolder>, root: &Path) -> u8 {
+/// Removes what a run has left in these folders, once it is over; tells the worst status.
+pub(super) fn remove(folders: &[PathBuf], root: &Path) -> u8 {
     let mut status = 0;
-    for folder in folders {
-        let path = folder.path().to_owned();
-        if let Err(error) = folder.remove() {
-            tell!(
-                "check: --checkpoint: {}: {error}; what is left of the run can be removed",
-                path.display()
-            );
+    for folder in folders.iter().filter(|folder| folder.exists()) {
+        if let Err(error) = remove_run(folder) {
+            tell!("check: --checkpoint: {error}; what is left of the run can be removed");
             status = CANNOT_WRITE;
         }
     }

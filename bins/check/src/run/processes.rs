@@ -2,7 +2,7 @@
 
 use super::args::CustomArgs;
 use super::hosts::{PATIENCE, of_file, write_hosts};
-use super::keep::{self, Place, refused};
+use super::keep::{self, PartOf, refused};
 use crate::interrupt;
 use crate::limits::Watch;
 use actor_checker::compact::{Reductions, shared};
@@ -13,8 +13,10 @@ use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::config::ChatModel;
 use paxos_chat_models::run::{self, Outcome};
 use paxos_chat_shell::tell;
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
@@ -37,10 +39,9 @@ impl Drop for Children {
 }
 
 impl Children {
-    /// Waits until all have ended of themselves; tells how many there were.
-    fn wait(mut self) -> usize {
-        let children = self.children.drain(..);
-        children.map(|mut child| drop(child.wait())).count()
+    /// Waits until all have ended of themselves.
+    fn wait(mut self) {
+        self.children.drain(..).for_each(|mut child| drop(child.wait()));
     }
 
     /// Why there is nobody to wait for any more, or nobody who waits.
@@ -66,10 +67,14 @@ pub(super) fn explore(entry: &Entry, args: &CustomArgs) -> anyhow::Result<Option
     };
     let all = processes.addresses.len();
     let is_here = starts.is_some() || args.processes.inherited;
-    let place = Place { me: processes.me, all, here: if is_here { all as u64 } else { 1 } };
-    let mut folder = args.keep.folder(entry, &args.options, place)?;
-    let begun = if args.keep.resume { "goes on" } else { "begins" };
-    processes.identity = format!("{} {begun}", keep::identity(entry, reductions)?);
+    let place = PartOf { me: processes.me, all, here: if is_here { all as u64 } else { 1 } };
+    let mut folder = args.keep.folder(entry, &args.options, Some(place))?;
+    processes.identity = format!(
+        "{}, {}, at most {:?} states",
+        keep::identity(entry, reductions)?,
+        args.keep.agreement(),
+        args.options.search.max_states
+    );
     processes.checkpoint = folder.as_ref().and_then(RunFolder::number);
     let losses = note_losses();
     let mut children = match starts.take() {
@@ -79,8 +84,9 @@ pub(super) fn explore(entry: &Entry, args: &CustomArgs) -> anyhow::Result<Option
     let connected = connect(&listener, &processes, || children.gives_up())
         .with_context(|| format!("process {} cannot begin", place.me))?;
     drop(listener);
-    if let (Some(folder), Some(last)) = (&mut folder, connected.checkpoint) {
-        folder.go_back_to(last).map_err(refused)?;
+    if let Some(folder) = &mut folder {
+        let agreed = connected.checkpoint.map(|last| folder.go_back_to(last));
+        agreed.unwrap_or_else(|| folder.begin_anew()).map_err(refused)?;
     }
     let mut explored = args.options.exploration(entry);
     explored.limits = args.options.limits(place.here);
@@ -101,37 +107,36 @@ pub(super) fn explore(entry: &Entry, args: &CustomArgs) -> anyhow::Result<Option
         return ended(place.me, &report, is_kept).map(|()| None);
     }
     if let Some(folder) = &folder {
-        keep::tell_standing(folder, place)?;
+        keep::tell_standing(folder, true)?;
     }
     let (outcome, watch) = explored.run_with_others(|limits| {
         run::run_in_workers(config, asked, reductions, 1, |models| search(&models[0], limits))
     });
-    let mut folders: Vec<RunFolder> = folder.clone().into_iter().collect();
     if !matches!(outcome.report.stopped, Some(Stopped::Lost(_))) {
-        let started = children.wait();
-        for me in place.me + 1..=started {
-            let place = Place { me, ..place };
-            folders.extend(args.keep.left_by(entry, &args.options, place)?);
-        }
+        children.wait();
     }
-    Ok(Some(((outcome, watch), folders)))
+    let root = args.keep.checkpoint.as_ref();
+    Ok(Some(((outcome, watch), root.map(|root| place.own_folders(root)).unwrap_or_default())))
 }
 
-/// What a run has come to, and the folders in which it is kept.
-type Told = ((Outcome, Watch), Vec<RunFolder>);
+/// What a run has come to, and the folders to be removed if it is over.
+type Told = ((Outcome, Watch), Vec<PathBuf>);
 
 /// A process that shows no result says at least whether it was lost, and what it leaves.
 fn ended(me: usize, report: &Report, kept: Option<&RunFolder>) -> anyhow::Result<()> {
-    if let Some(Stopped::Lost(why)) = &report.stopped {
-        bail!("process {me} ends: {why}");
-    }
-    if let Some(folder) = kept {
-        let folder = folder.path().display();
-        match report.stopped {
-            None | Some(Stopped::Violation) => tell!(
-                "check: process {me} is done; {folder} can be removed once process 0 has shown the result"
-            ),
-            Some(_) => tell!("check: process {me} has kept its part in {folder}"),
+    match &report.stopped {
+        Some(Stopped::Lost(why)) => bail!("process {me} ends: {why}"),
+        Some(Stopped::Disk(why) | Stopped::Damaged(why)) => {
+            tell!("check: process {me} ends, because the disk of one has failed: {why}");
+        }
+        stopped => {
+            let is_over = matches!(stopped, None | Some(Stopped::Violation));
+            if let Some(folder) = kept.filter(|_| is_over) {
+                let folder = folder.path().display();
+                tell!(
+                    "check: process {me} is done; {folder} can be removed once process 0 has shown the result"
+                );
+            }
         }
     }
     Ok(())
@@ -177,7 +182,7 @@ impl Starts {
         let program = std::env::current_exe().context("--processes: this program is not found")?;
         for (process, listener) in (1..).zip(self.listeners) {
             let child = Command::new(&program)
-                .args(without_processes(std::env::args().skip(1)))
+                .args(without_processes(std::env::args_os().skip(1)))
                 .arg("--hosts")
                 .arg(self.hosts.path().join("hosts"))
                 .args(["--inherited", "--process", &process.to_string()])
@@ -210,7 +215,7 @@ fn here(count: usize) -> anyhow::Result<(TcpListener, Processes, Option<Starts>)
 }
 
 /// The arguments of a process that is started, from those of this one.
-fn without_processes(args: impl Iterator<Item = String>) -> Vec<String> {
+fn without_processes(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut kept = Vec::new();
     let mut is_value = false;
     for arg in args {
@@ -218,7 +223,7 @@ fn without_processes(args: impl Iterator<Item = String>) -> Vec<String> {
             continue;
         }
         is_value = arg == "--processes";
-        if !is_value && !arg.starts_with("--processes=") {
+        if !is_value && !arg.as_encoded_bytes().starts_with(b"--processes=") {
             kept.push(arg);
         }
     }

@@ -60,12 +60,7 @@ impl Checkpoints {
             return Err(CheckpointError::Missing(folder.clone()));
         }
         std::fs::create_dir_all(folder).map_err(failed(folder))?;
-        let lock = File::open(folder).map_err(failed(folder))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(CheckpointError::Busy(folder.clone())),
-            Err(error) => return Err(failed(folder)(error.into())),
-        }
+        let lock = lock(folder)?;
         let probe = folder.join(format!("{CHECKPOINT}-0.tmp"));
         File::create(&probe).and_then(|_| std::fs::remove_file(&probe)).map_err(failed(&probe))?;
         let mut opened = RunFolder { place: self, lock: Arc::new(lock), number: None };
@@ -73,7 +68,8 @@ impl Checkpoints {
             (Some(_), false) => Err(CheckpointError::Exists(opened.place.folder)),
             (None, true) => Err(CheckpointError::Missing(opened.place.folder)),
             (Some(last), true) => opened.go_back_to(last).map(|()| opened),
-            (None, false) => Ok(opened),
+            // A run that was killed early may have left something.
+            (None, false) => opened.begin_anew().map(|()| opened),
         }
     }
 }
@@ -104,8 +100,7 @@ impl RunFolder {
 
     /// The number of the last checkpoint, if there is one.
     fn last(&self) -> io::Result<Option<u64>> {
-        let files = self.files()?.into_iter().filter(|file| file.is_whole);
-        Ok(files.filter_map(|file| file.number(CHECKPOINT)).max())
+        last_of(self.path())
     }
 
     /// The number of the checkpoint to go on from, if the run does not begin here.
@@ -118,8 +113,10 @@ impl RunFolder {
     /// # Errors
     /// When it is not there, or damaged, or of another run.
     pub fn go_back_to(&mut self, number: u64) -> Result<(), CheckpointError> {
-        self.number = Some(number);
-        self.manifest().map(drop)
+        let there = RunFolder { number: Some(number), ..self.clone() };
+        there.manifest()?;
+        *self = there;
+        Ok(())
     }
 
     /// How many steps from the start the run was that is gone on with, and how many states it knew; nothing of one that
@@ -195,14 +192,29 @@ impl RunFolder {
     /// # Errors
     /// When the disk fails.
     pub fn remove(self) -> io::Result<()> {
+        self.empty()?;
+        // It may hold what is not ours.
+        let _ = std::fs::remove_dir(self.path());
+        Ok(())
+    }
+
+    /// Begins anew, whatever there is: another process of the run may have no checkpoint.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn begin_anew(&mut self) -> Result<(), CheckpointError> {
+        self.number = None;
+        self.empty().map_err(failed(self.path()))
+    }
+
+    /// Removes all files of the run.
+    fn empty(&self) -> io::Result<()> {
         // First of all, because they count on everything else.
         self.remove_all(CHECKPOINT, |_| true)?;
         self.lock.sync_all()?;
         for stem in ["seen", "states", "dictionary"] {
             self.remove_all(stem, |_| true)?;
         }
-        // It may hold what is not ours.
-        let _ = std::fs::remove_dir(self.path());
         Ok(())
     }
 
@@ -212,7 +224,7 @@ impl RunFolder {
     /// When the disk fails.
     pub fn sizes(&self) -> io::Result<Sizes> {
         let mut sizes = Sizes::default();
-        for file in self.files()? {
+        for file in files(self.path())? {
             let bytes = file.path.metadata()?.len();
             match () {
                 () if file.number("states").is_some() => sizes.rows += bytes,
@@ -243,22 +255,61 @@ impl RunFolder {
 
     /// Removes the files of this kind whose numbers are such.
     fn remove_all(&self, stem: &str, is_left: impl Fn(u64) -> bool) -> io::Result<()> {
-        let files = self.files()?.into_iter();
+        let files = files(self.path())?.into_iter();
         let mut left = files.filter(|file| file.number(stem).is_some_and(&is_left));
         left.try_for_each(|file| std::fs::remove_file(file.path))
     }
+}
 
-    /// All files, also such as are being written.
-    fn files(&self) -> io::Result<Vec<RunFile>> {
-        let files = std::fs::read_dir(self.path())?.map(|entry| {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let whole = name.strip_suffix(".tmp").map(str::to_owned);
-            let is_whole = whole.is_none();
-            Ok(RunFile { name: whole.unwrap_or(name), path: entry.path(), is_whole })
-        });
-        files.collect()
+/// Removes what a run has left in this folder, once it is over; the folder, too, if there is nothing else in it.
+///
+/// # Errors
+/// When somebody else has it, or the disk fails.
+pub fn remove_run(folder: &Path) -> Result<(), CheckpointError> {
+    let place = Checkpoints {
+        folder: folder.to_owned(),
+        identity: String::new(),
+        resume: false,
+        together: false,
+        every: Duration::MAX,
+        max_disk_bytes: None,
+        memory_bytes: 0,
+    };
+    let lock = Arc::new(lock(folder)?);
+    RunFolder { place, lock, number: None }.remove().map_err(failed(folder))
+}
+
+/// Takes a folder for this process alone.
+fn lock(folder: &Path) -> Result<File, CheckpointError> {
+    let lock = File::open(folder).map_err(failed(folder))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(Errno::WOULDBLOCK) => Err(CheckpointError::Busy(folder.to_owned())),
+        Err(error) => Err(failed(folder)(error.into())),
     }
+}
+
+/// Is there a run in this folder to go on with?
+pub fn has_checkpoint(folder: &Path) -> bool {
+    last_of(folder).is_ok_and(|last| last.is_some())
+}
+
+/// The number of the last checkpoint in a folder.
+fn last_of(folder: &Path) -> io::Result<Option<u64>> {
+    let files = files(folder)?.into_iter().filter(|file| file.is_whole);
+    Ok(files.filter_map(|file| file.number(CHECKPOINT)).max())
+}
+
+/// All files of a folder, also such as are being written.
+fn files(folder: &Path) -> io::Result<Vec<RunFile>> {
+    let files = std::fs::read_dir(folder)?.map(|entry| {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let whole = name.strip_suffix(".tmp").map(str::to_owned);
+        let is_whole = whole.is_none();
+        Ok(RunFile { name: whole.unwrap_or(name), path: entry.path(), is_whole })
+    });
+    files.collect()
 }
 
 /// A file in the folder.
