@@ -4,7 +4,7 @@ use actor_checker::compact::{Reductions, shared};
 use actor_checker::engine::{Options, Stopped};
 use actor_checker::trace::TraceStep;
 use actor_checker_timely::{Limits, Part, search};
-use paxos_chat_models::catalog::{Entry, entries, find};
+use paxos_chat_models::catalog::{Entry, Grade, entries, find};
 use paxos_chat_models::mutants::Mutant;
 use paxos_chat_models::run::{Engine, Outcome, PropertyOutcome, run, run_in_workers};
 use std::sync::Arc;
@@ -52,6 +52,32 @@ fn one_two_and_four_workers_report_what_the_engine_does() {
         }
     }
     assert!(compared > 100, "{compared}");
+}
+
+#[test]
+#[ignore = "minutes: cargo test --release -p actor-checker-timely --test reports -- --ignored --nocapture"]
+fn every_quick_entry_and_two_of_the_full_grade_come_to_the_same_from_threads_and_workers() {
+    let full = ["overlap-chunks", "overlap-five"];
+    let is_meant = |entry: &Entry| entry.grade == Grade::Quick || full.contains(&entry.name);
+    let meant: Vec<Entry> = entries().into_iter().filter(is_meant).collect();
+    for entry in &meant {
+        let in_threads = |threads| {
+            let options = Options { threads, ..Options::default() };
+            let reductions = Reductions::ALL;
+            run(&entry.config, entry.reaches, Engine::Compact, reductions, &options)
+        };
+        let one = content(&in_threads(1), Reductions::ALL);
+        for count in [2, 4] {
+            let threads = content(&in_threads(count), Reductions::ALL);
+            assert_eq!(threads, one, "{}, {count} threads", entry.name);
+        }
+        for count in [1, 2, 4] {
+            let workers = in_workers(entry, Reductions::ALL, count, &Limits::default());
+            let workers = content(&workers, Reductions::ALL);
+            assert_eq!(workers, one, "{}, {count} workers", entry.name);
+        }
+    }
+    println!("{} entries", meant.len());
 }
 
 #[test]
