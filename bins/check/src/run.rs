@@ -49,7 +49,7 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
         return Ok(ran.map_or(0, |(ran, folders)| conclude(entry, args, &ran, &folders)));
     }
     let reductions = options.search.reductions(Reductions::ALL);
-    let Some(folder) = args.keep.folder(entry, options, None)? else {
+    let Some(folder) = args.folder(entry, None)? else {
         table::introduction(entry, options.format.json);
         return Ok(run_one(entry, options, &mut Coverage::default(), true));
     };

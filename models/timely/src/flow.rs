@@ -4,7 +4,6 @@
 //! the frontier has passed a round, all that was sent before it has arrived everywhere, so the frontier is the barrier
 //! between rounds, and an empty one is the end.
 
-use crate::Explored;
 use crate::message::Message;
 use crate::shard::Shard;
 use actor_checker::engine::{Report, Shared, Stopped, Store};
@@ -18,6 +17,16 @@ use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::{Capability, ConnectLoop, Feedback};
 use timely::worker::Worker;
+
+/// What all workers have come to.
+#[derive(Clone, Debug)]
+pub struct Explored {
+    /// Counts, and what was found.
+    pub report: Report,
+    /// For each property that must hold always and does not, the fingerprints of a shortest path to where it does not,
+    /// given from its end, if it could be told from the files; nothing of a run in memory.
+    pub trails: Option<Vec<Option<Vec<u128>>>>,
+}
 
 /// What all workers have come to, as far as it is known: it stays when a worker is lost.
 #[derive(Default)]

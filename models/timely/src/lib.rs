@@ -34,12 +34,11 @@ mod shard;
 mod transport;
 mod whole;
 
+pub use flow::Explored;
 pub use limits::{Limits, Tell};
 pub use transport::{Connected, Processes, connect};
 
-use actor_checker::engine::{
-    CheckpointError, Files, InMemory, Report, RunFolder, Shared, Stopped, Store,
-};
+use actor_checker::engine::{CheckpointError, Files, InMemory, RunFolder, Shared, Stopped, Store};
 use flow::Known;
 use shard::Shard;
 use std::any::Any;
@@ -57,16 +56,6 @@ pub struct Part<S> {
     pub space: Arc<S>,
     /// The folder, of a run in several processes.
     pub folder: Option<RunFolder>,
-}
-
-/// What all workers have come to.
-#[derive(Clone, Debug)]
-pub struct Explored {
-    /// Counts, and what was found.
-    pub report: Report,
-    /// For each property that must hold always and does not, the fingerprints of a shortest path to where it does not,
-    /// given from its end, if it could be told from the files; nothing of a run in memory.
-    pub trails: Option<Vec<Option<Vec<u128>>>>,
 }
 
 /// Explores a space with workers in this process: what they do is what processes do that share no memory.

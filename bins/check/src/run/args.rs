@@ -1,11 +1,14 @@
 //! The arguments of `check all`, `check full` and `check run`.
 
 use super::hosts::ProcessesArgs;
-use super::keep::KeepArgs;
+use super::keep::{self, KeepArgs, PartOf};
 use crate::engine::EngineArg;
 use crate::exploration::Exploration;
 use crate::flags::{Format, Search};
 use crate::limits::Limits;
+use actor_checker::compact::Reductions;
+use actor_checker::engine::RunFolder;
+use anyhow::ensure;
 use clap::{Args, ValueEnum};
 use paxos_chat_models::catalog::Entry;
 use paxos_chat_models::run::Engine;
@@ -151,4 +154,23 @@ pub enum PlantArg {
     Handler,
     /// In a handler, but only when claims of staleness are checked after the search.
     Claims,
+}
+
+impl CustomArgs {
+    /// Where the run of an entry is kept, or this process' part of it, if it is.
+    pub(super) fn folder(
+        &self,
+        entry: &Entry,
+        part: Option<PartOf>,
+    ) -> anyhow::Result<Option<RunFolder>> {
+        let options = &self.options;
+        ensure!(
+            self.keep.checkpoint.is_none()
+                || (options.engine == EngineArg::Compact && !options.unjudged),
+            "--checkpoint: only --engine compact keeps its runs, and only those that are judged"
+        );
+        let identity = keep::identity(entry, options.search.reductions(Reductions::ALL))?;
+        let limits = options.limits(part.map_or(1, |part| part.here));
+        self.keep.folder(identity, limits, part)
+    }
 }

@@ -1,11 +1,9 @@
 //! Where a run is kept, so that it can be taken up again.
 
-use super::args::RunArgs;
-use crate::engine::EngineArg;
-use crate::limits;
+use crate::limits::{Limits, memory_bytes_max};
 use actor_checker::compact::Reductions;
 use actor_checker::engine::{CheckpointError, Checkpoints, RunFolder, has_checkpoint, remove_run};
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow};
 use clap::Args;
 use paxos_chat_models::catalog::Entry;
 use paxos_chat_shell::output::CANNOT_WRITE;
@@ -43,15 +41,11 @@ impl KeepArgs {
     /// Where this run is kept, or this process' part of it, if it is.
     pub(super) fn folder(
         &self,
-        entry: &Entry,
-        options: &RunArgs,
+        identity: String,
+        limits: Limits,
         part: Option<PartOf>,
     ) -> anyhow::Result<Option<RunFolder>> {
         let Some(root) = &self.checkpoint else { return Ok(None) };
-        ensure!(
-            options.engine == EngineArg::Compact && !options.unjudged,
-            "--checkpoint: only --engine compact keeps its runs, and only those that are judged"
-        );
         let folder = part.map_or(root.clone(), |part| part.folder(root));
         // What only some processes have is not gone on with, and may be missing.
         let has_some = match part {
@@ -60,9 +54,8 @@ impl KeepArgs {
         };
         let may_be_missing = self.resume_or_begin || (part.is_some() && has_some);
         let resume = has_checkpoint(&folder) || !may_be_missing;
-        let identity = identity(entry, options.search.reductions(Reductions::ALL))?;
         let here = part.map_or(1, |part| part.here);
-        let memory_bytes = limits::memory_bytes_max(options.limits(here));
+        let memory_bytes = memory_bytes_max(limits);
         let kept = Checkpoints {
             folder,
             identity: part.map_or(identity.clone(), |part| format!("{identity}, {part}")),

@@ -68,7 +68,7 @@ pub(super) fn explore(entry: &Entry, args: &CustomArgs) -> anyhow::Result<Option
     let all = processes.addresses.len();
     let is_here = starts.is_some() || args.processes.inherited;
     let place = PartOf { me: processes.me, all, here: if is_here { all as u64 } else { 1 } };
-    let mut folder = args.keep.folder(entry, &args.options, Some(place))?;
+    let mut folder = args.folder(entry, Some(place))?;
     processes.identity = format!(
         "{}, {}, at most {:?} states",
         keep::identity(entry, reductions)?,
