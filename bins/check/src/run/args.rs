@@ -164,9 +164,11 @@ impl CustomArgs {
         part: Option<PartOf>,
     ) -> anyhow::Result<Option<RunFolder>> {
         let options = &self.options;
+        if self.keep.checkpoint.is_none() {
+            return Ok(None);
+        }
         ensure!(
-            self.keep.checkpoint.is_none()
-                || (options.engine == EngineArg::Compact && !options.unjudged),
+            options.engine == EngineArg::Compact && !options.unjudged,
             "--checkpoint: only --engine compact keeps its runs, and only those that are judged"
         );
         let identity = keep::identity(entry, options.search.reductions(Reductions::ALL))?;
