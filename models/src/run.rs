@@ -84,15 +84,14 @@ impl Outcome {
         self.properties.iter().any(|p| p.kind == Kind::Always && !p.holds)
     }
 
-    /// Is something violated, and a path told to whatever is?
-    pub fn has_told_what_is_violated(&self) -> bool {
-        let is_lost = matches!(self.report.stopped, Some(Stopped::Lost(_)));
-        let mut violated = self.properties.iter().zip(&self.report.discoveries);
-        let is_told = |(p, found): (&PropertyOutcome, &Option<Discovery>)| {
-            let is_at_start = found.is_none_or(|found| found.depth == 0);
-            p.kind != Kind::Always || p.holds || is_at_start || !p.counterexample.is_empty()
-        };
-        self.is_violated() && !is_lost && violated.all(is_told)
+    /// Is there a path to each violation? One at the start needs none.
+    pub fn has_paths(&self) -> bool {
+        let mut judged = self.properties.iter().zip(&self.report.discoveries);
+        judged.all(|(property, found)| {
+            let needs_one = property.kind == Kind::Always && !property.holds;
+            let is_further = found.is_some_and(|found| found.depth > 0);
+            !(needs_one && is_further && property.counterexample.is_empty())
+        })
     }
 
     /// Does everything hold, in a complete run?

@@ -27,7 +27,7 @@ use paxos_chat_models::coverage::Coverage;
 use paxos_chat_models::run::{self, Engine, Outcome};
 use paxos_chat_models::silent;
 use paxos_chat_shell::output::CANNOT_WRITE;
-use paxos_chat_shell::say;
+use paxos_chat_shell::{say, tell};
 use std::path::PathBuf;
 use std::time::Instant;
 use verdict::status_of;
@@ -68,12 +68,16 @@ fn conclude(entry: &Entry, args: &CustomArgs, ran: &(Outcome, Watch), folders: &
     let (outcome, options) = (&ran.0, &args.options);
     let status = show(entry, options, &mut Coverage::default(), true, ran);
     let Some(root) = &args.keep.checkpoint else { return status };
-    let is_over = outcome.report.complete || outcome.has_told_what_is_violated();
-    if is_over && status != CANNOT_WRITE {
+    let stopped = &outcome.report.stopped;
+    let is_lost = matches!(stopped, Some(Stopped::Lost(_)));
+    let is_told = outcome.is_violated() && outcome.has_paths() && !is_lost;
+    if (outcome.report.complete || is_told) && status != CANNOT_WRITE {
         return worse(status, keep::remove(folders, root));
     }
-    let cannot_go_on =
-        matches!(outcome.report.stopped, Some(Stopped::Panic(_) | Stopped::Damaged(_)));
+    let cannot_go_on = matches!(stopped, Some(Stopped::Panic(_) | Stopped::Damaged(_)));
+    if !outcome.has_paths() {
+        tell!("check: no path to what is violated could be told from the files");
+    }
     let is_kept = folders.iter().any(|folder| has_checkpoint(folder));
     if !cannot_go_on && !options.format.json && is_kept {
         say!("\n  kept in {}: --resume goes on", root.display());

@@ -116,6 +116,9 @@ fn a_run_of_which_any_process_is_killed_goes_on_and_comes_to_the_same() {
     let refused = check(&others).output().expect("check starts");
     let said = text(&refused);
     assert!(refused.status.code() == Some(2) && said.contains("is of another run"), "{said}");
+    let alone = check(&["rivals", "--checkpoint", path]).output().expect("check starts");
+    let said = text(&alone);
+    assert!(alone.status.code() == Some(2) && said.contains("parts of a run in several"), "{said}");
     let ended = check(&args).arg("--resume").output().expect("check starts");
     let said = text(&ended);
     // The catalog's count is compared.

@@ -35,7 +35,7 @@ mod store;
 pub use backwards::predecessors;
 pub(crate) use backwards::trail;
 pub use batch::{BATCH, Batch};
-pub use blocks::Stored;
+pub use blocks::{Places, Stored};
 pub use cache::Cache;
 pub use checkpoint::{Checkpoints, RunFolder, Sizes, has_checkpoint, remove_run};
 pub use error::CheckpointError;

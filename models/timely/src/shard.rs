@@ -180,6 +180,8 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
             Content::Counts(counts) => self.counts[from] = counts,
             Content::Pause(why) => {
                 self.paused = self.paused.max(Some(time - 1));
+                // Who has stopped has told all.
+                self.is_stop_told |= why.is_some();
                 self.stopped = self.stopped.take().or(why);
             }
             Content::Done(done) => self.whole.hear(time, done),
@@ -356,11 +358,9 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
         let (mut sent, depth) = (Vec::new(), self.whole.depth());
         let taken = self.store.take(slot);
         let Some((block, known)) = self.unless_failed(taken) else { return sent };
-        let is_known =
-            |place: usize| known.get(place / 64).is_some_and(|bits| bits >> (place % 64) & 1 == 1);
         let (mut successors, mut fingerprints) = (S::Block::default(), Vec::new());
         for place in S::order(&block) {
-            if is_known(place) {
+            if known.has(place) {
                 continue;
             }
             self.done.states += 1;
@@ -447,11 +447,7 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
     }
 
     fn unless_failed<T>(&mut self, result: Result<T, CheckpointError>) -> Option<T> {
-        let why = |error: CheckpointError| match error {
-            CheckpointError::Damaged { .. } => Stopped::Damaged(error.to_string()),
-            _ => Stopped::Disk(error.to_string()),
-        };
-        result.map_err(|error| self.tear(why(error))).ok()
+        result.map_err(|error| self.tear(error.into())).ok()
     }
 
     /// Ends the run as incomplete, and as one that has lost something; the first reason stays.

@@ -221,7 +221,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 fn same(mine: &Hello, theirs: &Hello) -> io::Result<()> {
     let other = || {
         io::Error::other(
-            "it explores another entry or other bounds, or is another program, or only one of the two goes on with a run",
+            "it explores another entry or other bounds, is another program, or was given other options",
         )
     };
     (mine.identity == theirs.identity).then_some(()).ok_or_else(other)

@@ -8,6 +8,7 @@ use paxos_chat_models::mutants::Mutant;
 use paxos_chat_models::run::{Engine, Outcome, run, run_in_workers};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -17,6 +18,16 @@ const EXACT: Reductions = Reductions { symmetry: false, ..Reductions::ALL };
 
 /// The folders of so many workers; a checkpoint is written so often, and at each level.
 fn folders(root: &Path, workers: usize, resume: bool, every: Duration) -> Vec<RunFolder> {
+    folders_by(root, workers, resume, every, |place| place)
+}
+
+fn folders_by(
+    root: &Path,
+    workers: usize,
+    resume: bool,
+    every: Duration,
+    change: impl Fn(Checkpoints) -> Checkpoints,
+) -> Vec<RunFolder> {
     let folder = |worker: usize| {
         let place = Checkpoints {
             folder: root.join(worker.to_string()),
@@ -27,7 +38,7 @@ fn folders(root: &Path, workers: usize, resume: bool, every: Duration) -> Vec<Ru
             max_disk_bytes: None,
             memory_bytes: 1 << 16,
         };
-        place.open().expect("a folder")
+        change(place).open().expect("a folder")
     };
     (0..workers).map(folder).collect()
 }
@@ -139,6 +150,39 @@ fn a_mutant_dies_by_the_same_counterexample_which_is_told_from_the_files() {
         );
         assert_eq!(content(&outcome, EXACT), content(&whole, EXACT), "{workers} workers");
     }
+}
+
+/// Runs an entry, stopped when its limits were looked at so often; tells how often they were.
+fn stopped_after(entry: &Entry, looks: u32) -> (Outcome, u32) {
+    let root = tempfile::tempdir().unwrap();
+    // So small that a level has many blocks.
+    let small = |place: Checkpoints| Checkpoints { memory_bytes: 1 << 11, ..place };
+    let looked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&looked);
+    let stops = move || {
+        let is_enough = count.fetch_add(1, Ordering::Relaxed) >= looks;
+        is_enough.then_some(Stopped::Interrupted)
+    };
+    let limits = Limits { stops: Arc::new(stops), ..Limits::default() };
+    let folders = folders_by(root.path(), 2, false, HOUR, small);
+    let outcome = in_folders(entry, EXACT, folders, &limits);
+    (outcome, looked.load(Ordering::Relaxed))
+}
+
+#[test]
+fn what_is_violated_in_a_level_that_was_not_finished_has_a_path_from_the_files() {
+    let mut entry = find("rivals").expect("an entry of the catalog");
+    entry.config.mutant = Some(Mutant::VoteBelowPromise);
+    let (whole, all) = stopped_after(&entry, u32::MAX);
+    assert!(whole.is_violated() && whole.has_paths());
+    let mut unfinished = 0;
+    for percent in 40..100 {
+        let (outcome, _) = stopped_after(&entry, all * percent / 100);
+        assert!(outcome.has_paths(), "{percent}: {:?}", outcome.report.discoveries);
+        let is_unfinished = outcome.report.stopped == Some(Stopped::Interrupted);
+        unfinished += u32::from(outcome.is_violated() && is_unfinished);
+    }
+    assert!(unfinished > 0, "no run was stopped after it had found something");
 }
 
 #[test]

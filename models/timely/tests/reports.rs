@@ -1,12 +1,13 @@
 //! Workers that share nothing come to what one comes to.
 
 use actor_checker::compact::{Reductions, shared};
-use actor_checker::engine::{Options, Stopped};
+use actor_checker::engine::{Options, Shared, Stopped};
 use actor_checker::trace::TraceStep;
 use actor_checker_timely::{Limits, Part, search};
 use paxos_chat_models::catalog::{Entry, Grade, entries, find};
 use paxos_chat_models::mutants::Mutant;
 use paxos_chat_models::run::{Engine, Outcome, PropertyOutcome, run, run_in_workers};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Without what makes one state of several: which of them is explored depends on who comes first.
@@ -52,6 +53,42 @@ fn one_two_and_four_workers_report_what_the_engine_does() {
         }
     }
     assert!(compared > 100, "{compared}");
+}
+
+/// Explores some states, and looks at each successor: its fingerprint, and by what it is shared.
+fn successors_of<S: Shared>(space: &S, levels: usize, mut look: impl FnMut(u128, u64)) {
+    let (mut level, mut fingerprints) = (S::Block::default(), Vec::new());
+    space.start(&mut level, &mut fingerprints);
+    let (mut seen, mut scratch) = (HashSet::new(), S::Scratch::default());
+    for _ in 0..levels {
+        let (mut next, mut known) = (S::Block::default(), Vec::new());
+        for place in 0..S::len(&level) {
+            space.expand(&level, place, &mut scratch, &mut next, &mut known);
+        }
+        (0..known.len()).for_each(|place| look(known[place], space.share(&next, place)));
+        let kept: Vec<bool> = known.iter().map(|known| seen.insert(*known)).collect();
+        S::keep_of_last(&mut next, &kept);
+        level = next;
+    }
+}
+
+#[test]
+fn states_that_are_explored_as_one_are_of_one_worker() {
+    let (mut again, mut symmetric) = (0, 0);
+    for entry in entries().iter().filter(|entry| entry.grade == Grade::Quick) {
+        let model = Arc::new(entry.config.model(entry.reaches, Reductions::ALL));
+        symmetric += usize::from(model.renamings() > 0);
+        let mut shares = HashMap::new();
+        successors_of(&shared(model), 12, |fingerprint, share| {
+            let known = *shares.entry(fingerprint).or_insert_with(|| {
+                again -= 1;
+                share
+            });
+            again += 1;
+            assert_eq!(known, share, "{}: {fingerprint:x}", entry.name);
+        });
+    }
+    assert!(again > 10_000 && symmetric > 5, "{again} again, {symmetric} entries are symmetric");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::limits::{Limits, memory_bytes_max};
 use actor_checker::compact::Reductions;
 use actor_checker::engine::{CheckpointError, Checkpoints, RunFolder, has_checkpoint, remove_run};
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use paxos_chat_models::catalog::Entry;
 use paxos_chat_shell::output::CANNOT_WRITE;
@@ -32,7 +32,8 @@ pub struct KeepArgs {
     /// Keep so few kibibytes of what was seen in memory: tests ask for it
     #[arg(long, value_name = "KIB", requires = "checkpoint", hide = true)]
     pub seen_kib: Option<u64>,
-    /// Stop once the folder has so many mebibytes, and report the run as incomplete
+    /// Stop once the folder has so many mebibytes, and report the run as incomplete; of processes that --processes starts,
+    /// each stops at its part of them
     #[arg(long, value_name = "MIB", requires = "checkpoint")]
     pub max_disk_mib: Option<u64>,
 }
@@ -47,19 +48,29 @@ impl KeepArgs {
     ) -> anyhow::Result<Option<RunFolder>> {
         let Some(root) = &self.checkpoint else { return Ok(None) };
         let folder = part.map_or(root.clone(), |part| part.folder(root));
-        // What only some processes have is not gone on with, and may be missing.
-        let has_some = match part {
-            Some(part) => part.folders(root).iter().any(|folder| has_checkpoint(folder)),
-            None => has_checkpoint(root),
-        };
-        let may_be_missing = self.resume_or_begin || (part.is_some() && has_some);
-        let resume = has_checkpoint(&folder) || !may_be_missing;
+        // Another process may have one, and this one none: then all begin anew.
+        let is_there = has_checkpoint(&folder);
+        let others = part.map(|part| part.folders(root)).unwrap_or_default();
+        let is_elsewhere = others.iter().any(|folder| has_checkpoint(folder));
+        let first = PartOf { me: 0, all: 1, here: 1 }.folder(root);
+        ensure!(
+            part.is_some() || !has_checkpoint(&first),
+            "--checkpoint: {} has the parts of a run in several processes; give as many, or another folder",
+            root.display()
+        );
+        ensure!(
+            part.is_none() || !has_checkpoint(root),
+            "--checkpoint: {} has a run that is not in several processes; ask for it without --processes and --hosts, or give \
+             another folder",
+            root.display()
+        );
         let here = part.map_or(1, |part| part.here);
         let memory_bytes = memory_bytes_max(limits);
         let kept = Checkpoints {
             folder,
             identity: part.map_or(identity.clone(), |part| format!("{identity}, {part}")),
-            resume: resume && (self.resume || self.resume_or_begin),
+            resume: (self.resume_or_begin && is_there)
+                || (self.resume && (is_there || !is_elsewhere)),
             together: part.is_some(),
             every: Duration::from_secs(60 * self.checkpoint_minutes),
             max_disk_bytes: self.max_disk_mib.map(|mib| (mib << 20) / here),

@@ -29,8 +29,8 @@ pub struct Slot {
     pub(super) depth: u64,
     pub(super) at: u64,
     pub(super) header: Header,
-    /// The places of states that were known before, as bits; none if none is.
-    pub(super) known: Box<[u64]>,
+    /// Those of states that were known before.
+    pub(super) known: Places,
     /// The fingerprints of states that may be known; of all, or none if that is told.
     #[serde(skip)]
     pub(super) news: Vec<u128>,
@@ -42,22 +42,41 @@ pub(super) const UNSIFTED_BYTES: u64 = 64;
 impl Slot {
     /// How many states are to be expanded.
     pub(super) fn len(&self) -> usize {
-        let known: u32 = self.known.iter().map(|bits| bits.count_ones()).sum();
-        self.header.states.saturating_sub(known) as usize
+        self.header.states.saturating_sub(self.known.count()) as usize
     }
 
     /// Takes a state out.
     pub(super) fn mark_known(&mut self, place: usize) {
-        if self.known.is_empty() {
-            self.known = vec![0; (self.header.states as usize).div_ceil(64)].into();
-        }
-        self.known[place / 64] |= 1 << (place % 64);
+        self.known.put(place, self.header.states);
     }
 
     /// Bytes of memory, what it takes to sift the block included.
     pub(super) fn size_bytes(&self) -> u64 {
-        let bytes = size_of::<Slot>() + size_of_val(&*self.known);
+        let bytes = size_of::<Slot>() + size_of_val(&*self.known.0);
         bytes as u64 + self.news.len() as u64 * UNSIFTED_BYTES
+    }
+}
+
+/// Some places of a block, as bits; without any, if there are none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Places(Box<[u64]>);
+
+impl Places {
+    /// Is this one of them?
+    pub fn has(&self, place: usize) -> bool {
+        self.0.get(place / 64).is_some_and(|bits| bits >> (place % 64) & 1 == 1)
+    }
+
+    fn count(&self) -> u32 {
+        self.0.iter().map(|bits| bits.count_ones()).sum()
+    }
+
+    /// Adds one, of a block of so many states.
+    fn put(&mut self, place: usize, states: u32) {
+        if self.0.is_empty() {
+            self.0 = vec![0; (states as usize).div_ceil(64)].into();
+        }
+        self.0[place / 64] |= 1 << (place % 64);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is wrong with the files of a run.
 
+use super::Stopped;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,15 @@ pub enum CheckpointError {
         /// What this is.
         here: String,
     },
+}
+
+impl From<CheckpointError> for Stopped {
+    fn from(error: CheckpointError) -> Stopped {
+        match error {
+            CheckpointError::Damaged { .. } => Stopped::Damaged(error.to_string()),
+            _ => Stopped::Disk(error.to_string()),
+        }
+    }
 }
 
 /// The disk fails there.

@@ -8,7 +8,7 @@
 //! - *What is sifted was seen once*: what remains of a block has no fingerprint of any other state of the run.
 //! - *A checkpoint is of what is sifted*: so it needs neither the cache nor what was in memory beside it.
 
-use super::blocks::{HEADER_BYTES, Header, Slot, Stored, UNSIFTED_BYTES, checksum};
+use super::blocks::{HEADER_BYTES, Header, Places, Slot, Stored, UNSIFTED_BYTES, checksum};
 use super::cache::{self, Cache};
 use super::checkpoint::{CHECKPOINT, MAGIC, Manifest, RunFolder};
 use super::error::{CheckpointError, damage, damaged_block, failed, unread};
@@ -129,7 +129,7 @@ impl Files {
         writer.states_bytes = at + states.len() as u64;
         let more = HEADER_BYTES + states.len();
         self.bytes.fetch_add(more as u64, Ordering::Relaxed);
-        Ok(Slot { depth, at, header, known: Box::default(), news: Vec::new() })
+        Ok(Slot { depth, at, header, known: Places::default(), news: Vec::new() })
     }
 
     /// The bytes of a block.
@@ -220,7 +220,7 @@ impl<S: Stored> Store<S> for Files {
         Ok(Slot { news, ..slot })
     }
 
-    fn take(&self, slot: Slot) -> Result<(S::Block, Box<[u64]>), CheckpointError> {
+    fn take(&self, slot: Slot) -> Result<(S::Block, Places), CheckpointError> {
         let block = slot.header.block::<S>(&self.read(&slot)?);
         let path = self.path("states", slot.depth);
         let block = block.map_err(|wrong| damaged_block(&path, slot.at, wrong))?;

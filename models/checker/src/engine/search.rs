@@ -217,10 +217,7 @@ impl<'a, S: Space, F: Store<S>> Search<'a, S, F> {
         result
             .map_err(|error| {
                 self.is_whole.store(false, Ordering::Relaxed);
-                self.stop(match error {
-                    CheckpointError::Damaged { .. } => Stopped::Damaged(error.to_string()),
-                    _ => Stopped::Disk(error.to_string()),
-                });
+                self.stop(error.into());
             })
             .ok()
     }
@@ -274,14 +271,11 @@ impl<'a, S: Space, F: Store<S>> Search<'a, S, F> {
             };
             let slot_bytes = F::size_bytes(&slot);
             let Some((block, known)) = self.unless_failed(self.store.take(slot)) else { break };
-            let is_known = |place: usize| {
-                known.get(place / 64).is_some_and(|bits| bits >> (place % 64) & 1 == 1)
-            };
             let mut expanded = 0;
             let mut generated = 0;
             let mut view = self.store.view();
             for place in 0..S::len(&block) {
-                if is_known(place) {
+                if known.has(place) {
                     continue;
                 }
                 expanded += 1;

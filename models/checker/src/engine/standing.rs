@@ -39,12 +39,12 @@ impl<T> Default for Standing<T> {
 
 impl<T> Standing<T> {
     /// Steps from the initial state to this level.
-    pub fn depth(&self) -> u64 {
+    pub(super) fn depth(&self) -> u64 {
         self.by_depth.len().saturating_sub(1) as u64
     }
 
     /// Goes to the next level, if this one is expanded and there is one; did it?
-    pub fn advance(&mut self, len: impl Fn(&T) -> usize) -> bool {
+    pub(super) fn advance(&mut self, len: impl Fn(&T) -> usize) -> bool {
         let is_next = self.rest.is_empty() && !self.next.is_empty();
         if is_next {
             self.rest = std::mem::take(&mut self.next);
@@ -54,7 +54,7 @@ impl<T> Standing<T> {
     }
 
     /// Where everything is that is to be expanded.
-    pub fn slots(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn slots(&self) -> impl Iterator<Item = &T> {
         self.rest.iter().chain(&self.next)
     }
 }

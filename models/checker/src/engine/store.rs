@@ -1,5 +1,6 @@
 //! Where a run keeps what it has seen, and the states of a level until they are expanded.
 
+use super::blocks::Places;
 use super::error::CheckpointError;
 use super::space::Space;
 use super::standing::Standing;
@@ -34,11 +35,11 @@ pub trait Store<S: Space>: Sync {
         news: Self::News,
     ) -> Result<Self::Slot, CheckpointError>;
 
-    /// Gives a block back, with the places of states that are none, as bits.
+    /// Gives a block back, with the places of states that are none.
     ///
     /// # Errors
     /// When it cannot be read, or is not what was written.
-    fn take(&self, slot: Self::Slot) -> Result<(S::Block, Box<[u64]>), CheckpointError>;
+    fn take(&self, slot: Self::Slot) -> Result<(S::Block, Places), CheckpointError>;
 
     /// Takes out of blocks what was known before. Nobody explores meanwhile; if somebody wants to stop, no more is done
     /// than must be.
@@ -123,8 +124,8 @@ impl<S: Space> Store<S> for InMemory {
         Ok(block)
     }
 
-    fn take(&self, slot: S::Block) -> Result<(S::Block, Box<[u64]>), CheckpointError> {
-        Ok((slot, Box::default()))
+    fn take(&self, slot: S::Block) -> Result<(S::Block, Places), CheckpointError> {
+        Ok((slot, Places::default()))
     }
 
     fn sift(
