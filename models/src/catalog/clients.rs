@@ -23,6 +23,7 @@ pub(super) fn entries() -> Vec<Entry> {
         eviction_again(),
         reader(),
         reader_end(),
+        reader_crash(),
         reader_snapshots(),
         told_to_say(),
     ]
@@ -231,6 +232,19 @@ fn reader_end() -> Entry {
         25_568,
     )
     .reaches(&[CaughtUp, AllRead])
+}
+
+fn reader_crash() -> Entry {
+    quick(
+        "reader-crash",
+        "a reader follows the log at a replica that leads, alone knows what is decided, and crashes",
+        Config { reader: Some(1), ..Config::new(3) }
+            .client("ann", 1, 0)
+            .ballots(&[(1, 0), (1, 1)])
+            .crashes(&[1], 1, true),
+        53_226,
+    )
+    .reaches(&[AnsweredFromLog, RecoveredInPhase2, AllRead])
 }
 
 fn reader_snapshots() -> Entry {

@@ -104,11 +104,16 @@ impl<'a> System<'a> {
         System { spec, views, replicas, history, votes, chosen }
     }
 
-    /// What the commands of the log come to, as far as replicas have decided it.
+    /// What the commands of the log come to, as far as it is chosen: who decided it may have forgotten it.
     fn outcomes(&self) -> BTreeMap<Slot, Vec<Outcome>> {
         let mut execution = Execution::new(self.spec.tuning.sessions_max);
-        let decided = |slot| self.replicas.iter().find_map(|replica| replica.decided.get(&slot));
-        let log = (0..).map(Slot).map_while(|slot| decided(slot).map(|value| (slot, value)));
+        let first = |slot| self.replicas.iter().find_map(|replica| replica.decided.get(&slot));
+        let value = |slot| match self.chosen.get(&slot).and_then(BTreeSet::first) {
+            Some(value) => Some(*value),
+            None if slot < self.spec.genesis_upto => first(slot),
+            None => None,
+        };
+        let log = (0..).map(Slot).map_while(|slot| value(slot).map(|value| (slot, value)));
         log.map(|(slot, value)| (slot, execution.execute(slot, value))).collect()
     }
 
