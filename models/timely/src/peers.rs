@@ -46,10 +46,11 @@ impl<S: Shared> Peers<S> {
         self.all.len()
     }
 
-    /// Whose a state is.
-    pub(crate) fn owner(&self, block: &S::Block, place: usize) -> usize {
-        let share = u128::from(self.space.share(block, place));
-        ((share * self.all.len() as u128) >> 64) as usize
+    /// Whose each state is.
+    pub(crate) fn owners(&self, block: &S::Block) -> Vec<usize> {
+        let workers = self.all.len() as u128;
+        let owner = |share| ((u128::from(share) * workers) >> 64) as usize;
+        self.space.shares(block).into_iter().map(owner).collect()
     }
 
     pub(crate) fn memory_bytes(&self) -> u64 {
@@ -68,24 +69,26 @@ impl<S: Shared> Peers<S> {
         if self.all.len() == 1 {
             return (0..fingerprints.len()).collect();
         }
-        let owners: Vec<usize> =
-            (0..fingerprints.len()).map(|place| self.owner(block, place)).collect();
+        let owners = self.owners(block);
+        let (own, others): (Vec<usize>, Vec<usize>) =
+            (0..owners.len()).partition(|place| owners[*place] == self.me);
         let mut view = self.lately.view();
-        view.touch(fingerprints);
-        for (place, (to, fingerprint)) in owners.iter().zip(fingerprints).enumerate() {
-            if *to == self.me || !view.put(*fingerprint) {
+        view.touch(others.iter().map(|place| fingerprints[*place]));
+        for place in others {
+            let (to, fingerprint) = (owners[place], fingerprints[place]);
+            if !view.put(fingerprint) {
                 continue;
             }
-            let peer = &mut self.all[*to];
+            let peer = &mut self.all[to];
             S::append(block, place, &mut peer.block);
-            peer.fingerprints.push(*fingerprint);
+            peer.fingerprints.push(fingerprint);
             if peer.fingerprints.len() == BLOCK {
-                sent.push(peer.message(&self.space, (self.me, *to), depth));
+                sent.push(peer.message(&self.space, (self.me, to), depth));
             }
         }
         drop(view);
         self.lately.grow();
-        (0..owners.len()).filter(|place| owners[*place] == self.me).collect()
+        own
     }
 
     /// All that is put aside.
@@ -114,8 +117,9 @@ impl<S: Shared> Peers<S> {
         for (place, fingerprint) in fingerprints.iter().enumerate() {
             let here = self.space.fingerprint(&block, place);
             assert_eq!(here, *fingerprint, "a state of worker {from} is another one here");
-            assert_eq!(self.owner(&block, place), self.me, "worker {from} sends what is another's");
         }
+        let is_own = self.owners(&block).iter().all(|owner| *owner == self.me);
+        assert!(is_own, "worker {from} sends what is another's");
         (block, fingerprints)
     }
 

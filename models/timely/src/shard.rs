@@ -118,9 +118,9 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
         if self.me == 0 {
             self.whole.generated += fingerprints.len() as u64;
         }
-        let places = 0..fingerprints.len();
-        let own: Vec<usize> =
-            places.filter(|place| self.peers.owner(&block, *place) == self.me).collect();
+        let owners = self.peers.owners(&block);
+        let me = self.me;
+        let own = (0..owners.len()).filter(|place| owners[*place] == me);
         self.admit(&block, &fingerprints, own, 0);
         self.sift(0);
         self.rest = std::mem::take(&mut self.next);

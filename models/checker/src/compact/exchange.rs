@@ -243,9 +243,24 @@ where
             })
     }
 
-    /// What the local state of [`Spec::shares_by`] comes to: the same for all renamings of a state, whose states of that
-    /// actor are all counted.
-    pub(super) fn share(&self, words: &[u32]) -> u64 {
+    /// What the local state of [`Spec::shares_by`] comes to in each of these states: the same for all renamings of a state,
+    /// whose states of that actor are all counted.
+    pub(super) fn shares<'a>(&self, states: impl Iterator<Item = &'a [u32]>) -> Vec<u64> {
+        // Mostly, a step is of another actor, and the next state has the same.
+        let mut last: Option<(u32, u64)> = None;
+        let of_one = |words: &[u32]| {
+            let port = words[PORTS + self.spec.shares_by()];
+            let share = match last {
+                Some((known, share)) if known == port && self.sharers.is_empty() => share,
+                _ => self.share(words),
+            };
+            last = Some((port, share));
+            share
+        };
+        states.map(of_one).collect()
+    }
+
+    fn share(&self, words: &[u32]) -> u64 {
         let term = |actor: usize, renaming| {
             self.local_term(actor, self.port(actor, words[PORTS + actor]).local, renaming)
         };

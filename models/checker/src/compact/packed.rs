@@ -2,6 +2,7 @@
 
 use super::CompactModel;
 use super::exchange::{Peer, Told};
+use super::state::PORTS;
 use super::successors::Draft;
 use crate::engine::{
     CheckpointError, Options, Report, RunFolder, Shared, Space, Stored, Walk, path_by, search,
@@ -243,14 +244,17 @@ where
         into.push(block.row(place));
     }
 
-    fn share(&self, block: &Block, place: usize) -> u64 {
-        self.model.share(block.row(place))
+    fn shares(&self, block: &Block) -> Vec<u64> {
+        self.model.shares(block.words.chunks_exact(block.width.max(1)))
     }
 
     fn order(block: &Block) -> Vec<usize> {
-        let mut places: Vec<usize> = (0..Self::len(block)).collect();
-        places.sort_unstable_by_key(|place| block.row(*place));
-        places
+        // The ports of the first actors tell most states apart.
+        let key = |row: &[u32]| row[PORTS..].iter().take(4).fold(0, |key, port| key << 32 | u128::from(*port));
+        let rows = block.words.chunks_exact(block.width.max(1));
+        let mut places: Vec<(u128, usize)> = rows.map(key).zip(0..).collect();
+        places.sort_unstable();
+        places.into_iter().map(|(_, place)| place).collect()
     }
 
     fn news(&self, told: &mut Told) -> Vec<u8> {

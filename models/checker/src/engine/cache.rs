@@ -108,11 +108,11 @@ pub struct View<'a> {
 
 impl View<'_> {
     /// Looks at where these would be, and does nothing: so the memory is asked for all of them at once.
-    pub fn touch(&self, fingerprints: &[u128]) {
-        let first = |fingerprint: &u128| {
+    pub fn touch(&self, fingerprints: impl Iterator<Item = u128>) {
+        let first = |fingerprint: u128| {
             self.set((fingerprint >> 64) as u64).0[0][0].load(Ordering::Relaxed)
         };
-        black_box(fingerprints.iter().map(first).fold(0, BitXor::bitxor));
+        black_box(fingerprints.map(first).fold(0, BitXor::bitxor));
     }
 
     fn set(&self, upper: u64) -> &Set {

@@ -177,7 +177,7 @@ impl Files {
 
 impl Admit<Vec<u128>> for cache::View<'_> {
     fn admit(&mut self, fingerprints: &[u128], news: &mut Vec<u128>, kept: &mut Vec<bool>) {
-        self.touch(fingerprints);
+        self.touch(fingerprints.iter().copied());
         for fingerprint in fingerprints {
             let is_new = self.put(*fingerprint);
             if is_new {
