@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `flow` | the dataflow: timestamps are rounds, frontiers the barrier between them and the end |
 //! | `shard` | one worker: the states that it owns |
+//! | `explored` | what all have come to, while they explore and when one is lost |
 //! | `peers` | what it has told the others and learnt from them |
 //! | `whole` | what all workers have found, as each of them knows it |
 //! | `back` | shortest paths to it |
@@ -26,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod back;
+mod explored;
 mod flow;
 mod limits;
 mod message;
@@ -34,12 +36,15 @@ mod shard;
 mod transport;
 mod whole;
 
-pub use flow::Explored;
+#[cfg(test)]
+mod replay;
+
+pub use explored::Explored;
 pub use limits::{Limits, Tell};
 pub use transport::{Connected, Processes, connect};
 
 use actor_checker::engine::{CheckpointError, Files, InMemory, RunFolder, Shared, Stopped, Store};
-use flow::Known;
+use explored::Known;
 use shard::Shard;
 use std::any::Any;
 use std::net::TcpStream;
@@ -90,6 +95,13 @@ where
     S: Shared + Send + Sync + 'static,
 {
     let me = streams.iter().position(Option::is_none).unwrap_or(0);
+    work(network(streams, me), vec![part], me, limits)
+}
+
+type Built = Result<(Vec<AllocatorBuilder>, Box<dyn Any + Send>), String>;
+
+/// What a process with one worker speaks through.
+fn network(streams: Vec<Option<TcpStream>>, me: usize) -> Built {
     let hooks = timely::communication::Hooks::default;
     let own = ProcessBuilder::new_bytes_vector(1, hooks().refill, hooks().spill);
     let built = initialize_networking_from_sockets(own, streams, me, 1, hooks());
@@ -97,10 +109,8 @@ where
         let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
         (builders, Box::new(guard) as Box<dyn Any + Send>)
     });
-    work(built.map_err(|error| error.to_string()), vec![part], me, limits)
+    built.map_err(|error| error.to_string())
 }
-
-type Built = Result<(Vec<AllocatorBuilder>, Box<dyn Any + Send>), String>;
 
 /// Has the workers of this process work, of which the first one has this number among all.
 fn work<S>(built: Built, parts: Vec<Part<S>>, first: usize, limits: &Limits) -> Explored
@@ -137,7 +147,7 @@ where
             let Part { space, folder } = part.expect("each part has one worker");
             let kept = (store(&folder), folder);
             let shard = Shard::new(space, kept, (worker.index(), worker.peers()), limits.clone());
-            flow::explore(worker, shard, (place == 0).then(|| Arc::clone(&tell)));
+            explored::explore(worker, shard, (place == 0).then(|| Arc::clone(&tell)));
         })?;
         workers.join().into_iter().collect()
     };

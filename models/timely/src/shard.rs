@@ -1,6 +1,7 @@
 //! The part of a space that is one worker's.
 
 use crate::back::Back;
+use crate::flow::Rounds;
 use crate::limits::Limits;
 use crate::message::{Content, Counts, Done, End, Message, States};
 use crate::peers::Peers;
@@ -50,6 +51,56 @@ pub(crate) struct Shard<S: Shared, F: Store<S>> {
     /// Of each worker; in the first one alone.
     counts: Vec<Counts>,
     told: Instant,
+}
+
+impl<S: Shared, F: Store<S>> Rounds for Shard<S, F> {
+    fn receive(&mut self, time: u64, message: Message) {
+        let from = message.from;
+        match message.content {
+            Content::States(states) => {
+                self.guarded(|shard| shard.receive_states(from, &states));
+            }
+            Content::Counts(counts) => self.counts[from] = counts,
+            Content::Pause(why) => {
+                self.paused = self.paused.max(Some(time - 1));
+                // Who has stopped has told all.
+                self.is_stop_told |= why.is_some();
+                self.stopped = self.stopped.take().or(why);
+            }
+            Content::Done(done) => self.whole.hear(time, done),
+            Content::Back(lowest) => self.led_back.entry(time).or_default().push(lowest),
+            Content::End(end) => {
+                self.whole.add_end(end.unique_states);
+                self.whole.stop(end.stopped.clone());
+                self.guarded(|shard| shard.peers.ask_too(from, &end));
+                // Claims of which something was not learnt are not checked.
+                self.whole.stop(self.stopped.clone());
+            }
+        }
+    }
+
+    fn work(&mut self, round: u64, mut send: impl FnMut(Message)) -> bool {
+        if self.is_over {
+            return true;
+        }
+        if self.round != Some(round) {
+            self.round = Some(round);
+            self.begin(round, &mut send);
+            if self.is_over || self.back.is_some() {
+                return true;
+            }
+        }
+        self.look_around(round, &mut send);
+        let is_paused = self.stopped.is_some() || self.paused.is_some_and(|last| last >= round);
+        let slot = if is_paused { None } else { self.rest.pop() };
+        if let Some(slot) = slot {
+            let sent = self.guarded(|shard| shard.expand(slot));
+            sent.into_iter().flatten().for_each(send);
+            return false;
+        }
+        self.finish(&mut send);
+        true
+    }
 }
 
 impl<S: Shared, F: Store<S>> Shard<S, F> {
@@ -170,32 +221,6 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
         }
     }
 
-    /// Takes a message that has arrived at this time: one round after that in which it was sent.
-    pub(crate) fn receive(&mut self, time: u64, message: Message) {
-        let from = message.from;
-        match message.content {
-            Content::States(states) => {
-                self.guarded(|shard| shard.receive_states(from, &states));
-            }
-            Content::Counts(counts) => self.counts[from] = counts,
-            Content::Pause(why) => {
-                self.paused = self.paused.max(Some(time - 1));
-                // Who has stopped has told all.
-                self.is_stop_told |= why.is_some();
-                self.stopped = self.stopped.take().or(why);
-            }
-            Content::Done(done) => self.whole.hear(time, done),
-            Content::Back(lowest) => self.led_back.entry(time).or_default().push(lowest),
-            Content::End(end) => {
-                self.whole.add_end(end.unique_states);
-                self.whole.stop(end.stopped.clone());
-                self.guarded(|shard| shard.peers.ask_too(from, &end));
-                // Claims of which something was not learnt are not checked.
-                self.whole.stop(self.stopped.clone());
-            }
-        }
-    }
-
     fn receive_states(&mut self, from: usize, states: &States) {
         let (block, fingerprints) = self.peers.read(from, states);
         let next = self.whole.depth() + 1;
@@ -205,30 +230,6 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
             self.admit(&block, &fingerprints, 0..fingerprints.len(), next);
             self.make_room(next);
         }
-    }
-
-    /// Goes on with a round, for which all that was sent in the one before it is there: is it done?
-    pub(crate) fn work(&mut self, round: u64, mut send: impl FnMut(Message)) -> bool {
-        if self.is_over {
-            return true;
-        }
-        if self.round != Some(round) {
-            self.round = Some(round);
-            self.begin(round, &mut send);
-            if self.is_over || self.back.is_some() {
-                return true;
-            }
-        }
-        self.look_around(round, &mut send);
-        let is_paused = self.stopped.is_some() || self.paused.is_some_and(|last| last >= round);
-        let slot = if is_paused { None } else { self.rest.pop() };
-        if let Some(slot) = slot {
-            let sent = self.guarded(|shard| shard.expand(slot));
-            sent.into_iter().flatten().for_each(send);
-            return false;
-        }
-        self.finish(&mut send);
-        true
     }
 
     /// Begins a round, or ends the run in its place.
