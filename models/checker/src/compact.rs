@@ -41,6 +41,7 @@ use crate::spec::{Local, Spec};
 use ports::{Arrival, Move, Port};
 use state::{CRASHES, HISTORY, PORTS};
 use stateright::actor::Actor;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use steps::StepCell;
 use verdicts::conditions;
@@ -168,8 +169,8 @@ pub struct CompactModel<A: Actor, S: Spec<A>> {
     reductions: Reductions,
     /// How many renamings there are, apart from the one that changes nothing.
     renamings: usize,
-    /// By renaming, who takes the place of [`Spec::shares_by`].
-    sharers: Box<[usize]>,
+    /// Who takes the place of [`Spec::shares_by`], and under which renamings; nothing is the one that changes nothing.
+    sharers: BTreeMap<usize, Vec<Option<usize>>>,
     pub(crate) locals: Vec<Interner<LocalCell<A, S>>>,
     inbound: Vec<Interner<Renamed<Inbound<A::Msg>>>>,
     timers: Interner<A::Timer>,
@@ -251,11 +252,11 @@ where
             storages,
             inputs: Vec::new(),
             timers: Interner::default(),
+            sharers: BTreeMap::from([(spec.shares_by(), vec![None])]),
             spec,
             crashes: Crashes::default(),
             reductions: Reductions::default(),
             renamings: 0,
-            sharers: Box::default(),
             steps: boxcar::Vec::new(),
             histories: Interner::default(),
             views: Interner::default(),
@@ -294,13 +295,13 @@ where
         assert!(sound, "a message may be dropped only once everything it sends is sent");
         self.reductions = reductions;
         self.renamings = if reductions.symmetry { self.spec.renamings() } else { 0 };
-        let place = |renaming, actor| self.spec.rename_actor(renaming, actor);
-        let sharer = |renaming| {
-            let mut actors = 0..self.actors.len();
-            let found = actors.find(|actor| place(renaming, *actor) == self.spec.shares_by());
-            found.expect("a renaming takes every place")
-        };
-        self.sharers = (0..self.renamings).map(sharer).collect();
+        self.sharers = BTreeMap::from([(self.spec.shares_by(), vec![None])]);
+        for renaming in 0..self.renamings {
+            let place = |actor: &usize| self.spec.rename_actor(renaming, *actor);
+            let sharer = (0..self.actors.len()).find(|actor| place(actor) == self.spec.shares_by());
+            let sharer = sharer.expect("a renaming takes every place");
+            self.sharers.entry(sharer).or_default().push(Some(renaming));
+        }
         self
     }
 

@@ -49,8 +49,8 @@ impl<S: Shared> Peers<S> {
     /// Whose each state is.
     pub(crate) fn owners(&self, block: &S::Block) -> Vec<usize> {
         let workers = self.all.len() as u128;
-        let owner = |share| ((u128::from(share) * workers) >> 64) as usize;
-        self.space.shares(block).into_iter().map(owner).collect()
+        let share = |place| u128::from(self.space.share(block, place));
+        (0..S::len(block)).map(|place| ((share(place) * workers) >> 64) as usize).collect()
     }
 
     pub(crate) fn memory_bytes(&self) -> u64 {

@@ -11,12 +11,14 @@ use actor_checker::engine::{
     predecessors,
 };
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// States in a block; also how many a worker expands before it looks for messages.
-const BLOCK: usize = 1024;
+/// States in a block; also how many a worker expands before it looks for messages. Half of a level, within these
+/// bounds: the more states there are, the more have something in common with those beside them.
+const BLOCK: RangeInclusive<u64> = 1 << 10..=1 << 14;
 /// How often others are told where a worker stands.
 const TELL_EVERY: Duration = Duration::from_millis(250);
 
@@ -32,6 +34,8 @@ pub(crate) struct Shard<S: Shared, F: Store<S>> {
     /// What of the present level is not expanded, and what is known of the next one.
     rest: Vec<F::Slot>,
     next: Vec<F::Slot>,
+    /// States that fill a block.
+    block: u64,
     filled: Batch<S, F>,
     /// States of the level after the next one, of workers that have begun a round that this one has not.
     early: Vec<(S::Block, Vec<u128>)>,
@@ -120,6 +124,7 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
             limits,
             rest: Vec::new(),
             next: Vec::new(),
+            block: *BLOCK.start(),
             filled: Batch::default(),
             early: Vec::new(),
             scratch: S::Scratch::default(),
@@ -192,7 +197,7 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
             self.filled.fingerprints.push(fingerprints[place]);
             if self.filled.fingerprints.len() == BATCH {
                 self.filled.admit(&mut view);
-                if S::len(&self.filled.states) >= BLOCK {
+                if S::len(&self.filled.states) as u64 >= self.block {
                     full.push(std::mem::take(&mut self.filled));
                 }
             }
@@ -253,7 +258,9 @@ impl<S: Shared, F: Store<S>> Shard<S, F> {
         for counts in &mut self.counts {
             *counts = Counts { unique_states: counts.unique_states, ..Counts::default() };
         }
-        self.counts[self.me].frontier = self.rest.iter().map(|slot| F::len(slot) as u64).sum();
+        let frontier = self.rest.iter().map(|slot| F::len(slot) as u64).sum();
+        self.counts[self.me].frontier = frontier;
+        self.block = (frontier / 2).clamp(*BLOCK.start(), *BLOCK.end());
     }
 
     /// Goes to the next level, if there is one, and writes a checkpoint.

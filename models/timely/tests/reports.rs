@@ -65,7 +65,7 @@ fn successors_of<S: Shared>(space: &S, levels: usize, mut look: impl FnMut(u128,
         for place in 0..S::len(&level) {
             space.expand(&level, place, &mut scratch, &mut next, &mut known);
         }
-        known.iter().zip(space.shares(&next)).for_each(|(known, share)| look(*known, share));
+        (0..known.len()).for_each(|place| look(known[place], space.share(&next, place)));
         let kept: Vec<bool> = known.iter().map(|known| seen.insert(*known)).collect();
         S::keep_of_last(&mut next, &kept);
         level = next;

@@ -243,34 +243,11 @@ where
             })
     }
 
-    /// What the local state of [`Spec::shares_by`] comes to in each of these states: the same for all renamings of a state,
-    /// whose states of that actor are all counted.
-    pub(super) fn shares<'a>(&self, states: impl Iterator<Item = &'a [u32]>) -> Vec<u64> {
-        // Mostly, a step is of another actor, and the next state has the same.
-        let mut last: Option<(u32, u64)> = None;
-        let of_one = |words: &[u32]| {
-            let port = words[PORTS + self.spec.shares_by()];
-            let share = match last {
-                Some((known, share)) if known == port && self.sharers.is_empty() => share,
-                _ => self.share(words),
-            };
-            last = Some((port, share));
-            share
-        };
-        states.map(of_one).collect()
-    }
-
-    fn share(&self, words: &[u32]) -> u64 {
-        let term = |actor: usize, renaming| {
-            self.local_term(actor, self.port(actor, words[PORTS + actor]).local, renaming)
-        };
-        let own = term(self.spec.shares_by(), None);
-        if self.sharers.is_empty() {
-            return upper(own.fingerprint());
-        }
-        let renamed = self.sharers.iter().enumerate();
-        let all = renamed.map(|(renaming, actor)| term(*actor, Some(renaming)).spread());
-        upper(all.fold(own.spread(), Term::add).fingerprint())
+    /// What the local state of [`Spec::shares_by`] comes to: the same for all renamings of a state, whose states of that
+    /// actor are all counted.
+    pub(super) fn share(&self, words: &[u32]) -> u64 {
+        let of = |actor: &usize| self.port(*actor, words[PORTS + actor]).shared;
+        upper(self.sharers.keys().map(of).fold(Term::default(), Term::add).fingerprint())
     }
 
     /// All that was asked and judged by now.

@@ -244,13 +244,15 @@ where
         into.push(block.row(place));
     }
 
-    fn shares(&self, block: &Block) -> Vec<u64> {
-        self.model.shares(block.words.chunks_exact(block.width.max(1)))
+    fn share(&self, block: &Block, place: usize) -> u64 {
+        self.model.share(block.row(place))
     }
 
     fn order(block: &Block) -> Vec<usize> {
         // The ports of the first actors tell most states apart.
-        let key = |row: &[u32]| row[PORTS..].iter().take(4).fold(0, |key, port| key << 32 | u128::from(*port));
+        let key = |row: &[u32]| {
+            row[PORTS..].iter().take(4).fold(0, |key, port| key << 32 | u128::from(*port))
+        };
         let rows = block.words.chunks_exact(block.width.max(1));
         let mut places: Vec<(u128, usize)> = rows.map(key).zip(0..).collect();
         places.sort_unstable();

@@ -35,6 +35,8 @@ pub(super) struct Port {
     pub(super) term: Term,
     /// The same under each renaming.
     pub(super) renamed_terms: Box<[Term]>,
+    /// What it adds to that by which workers share system states.
+    pub(super) shared: Term,
     /// The deliveries and time-outs that are possible here and not taken at once.
     moves: OnceLock<Box<[Move]>>,
     /// The crash or the recovery.
@@ -93,10 +95,17 @@ where
                 view: cell.view,
                 term: term(None),
                 renamed_terms: (0..self.renamings).map(|renaming| term(Some(renaming))).collect(),
+                shared: self.shared_term(actor, local),
                 moves: OnceLock::new(),
                 fault: OnceLock::new(),
             }
         })
+    }
+
+    fn shared_term(&self, actor: usize, local: u32) -> Term {
+        let renamings = self.sharers.get(&actor).into_iter().flatten();
+        let term = |renaming: &Option<usize>| self.local_term(actor, local, *renaming).spread();
+        renamings.map(term).fold(Term::default(), Term::add)
     }
 
     fn port_term(&self, actor: usize, local: u32, inbox: &[u32], renaming: Option<usize>) -> Term {

@@ -15,10 +15,9 @@ pub trait Shared: Stored {
     /// Appends a state of another block of this process.
     fn append(block: &Self::Block, place: usize, into: &mut Self::Block);
 
-    /// For each state a number that states share in which the same things are so: they are one worker's. The more seldom a
-    /// step changes it, the fewer states are sent. It is the same for all states that have the same fingerprint, in every
-    /// process.
-    fn shares(&self, block: &Self::Block) -> Vec<u64>;
+    /// A number that states share in which the same things are so: they are one worker's. The more seldom a step changes
+    /// it, the fewer states are sent. It is the same for all states that have the same fingerprint, in every process.
+    fn share(&self, block: &Self::Block, place: usize) -> u64;
 
     /// The places of all states, those next to one another that have the most in common: in that order they are expanded
     /// faster.
