@@ -23,6 +23,7 @@ use actor_checker::reductions::symmetry::NotAlike;
 use actor_checker::spec::{Kind, Spec};
 use actor_checker::trace::{TraceStep, trace};
 use stateright::actor::Actor;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -58,6 +59,8 @@ pub struct Outcome {
     pub void: Option<String>,
     /// What the run has reached.
     pub coverage: Coverage,
+    /// Why the files do not tell a path to what is violated, if they do not.
+    pub pathless: Option<String>,
 }
 
 /// The verdict on a property.
@@ -149,11 +152,14 @@ pub fn run_in_files(
         Some(error) => Err(error),
         None => {
             // In memory it would take more than there may be; what is violated is told all the same.
+            let pathless = Cell::new(None);
             let path = |at: Discovery| {
                 let path = model.path_in_files(folder, at.fingerprint, at.depth);
-                path.unwrap_or_default()
+                let failed = |error: CheckpointError| pathless.set(Some(error.to_string()));
+                path.map_err(failed).unwrap_or_default()
             };
-            Ok(judge_chat_by(&model, report, &path))
+            let outcome = judge_chat_by(&model, report, &path);
+            Ok(Outcome { pathless: pathless.take(), ..outcome })
         }
     }
 }
@@ -177,15 +183,21 @@ pub fn run_in_workers(
         trails = known;
         report
     });
+    let is_lost = matches!(report.stopped, Some(Stopped::Lost(_) | Stopped::Panic(_)));
+    let pathless = Cell::new(None);
     let path = |at: Discovery| {
         let Some(trails) = &trails else {
             return models[0].path_to(at.fingerprint, at.depth);
         };
         let mut known = trails.iter().flatten();
         let trail = known.find(|trail| trail.first() == Some(&at.fingerprint));
+        if trail.is_none() && !is_lost {
+            pathless.set(Some("those of some process are damaged, or cannot be read".to_owned()));
+        }
         models[0].path_through(trail?.clone())
     };
-    judge_chat_by(&models[0], report, &path)
+    let outcome = judge_chat_by(&models[0], report, &path);
+    Outcome { pathless: pathless.take(), ..outcome }
 }
 
 /// Runs a configuration of which nothing is remembered and nothing judged, as `ActorModel` does: the
@@ -272,6 +284,7 @@ fn unjudged(report: Report) -> Outcome {
         variant_claims: 0,
         void: None,
         coverage: Coverage::default(),
+        pathless: None,
     }
 }
 

@@ -230,6 +230,22 @@ fn a_mutant_is_killed_by_the_same_counterexample() {
 }
 
 #[test]
+fn what_is_violated_is_told_without_a_path_if_the_files_tell_none_and_why() {
+    let mut entry = find("rivals").expect("an entry of the catalog");
+    entry.config.mutant = Some(Mutant::VoteBelowPromise);
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { threads: 1, max_states: Some(200), ..Options::default() };
+    let begun = in_files(&entry, Reductions::ALL, &options, &place(folder.path(), false)).unwrap();
+    assert!(begun.report.stopped == Some(Stopped::States) && !begun.is_violated());
+    // Of a level that is expanded, and so is read on the way back alone.
+    std::fs::write(folder.path().join("states-2"), b"no block").unwrap();
+    let outcome = taken_up(&entry, &place(folder.path(), true)).unwrap();
+    assert!(outcome.is_violated() && !outcome.has_paths(), "{:?}", outcome.report.stopped);
+    let why = outcome.pathless.expect("it says why");
+    assert!(why.contains("states-2"), "{why}");
+}
+
+#[test]
 fn the_limit_of_the_files_is_one_of_what_is_there_and_leaves_a_checkpoint() {
     let entry = find("rivals").expect("an entry of the catalog");
     let folder = tempfile::tempdir().unwrap();

@@ -74,9 +74,10 @@ fn conclude(entry: &Entry, args: &CustomArgs, ran: &(Outcome, Watch), folders: &
     if (outcome.report.complete || is_told) && status != CANNOT_WRITE {
         return worse(status, keep::remove(folders, root));
     }
-    let cannot_go_on = matches!(stopped, Some(Stopped::Panic(_) | Stopped::Damaged(_)));
-    if !outcome.has_paths() {
-        tell!("check: no path to what is violated could be told from the files");
+    let is_broken = matches!(stopped, Some(Stopped::Panic(_) | Stopped::Damaged(_)));
+    let cannot_go_on = is_broken || outcome.pathless.is_some();
+    if let Some(why) = &outcome.pathless {
+        tell!("check: the files in {} tell no path to what is violated: {why}", root.display());
     }
     let is_kept = folders.iter().any(|folder| has_checkpoint(folder));
     if !cannot_go_on && !options.format.json && is_kept {

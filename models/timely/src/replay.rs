@@ -1,4 +1,5 @@
 //! What timely's exchange does alone: the messages of a run are recorded, and sent again by workers that do nothing else.
+//! They are threads here, that are connected as processes are.
 
 use crate::flow::{Rounds, run};
 use crate::limits::Limits;
@@ -110,7 +111,7 @@ fn record(name: &str, workers: usize) -> (Vec<Sent>, Duration) {
     (sent, took.into_iter().max().unwrap_or_default())
 }
 
-/// Sends it all again between processes of one worker each, over loopback.
+/// Sends it all again, between threads that are connected over loopback as processes are.
 fn play(all: Vec<Sent>) -> (Vec<Load>, Duration) {
     let bind = |_: &Sent| TcpListener::bind("127.0.0.1:0").expect("a port");
     let listeners: Vec<TcpListener> = all.iter().map(bind).collect();
@@ -148,7 +149,7 @@ fn compare(name: &str) -> String {
     let rate = |took: Duration| states as f64 / took.as_secs_f64() / 1e6;
     format!(
         "{name}: {states} states in {messages} messages, {:.1} MB; explored by 4 workers in {:.2} s: {:.2} million sent \
-         states/s; sent again by 4 processes in {:.2} s: {:.2} million states/s, {:.0} MB/s",
+         states/s; sent again over loopback in {:.2} s: {:.2} million states/s, {:.0} MB/s",
         bytes as f64 / 1e6,
         explored.as_secs_f64(),
         rate(explored),

@@ -16,8 +16,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// States in a block; also how many a worker expands before it looks for messages. Half of a level, within these
-/// bounds: the more states there are, the more have something in common with those beside them.
+/// States in a block; also how many a worker expands before it looks for messages. Of the next level it is half of what
+/// the worker has to expand now, within these bounds: the larger a block, the more of its states have something in common.
 const BLOCK: RangeInclusive<u64> = 1 << 10..=1 << 14;
 /// How often others are told where a worker stands.
 const TELL_EVERY: Duration = Duration::from_millis(250);

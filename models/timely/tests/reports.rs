@@ -92,6 +92,26 @@ fn states_that_are_explored_as_one_are_of_one_worker() {
 }
 
 #[test]
+#[ignore = "it measures: cargo test --release -p actor-checker-timely --test reports how_evenly -- --ignored --nocapture"]
+fn how_evenly_sixteen_workers_share_states() {
+    for name in ["rivals-two-rounds", "overlap-five", "pipeline"] {
+        let entry = find(name).expect("an entry of the catalog");
+        let model = Arc::new(entry.config.model(entry.reaches, Reductions::ALL));
+        let (mut states, mut known) = ([0_u64; 16], HashSet::new());
+        successors_of(&shared(model), 100, |fingerprint, share| {
+            let is_new = known.insert(fingerprint);
+            states[(share >> 60) as usize] += u64::from(is_new);
+        });
+        let (largest, all) = (states.iter().max().unwrap(), states.iter().sum::<u64>());
+        assert!(Some(all) >= entry.unique_states.map(|states| states - 1), "{name}: {all}");
+        println!(
+            "{name}: of {all} states one has {:.1} times its share",
+            16.0 * *largest as f64 / all as f64
+        );
+    }
+}
+
+#[test]
 #[ignore = "minutes: cargo test --release -p actor-checker-timely --test reports -- --ignored --nocapture"]
 fn every_quick_entry_and_two_of_the_full_grade_come_to_the_same_from_threads_and_workers() {
     let full = ["overlap-chunks", "overlap-five"];

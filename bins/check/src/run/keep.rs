@@ -9,10 +9,13 @@ use paxos_chat_models::catalog::Entry;
 use paxos_chat_shell::output::CANNOT_WRITE;
 use paxos_chat_shell::tell;
 use std::fmt;
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// What the folders of processes begin with.
+const PART: &str = "process-";
 
 /// Whether a run is kept, and where.
 #[derive(Clone, Debug, Args)]
@@ -53,14 +56,13 @@ impl KeepArgs {
         let is_there = has_checkpoint(&folder);
         let others = part.map(|part| part.folders(root)).unwrap_or_default();
         let is_elsewhere = others.iter().any(|folder| has_checkpoint(folder));
-        let first = PartOf { me: 0, all: 1, here: 1 }.folder(root);
         ensure!(
-            part.is_some() || !has_checkpoint(&first),
-            "--checkpoint: {} has the parts of a run in several processes; give as many, or another folder",
+            part.is_some() || is_there || !has_parts(root),
+            "--checkpoint: {} has parts of a run in several processes; give as many, or another folder",
             root.display()
         );
         ensure!(
-            part.is_none() || !has_checkpoint(root),
+            part.is_none() || is_there || !has_checkpoint(root),
             "--checkpoint: {} has a run that is not in several processes; ask for it without --processes and --hosts, or give \
              another folder",
             root.display()
@@ -103,7 +105,7 @@ pub(super) struct PartOf {
 impl PartOf {
     /// Where it keeps what is its own.
     pub(super) fn folder(self, root: &Path) -> PathBuf {
-        root.join(format!("process-{}", self.me))
+        root.join(format!("{PART}{}", self.me))
     }
 
     /// The folders of all, of which those of other machines may not be here.
@@ -146,6 +148,13 @@ pub(super) fn remove(folders: &[PathBuf], root: &Path) -> u8 {
     // It may hold what is not ours.
     let _ = std::fs::remove_dir(root);
     status
+}
+
+/// Is there any part of a run in several processes?
+fn has_parts(root: &Path) -> bool {
+    let inside = root.read_dir().into_iter().flatten().flatten();
+    let is_part = |entry: &DirEntry| entry.file_name().to_string_lossy().starts_with(PART);
+    inside.filter(is_part).any(|entry| has_checkpoint(&entry.path()))
 }
 
 /// What is explored by what.
