@@ -126,6 +126,25 @@ fn a_run_of_which_any_process_is_killed_goes_on_and_comes_to_the_same() {
     assert!(said.contains("check: goes on ") && !folder.exists(), "{said}");
 }
 
+#[test]
+fn processes_do_not_begin_in_the_folder_of_a_plain_run_which_goes_on() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join("run");
+    let path = folder.to_str().expect("text");
+    let begun = ["real-time", "--checkpoint", path, "--max-states", "1000"];
+    let begun = check(&begun).output().expect("check starts");
+    assert_eq!(begun.status.code(), Some(3), "{}", text(&begun));
+    let several = ["real-time", "--processes", "2", "--checkpoint", path];
+    for option in [None, Some("--resume"), Some("--resume-or-begin")] {
+        let refused = check(&several).args(option).output().expect("check starts");
+        let said = text(&refused);
+        assert!(refused.status.code() == Some(2) && said.contains("not in several"), "{said}");
+    }
+    let ended = ["real-time", "--checkpoint", path, "--resume"];
+    let ended = check(&ended).output().expect("check starts");
+    assert!(ended.status.success() && !folder.exists(), "{}", text(&ended));
+}
+
 fn hosts(folder: &Path, text: &str, mode: u32) -> String {
     let path = folder.join(format!("hosts-{}", text.len()));
     let mut file =
