@@ -83,12 +83,13 @@ fn socket() -> UdpNetwork {
     UdpNetwork::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port")
 }
 
-fn world<S>(socket: UdpNetwork, storage: Box<dyn StableStorage<S>>) -> World<S> {
+fn world<A: Actor>(socket: UdpNetwork, storage: Box<dyn StableStorage<A::Storage>>) -> World<A> {
     World {
         network: Box::new(socket),
         clock: Box::new(SystemClock::start()),
         rng: Box::new(StdRng::seed_from_u64(1)),
         storage,
+        recorder: None,
     }
 }
 

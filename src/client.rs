@@ -33,7 +33,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// A client of the replicated chat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Client {
     /// Whose client it is.
     pub user: User,
@@ -48,7 +48,7 @@ pub struct Client {
 }
 
 /// Parameters of a client or reader.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientTuning {
     /// Requests that may be unacknowledged at once.
     pub window: usize,

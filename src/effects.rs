@@ -9,12 +9,13 @@
 
 use crate::message::{Message, Output};
 use crate::types::NodeId;
+use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Deref, Range};
 use std::time::Duration;
 
 /// A timer of a replica, a client or a reader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Timer {
     /// A replica has had no sign of life for an election time-out. Always set.
     Election,

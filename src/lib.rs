@@ -17,6 +17,7 @@
 //! | [`election`], [`patience`] | time-outs, pre-votes, heartbeats |
 //! | [`pacing`] | when a leader sends again what was not answered |
 //! | [`session`], [`requests`], [`askers`] | exactly-once, and what clients are answered |
+//! | [`outline`] | what of a state is looked at after each step, where it is recorded |
 //! | [`replica`], [`client`], [`reader`], [`shell`] | the actors: the only files that name stateright |
 //!
 //! **Absent**: input and output, clocks, randomness, threads, logging. `clippy.toml` bans them.
@@ -31,6 +32,7 @@ pub mod effects;
 pub mod election;
 pub mod learner;
 pub mod message;
+pub mod outline;
 pub mod pacing;
 pub mod patience;
 pub mod proposer;

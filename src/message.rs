@@ -12,7 +12,7 @@
 //!
 //! **Invariants**
 //! - *Local never travels*: what passes between an actor and its driver has no number, and cannot be
-//!   written into a datagram or read from one.
+//!   written into a datagram or read from one. Only recordings hold it.
 //! - *Every message survives loss, duplication and reordering*: a request is sent again by a timer
 //!   or pulled again, and each handler is idempotent. The table says how.
 //!
@@ -40,6 +40,7 @@ pub mod to_client;
 pub mod to_peer;
 pub mod to_replica;
 
+use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Display, Formatter};
 
 pub use class::{Class, Taker};
@@ -53,8 +54,9 @@ pub use to_peer::{
 };
 pub use to_replica::{Tail, ToReplica};
 
-/// A message between actors, or between an actor and its own driver.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A message between actors, or between an actor and its own driver. In this form it is recorded; what travels has
+/// another one (see [`numbers`]).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Message {
     /// From a client to a replica.
     ToReplica(ToReplica),

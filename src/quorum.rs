@@ -13,7 +13,7 @@ use std::fmt::{self, Debug, Formatter};
 pub const REPLICAS_MAX: u8 = 64;
 
 /// The size of the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cluster {
     replicas: u8,
 }

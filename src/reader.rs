@@ -15,11 +15,12 @@ use crate::effects::{Effects, Timer};
 use crate::message::{AppliedValue, Message, Output, Page, Tail, ToClient};
 use crate::shell::emit;
 use crate::types::{NodeId, Slot};
+use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 
 /// A reader of the replicated chat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reader {
     /// The replicas to ask, in the order in which they are tried.
     pub replicas: Vec<NodeId>,

@@ -16,11 +16,12 @@ use crate::state::{State, Storage};
 use crate::step::Step;
 use crate::tuning::Tuning;
 use crate::types::{NodeId, ReplicaId};
+use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 
 /// One of the `2f+1` replicas.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replica {
     cluster: Cluster,
     tuning: Tuning,

@@ -16,6 +16,8 @@
 
 use crate::message::Outcome;
 use crate::types::{Command, Nonce, Operation, Seq, SessionId, Slot, User, Value};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use shares::Shares;
 use std::cmp::Ordering;
 use std::fmt::{self, Debug, Formatter};
@@ -27,7 +29,7 @@ mod shares;
 pub const ACKNOWLEDGEMENTS_MAX: usize = 1024;
 
 /// A client's exactly-once context.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Session {
     /// Whose session it is.
     pub user: User,
@@ -78,6 +80,19 @@ impl Ord for Sessions {
 impl Hash for Sessions {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.table.hash(state);
+    }
+}
+
+impl Serialize for Sessions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Sessions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sessions, D::Error> {
+        let rows = Vec::deserialize(deserializer)?;
+        Sessions::restored(rows, Slot(u64::MAX)).map_err(D::Error::custom)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::quorum::ReplicaSet;
 use crate::session::Sessions;
 use crate::types::{Ballot, Command, Nonce, ReplicaId, Seq, SessionId, Slot, User, Value, Vote};
 use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that a replica knows.
@@ -58,7 +59,7 @@ impl State {
 }
 
 /// What must survive a crash.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Storage {
     /// The highest ballot promised.
     pub promised: Ballot,
@@ -69,7 +70,7 @@ pub struct Storage {
 }
 
 /// The replicated state after every slot below a bound was applied.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The compacted bound: below it, every slot is applied and no vote is kept.
     pub upto: Slot,

@@ -4,6 +4,7 @@
 //! liveness. Models use the same parameters with smaller numbers, and print them.
 
 use crate::types::Slot;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024;
 pub const USER_BYTES_MAX: usize = 64;
 
 /// Parameters of a replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tuning {
     /// Slots in flight at once.
     pub window_slots: usize,

@@ -113,11 +113,12 @@ fn start(disk: &FakeDisk, scene: &Scene, snapshot_slots: u64) -> Driver<Replica,
             Operation::Names(_) => "names".to_owned(),
         });
     }));
-    let world: World<Storage> = World {
+    let world: World<Replica> = World {
         network: Box::new(scene.clone()),
         clock: Box::new(SystemClock::start()),
         rng: Box::new(StdRng::seed_from_u64(1)),
         storage: Box::new(storage),
+        recorder: None,
     };
     // No time-out of its own within the test.
     let tuning = Tuning { snapshot_slots, ..Tuning::default() };

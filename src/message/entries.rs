@@ -93,7 +93,7 @@ impl LogRead {
 }
 
 /// Who wants entries of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Asker {
     /// A replica that lags.
     Replica(ReplicaId),

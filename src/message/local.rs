@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
 
 /// From a driver to its own actor.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Input {
     /// The user wants this to be asked. To a client.
     Submit(Body),
@@ -20,7 +20,7 @@ pub enum Input {
 }
 
 /// From an actor to its own driver.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Output {
     /// A slot was applied. From a replica or a reader, once a slot and life, in slot order.
     Applied {
@@ -61,7 +61,7 @@ pub enum Output {
 
 /// A question about entries that a replica has applied and does not keep in memory. Its driver
 /// answers the asker from the chat log ([`LogRead::answer`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LogRead {
     /// Who asks.
     pub asker: Asker,

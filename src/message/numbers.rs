@@ -14,8 +14,10 @@ use super::{
     SessionOpened, Tail, ToClient, ToPeer, ToReplica,
 };
 use crate::types::Command;
-use serde::de::{Error, Unexpected, VariantAccess};
-use serde::{Serialize, Serializer};
+use serde::de::{EnumAccess, Error, Unexpected, VariantAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt::{self, Formatter};
+use std::marker::PhantomData;
 
 /// The number of what hosts tell each other beside messages.
 pub const HOSTS_NUMBER: u32 = 8;
@@ -32,6 +34,22 @@ pub trait Numbered: Serialize + Sized {
     fn read<'de, A: VariantAccess<'de>>(number: u32, content: A) -> Result<Self, A::Error>;
 }
 
+/// Reads a number, and then what it stands for.
+struct PartVisitor<P>(PhantomData<P>);
+
+impl<'de, P: Numbered> Visitor<'de> for PartVisitor<P> {
+    type Value = P;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("a message with its number")
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, message: A) -> Result<P, A::Error> {
+        let (number, content) = message.variant::<u32>()?;
+        P::read(number, content)
+    }
+}
+
 macro_rules! numbered {
     ($part:ident { $($number:literal: $class:ident($payload:ty),)* }) => {
         impl Numbered for $part {
@@ -45,6 +63,12 @@ macro_rules! numbered {
                         Err(A::Error::invalid_value(other, &"the number of a message"))
                     }
                 }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $part {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$part, D::Error> {
+                deserializer.deserialize_enum("Message", &[], PartVisitor(PhantomData))
             }
         }
 

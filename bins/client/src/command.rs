@@ -8,6 +8,7 @@ use crate::meter::Meter;
 use crate::pipe::Policy;
 use crate::place::From;
 use crate::record::RecordWriter;
+use crate::recordings::Recordings;
 use crate::state::{Expired, Interrupted, Lock, Owner, State};
 use crate::tail::{self, Style, TailOptions};
 use crate::{Access, Speaker, Summary, Unsaid, chat, outcome_unknown, pipe, ui};
@@ -63,6 +64,10 @@ struct Args {
     /// A new file in which to record what is said and acknowledged, one JSON object a line. Not of `tail` and `load`.
     #[arg(long, value_name = "FILE", global = true)]
     record: Option<PathBuf>,
+    /// A folder in which to record all that this client is told and does, for `check validate`. The next run with
+    /// the same folder is recorded as a later life of the same client.
+    #[arg(long, value_name = "DIR", global = true)]
+    record_run: Option<PathBuf>,
     /// The file in which a client that may be killed keeps its session and what is not acknowledged;
     /// made if it is not there. FILE.lock and FILE.tmp beside it belong to it.
     #[arg(long, value_name = "FILE", global = true, conflicts_with = "record")]
@@ -173,6 +178,9 @@ fn seconds(text: &str) -> Result<Duration, String> {
 pub fn main() -> ExitCode {
     output::end_on_panic();
     stay_out_of_core_dumps();
+    if let Some(kept) = paxos_chat_shell::recordings::keep("client") {
+        return kept;
+    }
     let args: Args = output::arguments();
     if let Some(Command::Manual(manual)) = &args.command {
         // It needs no cluster.
@@ -268,7 +276,11 @@ fn access(args: &Args) -> Result<(Access, Option<Lock>)> {
     let (state, lock) = opened.context("--state")?.unzip();
     let patience = Duration::from_secs(args.patience.max(1));
     let addresses = config.addresses().context("cannot make what looks names up")?;
-    Ok((Access { config, addresses, token, loss, seed, patience, state }, lock))
+    let recordings = match &args.record_run {
+        Some(folder) => Some(Recordings::begin(folder).context("--record-run")?),
+        None => None,
+    };
+    Ok((Access { config, addresses, token, loss, seed, patience, state, recordings }, lock))
 }
 
 /// Where `load` speaks: not where people do, unless that is asked for.

@@ -34,12 +34,14 @@ impl Follower {
         let (access, meter) = (access.clone(), meter.clone());
         let thread = move || {
             let (id, nodes) = access.nodes();
-            let (world, codec) =
-                (access.world(socket, Box::new(MemoryStorage::default())), access.codec());
+            let (codec, reader) = (access.codec(), access.reader(None));
             let sink: NewsSink = Box::new(on_news);
             let host = meter.over(ReaderHost::new(sink));
             let run = || -> Result<(), DriverError> {
-                Driver::start(access.reader(None), id, nodes, codec, host, world)?.run(&inbox)
+                let recorder = access.recorder(&reader).map_err(DriverError::Host)?;
+                let storage = Box::new(MemoryStorage::default());
+                let world = access.world(socket, storage, recorder);
+                Driver::start(reader, id, nodes, codec, host, world)?.run(&inbox)
             };
             if let Err(error) = run() {
                 on_failure(error.to_string());

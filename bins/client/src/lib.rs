@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`command`] | the command line |
 //! | [`host`], [`record`] | what a client's process adds to its actor; what was said, and what became of it |
+//! | [`recordings`] | all that its actors are told and do, for who checks it |
 //! | [`envelope`] | rooms and actions within the text of a message |
 //! | [`pipe`] | one message a line from standard input, or from arguments |
 //! | [`ui`] | the full-screen interface |
@@ -35,6 +36,7 @@ pub mod place;
 pub mod post;
 pub mod reading;
 pub mod record;
+pub mod recordings;
 pub mod state;
 mod summary;
 pub mod tail;
@@ -44,10 +46,12 @@ use self::envelope::{Room, Said, TooLong};
 use self::meter::{Meter, Metered};
 use self::state::State;
 pub use self::summary::{Summary, Unsaid};
-use stateright::actor::Id;
+use actor_recording::recorder::Recorder;
+use stateright::actor::{Actor, Id};
 
 use crate::host::{ClientHost, Event};
 use crate::record::{Line, RecordWriter};
+use crate::recordings::{Recorded, Recordings};
 use actor_runtime::addresses::Addresses;
 use actor_runtime::clock::SystemClock;
 use actor_runtime::driver::{Driver, DriverError, Handle, Order, World};
@@ -108,6 +112,8 @@ pub struct Access {
     pub patience: Duration,
     /// Where a durable client keeps its state; without it, the client is not durable.
     pub state: Option<State>,
+    /// Where all that its actors are told and do is recorded, if it is.
+    pub recordings: Option<Recordings>,
 }
 
 impl Access {
@@ -117,13 +123,24 @@ impl Access {
     }
 
     /// The world of a client with this socket.
-    fn world<S>(&self, socket: UdpNetwork, storage: Box<dyn StableStorage<S>>) -> World<S> {
+    fn world<A: Actor>(
+        &self,
+        socket: UdpNetwork,
+        storage: Box<dyn StableStorage<A::Storage>>,
+        recorder: Option<Box<dyn Recorder<A>>>,
+    ) -> World<A> {
         World {
             network: Box::new(LossyNetwork::new(socket, self.loss, self.seed)),
             clock: Box::new(SystemClock::start()),
             rng: Box::new(StdRng::seed_from_u64(self.seed.wrapping_add(1))),
             storage,
+            recorder,
         }
+    }
+
+    /// What records this actor, if anything does.
+    fn recorder<A: Recorded>(&self, actor: &A) -> io::Result<Option<Box<dyn Recorder<A>>>> {
+        self.recordings.as_ref().map(|recordings| recordings.recorder(actor)).transpose()
     }
 
     /// Where the client keeps its state.
@@ -341,8 +358,9 @@ impl Speaker {
         let patience = access.patience;
         let thread = std::thread::Builder::new().name("client".into()).spawn(move || {
             let (id, nodes) = access.nodes();
-            let world = access.world(socket, access.storage());
             let run = || -> Result<(), DriverError> {
+                let recorder = access.recorder(&client).map_err(DriverError::Host)?;
+                let world = access.world(socket, access.storage(), recorder);
                 Driver::start(client, id, nodes, access.codec(), host, world)?.run(&inbox)
             };
             if let Err(error) = run() {

@@ -288,7 +288,8 @@ impl Load<'_> {
         let tuning = ClientTuning { window: options.outstanding, ..access.config.client_tuning() };
         let client = access.client(access.token.user(), Nonce(rand::random()), tuning);
         let (id, nodes) = access.nodes();
-        let world = access.world(socket, Box::new(MemoryStorage::default()));
+        let recorder = access.recorder(&client).map_err(|error| text(&error))?;
+        let world = access.world(socket, Box::new(MemoryStorage::default()), recorder);
         let packing =
             Packing { messages_per_datagram_max: options.pack, ..access.config.packing() };
         let codec = access.codec().with_packing(packing);

@@ -64,7 +64,9 @@ impl Reading {
     pub fn begin(access: &Access, from: Option<Slot>) -> Result<Reading, ReadingError> {
         let (id, nodes) = access.nodes();
         let socket = access.socket().map_err(ReadingError::Socket)?;
-        let world = access.world(socket, Box::new(MemoryStorage::default()));
+        let reader = access.reader(from);
+        let recorder = access.recorder(&reader).map_err(DriverError::Host)?;
+        let world = access.world(socket, Box::new(MemoryStorage::default()), recorder);
         let posts = Rc::<RefCell<Vec<Post>>>::default();
         let read = Rc::clone(&posts);
         let sink: Sink = Box::new(move |news| {
@@ -74,7 +76,7 @@ impl Reading {
             Ok(())
         });
         let (host, codec) = (ReaderHost::new(sink), access.codec());
-        let driver = Driver::start(access.reader(from), id, nodes, codec, host, world)?;
+        let driver = Driver::start(reader, id, nodes, codec, host, world)?;
         let (patience, now) = (access.patience, Instant::now());
         let addresses = access.addresses.clone();
         Ok(Reading { driver, posts, addresses, patience, heard: now, left: now, received: 0 })

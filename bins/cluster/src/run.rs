@@ -76,6 +76,10 @@ pub struct RunArgs {
     /// configuration, or 500.
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
+    /// Record all that replicas and clients are told and do, in recordings/ beside the logs, and have it judged step by
+    /// step, as `check validate` does.
+    #[arg(long)]
+    validate: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -92,6 +96,7 @@ impl RunArgs {
         options.clients = self.clients.unwrap_or(self.scenario.map_or(clients, |s| s.clients));
         options.messages = self.messages.unwrap_or(self.scenario.map_or(MESSAGES, |s| s.messages));
         options.volatile = self.volatile;
+        options.records = self.validate;
         options.skip_slots = self.skip_slots.iter().copied().collect();
         options.loss = self.loss.map(Loss::probability);
         options.timeout_ms = self.timeout_ms;

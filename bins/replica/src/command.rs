@@ -21,6 +21,9 @@ const DISK_FAILED: u8 = 74;
 pub fn main() -> ExitCode {
     output::end_on_panic();
     stay_out_of_core_dumps();
+    if let Some(kept) = paxos_chat_shell::recordings::keep("replica") {
+        return kept;
+    }
     let args: Arc<Args> = Arc::new(output::arguments());
     if let Err(error) = output::wait_for_nobody() {
         tell!("replica: there are no threads to print with: {error}");

@@ -14,6 +14,7 @@
 //! | [`vitals`], [`narrator`], [`logging`], [`office`] | what it shows of itself while it runs |
 //! | [`web`], [`metrics`], [`health`] | what it serves over HTTP: metrics, and whether it is well |
 //! | [`supervisor`] | what systemd is told |
+//! | [`recordings`] | all that it is told and does, for who checks it |
 //! | [`operator`] | asking replicas, and telling them what to do, over the network |
 
 #![forbid(unsafe_code)]
@@ -32,6 +33,7 @@ pub mod office;
 pub mod operator;
 pub mod panel;
 pub mod process;
+pub mod recordings;
 pub mod reload;
 pub mod shutdown;
 pub mod status;

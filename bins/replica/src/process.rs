@@ -16,9 +16,11 @@ use crate::operator::keys::OperatorKeys;
 use crate::operator::server::Server;
 use crate::operator::tap::OperatorTap;
 use crate::panel::{Panel, ReplicaDriver};
+use crate::recordings;
 use crate::shutdown::{self, Ending};
 use crate::warm_up::{Gate, Reason, hold};
 use crate::web;
+use actor_recording::recorder::Recorder;
 use actor_runtime::addresses::{Addresses, Endpoint};
 use actor_runtime::clock::SystemClock;
 use actor_runtime::disk::hook::HookedDisk;
@@ -101,6 +103,14 @@ pub struct Args {
     /// Serve metrics for Prometheus at http://ADDRESS/metrics, and probes at /healthz and /readyz, to anybody who can reach it.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
+    /// A folder in which to record all that this replica is told and does, for `check validate`. It has room for the
+    /// last lives of it; when the present one alone exceeds that, recording ends, which is logged.
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// How many MiB that folder may have.
+    #[arg(long, value_name = "N", requires = "record", default_value_t = 4096,
+        value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub record_mib_max: u64,
     /// How a line of the log on standard error looks.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -129,7 +139,6 @@ impl Args {
 
 /// A replica that is ready to run, but for its driver.
 pub struct Assembly {
-    config: Config,
     addresses: Addresses,
     own: ReplicaConfig,
     panel: Panel,
@@ -139,6 +148,8 @@ pub struct Assembly {
     codec: Codec,
     host: ReplicaHost,
     storage: Box<dyn StableStorage<paxos_chat::state::Storage>>,
+    recorder: Option<Box<dyn Recorder<Replica>>>,
+    actor: Replica,
     seed: u64,
 }
 
@@ -201,9 +212,13 @@ pub fn prepare(args: &Args) -> Result<Assembly> {
         note(&format!("metrics on http://{address}/metrics"));
     }
     let network = LossyNetwork::dialled(tap, loss, seed);
+    let actor = Replica::new(config.size(), config.tuning_of(&own));
+    let recorder = match &args.record {
+        Some(folder) => Some(recordings::recorder(folder, args.record_mib_max << 20, &actor)?),
+        None => None,
+    };
     let waits = args.wait;
     Ok(Assembly {
-        config,
         addresses,
         own,
         panel,
@@ -213,6 +228,8 @@ pub fn prepare(args: &Args) -> Result<Assembly> {
         codec,
         host,
         storage,
+        recorder,
+        actor,
         seed,
     })
 }
@@ -229,7 +246,6 @@ impl Assembly {
     /// When its storage or network fails.
     pub fn start(self, say: impl FnOnce(&str)) -> Result<(ReplicaDriver, Inbox)> {
         let Assembly {
-            config,
             addresses,
             own,
             panel,
@@ -239,6 +255,8 @@ impl Assembly {
             mut network,
             host,
             storage,
+            recorder,
+            actor,
             seed,
         } = self;
 
@@ -255,9 +273,10 @@ impl Assembly {
             clock: Box::new(SystemClock::start()),
             rng: Box::new(StdRng::seed_from_u64(seed.wrapping_add(1))),
             storage,
+            recorder,
         };
         let driver = Driver::start(
-            Replica::new(config.size(), config.tuning_of(&own)),
+            actor,
             ReplicaId(own.id).into(),
             NodeTable::new(addresses, CLIENTS_MAX),
             codec,

@@ -116,9 +116,9 @@ pub fn hold(
             for id in others() {
                 // What cannot be sent is lost, and asked again.
                 let format = codec.format_for(Peer::Replica(id));
-                let _ = outbox.post(ReplicaId(id).into(), format, &QUESTION);
+                let _ = outbox.post(ReplicaId(id).into(), format, None, &QUESTION);
             }
-            outbox.dispatch(codec, &mut nodes, network);
+            outbox.dispatch(codec, &mut nodes, network, &mut ());
             ask_at = Instant::now() + ASK_INTERVAL;
         }
         // Asked before, so that the last one missing hears this one.

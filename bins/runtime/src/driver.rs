@@ -27,9 +27,11 @@
 
 mod handle;
 mod intake;
+mod witness;
 
 pub use handle::{Handle, Order};
-use intake::Opening;
+use intake::{Opening, Question};
+use witness::{Send, Witness};
 
 use crate::burst::Arrivals;
 use crate::clock::Clock;
@@ -39,6 +41,7 @@ use crate::outbox::Outbox;
 use crate::questions::Questions;
 use crate::storage::StableStorage;
 use crate::wire::{Codec, Payload};
+use actor_recording::recorder::{Did, Origin, Recorder, Told};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Command, Id, Out};
@@ -60,7 +63,7 @@ pub const MESSAGES_MAX: usize = 4096;
 pub const QUESTIONS_PART: u32 = 4;
 
 /// Everything outside of the program that a driver uses.
-pub struct World<S> {
+pub struct World<A: Actor> {
     /// Datagrams, and waiting for them.
     pub network: Box<dyn Network>,
     /// Time.
@@ -68,7 +71,9 @@ pub struct World<S> {
     /// From where delays are drawn.
     pub rng: Box<dyn Rng>,
     /// Durable state.
-    pub storage: Box<dyn StableStorage<S>>,
+    pub storage: Box<dyn StableStorage<A::Storage>>,
+    /// What is told of all that happens, if anything is.
+    pub recorder: Option<Box<dyn Recorder<A>>>,
 }
 
 /// Who a datagram came from, as its seal proves.
@@ -198,6 +203,16 @@ pub struct Counters {
     pub unsent: u64,
 }
 
+/// Where a message comes from.
+enum Whence {
+    /// A peer, and the datagram that it came in.
+    Peer(Id, Origin),
+    /// The actor itself.
+    Itself,
+    /// Its own driver.
+    Driver,
+}
+
 /// Runs one actor.
 pub struct Driver<A: Actor<State: 'static>, H: Host<A>> {
     actor: A,
@@ -207,20 +222,21 @@ pub struct Driver<A: Actor<State: 'static>, H: Host<A>> {
     /// When each timer that is set goes off.
     timers: Vec<(A::Timer, Duration)>,
     to_save: Option<A::Storage>,
-    to_send_ahead: Vec<(Id, A::Msg)>,
-    to_send: Vec<(Id, A::Msg)>,
+    to_send_ahead: Vec<Send<A::Msg>>,
+    to_send: Vec<Send<A::Msg>>,
     to_itself: Vec<A::Msg>,
     nodes: NodeTable,
     codec: Codec,
     host: H,
-    world: World<A::Storage>,
+    world: World<A>,
+    witness: Witness<A>,
     counters: Counters,
     arrivals: Arrivals,
     /// How many of the datagrams that have arrived were handled.
     handled: usize,
     /// What is left of the datagram that was opened last.
     opened: Opening<H::Packet>,
-    questions: Questions<A::Msg>,
+    questions: Questions<Question<A::Msg>>,
     /// When the next question may be answered, if there is anything else to do.
     questions_at: Duration,
     /// Was anything else done in this turn?
@@ -243,11 +259,13 @@ where
         nodes: NodeTable,
         codec: Codec,
         host: H,
-        mut world: World<A::Storage>,
+        mut world: World<A>,
     ) -> Result<Self, DriverError> {
         let stored = world.storage.load().map_err(DriverError::Storage)?;
         let mut out = Out::new();
-        let state = Cow::Owned(actor.on_start(id, &stored, &mut out));
+        let state: Cow<'static, _> = Cow::Owned(actor.on_start(id, &stored, &mut out));
+        let mut witness = Witness::new(world.recorder.take(), codec.boot());
+        witness.start(id, codec.next_number(), stored.as_ref(), Did { state: &state, out: &out });
         let mut driver = Driver {
             actor,
             id,
@@ -261,6 +279,7 @@ where
             codec,
             host,
             world,
+            witness,
             counters: Counters::default(),
             arrivals: Arrivals::new(),
             handled: 0,
@@ -320,7 +339,7 @@ where
 
     /// Hands the actor a message of its own user. Its effects wait for the end of the turn.
     pub fn deliver(&mut self, message: A::Msg) {
-        self.hand_over(Id::from(LOCAL), message);
+        self.hand_over(Whence::Driver, message);
     }
 
     /// Lets a timer that is set go off now; false if it is not set. A timer may go off at any moment, so
@@ -331,14 +350,11 @@ where
             return false;
         };
         let (timer, _) = self.timers.swap_remove(place);
-        let mut out = Out::new();
-        self.actor.on_timeout(self.id, &mut self.state, &timer, &mut out);
         let (ahead, before) = (self.to_send_ahead.len(), self.to_send.len());
-        self.collect(out);
+        self.time_out(&timer);
         if sends == Sends::Lost {
-            let is_local = |(to, _): &(Id, A::Msg)| usize::from(*to) == LOCAL;
             let sent = self.to_send.split_off(before);
-            let (local, lost): (Vec<_>, Vec<_>) = sent.into_iter().partition(is_local);
+            let (local, lost): (Vec<_>, Vec<_>) = sent.into_iter().partition(Send::is_local);
             self.to_send.extend(local);
             let lost_ahead = self.to_send_ahead.split_off(ahead).len();
             self.counters.unsent += (lost_ahead + lost.len()) as u64;
@@ -366,6 +382,7 @@ where
         // Datagrams first: a process that was stopped for a while must hear its leader before it
         // concludes from an old deadline that there is none.
         self.is_busy = false;
+        self.witness.turn(|| self.world.clock.time_of_day());
         self.receive()?;
         self.fire_due_timers();
         self.flush()?;
@@ -384,7 +401,11 @@ where
                     Order::Deliver(message) => self.deliver(message),
                     Order::Inspect(inspect) => inspect(self),
                     Order::Change(change) => change(self),
-                    Order::Stop => return self.flush(),
+                    Order::Stop => {
+                        self.flush()?;
+                        self.witness.end();
+                        return Ok(());
+                    }
                 }
             }
             self.turn()?;
@@ -400,16 +421,32 @@ where
             // An earlier one may have reset or cancelled it.
             if let Some(place) = self.timers.iter().position(|set| *set == timer) {
                 self.timers.swap_remove(place);
-                let mut out = Out::new();
-                self.actor.on_timeout(self.id, &mut self.state, &timer.0, &mut out);
-                self.collect(out);
+                self.time_out(&timer.0);
             }
         }
     }
 
-    fn hand_over(&mut self, from: Id, message: A::Msg) {
+    fn time_out(&mut self, timer: &A::Timer) {
+        self.witness.told(Told::Timer(timer));
+        let mut out = Out::new();
+        self.actor.on_timeout(self.id, &mut self.state, timer, &mut out);
+        self.take_over(out);
+    }
+
+    fn hand_over(&mut self, whence: Whence, message: A::Msg) {
+        let (from, told) = match whence {
+            Whence::Peer(from, origin) => (from, Told::Message(from, origin, &message)),
+            Whence::Itself => (self.id, Told::Own),
+            Whence::Driver => (Id::from(LOCAL), Told::Driver(&message)),
+        };
+        self.witness.told(told);
         let mut out = Out::new();
         self.actor.on_msg(self.id, &mut self.state, from, message, &mut out);
+        self.take_over(out);
+    }
+
+    fn take_over(&mut self, out: Out<A>) {
+        self.witness.did(Did { state: &self.state, out: &out });
         self.collect(out);
     }
 
@@ -422,9 +459,14 @@ where
                     self.to_save = Some(storage);
                     is_ahead = false;
                 }
-                Command::Send(to, message) if is_ahead => self.to_send_ahead.push((to, message)),
-                Command::Send(to, message) if to == self.id => self.to_itself.push(message),
-                Command::Send(to, message) => self.to_send.push((to, message)),
+                Command::Send(to, message) => {
+                    let send = Send { number: self.witness.next_send(), to, message };
+                    match send.to {
+                        _ if is_ahead => self.to_send_ahead.push(send),
+                        to if to == self.id => self.to_itself.push(send.message),
+                        _ => self.to_send.push(send),
+                    }
+                }
                 Command::SetTimer(timer, delay) => {
                     let deadline = self.world.clock.now() + self.draw(&delay);
                     self.timers.retain(|(set, _)| *set != timer);
@@ -446,47 +488,50 @@ where
         self.save()?;
         while !self.to_itself.is_empty() {
             for message in std::mem::take(&mut self.to_itself) {
-                self.hand_over(self.id, message);
+                self.hand_over(Whence::Itself, message);
             }
             self.save()?;
         }
         let to_send = std::mem::take(&mut self.to_send);
-        let is_local = |(to, _): &(Id, A::Msg)| usize::from(*to) == LOCAL;
-        let (local, to_send): (Vec<_>, Vec<_>) = to_send.into_iter().partition(is_local);
-        for (_, message) in local {
-            self.host.on_local(message).map_err(DriverError::Host)?;
+        let (local, to_send): (Vec<_>, Vec<_>) = to_send.into_iter().partition(Send::is_local);
+        for send in local {
+            self.host.on_local(send.message).map_err(DriverError::Host)?;
         }
         self.host.on_formats(self.codec.spoken());
         self.host.observe(&self.state, &self.counters);
         let answers = self.host.on_turn_end().map_err(DriverError::Host)?;
         self.world.storage.settle().map_err(DriverError::Storage)?;
-        for (to, message) in to_send {
-            self.post(to, message);
+        for send in to_send {
+            self.post(send);
         }
         for (to, message) in answers {
-            self.post(to, message);
+            let number = self.witness.answer(to, &message);
+            self.post(Send { number, to, message });
         }
         self.dispatch();
         Ok(())
     }
 
     fn save(&mut self) -> Result<(), DriverError> {
-        for (to, message) in std::mem::take(&mut self.to_send_ahead) {
-            self.post(to, message);
+        for send in std::mem::take(&mut self.to_send_ahead) {
+            self.post(send);
         }
         self.dispatch();
-        match self.to_save.take() {
-            Some(storage) => self.world.storage.save(storage).map_err(DriverError::Storage),
-            None => Ok(()),
+        if let Some(storage) = self.to_save.take() {
+            self.witness.flush();
+            self.world.storage.save(storage).map_err(DriverError::Storage)?;
+            self.witness.synced();
         }
+        Ok(())
     }
 
     /// Puts a message into the outbox. Whatever cannot be sent is a lost message, which the protocol
     /// survives.
-    fn post(&mut self, to: Id, message: A::Msg) {
+    fn post(&mut self, Send { number, to, message }: Send<A::Msg>) {
         let packet = self.host.release(message);
         let format = self.format_for(to);
-        let leaves = packet.filter(|packet| self.outbox.post(to, format, packet).is_ok());
+        let leaves =
+            packet.filter(|packet| self.outbox.post(to, format, Some(number), packet).is_ok());
         self.counters.unsent += u64::from(leaves.is_none());
         if self.outbox.is_full() {
             self.dispatch();
@@ -495,7 +540,7 @@ where
             && let Some(beside) = self.host.beside(&packet)
         {
             // It is short; if it can't be said in that format, the other does without.
-            let _ = self.outbox.post(to, format, &beside);
+            let _ = self.outbox.post(to, format, None, &beside);
         }
     }
 
@@ -509,8 +554,9 @@ where
 
     /// Sends what is in the outbox.
     fn dispatch(&mut self) {
-        let network = &mut self.world.network;
-        let dispatched = self.outbox.dispatch(&mut self.codec, &mut self.nodes, network);
+        self.witness.boot(self.codec.boot());
+        let (network, witness) = (&mut self.world.network, &mut self.witness);
+        let dispatched = self.outbox.dispatch(&mut self.codec, &mut self.nodes, network, witness);
         self.counters.sent += dispatched.sent;
         self.counters.unsent += dispatched.unsent;
     }

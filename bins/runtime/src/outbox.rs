@@ -43,10 +43,27 @@ pub struct Outbox {
 
 #[derive(Debug)]
 struct Post {
+    /// What whoever watches knows it by; none, if nobody is to know of it.
+    number: Option<u64>,
     to: Id,
     turn: usize,
     format: u8,
     message: Range<usize>,
+}
+
+/// Is told what leaves, before it does.
+pub trait Watcher {
+    /// This message is in the datagram of this number, in this place; of several datagrams that carry one message, it is
+    /// the first.
+    fn departs(&mut self, message: u64, datagram: u64, index: u32);
+    /// What was told so far is going to be sent.
+    fn leaves(&mut self);
+}
+
+/// Nobody watches.
+impl Watcher for () {
+    fn departs(&mut self, _message: u64, _datagram: u64, _index: u32) {}
+    fn leaves(&mut self) {}
 }
 
 /// What became of messages.
@@ -59,11 +76,17 @@ pub struct Dispatch {
 }
 
 impl Outbox {
-    /// Takes a message for this node, which is to be written in this format.
+    /// Takes a message for this node, which is to be written in this format, and is told of by this number.
     ///
     /// # Errors
     /// When it is too long to be sent at all, or can't be said in that format.
-    pub fn post(&mut self, to: Id, format: u8, message: &impl Payload) -> Result<(), WireError> {
+    pub fn post(
+        &mut self,
+        to: Id,
+        format: u8,
+        number: Option<u64>,
+        message: &impl Payload,
+    ) -> Result<(), WireError> {
         let start = self.encoded.len();
         let written = message.write(format, &mut self.encoded).map_err(WireError::Body);
         let length = self.encoded.len() - start;
@@ -74,7 +97,7 @@ impl Outbox {
         }
         let next = self.turns.len();
         let turn = *self.turns.entry(to).or_insert(next);
-        self.posted.push(Post { to, turn, format, message: start..self.encoded.len() });
+        self.posted.push(Post { number, to, turn, format, message: start..self.encoded.len() });
         Ok(())
     }
 
@@ -95,6 +118,7 @@ impl Outbox {
         codec: &mut Codec,
         nodes: &mut NodeTable,
         network: &mut (impl Network + ?Sized),
+        watcher: &mut impl Watcher,
     ) -> Dispatch {
         nodes.refresh();
         let Outbox { encoded, posted, turns, greetings, sealed } = self;
@@ -109,8 +133,16 @@ impl Outbox {
             let mut rest = group;
             while !rest.is_empty() {
                 let (now, later) = rest.split_at(fitting(codec, rest));
+                let datagram = codec.next_number();
                 match seal(codec, nodes, to, encoded, now, sealed) {
-                    Ok(()) => done.sent += now.len() as u64,
+                    Ok(()) => {
+                        done.sent += now.len() as u64;
+                        for (index, posted) in (0..).zip(now) {
+                            if let Some(number) = posted.number {
+                                watcher.departs(number, datagram, index);
+                            }
+                        }
+                    }
                     Err(error) => {
                         done.unsent += now.len() as u64;
                         if error == WireError::Unproven {
@@ -119,6 +151,7 @@ impl Outbox {
                     }
                 }
                 if sealed.bytes() > SEALED_BYTES_MAX {
+                    watcher.leaves();
                     done.unsent += network.send(sealed);
                     sealed.clear(KEPT_BYTES_MAX);
                 }
@@ -135,6 +168,7 @@ impl Outbox {
             }
         }
         if !sealed.is_empty() {
+            watcher.leaves();
             done.unsent += network.send(sealed);
         }
         sealed.clear(KEPT_BYTES_MAX);
@@ -286,10 +320,10 @@ mod tests {
                 })
                 .collect();
             for (to, text) in &said {
-                outbox.post(Id::from(usize::from(*to)), 1, text).unwrap();
+                outbox.post(Id::from(usize::from(*to)), 1, None, text).unwrap();
             }
             let mut sent = Sent::default();
-            let done = outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
+            let done = outbox.dispatch(&mut zero, &mut nodes(), &mut sent, &mut ());
             let fits = sent.datagrams.iter().all(|(_, d)| d.len() <= packing.datagram_bytes_max);
             let arrived = (1..=2).all(|id| {
                 let read = read(&sent, id);
@@ -305,13 +339,13 @@ mod tests {
     fn what_fits_one_datagram_is_in_one_and_leaves_at_once() {
         let (mut zero, mut outbox, mut sent) = (codec(0), Outbox::default(), Sent::default());
         for at in 0..20 {
-            outbox.post(Id::from(1), 1, &format!("message {at}")).unwrap();
-            outbox.post(Id::from(2), 1, &format!("message {at}")).unwrap();
+            outbox.post(Id::from(1), 1, None, &format!("message {at}")).unwrap();
+            outbox.post(Id::from(2), 1, None, &format!("message {at}")).unwrap();
         }
-        outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
+        outbox.dispatch(&mut zero, &mut nodes(), &mut sent, &mut ());
         assert_eq!((sent.datagrams.len(), sent.calls), (2, 1));
         assert_eq!(read(&sent, 1)[0].len(), 20);
-        outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
+        outbox.dispatch(&mut zero, &mut nodes(), &mut sent, &mut ());
         assert_eq!((sent.datagrams.len(), sent.calls), (2, 1), "nothing leaves twice");
     }
 
@@ -319,11 +353,11 @@ mod tests {
     fn peers_are_served_in_the_order_in_which_they_were_first_thought_of() {
         let (mut zero, mut outbox, mut sent) = (codec(0), Outbox::default(), Sent::default());
         for to in [2, 1, 2] {
-            outbox.post(Id::from(to), 1, &7_u8).unwrap();
+            outbox.post(Id::from(to), 1, None, &7_u8).unwrap();
         }
-        outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
-        outbox.post(Id::from(1), 1, &8_u8).unwrap();
-        outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
+        outbox.dispatch(&mut zero, &mut nodes(), &mut sent, &mut ());
+        outbox.post(Id::from(1), 1, None, &8_u8).unwrap();
+        outbox.dispatch(&mut zero, &mut nodes(), &mut sent, &mut ());
         let to: Vec<_> = sent.datagrams.iter().map(|(to, _)| *to).collect();
         assert_eq!(to, [address(3), address(2), address(2)]);
     }
@@ -332,12 +366,12 @@ mod tests {
     fn what_cannot_be_sent_is_counted() {
         let (mut zero, mut outbox) = (codec(0), Outbox::default());
         let longest = "x".repeat(MESSAGE_BYTES_MAX);
-        assert!(matches!(outbox.post(Id::from(1), 1, &longest), Err(WireError::TooLong(_))));
-        outbox.post(Id::from(77), 1, &7_u8).unwrap();
-        outbox.post(Id::from(1), 1, &"short".to_owned()).unwrap();
-        outbox.post(Id::from(2), 1, &"x".repeat(1000)).unwrap();
+        assert!(matches!(outbox.post(Id::from(1), 1, None, &longest), Err(WireError::TooLong(_))));
+        outbox.post(Id::from(77), 1, None, &7_u8).unwrap();
+        outbox.post(Id::from(1), 1, None, &"short".to_owned()).unwrap();
+        outbox.post(Id::from(2), 1, None, &"x".repeat(1000)).unwrap();
         let mut sent = Sent { loses_above: Some(900), ..Sent::default() };
-        let done = outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
+        let done = outbox.dispatch(&mut zero, &mut nodes(), &mut sent, &mut ());
         assert_eq!(done, Dispatch { sent: 2, unsent: 2 });
         assert_eq!(read(&sent, 1), [["short"]]);
     }
@@ -347,10 +381,10 @@ mod tests {
         let packing = Packing { datagram_bytes_max: 60_000, ..Packing::default() };
         let (mut zero, mut outbox) = (codec(0).with_packing(packing), Outbox::default());
         for _ in 0..300 {
-            outbox.post(Id::from(1), 1, &"x".repeat(30_000)).unwrap();
+            outbox.post(Id::from(1), 1, None, &"x".repeat(30_000)).unwrap();
         }
         let mut sent = Sent::default();
-        outbox.dispatch(&mut zero, &mut nodes(), &mut sent);
+        outbox.dispatch(&mut zero, &mut nodes(), &mut sent, &mut ());
         assert!(sent.calls > 5, "{}", sent.calls);
         assert_eq!(read(&sent, 1).iter().flatten().count(), 300);
         assert!(outbox.encoded.capacity() <= KEPT_BYTES_MAX);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`output`] | what programs print, and what dead output means |
 //! | [`places`] | where files are going to be made |
+//! | [`recordings`] | programs as the processes that keep recordings |
 //! | [`signals`] | somebody asks a program to end |
 //! | `manual` | completions and man pages, if the feature of that name is on |
 
@@ -13,4 +14,5 @@
 pub mod manual;
 pub mod output;
 pub mod places;
+pub mod recordings;
 pub mod signals;

@@ -184,6 +184,7 @@ impl Machine {
             clock: Box::new(endpoint),
             rng: Box::new(StdRng::seed_from_u64(self.rng.random())),
             storage: Box::new(opened.storage),
+            recorder: None,
         };
         let Bounds { tuning, packing, formats, .. } = &self.bounds;
         let host = ReplicaHost::new(opened.log, [], tuning);

@@ -37,6 +37,7 @@ impl Speaker {
             clock: Box::new(endpoint),
             rng: Box::new(StdRng::seed_from_u64(seed + 50)),
             storage: Box::new(MemoryStorage::default()),
+            recorder: None,
         };
         let confirmed = Rc::new(Cell::new(0));
         let count = Rc::clone(&confirmed);

@@ -92,7 +92,7 @@ impl Sender {
 
     /// The datagrams of a message that travels in parts.
     pub(crate) fn in_parts(&mut self, id: u8, message: &Packet) -> Vec<Vec<u8>> {
-        let sent = self.posted(|outbox| outbox.post(NodeId(id.into()).into(), 1, message).unwrap());
+        let sent = self.posted(|outbox| outbox.post(NodeId(id.into()).into(), 1, None, message).unwrap());
         assert!(sent.len() > 1);
         sent
     }
@@ -102,7 +102,7 @@ impl Sender {
         let (mut outbox, mut sent) = (Outbox::default(), Sent::default());
         let mut nodes = NodeTable::new((0..3).map(|id| self.address(id)).collect::<Vec<_>>(), 0);
         post(&mut outbox);
-        outbox.dispatch(&mut self.codec, &mut nodes, &mut sent);
+        outbox.dispatch(&mut self.codec, &mut nodes, &mut sent, &mut ());
         sent.0
     }
 

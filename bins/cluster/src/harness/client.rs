@@ -4,7 +4,7 @@ use super::process::{Guard, PROMPTLY, Programs};
 use super::script::Script;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,8 @@ pub struct ClientArgs<'a> {
     pub seed: u64,
     /// How long it waits for an answer.
     pub patience: Duration,
+    /// Where it is recorded, if it is.
+    pub recording: Option<PathBuf>,
 }
 
 impl ClientProcess {
@@ -54,6 +56,9 @@ impl ClientProcess {
         command.arg("--config").arg(args.config).arg("--name").arg(name);
         command.arg("--token").arg(args.token);
         command.arg("--record").arg(&path).arg("--seed").arg(args.seed.to_string());
+        if let Some(folder) = &args.recording {
+            command.arg("--record-run").arg(folder);
+        }
         command.arg("--patience").arg(args.patience.as_secs().to_string()).arg("send");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
         let mut child = Guard::spawn(&mut command)?;

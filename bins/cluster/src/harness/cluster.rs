@@ -133,6 +133,7 @@ impl Cluster {
                 folder: &options.folder,
                 seed: options.seed.wrapping_mul(1000).wrapping_add(replica.id.into()),
                 storage: if options.volatile { StorageMode::Volatile } else { StorageMode::New },
+                recording: options.recording_of(&format!("replica-{}", replica.id)),
             };
             match ReplicaProcess::start(programs, &args) {
                 Ok(replica) => replicas.push(replica),
@@ -166,6 +167,7 @@ impl Cluster {
             folder: &options.folder,
             seed: options.seed.wrapping_mul(1000).wrapping_add(*count * 100 + u64::from(id)),
             storage: StorageMode::Existing,
+            recording: options.recording_of(&format!("replica-{id}")),
         };
         let deadline = Instant::now() + RESTART_MAX;
         loop {
@@ -201,6 +203,7 @@ impl Cluster {
                 folder: &options.folder,
                 seed: options.seed.wrapping_mul(1000).wrapping_add(500 + index),
                 patience: PATIENCE,
+                recording: options.recording_of(&name),
             };
             clients.push(ClientProcess::start(programs, &args)?);
         }

@@ -40,7 +40,12 @@ pub struct RunOptions {
     pub folder: PathBuf,
     /// The election time-out.
     pub timeout_ms: Option<u64>,
+    /// Record all that replicas and clients are told and do, in [`RECORDINGS`].
+    pub records: bool,
 }
+
+/// The folder of the recordings, beside logs and records.
+pub const RECORDINGS: &str = "recordings";
 
 impl RunOptions {
     /// A quiet run of three replicas, without clients.
@@ -60,7 +65,13 @@ impl RunOptions {
             seed,
             folder,
             timeout_ms: None,
+            records: false,
         }
+    }
+
+    /// Where this process is recorded, if it is.
+    pub(super) fn recording_of(&self, process: &str) -> Option<PathBuf> {
+        self.records.then(|| self.folder.join(RECORDINGS).join(process))
     }
 
     /// How many messages are said in all.

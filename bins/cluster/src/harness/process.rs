@@ -113,6 +113,8 @@ pub struct ReplicaArgs<'a> {
     pub seed: u64,
     /// Where it keeps what it promises.
     pub storage: StorageMode,
+    /// Where it is recorded, if it is.
+    pub recording: Option<PathBuf>,
 }
 
 /// Where a replica keeps what it promises.
@@ -176,6 +178,9 @@ impl ReplicaProcess {
         command.arg("--config").arg(args.config).arg("--id").arg(id.to_string());
         command.arg("--log-dir").arg(args.folder).arg("--seed").arg(args.seed.to_string());
         command.arg("--stop-at-end-of-input");
+        if let Some(folder) = &args.recording {
+            command.arg("--record").arg(folder);
+        }
         match args.storage {
             StorageMode::New => drop(command.arg("--init")),
             StorageMode::Existing => {}

@@ -1,23 +1,35 @@
 //! What a driver takes in: datagrams as they come, and questions, which take turns.
 
-use super::{BURST_MAX, Driver, DriverError, Host, MESSAGES_MAX, Oddity, QUESTIONS_PART, Sender};
+use super::{
+    BURST_MAX, Driver, DriverError, Host, MESSAGES_MAX, Oddity, QUESTIONS_PART, Sender, Whence,
+};
 use crate::nodes::Receipt;
 use crate::wire::{Content, Opened, Peer, WireError};
+use actor_recording::recorder::Origin;
 use stateright::actor::{Actor, Id};
 use std::net::SocketAddr;
 
 /// The datagram that was opened last.
 #[derive(Debug)]
 pub(super) struct Opening<P> {
-    of: Option<Origin>,
+    of: Option<Envelope>,
     /// Those of its packets that were not handed over, the next one last.
     packets: Vec<P>,
 }
 
-/// Where a datagram came from.
+/// A question that may wait, and where it came from.
 #[derive(Debug)]
-struct Origin {
+pub(super) struct Question<M> {
+    origin: Origin,
+    message: M,
+}
+
+/// What is around the messages of a datagram.
+#[derive(Debug)]
+struct Envelope {
     peer: Peer,
+    /// Of the next one that is handed over.
+    origin: Origin,
     heard: Receipt,
     /// Its sender's, once it has sent something that is admitted.
     id: Option<u64>,
@@ -87,13 +99,14 @@ where
     fn open(&mut self, address: SocketAddr, datagram: &mut [u8]) {
         let (mut packets, bytes) = (std::mem::take(&mut self.opened.packets), datagram.len());
         match self.codec.open_all(Some(address), datagram, &mut packets) {
-            Ok(Opened { peer, is_proven, content }) => {
+            Ok(Opened { peer, boot, number, is_proven, content }) => {
                 let heard = Receipt { address, is_proven, bytes };
                 if let Peer::Replica(id) = peer {
                     self.look_at_replica(id, address, content);
                 }
                 self.counters.malformed += u64::from(matches!(content, Content::Unread(_)));
-                self.opened.of = Some(Origin { peer, heard, id: None, content });
+                let origin = Origin { boot: *boot.as_bytes(), datagram: number, index: 0 };
+                self.opened.of = Some(Envelope { peer, origin, heard, id: None, content });
             }
             Err(error) => {
                 let oddity = match error {
@@ -131,6 +144,7 @@ where
         {
             left.messages -= 1;
             self.take_message(&mut of, packet);
+            of.origin.index += 1;
         }
         if self.opened.is_empty() {
             self.take_proof(of);
@@ -139,8 +153,8 @@ where
         }
     }
 
-    fn take_message(&mut self, of: &mut Origin, packet: H::Packet) {
-        let Origin { peer, heard, id, .. } = of;
+    fn take_message(&mut self, of: &mut Envelope, packet: H::Packet) {
+        let Envelope { peer, origin, heard, id, .. } = of;
         let sender = match &peer {
             Peer::Replica(_) => Sender::Replica,
             Peer::Client(client) => Sender::Client(client.user.as_str()),
@@ -155,24 +169,25 @@ where
         if let Peer::Client(client) = *peer
             && self.host.may_wait(&message)
         {
+            let question = Question { origin: *origin, message };
             let is_taken = if self.is_proven(id) {
-                self.questions.put(client.user, id, message)
+                self.questions.put(client.user, id, question)
             } else {
                 self.outbox.post_greeting(id_of(id));
-                self.questions.hold(client.user, id, message)
+                self.questions.hold(client.user, id, question)
             };
             self.counters.refused += u64::from(!is_taken);
             return;
         }
         self.is_busy = true;
         self.counters.received += 1;
-        self.hand_over(id_of(id), message);
+        self.hand_over(Whence::Peer(id_of(id), *origin), message);
     }
 
     /// A client that has shown that it hears at its address gets what is held for it. A replica that sends a
     /// cookie alone wants to be shown. Whoever writes what is not read here is told.
-    fn take_proof(&mut self, of: Origin) {
-        let Origin { peer, heard, id, content } = of;
+    fn take_proof(&mut self, of: Envelope) {
+        let Envelope { peer, heard, id, content, .. } = of;
         match peer {
             _ if matches!(content, Content::Unread(_)) => {
                 let id = self.nodes.heard(peer, heard);
@@ -203,9 +218,9 @@ where
         if self.questions.is_empty() || (self.is_busy && began < self.questions_at) {
             return Ok(());
         }
-        if let Some((asker, question)) = self.questions.next() {
+        if let Some((asker, Question { origin, message })) = self.questions.next() {
             self.counters.received += 1;
-            self.hand_over(id_of(asker), question);
+            self.hand_over(Whence::Peer(id_of(asker), origin), message);
             self.flush()?;
         }
         let ended = self.world.clock.now();

@@ -109,6 +109,8 @@ struct TestWorld {
     waited: Rc<Cell<Option<Duration>>>,
     /// How long it takes to send a datagram.
     takes: Rc<Cell<Duration>>,
+    /// Note what a recorder is told as well.
+    records: Rc<Cell<bool>>,
     /// What an earlier life has left.
     left: Rc<RefCell<VecDeque<Say>>>,
     /// Replica 0 at port 1, and clients at all others.
@@ -222,6 +224,59 @@ impl StableStorage<Vec<u8>> for TestWorld {
     }
 }
 
+impl Recorder<Keeper> for TestWorld {
+    fn start(
+        &mut self,
+        _: Id,
+        _: (actor_recording::entry::Boot, u64),
+        stored: Option<&Vec<u8>>,
+        did: Did<'_, Keeper>,
+    ) {
+        self.note(format!("record the start from {stored:?} in {:?}", did.state));
+    }
+
+    fn turn(&mut self, _: Duration) {}
+
+    fn told(&mut self, told: Told<'_, Say, u8>) {
+        self.note(match told {
+            Told::Message(from, Origin { index, .. }, say) => {
+                format!("record {say:?} of {}, place {index}", usize::from(from))
+            }
+            Told::Own => "record its own".to_owned(),
+            Told::Driver(say) => format!("record {say:?} of its driver"),
+            Told::Timer(timer) => format!("record timer {timer}"),
+        });
+    }
+
+    fn did(&mut self, did: Did<'_, Keeper>) {
+        self.note(format!("record that it is in {:?}", did.state));
+    }
+
+    fn synced(&mut self) {
+        self.note("record the save");
+    }
+
+    fn answer(&mut self, to: Id, say: &Say) {
+        self.note(format!("record the answer {say:?} to {}", usize::from(to)));
+    }
+
+    fn boot(&mut self, _: actor_recording::entry::Boot) {
+        self.note("record a boot");
+    }
+
+    fn departure(&mut self, send: u64, datagram: u64, index: u32) {
+        self.note(format!("record that {send} is in {datagram}, place {index}"));
+    }
+
+    fn flush(&mut self) {
+        self.note("flush");
+    }
+
+    fn end(&mut self) {
+        self.note("record the end");
+    }
+}
+
 impl Host<Keeper> for TestWorld {
     type Packet = Say;
 
@@ -279,9 +334,51 @@ fn start_with(test: &TestWorld, codec: Codec) -> Driver<Keeper, TestWorld> {
         clock: Box::new(test.clone()),
         rng: Box::new(StdRng::seed_from_u64(1)),
         storage: Box::new(test.clone()),
+        recorder: test.records.get().then(|| Box::new(test.clone()) as Box<dyn Recorder<Keeper>>),
     };
     let nodes = NodeTable::new(vec![address(1), address(2)], 9);
     Driver::start(Keeper, Id::from(1), nodes, codec, test.clone(), world).unwrap()
+}
+
+/// Sends are numbered as they are made, and leave peer by peer.
+#[test]
+fn what_is_saved_or_sent_was_recorded_before() {
+    let test = TestWorld::default();
+    test.records.set(true);
+    let mut driver = start(&test);
+    assert_eq!(test.taken()[..1], ["record the start from None in []"]);
+    test.arrives(address(5), &(Say::Offer(1), Say::Wake(1)));
+    driver.turn().unwrap();
+    let expected = [
+        "record Offer(1) of 2, place 0",
+        "record that it is in [1]",
+        "record Wake(1) of 2, place 1",
+        "record that it is in [1]",
+        "record that 0 is in 0, place 0",
+        "flush",
+        "send Offered(1) to 5",
+        "flush",
+        "save [1]",
+        "record the save",
+        "record its own",
+        "record that it is in [1]",
+        "record that 2 is in 1, place 0",
+        "record that 3 is in 2, place 0",
+        "flush",
+        "send Kept(1) to 5",
+        "send Own(1) to 1",
+    ];
+    assert_eq!(test.taken(), expected);
+    test.now.set(Duration::from_millis(2));
+    driver.turn().unwrap();
+    let expected = [
+        "record timer 1",
+        "record that it is in [1]",
+        "record that 4 is in 3, place 0",
+        "flush",
+        "send Wake(0) to 1",
+    ];
+    assert_eq!(test.taken(), expected);
 }
 
 #[test]
@@ -403,11 +500,11 @@ fn a_replica_that_goes_back_to_the_build_before_is_understood_after_one_message_
     keeps(&mut driver, 3);
     // It is written to first.
     test.peers.borrow_mut().insert(1, build(1));
-    driver.post(Id::from(0), Say::Report);
+    driver.post(Send { number: 0, to: Id::from(0), message: Say::Report });
     driver.dispatch();
     assert_eq!(test.taken(), ["send format 2 to 1, which cannot read it"]);
     driver.turn().unwrap();
-    driver.post(Id::from(0), Say::Report);
+    driver.post(Send { number: 0, to: Id::from(0), message: Say::Report });
     driver.dispatch();
     assert_eq!(test.taken(), ["send Report to 1"], "and nothing is answered to its answer");
 }

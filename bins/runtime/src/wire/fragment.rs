@@ -84,6 +84,11 @@ impl<'a> Fragment<'a> {
         if agrees { Ok(fragment) } else { Err(WireError::Fragment) }
     }
 
+    /// The number of the first one's datagram, if this one's is `own`.
+    pub(super) fn first(&self, own: u64) -> Result<u64, WireError> {
+        own.checked_sub(self.index.into()).ok_or(WireError::Fragment)
+    }
+
     /// Where in the message it belongs.
     fn place(&self) -> std::ops::Range<usize> {
         let (each, total) = (part_bytes(self.total, self.count), usize::from(self.total));
@@ -142,7 +147,7 @@ impl<P: Eq + Hash> Partials<P> {
         number: u64,
         fragment: Fragment<'_>,
     ) -> Result<Option<Vec<u8>>, WireError> {
-        let first = number.checked_sub(fragment.index.into()).ok_or(WireError::Fragment)?;
+        let first = fragment.first(number)?;
         let known = |partial: &Partial<P>| partial.first == first && partial.sender == sender;
         let at = match self.partials.iter().position(known) {
             Some(at) => at,

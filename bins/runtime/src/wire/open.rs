@@ -19,6 +19,10 @@ use std::net::SocketAddr;
 pub struct Opened {
     /// Who it comes from.
     pub peer: Peer,
+    /// Of which boot it is.
+    pub boot: Boot,
+    /// Its number in that boot; of several that carry one message, the first's.
+    pub number: u64,
     /// Its sender has heard something of this process at the address that it came from; replicas are not asked
     /// for that.
     pub is_proven: bool,
@@ -114,7 +118,8 @@ impl Codec {
         messages: &mut Vec<M>,
     ) -> Result<Opened, WireError> {
         messages.clear();
-        let Decrypted { from, boot, number, body_at, format, newest } = self.decrypt(datagram)?;
+        let Decrypted { from, boot, mut number, body_at, format, newest } =
+            self.decrypt(datagram)?;
         self.heard(from, newest);
         let body = &datagram[body_at..datagram.len() - TAG_BYTES];
         let (is_proven, body) = self.take_cookie(from, address, body)?;
@@ -131,10 +136,12 @@ impl Codec {
             [WHOLE, encoded @ ..] => read_all(format, encoded, messages),
             [count, part @ ..] => {
                 let part = Fragment::read(*count, part)?;
+                let own = number;
+                number = part.first(own)?;
                 let whole = match from {
-                    Peer::Replica(id) => self.of_replicas.add((id, boot), number, part)?,
+                    Peer::Replica(id) => self.of_replicas.add((id, boot), own, part)?,
                     Peer::Client(client) => {
-                        self.of_clients.add((client.user, client.boot), number, part)?
+                        self.of_clients.add((client.user, client.boot), own, part)?
                     }
                 };
                 whole.map_or(Ok(()), |encoded| read_all(format, &encoded, messages))
@@ -143,7 +150,7 @@ impl Codec {
         if read.is_err() {
             messages.clear();
         }
-        read.map(|()| Opened { peer: from, is_proven, content })
+        read.map(|()| Opened { peer: from, boot, number, is_proven, content })
     }
 
     /// This is the newest format that this peer reads.

@@ -34,6 +34,11 @@ impl Codec {
         })
     }
 
+    /// The number of the datagram that is sealed next.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.sealed
+    }
+
     /// Bytes of messages that fit one of this process's datagrams.
     pub(crate) fn room(&self) -> usize {
         let beside = self.header_bytes() + COOKIE_BYTES + KIND_BYTES + TAG_BYTES;
