@@ -8,8 +8,7 @@
 //! The classes `svg-...` are those that stateright's Explorer styles. The chart's own style is
 //! confined to it, because Explorer puts it into its page.
 
-use crate::compact::Action;
-use crate::trace::TraceStep;
+use crate::trace::{Kind, TraceStep};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -101,9 +100,9 @@ impl<'a> Chart<'a> {
         let mut class = "up";
         let mut ends: Vec<(usize, &str)> = Vec::new();
         for (step, y) in self.steps.iter().zip(&self.heights) {
-            match step.action {
-                Action::Crash(actor) if actor == lane => ends.push((*y, "down")),
-                Action::Recover(actor) if actor == lane => ends.push((*y, "up")),
+            match step.kind {
+                Kind::Crash if step.actor == lane => ends.push((*y, "down")),
+                Kind::Recovery if step.actor == lane => ends.push((*y, "up")),
                 _ => {}
             }
         }
@@ -132,15 +131,15 @@ impl<'a> Chart<'a> {
     fn event(&mut self, row: usize) {
         let step = &self.steps[row];
         let (x2, y2) = (x(step.actor), self.heights[row]);
-        let class = match step.action {
-            Action::Deliver(_) => {
+        let class = match step.kind {
+            Kind::Delivery => {
                 self.arrow(step, x2, y2);
                 None
             }
-            Action::Timeout(..) => Some("time-out"),
-            Action::Input(_) => Some("input"),
-            Action::Crash(_) => Some("crash"),
-            Action::Recover(_) => Some("recovery"),
+            Kind::Timeout => Some("time-out"),
+            Kind::Input => Some("input"),
+            Kind::Crash => Some("crash"),
+            Kind::Recovery => Some("recovery"),
         };
         if let Some(class) = class {
             self.marks.push_str(&mark(x2, y2, class));

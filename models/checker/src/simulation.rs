@@ -13,8 +13,7 @@
 //!
 //! **Source**: discrete event simulation as in FoundationDB's (Zhou et al., SIGMOD 2021, section 4).
 
-use crate::compact::{Action, Envelope};
-use crate::trace::TraceStep;
+use crate::trace::{Kind, TraceStep};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use stateright::actor::{Actor, Command, Id, Out};
@@ -259,14 +258,7 @@ where
         place.timers.clear();
         place.inbox.clear();
         place.held.clear();
-        self.tell(
-            actor,
-            Action::Crash(actor),
-            None,
-            String::from("crashes"),
-            Vec::new(),
-            Vec::new(),
-        );
+        self.tell(actor, Kind::Crash, None, String::from("crashes"), Vec::new(), Vec::new());
     }
 
     /// An actor starts from its storage.
@@ -276,14 +268,14 @@ where
         place.state = Some(place.actor.on_start(Id::from(actor), &place.storage, &mut out));
         let step = self.carry_out(actor, out);
         let text = String::from("starts");
-        self.tell(actor, Action::Recover(actor), None, text, step.sends, step.reports);
+        self.tell(actor, Kind::Recovery, None, text, step.sends, step.reports);
     }
 
     /// Hands an actor a message of its own driver.
     pub fn input(&mut self, actor: usize, msg: A::Msg) {
         let text = format!("is told: {msg:?}");
         let driver = usize::MAX;
-        self.handle(actor, Action::Input(0), None, text, |place, state, out| {
+        self.handle(actor, Kind::Input, None, text, |place, state, out| {
             place.on_msg(Id::from(actor), state, Id::from(driver), msg, out);
         });
     }
@@ -335,8 +327,7 @@ where
             Some(story) => format!("{} -> {}: {msg:?}", story.names[src], story.names[dst]),
             None => String::new(),
         };
-        let action = Action::Deliver(Envelope::new(dst, 0));
-        self.handle(dst, action, sent_at, text, |actor, state, out| {
+        self.handle(dst, Kind::Delivery, sent_at, text, |actor, state, out| {
             actor.on_msg(Id::from(dst), state, Id::from(src), msg, out);
         });
     }
@@ -366,7 +357,7 @@ where
             Some(_) => format!("{timer:?} time-out"),
             None => String::new(),
         };
-        self.handle(actor, Action::Timeout(actor, 0), None, text, |this, state, out| {
+        self.handle(actor, Kind::Timeout, None, text, |this, state, out| {
             this.on_timeout(Id::from(actor), state, timer, out);
         });
     }
@@ -374,7 +365,7 @@ where
     fn handle(
         &mut self,
         actor: usize,
-        action: Action,
+        kind: Kind,
         sent_at: Option<usize>,
         text: String,
         handler: impl FnOnce(&A, &mut Cow<'_, A::State>, &mut Out<A>),
@@ -388,7 +379,7 @@ where
         let idle = out.iter().next().is_none();
         let Wants { sends, reports } = self.carry_out(actor, out);
         if !idle {
-            self.tell(actor, action, sent_at, text, sends, reports);
+            self.tell(actor, kind, sent_at, text, sends, reports);
         }
     }
 
@@ -493,7 +484,7 @@ where
     fn tell(
         &mut self,
         actor: usize,
-        action: Action,
+        kind: Kind,
         sent_at: Option<usize>,
         what: String,
         sends: Vec<(String, String)>,
@@ -504,10 +495,10 @@ where
         for (to, message) in sends {
             by_message.entry(message).or_default().push(to);
         }
-        let named = matches!(action, Action::Deliver(_));
+        let named = kind == Kind::Delivery;
         let what = if named { what } else { format!("{}: {what}", story.names[actor]) };
         story.steps.push_back(TraceStep {
-            action,
+            kind,
             actor,
             sent_at,
             text: format!("{what}  (at {} ms)", self.now.as_millis()),

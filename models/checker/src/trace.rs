@@ -8,11 +8,38 @@ use crate::spec::Spec;
 use stateright::actor::Actor;
 use std::collections::{BTreeMap, HashMap};
 
+/// What kind of step it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A message arrives.
+    Delivery,
+    /// A timer fires.
+    Timeout,
+    /// A person's input reaches its actor.
+    Input,
+    /// An actor crashes.
+    Crash,
+    /// An actor starts, again.
+    Recovery,
+}
+
+impl From<Action> for Kind {
+    fn from(action: Action) -> Kind {
+        match action {
+            Action::Deliver(_) => Kind::Delivery,
+            Action::Timeout(..) => Kind::Timeout,
+            Action::Input(_) => Kind::Input,
+            Action::Crash(_) => Kind::Crash,
+            Action::Recover(_) => Kind::Recovery,
+        }
+    }
+}
+
 /// One step of a path.
 #[derive(Clone, Debug)]
 pub struct TraceStep {
-    /// What happens.
-    pub action: Action,
+    /// What kind of thing happens.
+    pub kind: Kind,
     /// The actor it happens to.
     pub actor: usize,
     /// For a delivery: the step, counted from 0, that sent the message, if a step did.
@@ -158,7 +185,7 @@ fn describe<A: Actor, S: Spec<A>>(
             sends.entry(format!("{message:?}")).or_default().push(model.name(*dst));
         }
         TraceStep {
-            action: happening.action,
+            kind: happening.action.into(),
             actor: step.actor,
             sent_at,
             text: stateright::Model::format_action(model, &happening.action),

@@ -4,9 +4,9 @@ use super::cast::{Cast, Happens};
 use super::run::run;
 use super::search::{Search, Start};
 use super::{Goal, Why};
-use crate::compact::{Action, Envelope, SystemState};
+use crate::compact::SystemState;
 use crate::spec::Spec;
-use crate::trace::TraceStep;
+use crate::trace::{Kind, TraceStep};
 use stateright::actor::Actor;
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ fn describe<A: Actor, S: Spec<A>, G: Goal<A>>(
 ) -> TraceStep {
     let (model, cast) = (search.model, &search.cast);
     let name = model.name(actor);
-    let (action, what, sent_at) = match happens {
+    let (kind, what, sent_at) = match happens {
         Happens::Deliver(number) => {
             let mail = cast.mail.get(number);
             let sent_at = sources.get(&number).copied().or_else(|| {
@@ -87,13 +87,13 @@ fn describe<A: Actor, S: Spec<A>, G: Goal<A>>(
                 told.iter().position(sent)
             });
             let what = format!("{} -> {name}: {:?}", model.name(mail.src), mail.msg);
-            (Action::Deliver(Envelope::new(actor, number)), what, sent_at)
+            (Kind::Delivery, what, sent_at)
         }
         Happens::Fire(timer) => {
             let what = format!("{name}: {:?} time-out", cast.timer(timer));
-            (Action::Timeout(actor, u32::from(timer)), what, None)
+            (Kind::Timeout, what, None)
         }
-        Happens::Recover => (Action::Recover(actor), format!("{name} recovers"), None),
+        Happens::Recover => (Kind::Recovery, format!("{name} recovers"), None),
     };
     let (_, sends, reports, _) = cast.call(actor, &cast.body(actor, body).body, happens);
     let mut by_message: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -102,7 +102,7 @@ fn describe<A: Actor, S: Spec<A>, G: Goal<A>>(
     }
     let at = cast.goal.hop() * now;
     TraceStep {
-        action,
+        kind,
         actor,
         sent_at,
         text: format!("{what}  (at {} ms)", at.as_millis()),
