@@ -188,6 +188,22 @@ pub struct ReplicaView {
     pub up: bool,
 }
 
+impl RealTime {
+    /// A client's request is acknowledged.
+    pub(crate) fn confirm(&mut self, client: usize, seq: Seq, slot: Slot) {
+        let fence = self.fences.remove(&(client, seq));
+        self.broken |= fence.is_some_and(|fence| slot <= fence);
+        self.acknowledged = self.acknowledged.max(Some(slot));
+    }
+
+    /// A client makes a request.
+    pub(crate) fn invoke(&mut self, client: usize, seq: Seq) {
+        if let Some(acknowledged) = self.acknowledged {
+            self.fences.insert((client, seq), acknowledged);
+        }
+    }
+}
+
 impl ReplicaGhost {
     /// What is remembered after a step of this replica.
     fn remember(&self, spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> ReplicaGhost {
@@ -396,15 +412,11 @@ impl Spec<Node> for ChatSpec {
         let mut history = history.clone();
         for report in step.reports {
             if let Message::Output(Output::Confirmed { seq, slot }) = report {
-                let fence = history.fences.remove(&(step.actor, *seq));
-                history.broken |= fence.is_some_and(|fence| *slot <= fence);
-                history.acknowledged = history.acknowledged.max(Some(*slot));
+                history.confirm(step.actor, *seq, *slot);
             }
         }
-        if let Some(acknowledged) = history.acknowledged {
-            for seq in invoked(step) {
-                history.fences.insert((step.actor, seq), acknowledged);
-            }
+        for seq in invoked(step) {
+            history.invoke(step.actor, seq);
         }
         history
     }

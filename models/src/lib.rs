@@ -11,6 +11,7 @@
 //! | [`coverage`] | which messages, timers and events the runs have reached |
 //! | [`mutants`] | bugs that have to be found |
 //! | [`paxos`], [`refinement`] | Lamport's specification, and that the actors refine it |
+//! | [`monitor`] | a real run, judged step by step |
 //! | [`progress`] | what fair schedules have to come to |
 //! | [`deployed`], [`links`], [`hardships`] | the actors as they are deployed, under virtual time |
 //! | [`run`] | one run of an entry, by any engine |
@@ -33,6 +34,7 @@ pub mod features;
 pub mod hardships;
 pub mod links;
 pub mod machine;
+pub mod monitor;
 pub mod mutants;
 pub mod node;
 pub mod paxos;

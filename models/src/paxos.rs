@@ -101,26 +101,39 @@ impl<B: Token, V: Token> State<B, V> {
             return None;
         }
         let mut next = self.clone();
+        next.perform(action);
+        Some(next)
+    }
+
+    /// Takes this action; false, and nothing is done, where it is not enabled.
+    pub fn take(&mut self, action: &Action<B, V>) -> bool {
+        let is_enabled = self.enables(action);
+        if is_enabled {
+            self.perform(action);
+        }
+        is_enabled
+    }
+
+    fn perform(&mut self, action: &Action<B, V>) {
         match action.clone() {
             Action::Phase1a(bal) => {
-                next.msgs.insert(Msg::OneA { bal });
+                self.msgs.insert(Msg::OneA { bal });
             }
             Action::Phase1b(acc, bal) => {
-                next.max_bal[acc] = Some(bal.clone());
+                self.max_bal[acc] = Some(bal.clone());
                 let (mbal, mval) = (self.max_vbal[acc].clone(), self.max_val[acc].clone());
-                next.msgs.insert(Msg::OneB { acc, bal, mbal, mval });
+                self.msgs.insert(Msg::OneB { acc, bal, mbal, mval });
             }
             Action::Phase2a(bal, val) => {
-                next.msgs.insert(Msg::TwoA { bal, val });
+                self.msgs.insert(Msg::TwoA { bal, val });
             }
             Action::Phase2b(acc, bal, val) => {
-                next.max_bal[acc] = Some(bal.clone());
-                next.max_vbal[acc] = Some(bal.clone());
-                next.max_val[acc] = Some(val.clone());
-                next.msgs.insert(Msg::TwoB { acc, bal, val });
+                self.max_bal[acc] = Some(bal.clone());
+                self.max_vbal[acc] = Some(bal.clone());
+                self.max_val[acc] = Some(val.clone());
+                self.msgs.insert(Msg::TwoB { acc, bal, val });
             }
         }
-        Some(next)
     }
 
     /// Does the action's enabling condition hold?
@@ -133,7 +146,7 @@ impl<B: Token, V: Token> State<B, V> {
             }
             Action::Phase2a(bal, val) => {
                 self.proposals().all(|(proposed, _)| proposed != bal)
-                    && self.quorums().any(|quorum| self.shows_safe_at(&quorum, bal, val))
+                    && self.shows_safe_at(bal, val)
             }
             Action::Phase2b(acc, bal, val) => {
                 self.msgs.contains(&Msg::TwoA { bal: bal.clone(), val: val.clone() })
@@ -142,31 +155,30 @@ impl<B: Token, V: Token> State<B, V> {
         }
     }
 
-    /// The second conjunct of `Phase2a(b, v)`: the whole quorum has sent 1b messages of this
-    /// ballot, and they tell of no vote, or of none above one for `v`.
-    fn shows_safe_at(&self, quorum: &[usize], b: &B, v: &V) -> bool {
-        let told: Vec<_> = self
-            .msgs
-            .iter()
-            .filter_map(|msg| match msg {
-                Msg::OneB { acc, bal, mbal, mval } if bal == b && quorum.contains(acc) => {
-                    Some((acc, mbal.as_ref(), mval.as_ref()))
+    /// The second conjunct of `Phase2a(b, v)`: some whole quorum has sent 1b messages of this
+    /// ballot, and they tell of no vote, or of none above one for `v`. Of the quorums whose highest
+    /// vote is in the same ballot, the largest one is asked.
+    fn shows_safe_at(&self, b: &B, v: &V) -> bool {
+        let told = || {
+            self.msgs.iter().filter_map(|msg| match msg {
+                Msg::OneB { acc, bal, mbal, mval } if bal == b => {
+                    Some((*acc, mbal.as_ref(), mval.as_ref()))
                 }
                 _ => None,
             })
-            .collect();
-        let highest = told.iter().map(|(_, mbal, _)| *mbal).max().flatten();
-        quorum.iter().all(|a| told.iter().any(|(acc, ..)| *acc == a))
-            && (highest.is_none()
-                || told.iter().any(|(_, mbal, mval)| *mbal == highest && *mval == Some(v)))
+        };
+        told().any(|(_, highest, _)| {
+            let is_safe = highest.is_none()
+                || told().any(|(_, mbal, mval)| mbal == highest && mval == Some(v));
+            is_safe && self.has_quorum(|a| told().any(|(acc, mbal, _)| acc == a && mbal <= highest))
+        })
     }
 
-    /// `Quorum`: all majorities.
-    fn quorums(&self) -> impl Iterator<Item = Vec<usize>> {
+    /// Is there a member of `Quorum` of which this holds for all? `Quorum` is all majorities, so
+    /// those for whom it holds are one, or there is none.
+    fn has_quorum(&self, holds: impl Fn(usize) -> bool) -> bool {
         let acceptors = self.max_bal.len();
-        (0u64..1 << acceptors)
-            .filter(move |set| 2 * set.count_ones() as usize > acceptors)
-            .map(move |set| (0..acceptors).filter(|a| set >> a & 1 == 1).collect())
+        2 * (0..acceptors).filter(|a| holds(*a)).count() > acceptors
     }
 
     /// The ballots and values of the 2a messages.
@@ -195,9 +207,7 @@ impl<B: Token, V: Token> State<B, V> {
 
     /// `chosen`: the values that some quorum has voted for in one ballot.
     pub fn chosen(&self) -> BTreeSet<&V> {
-        let by_quorum = |bal: &B, val: &V| {
-            self.quorums().any(|q| q.iter().all(|acc| self.voted_for(*acc, bal, val)))
-        };
+        let by_quorum = |bal: &B, val: &V| self.has_quorum(|acc| self.voted_for(acc, bal, val));
         self.proposals().filter(|(bal, val)| by_quorum(bal, val)).map(|(_, val)| val).collect()
     }
 
@@ -249,7 +259,7 @@ impl<B: Token, V: Token> State<B, V> {
             self.voted_for(a, c, v)
                 || Some(c) < self.max_bal[a].as_ref() && self.did_not_vote_at(a, c)
         };
-        let none_other = |c: &B| self.quorums().any(|q| q.iter().all(|a| supports(*a, c)));
+        let none_other = |c: &B| self.has_quorum(|a| supports(a, c));
         ballots.iter().filter(|c| *c < b).all(none_other)
     }
 }

@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`safety`] | the table of what must hold: what each claims, and what it would miss |
-//! | `steps`, `locals`, `system` | how that is judged: of a step, of one actor's state, of the whole |
+//! | `steps`, `locals`, `slot`, `system` | how that is judged: of a step, of one actor's state, of the votes at a slot, of the whole |
 //! | [`bounds`] | how much may wait, and be sent at once |
 //! | [`milestones`], `reached` | the table of what must be reached, and which steps reach it |
 //! | [`agenda`] | what one run judges of these |
@@ -23,6 +23,7 @@ pub(crate) mod locals;
 pub mod milestones;
 pub(crate) mod reached;
 pub mod safety;
+pub(crate) mod slot;
 pub(crate) mod steps;
 pub(crate) mod system;
 

@@ -35,7 +35,7 @@
 //! **Source**: refinement mappings with history variables, Abadi and Lamport, *The Existence of
 //! Refinement Mappings* (1991).
 
-mod steps;
+pub(crate) mod steps;
 
 use self::steps::{Actions, actions, untrue};
 use crate::chat::{ChatSpec, Ghost, ReplicaGhost};
@@ -84,10 +84,10 @@ pub const PROPERTIES: [PropertyName; 8] = [
 ];
 /// Without this event, the refinement would hold because nothing happens.
 pub const CHOSEN_EVENT: &str = "a value is chosen in the specification";
-const STEPS: usize = 0;
-const PROJECTION: usize = 1;
-const SENT: usize = 2;
-const INVARIANTS: usize = 3;
+pub(crate) const STEPS: usize = 0;
+pub(crate) const PROJECTION: usize = 1;
+pub(crate) const SENT: usize = 2;
+pub(crate) const INVARIANTS: usize = 3;
 const CHOSEN: usize = 4;
 const TWO_BALLOTS: usize = 5;
 const TAKES_OVER: usize = 6;

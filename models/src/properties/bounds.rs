@@ -12,7 +12,7 @@ use paxos_chat::state::Intake;
 use paxos_chat::state::State;
 use paxos_chat::state::{Leading, Phase};
 use paxos_chat::tuning::Tuning;
-use paxos_chat::types::{Body, Command, Operation, User, Value};
+use paxos_chat::types::{Body, Command, Operation, Slot, User, Value};
 use std::collections::BTreeMap;
 
 /// How many there are, and their bytes: of all, and of the largest.
@@ -47,7 +47,7 @@ fn bytes(command: &Command) -> usize {
         Operation::InSession { body: Body::Write(bytes), .. } => bytes.len(),
         _ => 0,
     };
-    body + command.user.to_string().len()
+    body + command.user.0.len()
 }
 
 /// What waits at a replica.
@@ -100,20 +100,70 @@ pub(crate) fn asks_within(window: usize, state: &ClientState) -> bool {
     state.durable.unacknowledged.len() <= window
 }
 
+/// What judging a step needs of the replica's state before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    applied_upto: Slot,
+    /// If it leads.
+    leading: Option<Reach>,
+}
+
+/// How far a leader has gone.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    next: Slot,
+    in_flight: usize,
+    spread: u64,
+}
+
+impl Extent {
+    pub(crate) fn of(state: &State) -> Extent {
+        let applied_upto = state.learner.applied_upto;
+        let leading = state.leading().map(|leading| Reach {
+            next: leading.next,
+            in_flight: leading.in_flight.len(),
+            spread: leading.next.0.wrapping_sub(applied_upto.max(leading.base).0),
+        });
+        Extent { applied_upto, leading }
+    }
+}
+
 /// What a replica does in one step: how far it votes and proposes, and what it sends at once.
 pub(crate) fn does_within(tuning: &Tuning, step: &Step<'_, Node, Ghost>) -> bool {
     let before = step.before.and_then(|local| local.state.as_ref()).and_then(NodeState::replica);
     let after = step.state.and_then(NodeState::replica);
     let (Some(before), Some(after)) = (before, after) else { return true };
+    let request = match &step.event {
+        Event::Deliver { msg: Message::ToPeer(ToPeer::Accept(accept)), .. } => Some(accept),
+        _ => None,
+    };
+    let casts = request.is_some_and(|request| casts(request, before, after));
     step.sends.iter().all(|(_, message)| is_message_within(tuning, message))
-        && knows_open_sessions(before, after)
-        && is_vote_within(tuning, before, after, step)
+        && moves_within(tuning, &Extent::of(before), after, request.filter(|_| casts))
+}
+
+/// Is a vote cast that was asked for?
+fn casts(Accept { ballot, slot, .. }: &Accept, before: &State, after: &State) -> bool {
+    let has =
+        |state: &State| state.durable.votes.get(slot).is_some_and(|vote| vote.ballot == *ballot);
+    !has(before) && has(after)
+}
+
+/// How far a replica goes in a step, in which it has cast the vote that it was asked for, if that is given.
+pub(crate) fn moves_within(
+    tuning: &Tuning,
+    before: &Extent,
+    after: &State,
+    cast: Option<&Accept>,
+) -> bool {
+    knows_open_sessions(before, after)
+        && cast.is_none_or(|cast| is_vote_within(tuning, before, cast.slot))
         && is_window_within(tuning, before, after)
 }
 
 /// A leader remembers what was proposed of no more sessions than are open, once it has applied something.
-fn knows_open_sessions(before: &State, after: &State) -> bool {
-    let has_applied = before.learner.applied_upto < after.learner.applied_upto;
+fn knows_open_sessions(before: &Extent, after: &State) -> bool {
+    let has_applied = before.applied_upto < after.learner.applied_upto;
     match &after.phase {
         Phase::Leading(leading) if has_applied => {
             leading.intake.proposed.len() <= after.learner.sessions.len()
@@ -123,42 +173,24 @@ fn knows_open_sessions(before: &State, after: &State) -> bool {
 }
 
 /// A vote is cast no farther ahead than votes are kept.
-fn is_vote_within(
-    tuning: &Tuning,
-    before: &State,
-    after: &State,
-    step: &Step<'_, Node, Ghost>,
-) -> bool {
-    let Event::Deliver {
-        msg: Message::ToPeer(ToPeer::Accept(Accept { ballot, slot, .. })), ..
-    } = &step.event
-    else {
-        return true;
-    };
-    let has =
-        |state: &State| state.durable.votes.get(slot).is_some_and(|vote| vote.ballot == *ballot);
-    let ahead = slot.0.saturating_sub(before.learner.applied_upto.0);
-    has(before) || !has(after) || ahead < tuning.votes_ahead_max
+fn is_vote_within(tuning: &Tuning, before: &Extent, slot: Slot) -> bool {
+    slot.0.saturating_sub(before.applied_upto.0) < tuning.votes_ahead_max
 }
 
 /// A leader proposes what is new while its window has room, and no farther than its followers can see.
-fn is_window_within(tuning: &Tuning, before: &State, after: &State) -> bool {
-    let (Phase::Leading(was), Phase::Leading(is)) = (&before.phase, &after.phase) else {
-        return true;
-    };
-    let spread = |state: &State, leading: &Leading| {
-        leading.next.0 - state.learner.applied_upto.max(leading.base).0
-    };
+fn is_window_within(tuning: &Tuning, before: &Extent, after: &State) -> bool {
+    let (Some(was), Some(is)) = (before.leading, after.leading()) else { return true };
     let window = tuning.window_slots;
     let spread_max = (window as u64).saturating_add(tuning.stuck_slots_max);
     let proposed = is.in_flight.range(was.next..).count() as u64;
-    let jumped_over = (is.next.0 - was.next.0).saturating_sub(proposed);
-    is.in_flight.len() <= was.in_flight.len().max(window)
-        && spread(after, is) <= spread(before, was).max(spread_max) + jumped_over
+    let jumped_over = is.next.0.wrapping_sub(was.next.0).saturating_sub(proposed);
+    let spread = Extent::of(after).leading.map_or(0, |reach| reach.spread);
+    is.in_flight.len() <= was.in_flight.max(window)
+        && spread <= was.spread.max(spread_max).wrapping_add(jumped_over)
 }
 
 /// Whatever a message holds many of.
-fn is_message_within(tuning: &Tuning, message: &Message) -> bool {
+pub(crate) fn is_message_within(tuning: &Tuning, message: &Message) -> bool {
     let value = |value: &Value| Amount::of(value.commands()).bytes;
     let chunk = |bytes: &mut dyn Iterator<Item = usize>| {
         let mut amount = Amount::default();

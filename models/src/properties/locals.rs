@@ -7,7 +7,8 @@ use crate::execution::Execution;
 use crate::machine::{Disk, Durability, Machine};
 use crate::node::{Node, NodeState, NodeStorage};
 use actor_checker::spec::{Local, Verdict};
-use paxos_chat::types::{Ballot, Body, Command, Operation, Seq, Slot, User, Value};
+use paxos_chat::state::Storage;
+use paxos_chat::types::{Ballot, Body, Command, Operation, Seq, Slot, User, Value, Vote};
 use std::collections::BTreeMap;
 
 /// A replica, as it is judged.
@@ -93,7 +94,7 @@ fn is_exactly_once(spec: &ChatSpec, delivered: &BTreeMap<(Slot, u32), Delivery>)
 /// is not compacted in memory too?
 fn is_compacted_right(Machine { replica, log, .. }: &Machine) -> bool {
     let (upto, applied_upto) = (replica.durable.snapshot.upto, replica.learner.applied_upto);
-    replica.durable.votes.keys().all(|slot| *slot >= upto)
+    are_votes_above_bound(&replica.durable)
         && log.keys().copied().eq(Slot(0).upto(applied_upto))
         && applied_upto >= upto
         && upto.upto(applied_upto).all(|slot| replica.learner.decided.contains_key(&slot))
@@ -106,9 +107,12 @@ fn is_saved_right(spec: &ChatSpec, disk @ Disk { storage, log }: &Disk) -> bool 
         Durability::Saves | Durability::LateSaves => end == upto,
         Durability::SavesAndLog => end >= upto,
     };
-    is_as_long
-        && log.keys().copied().eq(Slot(0).upto(end))
-        && storage.votes.keys().all(|slot| *slot >= upto)
+    is_as_long && log.keys().copied().eq(Slot(0).upto(end)) && are_votes_above_bound(storage)
+}
+
+/// Are votes kept above the compacted bound only?
+pub(crate) fn are_votes_above_bound(storage: &Storage) -> bool {
+    storage.votes.get_min().is_none_or(|(slot, _)| *slot >= storage.snapshot.upto)
 }
 
 /// Are the session tables, the one in memory and the one to be saved, those of the log?
@@ -129,9 +133,11 @@ fn is_saved_table_of_log(spec: &ChatSpec, Disk { storage, log }: &Disk) -> bool 
 fn is_every_vote_kept(ghost: &ReplicaGhost, disk: Option<&Disk>) -> bool {
     let bound = disk.map_or(Slot(0), |disk| disk.storage.snapshot.upto);
     ghost.votes.range((bound, Ballot::ZERO)..).all(|((slot, ballot), value)| {
-        let held = disk.and_then(|disk| disk.storage.votes.get(slot));
-        held.is_some_and(|held| {
-            held.ballot > *ballot || (held.ballot == *ballot && held.value == *value)
-        })
+        is_vote_kept(disk.and_then(|disk| disk.storage.votes.get(slot)), *ballot, value)
     })
+}
+
+/// Is a vote that was cast the one that is held at its slot, or superseded there?
+pub(crate) fn is_vote_kept(held: Option<&Vote>, ballot: Ballot, value: &Value) -> bool {
+    held.is_some_and(|held| held.ballot > ballot || held.ballot == ballot && held.value == *value)
 }

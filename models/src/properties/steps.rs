@@ -13,7 +13,7 @@ use paxos_chat::message::{
     ToReplica,
 };
 use paxos_chat::state::State;
-use paxos_chat::types::{Ballot, Operation, Slot};
+use paxos_chat::types::{Ballot, Command, Operation, Slot, Vote};
 
 /// A step of a replica, as it is judged.
 struct ReplicaStep<'a> {
@@ -32,8 +32,11 @@ type Judge = fn(&ReplicaStep<'_>) -> bool;
 const JUDGES: &[(Safety, Judge)] = &[
     (Safety::PromisedMonotone, |it| it.state().durable.promised >= it.ghost.promised),
     (Safety::AppliedMonotone, is_applied_monotone),
-    (Safety::NoAcceptedBelowPromise, is_nothing_accepted_below_promise),
-    (Safety::SavedFirst, |it| !reveals_unsaved(it.state(), it.step)),
+    (Safety::NoAcceptedBelowPromise, |it| {
+        let sent = it.step.sends.iter().map(|(_, message)| message);
+        is_nothing_accepted_below(it.ghost.promised, sent)
+    }),
+    (Safety::SavedFirst, |it| is_everything_saved_first(it.state(), it.step)),
     (Safety::EqualReplicas, |it| are_outcomes_of_log(it.spec, it.machine, it.step.reports)),
     (Safety::EvictedIsExpired, |it| have_expired(it.spec, it.machine, it.step.sends)),
     (Safety::Bounded, |it| bounds::does_within(&it.spec.tuning, it.step)),
@@ -69,9 +72,12 @@ fn is_applied_monotone(it: &ReplicaStep<'_>) -> bool {
     it.state().learner.applied_upto >= floor
 }
 
-fn is_nothing_accepted_below_promise(it: &ReplicaStep<'_>) -> bool {
-    let mut promised = it.ghost.promised;
-    it.step.sends.iter().all(|(_, message)| match message {
+/// Is nothing accepted below this promise, or one that is sent before it?
+pub(crate) fn is_nothing_accepted_below<'a>(
+    mut promised: Ballot,
+    mut sent: impl Iterator<Item = &'a Message>,
+) -> bool {
+    sent.all(|message| match message {
         Message::ToPeer(ToPeer::Promise(chunk)) => {
             promised = promised.max(chunk.ballot);
             true
@@ -89,16 +95,19 @@ fn are_taken(spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> bool {
         _ if actor < replicas + clients => Taker::Client,
         _ => Taker::Reader,
     };
-    let is_of_replica = taker(step.actor) == Taker::Replica;
-    step.sends.iter().all(|(dst, message)| {
-        let is_whole = match message {
-            Message::ToPeer(message) => is_of_replica && message.is_plausible(),
-            Message::ToClient(message) => is_of_replica && message.is_plausible(),
-            Message::ToReplica(message) => !is_of_replica && message.is_plausible(),
-            Message::Input(_) | Message::Output(_) => false,
-        };
-        is_whole && message.class().taker() == taker(*dst)
-    })
+    step.sends.iter().all(|(dst, message)| is_taken(taker(step.actor), taker(*dst), message))
+}
+
+/// Does the receiver's driver take this message of such a sender?
+pub(crate) fn is_taken(from: Taker, to: Taker, message: &Message) -> bool {
+    let is_of_replica = from == Taker::Replica;
+    let is_whole = match message {
+        Message::ToPeer(message) => is_of_replica && message.is_plausible(),
+        Message::ToClient(message) => is_of_replica && message.is_plausible(),
+        Message::ToReplica(message) => !is_of_replica && message.is_plausible(),
+        Message::Input(_) | Message::Output(_) => false,
+    };
+    is_whole && message.class().taker() == to
 }
 
 /// Does every command come to what it comes to in this log?
@@ -127,18 +136,29 @@ fn have_expired(spec: &ChatSpec, machine: &Machine, sends: &[(usize, Message)]) 
     told.all(|session| execution.has_evicted(session))
 }
 
-/// Does the step send a promise, vote or ballot that the storage does not hold?
-fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
+/// Does the storage hold every promise, vote and ballot that the step sends?
+fn is_everything_saved_first(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
     let disk = step.storage.and_then(NodeStorage::disk);
     let promised = disk.map_or(Ballot::ZERO, |saved| saved.storage.promised);
-    let vote = |slot: &Slot| disk.and_then(|saved| saved.storage.votes.get(slot));
-    step.sends.iter().any(|(_, message)| match message {
+    let vote = |slot: Slot| disk.and_then(|saved| saved.storage.votes.get(&slot));
+    let compacted = state.durable.snapshot.upto;
+    !step.sends.iter().any(|(_, message)| reveals_unsaved(promised, compacted, vote, message))
+}
+
+/// Does this message tell of a promise, vote or ballot that a storage does not hold? The storage has this
+/// promise and these votes, and needs none below this bound.
+pub(crate) fn reveals_unsaved<'a>(
+    promised: Ballot,
+    compacted: Slot,
+    vote: impl Fn(Slot) -> Option<&'a Vote>,
+    message: &Message,
+) -> bool {
+    match message {
         Message::ToPeer(message) => match message {
             ToPeer::Promise(chunk) => promised < chunk.ballot,
             ToPeer::Prepare(Prepare { ballot, .. }) => promised < *ballot,
             ToPeer::Accepted(Accepted { ballot, slot }) => {
-                *slot >= state.durable.snapshot.upto
-                    && vote(slot).is_none_or(|vote| vote.ballot < *ballot)
+                *slot >= compacted && vote(*slot).is_none_or(|vote| vote.ballot < *ballot)
             }
             // The vote that goes with a proposal may be saved later; the ballot may not.
             ToPeer::Accept(Accept { ballot, .. }) => promised < *ballot,
@@ -157,7 +177,7 @@ fn reveals_unsaved(state: &State, step: &Step<'_, Node, Ghost>) -> bool {
         Message::ToReplica(_) | Message::ToClient(_) | Message::Input(_) | Message::Output(_) => {
             false
         }
-    })
+    }
 }
 
 /// Judges a step of a client against what is remembered of it.
@@ -175,19 +195,22 @@ pub(crate) fn judge_client(
     let saved = step.storage.and_then(NodeStorage::client);
     for (_, message) in step.sends {
         let Message::ToReplica(ToReplica::Request(command)) = message else { continue };
-        match &command.operation {
-            Operation::OpenSession { nonce } => {
-                Safety::SavedFirst.judge(broken, saved.is_none_or(|saved| saved.nonce == *nonce));
-            }
-            Operation::InSession { session, seq, body, .. } => {
-                Safety::AcknowledgedIsOver.judge(broken, !ghost.over.contains(&(*session, *seq)));
-                let is_saved = |saved: &ClientStorage| {
-                    let pending = saved.unacknowledged.get(seq);
-                    saved.phase == ClientPhase::Open(*session)
-                        && pending.is_some_and(|pending| pending.body == *body)
-                };
-                Safety::SavedFirst.judge(broken, saved.is_none_or(is_saved));
-            }
+        if let Operation::InSession { session, seq, .. } = &command.operation {
+            Safety::AcknowledgedIsOver.judge(broken, !ghost.over.contains(&(*session, *seq)));
+        }
+        let is_saved = saved.is_none_or(|saved| is_request_saved(saved, command));
+        Safety::SavedFirst.judge(broken, is_saved);
+    }
+}
+
+/// Is what a client asks among what it has saved?
+pub(crate) fn is_request_saved(saved: &ClientStorage, command: &Command) -> bool {
+    match &command.operation {
+        Operation::OpenSession { nonce } => saved.nonce == *nonce,
+        Operation::InSession { session, seq, body, .. } => {
+            let pending = saved.unacknowledged.get(seq);
+            saved.phase == ClientPhase::Open(*session)
+                && pending.is_some_and(|pending| pending.body == *body)
         }
     }
 }

@@ -3,6 +3,7 @@
 //! **Invariant**: *"chosen" is computed from votes ever cast*, before any replica decides; a later vote does not
 //! hide an earlier one.
 
+use super::slot::VotesAt;
 use super::{Milestone, Safety};
 use crate::chat::{ChatSpec, Delivery, RealTime, ReplicaView, View};
 use crate::execution::Execution;
@@ -17,8 +18,8 @@ struct System<'a> {
     views: &'a [&'a View],
     replicas: Vec<&'a ReplicaView>,
     history: &'a RealTime,
-    /// What was voted for, in each ballot at each slot, and how often.
-    votes: BTreeMap<(Slot, Ballot), BTreeMap<&'a Value, u32>>,
+    /// What was voted for at each slot.
+    votes: BTreeMap<Slot, VotesAt<&'a Value>>,
     /// What was chosen at each slot: usually one value.
     chosen: BTreeMap<Slot, BTreeSet<&'a Value>>,
 }
@@ -29,7 +30,7 @@ type Judge = fn(&System<'_>) -> bool;
 /// What is judged of the system, and how.
 const JUDGES: &[(Safety, Judge)] = &[
     (Safety::Agreement, |system| system.chosen.values().all(|values| values.len() == 1)),
-    (Safety::OneValue, |system| system.votes.values().all(|values| values.len() == 1)),
+    (Safety::OneValue, |system| system.votes.values().all(VotesAt::has_one_value)),
     (Safety::DecidedIsChosen, is_decided_chosen),
     (Safety::OwnBallot, do_leaders_count_their_own_ballot),
     (Safety::Prefixes, are_prefixes),
@@ -46,8 +47,8 @@ type Reached = fn(&System<'_>) -> bool;
 /// What is reached in a state of the system, whatever step led to it.
 const MILESTONES: &[(Milestone, Reached)] = &[
     (Milestone::TwoBallotsGetVotes, |system| {
-        let ballots = system.votes.keys().map(|(_, ballot)| ballot);
-        ballots.collect::<BTreeSet<_>>().len() > 1
+        let ballots = system.votes.values().flat_map(VotesAt::ballots);
+        ballots.collect::<BTreeSet<Ballot>>().len() > 1
     }),
     (Milestone::NoopChosen, |system| system.has_chosen(|value| *value == Value::Noop)),
     (Milestone::BatchChosen, |system| system.has_chosen(|value| value.commands().len() > 1)),
@@ -87,20 +88,15 @@ impl<'a> System<'a> {
             View::Client { .. } | View::Reader(_) => None,
         };
         let replicas: Vec<&ReplicaView> = views.iter().filter_map(replica).collect();
-        let mut votes: BTreeMap<(Slot, Ballot), BTreeMap<&Value, u32>> = BTreeMap::new();
-        for replica in &replicas {
-            for (place, value) in &replica.votes {
-                *votes.entry(*place).or_default().entry(value).or_default() += 1;
+        let mut votes: BTreeMap<Slot, VotesAt<&Value>> = BTreeMap::new();
+        for (acceptor, replica) in replicas.iter().enumerate() {
+            for ((slot, ballot), value) in &replica.votes {
+                votes.entry(*slot).or_default().cast(acceptor, *ballot, value);
             }
         }
-        let mut chosen: BTreeMap<Slot, BTreeSet<&Value>> = BTreeMap::new();
-        for ((slot, _), values) in &votes {
-            for (value, count) in values {
-                if *count > u32::from(spec.cluster.len()) / 2 {
-                    chosen.entry(*slot).or_default().insert(value);
-                }
-            }
-        }
+        let majority = usize::from(spec.cluster.len()) / 2 + 1;
+        let chosen = votes.iter().map(|(slot, votes)| (*slot, votes.chosen(majority)));
+        let chosen = chosen.filter(|(_, values)| !values.is_empty()).collect();
         System { spec, views, replicas, history, votes, chosen }
     }
 
@@ -150,9 +146,8 @@ fn do_leaders_count_their_own_ballot(system: &System<'_>) -> bool {
     system.replicas.iter().all(|leader| {
         let Some((ballot, base)) = leader.leads else { return true };
         leader.decided.range(base..).all(|(slot, value)| {
-            let votes = system.votes.get(&(*slot, ballot));
-            let count = votes.and_then(|votes| votes.get(value)).copied().unwrap_or(0);
-            count as usize >= system.majority()
+            let votes = system.votes.get(slot);
+            votes.is_some_and(|votes| votes.count(ballot, value) >= system.majority())
         })
     })
 }
@@ -177,24 +172,9 @@ fn are_deliveries_equal(System { replicas, .. }: &System<'_>) -> bool {
     })
 }
 
-/// Lamport's invariant: for every vote for v in ballot b, and every lower ballot c, some quorum of
-/// acceptors each voted for v in c, or has not voted in c and never will.
 fn is_inductive(system: &System<'_>) -> bool {
-    let (replicas, majority) = (&system.replicas, system.majority());
-    let promised_at_least =
-        |ballot: Ballot| replicas.iter().filter(|r| r.promised >= ballot).count() >= majority;
-    replicas.iter().flat_map(|replica| &replica.votes).all(|((slot, ballot), value)| {
-        let lower = system.votes.range((*slot, Ballot::ZERO)..(*slot, *ballot));
-        let safe_at = |c: &Ballot| {
-            let supports = |r: &&&ReplicaView| match r.votes.get(&(*slot, *c)) {
-                Some(voted) => voted == value,
-                None => r.promised > *c,
-            };
-            replicas.iter().filter(supports).count() >= majority
-        };
-        // In a ballot without votes the quorum is of those who promised this ballot.
-        promised_at_least(*ballot) && lower.map(|((_, c), _)| c).all(safe_at)
-    })
+    let promised: Vec<Ballot> = system.replicas.iter().map(|replica| replica.promised).collect();
+    system.votes.values().all(|votes| votes.is_inductive(&promised, system.majority()))
 }
 
 fn is_acknowledged_chosen(system: &System<'_>) -> bool {

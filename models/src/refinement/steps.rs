@@ -12,6 +12,7 @@ use actor_checker::spec::Step;
 use paxos_chat::message::{Accept, Accepted, Message, Prepare, Promise, ToPeer};
 use paxos_chat::types::{Ballot, Slot, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// The actions of a step: those at every slot, then those at one.
 #[derive(Default)]
@@ -84,18 +85,35 @@ pub(super) fn untrue<'a>(
 /// the 1b message of the ballot. A vote of the very ballot may be told instead: then its leader has
 /// completed phase 1, and reads no more.
 fn is_true(ghost: &ReplicaGhost, chunk: &Promise) -> bool {
-    let told: BTreeMap<Slot, (Ballot, &Value)> =
-        chunk.votes.iter().map(|(slot, vote)| (*slot, (vote.ballot, &vote.value))).collect();
-    let end = if chunk.last { Slot(u64::MAX) } else { chunk.next };
-    let covered = chunk.from.max(chunk.compacted_upto)..end;
+    let told = told(chunk);
+    let covered = covered(chunk);
     let voted = ghost.votes.keys().map(|(slot, _)| *slot).filter(|slot| covered.contains(slot));
     let slots: BTreeSet<Slot> = voted.chain(told.keys().copied()).collect();
     let is_told = |slot: Slot| {
         let below = ghost.votes.range((slot, Ballot::ZERO)..(slot, chunk.ballot)).next_back();
         let highest = below.map(|((_, ballot), value)| (*ballot, value));
         let own = ghost.votes.get(&(slot, chunk.ballot)).map(|value| (chunk.ballot, value));
-        let told = told.get(&slot).copied();
-        told == highest || own.is_some() && told == own
+        tells(told.get(&slot).copied(), highest, own)
     };
     ghost.promised >= chunk.ballot && slots.into_iter().all(is_told)
+}
+
+/// The votes that a chunk tells of.
+pub(crate) fn told(chunk: &Promise) -> BTreeMap<Slot, (Ballot, &Value)> {
+    chunk.votes.iter().map(|(slot, vote)| (*slot, (vote.ballot, &vote.value))).collect()
+}
+
+/// The slots of which a chunk tells everything.
+pub(crate) fn covered(chunk: &Promise) -> Range<Slot> {
+    let end = if chunk.last { Slot(u64::MAX) } else { chunk.next };
+    chunk.from.max(chunk.compacted_upto)..end
+}
+
+/// Is this what has to be told of a slot with this highest vote below a ballot, and this vote in it?
+pub(crate) fn tells(
+    told: Option<(Ballot, &Value)>,
+    highest: Option<(Ballot, &Value)>,
+    own: Option<(Ballot, &Value)>,
+) -> bool {
+    told == highest || own.is_some() && told == own
 }
