@@ -26,6 +26,7 @@ use paxos_chat_replica::host::ReplicaHost;
 use paxos_chat_replica::journal::{self, Identity, Place, SEGMENT_BYTES};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use stateright::actor::Actor;
 use std::cell::Cell;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -33,6 +33,11 @@ impl Replica {
         Replica { cluster, tuning }
     }
 
+    /// The cluster that it is of.
+    pub fn cluster(&self) -> Cluster {
+        self.cluster
+    }
+
     /// The sizes, limits and time-outs of this replica.
     pub fn tuning(&self) -> &Tuning {
         &self.tuning

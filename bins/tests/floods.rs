@@ -445,8 +445,16 @@ fn measure(
     let token = Token::issue(&secret(cluster), &config, "alice").unwrap();
     let patience = Duration::from_secs(20);
     let addresses = config.addresses().unwrap();
-    let access =
-        Access { config, addresses, token, loss: Loss::NONE, seed: 1, patience, state: None };
+    let access = Access {
+        config,
+        addresses,
+        token,
+        loss: Loss::NONE,
+        seed: 1,
+        patience,
+        state: None,
+        recordings: None,
+    };
     let (messages, duration, warmup) = (None, None, Duration::ZERO);
     let options = LoadOptions {
         clients: 2,

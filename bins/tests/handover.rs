@@ -87,6 +87,7 @@ impl Load {
                 seed,
                 patience: Duration::from_secs(30),
                 state: None,
+                recordings: None,
             };
             let (stop, acknowledged) = (Arc::clone(&stop), Arc::clone(&acknowledged));
             let listener = Box::new(move |event, _| {

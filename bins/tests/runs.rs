@@ -8,12 +8,15 @@ use support::{Ended, arg, run};
 
 const CLUSTER: &str = env!("CARGO_BIN_EXE_cluster");
 
-/// Runs a cluster whose files stay in `folder`; the verdict must be good.
+/// Runs a cluster whose files stay in `folder`; the verdict must be good, and every step of its processes valid.
 fn good_run(folder: &Path, args: &[&str]) -> Value {
     // The cluster starts the executables beside it.
     let _ = (env!("CARGO_BIN_EXE_replica"), env!("CARGO_BIN_EXE_client"));
-    let all: Vec<&str> =
-        ["run", "--json", "--log-dir", arg(folder)].iter().chain(args).copied().collect();
+    let all: Vec<&str> = ["run", "--validate", "--json", "--log-dir", arg(folder)]
+        .iter()
+        .chain(args)
+        .copied()
+        .collect();
     let ended = run(CLUSTER, &all);
     assert_eq!(ended.code, 0, "{ended:?}");
     let verdict = ended.json();

@@ -13,7 +13,6 @@ use actor_runtime::wire::{ClusterId, Codec, Generations, Peer};
 use paxos_chat::message::{Accept, Prepare, ToPeer};
 use paxos_chat::quorum::Cluster;
 use paxos_chat::replica::Replica;
-use paxos_chat::state::Storage;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Ballot, NodeId, ReplicaId, Slot, Value};
 use paxos_chat_packets::Packet;

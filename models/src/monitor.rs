@@ -213,6 +213,7 @@ impl Monitor {
     }
 
     /// A message really leaves for the network: what a handler wanted to be sent, or what a driver answers from its log.
+    /// What a party sends to itself need not be told.
     pub fn leaves(&mut self, from: Party, to: Party, message: &Message) {
         let is_taken = steps::is_taken(from.taker(), to.taker(), message);
         self.history.report.judge(Safety::Taken, from, is_taken, || {

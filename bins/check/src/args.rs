@@ -8,6 +8,7 @@ use crate::mutants::MutantArgs;
 use crate::progress::ProgressArgs;
 use crate::refine::RefineArgs;
 use crate::run::{CustomArgs, RunArgs};
+use crate::validate::ValidateArgs;
 use clap::{Parser, Subcommand};
 use paxos_chat_shell::manual::ManualCommand;
 
@@ -57,6 +58,8 @@ pub enum Command {
     Hardships(HardshipArgs),
     /// Check that the actors refine Lamport's specification of Paxos, at every slot.
     Refine(RefineArgs),
+    /// Replay what real processes have recorded through the actors, and judge every step of that run.
+    Validate(ValidateArgs),
     /// Measure our engine beside stateright's `ActorModel` on the same bounds.
     Compare(CompareArgs),
     /// One run of `compare`, in a process of its own.

@@ -26,6 +26,7 @@
 //! | `progress` | `check progress` |
 //! | `kills`, `mutants` | `check mutants` |
 //! | `refine` | `check refine` |
+//! | `validate` | `check validate` |
 //! | `links`, `hardships` | `check links`, `check hardships` |
 //! | `coverage` | `check coverage` |
 //! | `compare` | `check compare` |
@@ -57,6 +58,7 @@ mod refine;
 mod run;
 mod selection;
 mod status;
+mod validate;
 
 pub use args::{Args, Command};
 pub use offers::offers;
@@ -87,6 +89,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Links(args) => links::run(&args),
         Command::Hardships(args) => hardships::run(&args),
         Command::Refine(args) => refine::run(&args),
+        Command::Validate(args) => validate::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Measure(args) => compare::measure(&args),
         Command::Explore { name, address } => explore::serve(&name, &address).map(|()| 0),

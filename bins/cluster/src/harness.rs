@@ -19,6 +19,7 @@
 //! | `primaries` | kills of primaries at the moments that matter |
 //! | `kill_loop` | kills and restarts, again and again |
 //! | `events` | whether what a scenario is named for happened |
+//! | `validation` | a run that was recorded, validated |
 //! | [`run`] | one run: start, feed, inject, wait, judge |
 //! | [`soak`], [`plot`] | a long run: memory, catch-up, restart |
 
@@ -41,3 +42,4 @@ pub mod scenario;
 mod script;
 pub mod soak;
 mod stage;
+mod validation;

@@ -6,7 +6,7 @@
 use crate::bar::Bar;
 use crate::harness::fault::{Fault, KillLoop};
 use crate::harness::input::{self, Source};
-use crate::harness::options::RunOptions;
+use crate::harness::options::{KILL_ROUNDS, RunOptions};
 use crate::harness::run::run;
 use crate::harness::scenario::{self, Scenario};
 use crate::{interrupt, verdict};
@@ -56,6 +56,10 @@ pub struct RunArgs {
     /// for a random one, the primary or all at once.
     #[arg(long, value_name = "ID|all", conflicts_with_all = ["kill", "volatile"])]
     kill_loop: Option<KillLoop>,
+    /// How often the kill loop kills.
+    #[arg(long, value_name = "N", requires = "kill_loop", default_value_t = KILL_ROUNDS,
+        value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    kill_rounds: u64,
     /// Keep what replicas promise in memory only.
     #[arg(long)]
     volatile: bool,
@@ -95,6 +99,7 @@ impl RunArgs {
         let clients = if with_input > 0 { with_input } else { CLIENTS };
         options.clients = self.clients.unwrap_or(self.scenario.map_or(clients, |s| s.clients));
         options.messages = self.messages.unwrap_or(self.scenario.map_or(MESSAGES, |s| s.messages));
+        options.kill_rounds = self.kill_rounds;
         options.volatile = self.volatile;
         options.records = self.validate;
         options.skip_slots = self.skip_slots.iter().copied().collect();

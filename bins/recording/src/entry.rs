@@ -7,6 +7,7 @@
 
 use crate::digest::{OutputDigest, StateDigest};
 use serde::{Deserialize, Serialize};
+use stateright::actor::Actor;
 
 /// The version of all this.
 pub const VERSION: u8 = 1;
@@ -57,6 +58,9 @@ pub enum Entry<A, M, T, S> {
     /// The process ends in good order.
     End,
 }
+
+/// What is recorded of an actor of this type.
+pub type EntryOf<A> = Entry<A, <A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Storage>;
 
 /// A life of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

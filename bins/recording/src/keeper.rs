@@ -20,6 +20,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The argument that makes a program a keeper; then come the folder, and the most that it may hold, in bytes.
 pub const ARGUMENT: &str = "--keep-recording";
@@ -28,6 +29,11 @@ const FILE_BYTES: u64 = 64 << 20;
 /// Bytes that are asked for a pipe: what Linux gives anybody.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1 << 20;
+/// How long a pipe fills before it is emptied, unless it was nearly full: whoever writes to it does not wake the keeper,
+/// which would take the processor from it.
+const REST: Duration = Duration::from_millis(20);
+/// Bytes that come in that time, or else it does not rest.
+const RESTFUL_BYTES: usize = 128 << 10;
 /// The extension of its files.
 pub const EXTENSION: &str = "rec";
 
@@ -183,6 +189,9 @@ fn keep(folder: &Path, bytes_max: u64, recording: &mut impl Read) -> io::Result<
         writer.append(&buffer[..whole])?;
         buffer.copy_within(whole..filled, 0);
         filled -= whole;
+        if read < RESTFUL_BYTES {
+            std::thread::sleep(REST);
+        }
     }
 }
 

@@ -47,7 +47,8 @@ pub enum ReadError {
     },
 }
 
-/// The recordings below these folders: for each folder that has any, the files of each life, in order.
+/// The recordings below this folder: for each folder that has any, the files of each life, in order. A life that was
+/// killed before it had saved or sent anything may have left nothing, and is none.
 ///
 /// # Errors
 /// When a folder can't be read, a file is still being written, or one is missing.
@@ -76,6 +77,11 @@ pub fn find(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<Vec<PathBuf>>>, ReadE
             }
             parts.push(path);
         }
+        let is_nothing = |parts: &Vec<PathBuf>| {
+            let bytes = std::fs::metadata(&parts[0]).map_or(u64::MAX, |file| file.len());
+            parts.len() == 1 && bytes == MAGIC.len() as u64
+        };
+        lives.retain(|_, parts| !is_nothing(parts));
         if !lives.is_empty() {
             found.insert(folder, lives.into_values().collect());
         }
@@ -165,7 +171,7 @@ impl Frames {
     ///
     /// # Errors
     /// When it is damaged.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, ReadError> {
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, ReadError> {
         self.at += if self.payload.is_empty() { 0 } else { (HEADER + self.payload.len()) as u64 };
         self.payload.clear();
         let mut header = [0; HEADER];

@@ -494,6 +494,10 @@ where
         }
         let to_send = std::mem::take(&mut self.to_send);
         let (local, to_send): (Vec<_>, Vec<_>) = to_send.into_iter().partition(Send::is_local);
+        // What the host keeps of it outlives this process, as what is saved does.
+        if !local.is_empty() && self.world.storage.outlives_process() {
+            self.witness.flush();
+        }
         for send in local {
             self.host.on_local(send.message).map_err(DriverError::Host)?;
         }
@@ -518,7 +522,9 @@ where
         }
         self.dispatch();
         if let Some(storage) = self.to_save.take() {
-            self.witness.flush();
+            if self.world.storage.outlives_process() {
+                self.witness.flush();
+            }
             self.world.storage.save(storage).map_err(DriverError::Storage)?;
             self.witness.synced();
         }

@@ -21,6 +21,11 @@ pub trait StableStorage<S> {
     /// When it may not have been stored. The caller must not reveal the state, nor go on.
     fn save(&mut self, state: S) -> io::Result<()>;
 
+    /// Is what is saved there when its process has been killed?
+    fn outlives_process(&self) -> bool {
+        true
+    }
+
     /// Finishes what a save has begun: everything that the turn reports is with the host by now,
     /// and nothing of it was sent.
     ///
@@ -55,5 +60,9 @@ impl<S: Clone> StableStorage<S> for MemoryStorage<S> {
     fn save(&mut self, state: S) -> io::Result<()> {
         *self.0.borrow_mut() = Some(state);
         Ok(())
+    }
+
+    fn outlives_process(&self) -> bool {
+        false
     }
 }

@@ -9,6 +9,8 @@ use actor_runtime::wire::{ClusterId, Codec, Formats, Generations, Packing, UserN
 use paxos_chat::quorum;
 use paxos_chat::tuning::Tuning;
 use paxos_chat_packets::formats::FORMATS;
+use paxos_chat_validation::process::Source;
+use paxos_chat_validation::run::{Recorded, validate};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -70,7 +72,7 @@ impl Keys {
     }
 }
 
-/// A cluster under virtual time.
+/// A cluster under virtual time. What it has done is validated when it goes.
 pub struct Cluster {
     /// The network and the time.
     pub air: Rc<Air>,
@@ -122,6 +124,24 @@ impl Cluster {
         self.speakers.iter().map(Speaker::confirmed).sum()
     }
 
+    /// What was recorded of each process so far, life by life.
+    pub fn recordings(&self) -> Vec<Recorded> {
+        let named = |name: String, lives: Vec<Vec<u8>>| {
+            let lives = (1..).zip(lives).filter(|(_, bytes)| !bytes.is_empty());
+            let source = |(life, bytes)| Source::Memory(format!("{name}, life {life}"), bytes);
+            (name.clone(), lives.map(source).collect())
+        };
+        let replica = |(id, machine): (usize, &Machine)| {
+            named(format!("replica-{id}"), machine.recordings().collect())
+        };
+        let client = |(number, speaker): (usize, &Speaker)| {
+            named(format!("client-{number}"), vec![speaker.recording()])
+        };
+        let replicas = self.machines.iter().enumerate().map(replica);
+        let clients = self.speakers.iter().enumerate().map(client);
+        replicas.chain(clients).filter(|(_, lives): &Recorded| !lives.is_empty()).collect()
+    }
+
     /// The chat logs.
     pub fn logs(&self) -> Vec<Vec<u8>> {
         self.machines.iter().map(Machine::log).collect()
@@ -132,5 +152,20 @@ impl Cluster {
         self.machines.iter().all(Machine::is_up)
             && self.confirmed() == confirmed
             && self.logs().windows(2).all(|pair| pair[0] == pair[1])
+    }
+}
+
+impl Drop for Cluster {
+    /// # Panics
+    /// If what was recorded is not valid.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let recordings = self.recordings();
+        if recordings.iter().any(|(name, _)| name.starts_with("replica")) {
+            let report = validate(&recordings, |_| true).expect("it was recorded whole");
+            assert!(report.is_good(), "{} findings: {:#?}", report.found, report.findings);
+        }
     }
 }

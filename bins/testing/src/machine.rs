@@ -6,6 +6,7 @@
 
 use crate::air::{Air, Endpoint, address};
 use crate::cluster::{Bounds, Keys};
+use actor_recording::sink::Memory;
 use actor_runtime::disk::Disk;
 use actor_runtime::disk::fake::{FakeDisk, Operation};
 use actor_runtime::driver::{Driver, World};
@@ -17,6 +18,7 @@ use paxos_chat::state::State;
 use paxos_chat::types::NodeId;
 use paxos_chat_replica::host::ReplicaHost;
 use paxos_chat_replica::journal::{Identity, JournalError, Place, format, open};
+use paxos_chat_replica::recordings;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::Cell;
@@ -50,6 +52,8 @@ pub struct Machine {
     busy_until: Rc<Cell<Duration>>,
     /// How long syncs take, and how many of them.
     slow: Rc<Cell<(Duration, u32)>>,
+    /// What was recorded of each of its lives.
+    recordings: Vec<Memory>,
 }
 
 impl Machine {
@@ -66,6 +70,7 @@ impl Machine {
             back_at: Duration::ZERO,
             busy_until: Rc::default(),
             slow: Rc::default(),
+            recordings: Vec::new(),
         };
         format(&machine.place()).expect("an empty disk is formatted");
         machine.start().expect("its disk is whole");
@@ -115,6 +120,11 @@ impl Machine {
     /// The bytes of its chat log.
     pub fn log(&self) -> Vec<u8> {
         self.disk.read(&self.place().chat_log()).expect("it has a chat log")
+    }
+
+    /// What was recorded of each of its lives so far.
+    pub fn recordings(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.recordings.iter().map(Memory::bytes)
     }
 
     /// Does its replica run?
@@ -179,16 +189,18 @@ impl Machine {
         }));
         let endpoint = Endpoint::new(&self.air, self.id.into(), &self.busy_until);
         let lossy = LossyNetwork::new(endpoint.clone(), self.bounds.loss(), self.rng.random());
+        let Bounds { tuning, packing, formats, .. } = &self.bounds;
+        let actor = Replica::new(self.bounds.cluster(), tuning.clone());
+        let recording = Memory::default();
+        self.recordings.push(recording.clone());
         let world = World {
             network: Box::new(lossy),
             clock: Box::new(endpoint),
             rng: Box::new(StdRng::seed_from_u64(self.rng.random())),
             storage: Box::new(opened.storage),
-            recorder: None,
+            recorder: Some(Box::new(recordings::tape(&actor, Box::new(recording)))),
         };
-        let Bounds { tuning, packing, formats, .. } = &self.bounds;
         let host = ReplicaHost::new(opened.log, [], tuning);
-        let actor = Replica::new(self.bounds.cluster(), tuning.clone());
         let addresses = (0..self.bounds.replicas).map(|id| address(id.into())).collect::<Vec<_>>();
         let nodes = NodeTable::new(addresses, CLIENTS_MAX);
         let codec = self.keys.replica(self.id, self.bounds.replicas);

@@ -2,6 +2,7 @@
 
 use crate::air::{Air, Endpoint, address};
 use crate::cluster::{Bounds, Keys};
+use actor_recording::sink::Memory;
 use actor_runtime::driver::{Driver, World};
 use actor_runtime::loss::LossyNetwork;
 use actor_runtime::nodes::NodeTable;
@@ -10,6 +11,7 @@ use paxos_chat::client::{Client, ClientTuning};
 use paxos_chat::message::Input;
 use paxos_chat::types::{Body, NodeId, Nonce, User};
 use paxos_chat_client::host::{ClientHost, Event};
+use paxos_chat_client::recordings;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::cell::Cell;
@@ -24,6 +26,7 @@ pub struct Speaker {
     driver: Driver<Client, ClientHost<Sink>>,
     submitted: u64,
     confirmed: Rc<Cell<u64>>,
+    recording: Memory,
 }
 
 impl Speaker {
@@ -32,13 +35,6 @@ impl Speaker {
         let seed = bounds.seed * 100 + u64::from(number);
         let endpoint = Endpoint::new(air, number.into(), &Rc::default());
         let lossy = LossyNetwork::new(endpoint.clone(), bounds.loss(), seed);
-        let world = World {
-            network: Box::new(lossy),
-            clock: Box::new(endpoint),
-            rng: Box::new(StdRng::seed_from_u64(seed + 50)),
-            storage: Box::new(MemoryStorage::default()),
-            recorder: None,
-        };
         let confirmed = Rc::new(Cell::new(0));
         let count = Rc::clone(&confirmed);
         let sink: Sink = Box::new(move |event| {
@@ -51,6 +47,14 @@ impl Speaker {
         let replicas = (0..bounds.replicas).map(|id| NodeId(id.into())).collect();
         let (user, nonce) = (User::new(&user), Nonce(number.into()));
         let actor = Client::new(user, nonce, replicas, ClientTuning::default());
+        let recording = Memory::default();
+        let world = World {
+            network: Box::new(lossy),
+            clock: Box::new(endpoint),
+            rng: Box::new(StdRng::seed_from_u64(seed + 50)),
+            storage: Box::new(MemoryStorage::default()),
+            recorder: Some(Box::new(recordings::tape(&actor, Box::new(recording.clone())))),
+        };
         let addresses = (0..bounds.replicas).map(|id| address(id.into())).collect::<Vec<_>>();
         let (id, nodes) = (NodeId(number.into()).into(), NodeTable::new(addresses, 0));
         let driver = Driver::start(actor, id, nodes, codec, ClientHost::new(sink), world);
@@ -58,7 +62,13 @@ impl Speaker {
             driver: driver.expect("a start sends and saves nothing"),
             submitted: 0,
             confirmed,
+            recording,
         }
+    }
+
+    /// What was recorded of it so far.
+    pub fn recording(&self) -> Vec<u8> {
+        self.recording.bytes()
     }
 
     /// Says `message 1`, `message 2` and so on, the next one.

@@ -92,7 +92,8 @@ impl Sender {
 
     /// The datagrams of a message that travels in parts.
     pub(crate) fn in_parts(&mut self, id: u8, message: &Packet) -> Vec<Vec<u8>> {
-        let sent = self.posted(|outbox| outbox.post(NodeId(id.into()).into(), 1, None, message).unwrap());
+        let sent =
+            self.posted(|outbox| outbox.post(NodeId(id.into()).into(), 1, None, message).unwrap());
         assert!(sent.len() > 1);
         sent
     }

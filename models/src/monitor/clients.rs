@@ -182,7 +182,7 @@ impl Client {
             history.said.trim(self.talk);
         }
         history.real_time.confirm(self.number, seq, slot);
-        let is_in_order = !history.real_time.broken;
+        let is_in_order = !std::mem::take(&mut history.real_time.broken);
         history.report.judge(Safety::RealTime, party, is_in_order, || {
             format!("number {seq} was asked after a later slot than {slot} was acknowledged")
         });

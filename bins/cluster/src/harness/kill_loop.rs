@@ -3,7 +3,7 @@
 //! **Invariants**
 //! - *Kills fall among writes*: each round releases its share of the messages right before.
 //! - *Everything random follows from the seed*; what a moment hits, the machine decides.
-//! - *Bounded*: so many rounds, each with a limit.
+//! - *Bounded*: so many rounds, each with a limit; messages are released in as many shares.
 
 use super::error::RunError;
 use super::fault::KillLoop;
@@ -14,8 +14,6 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::{Duration, Instant};
 
-/// Rounds of killing, and the shares that messages are released in.
-const ROUNDS: u64 = 12;
 /// The longest time between the release of messages and a kill.
 const BEFORE_KILL_MAX: Duration = Duration::from_millis(200);
 /// The longest time that a killed replica is down.
@@ -26,8 +24,9 @@ impl Stage<'_> {
     pub(super) fn kill_and_restart(&mut self, whom: KillLoop, feed: &Feed) -> Mishap {
         let programs = Programs::find()?;
         let mut rng = StdRng::seed_from_u64(self.options.seed);
-        for round in 0..ROUNDS {
-            feed.release(Share::new(round + 1, ROUNDS + 1));
+        let rounds = self.options.kill_rounds;
+        for round in 0..rounds {
+            feed.release(Share::new(round + 1, rounds + 1));
             self.pause_for(rng.random_range(Duration::ZERO..BEFORE_KILL_MAX))?;
             let victims = self.victims(whom, &mut rng);
             for &index in &victims {
@@ -40,7 +39,7 @@ impl Stage<'_> {
             let ids: Vec<u8> = victims.iter().map(|v| self.cluster.replicas[*v].id).collect();
             self.progress.note(&format!("killed and restarted {ids:?}"));
             // The share before last must be through, so that no client runs out of patience.
-            let due = Share::new(round, ROUNDS + 1);
+            let due = Share::new(round, rounds + 1);
             if let Some(fault) = self.wait_for_acknowledgements(due)? {
                 return Ok(Some(fault));
             }

@@ -26,6 +26,8 @@ pub struct RunOptions {
     pub pace: Option<Range<Duration>>,
     /// What is done to the replicas.
     pub fault: Fault,
+    /// Rounds of a kill loop.
+    pub kill_rounds: u64,
     /// The scenario that this is, whose event must have happened.
     pub scenario: Option<&'static Scenario>,
     /// Keep what replicas promise in memory only.
@@ -44,11 +46,14 @@ pub struct RunOptions {
     pub records: bool,
 }
 
+/// Rounds of a kill loop, where nobody says how many.
+pub const KILL_ROUNDS: u64 = 12;
+
 /// The folder of the recordings, beside logs and records.
 pub const RECORDINGS: &str = "recordings";
 
 impl RunOptions {
-    /// A quiet run of three replicas, without clients.
+    /// A quiet run of three replicas, without clients, which is recorded and validated.
     pub fn new(folder: PathBuf, seed: u64) -> RunOptions {
         RunOptions {
             config: None,
@@ -58,6 +63,7 @@ impl RunOptions {
             inputs: Vec::new(),
             pace: None,
             fault: Fault::None,
+            kill_rounds: KILL_ROUNDS,
             scenario: None,
             volatile: false,
             skip_slots: BTreeSet::new(),
@@ -65,7 +71,7 @@ impl RunOptions {
             seed,
             folder,
             timeout_ms: None,
-            records: false,
+            records: true,
         }
     }
 

@@ -10,10 +10,11 @@ use super::cluster::Cluster;
 use super::error::RunError;
 use super::fault::Fault;
 use super::feed::{Feed, Share};
-use super::options::RunOptions;
+use super::options::{RECORDINGS, RunOptions};
 use super::process::Programs;
 use super::progress::Progress;
 use super::stage::Stage;
+use super::validation;
 use crate::judge::{Evidence, RunFile, Verdict, judge};
 use std::sync::atomic::AtomicBool;
 
@@ -63,6 +64,11 @@ pub fn run(
     }
     verdict.ok &= faults.is_empty();
     verdict.faults.splice(0..0, faults);
+    if options.records {
+        // What still runs would be recorded.
+        drop(stage);
+        validation::add(&options.folder.join(RECORDINGS), &mut verdict, interrupted)?;
+    }
     Ok(verdict)
 }
 

@@ -131,6 +131,7 @@ pub fn soak(
     }
     let programs = Programs::find()?;
     let run = RunOptions::new(options.folder.clone(), options.seed);
+    let run = RunOptions { records: false, ..run };
     let cluster = Cluster::start(&programs, &run)?;
     let token = cluster.invite("load")?;
     let load = LoadArgs {

@@ -379,6 +379,12 @@ fn what_is_saved_or_sent_was_recorded_before() {
         "send Wake(0) to 1",
     ];
     assert_eq!(test.taken(), expected);
+    // What a host keeps may outlive the process.
+    test.arrives(address(5), &Say::Report);
+    driver.turn().unwrap();
+    let expected =
+        ["record Report of 2, place 0", "record that it is in [1]", "flush", "report Report"];
+    assert_eq!(test.taken(), expected);
 }
 
 #[test]
