@@ -49,7 +49,9 @@ pub enum What {
 impl Display for Finding {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Finding { process, place, what } = self;
-        write!(f, "{process}, entry {}: {what}", place.entry)
+        let file = place.file.file_name().map(|name| format!(" ({})", name.to_string_lossy()));
+        let file = file.unwrap_or_default();
+        write!(f, "{process}{file}, entry {}: {what}", place.entry)
     }
 }
 

@@ -313,7 +313,13 @@ impl Run<'_> {
         self.scene.lose(number as u32);
     }
 
-    fn report(self, stopped: bool) -> Report {
+    fn report(mut self, stopped: bool) -> Report {
+        if !stopped {
+            for (process, what) in self.scene.end() {
+                let place = Place { file: PathBuf::from("its end"), byte: 0, entry: 0 };
+                self.note(process as usize, place, what);
+            }
+        }
         let Run { names, scene, findings, found, times, .. } = self;
         Report {
             processes: names,

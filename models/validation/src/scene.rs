@@ -145,6 +145,19 @@ impl<'a> Scene<'a> {
         std::mem::take(&mut self.found)
     }
 
+    /// Nothing more happens: what that shows, and at which process.
+    pub fn end(&mut self) -> Vec<(u32, What)> {
+        self.monitor.ends();
+        let new = self.monitor.violations().get(self.violations..).unwrap_or_default();
+        let of = |party| self.processes.get(party).copied().unwrap_or_default();
+        new.iter()
+            .map(|violation| {
+                let (property, detail) = (violation.property, violation.detail.clone());
+                (of(&violation.party), What::Violated { property, detail })
+            })
+            .collect()
+    }
+
     /// Nothing more is heard of this process.
     pub fn lose(&mut self, process: u32) {
         if let Some(party) = self.present[process as usize].party {
