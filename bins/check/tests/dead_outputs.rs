@@ -30,6 +30,7 @@ fn every_command_ends_with_a_documented_status_whatever_has_become_of_its_output
         vec!["refine", "sessions", "--json"],
         vec!["compare", "sessions", "--max-states", "10"],
         vec!["explore", "nonsense"],
+        vec!["validate", man],
         vec!["--help"],
         vec!["--nonsense"],
     ];
