@@ -151,13 +151,17 @@ impl<'a> Writer<'a> {
 
     fn forget_oldest(&mut self) -> io::Result<()> {
         let known = files(self.folder)?;
-        let oldest = known.iter().find(|((life, _), _)| *life < self.life);
-        let Some((_, oldest)) = oldest else {
+        let oldest = known.keys().map(|(life, _)| *life).find(|life| *life < self.life);
+        let Some(oldest) = oldest else {
             let mib = self.bytes_max >> 20;
             return Err(io::Error::other(format!("it has reached its limit of {mib} MiB")));
         };
-        self.bytes -= oldest.metadata()?.len().min(self.bytes);
-        std::fs::remove_file(oldest)
+        // A part of a life is of no use.
+        for (_, path) in known.iter().filter(|((life, _), _)| *life == oldest) {
+            self.bytes -= path.metadata()?.len().min(self.bytes);
+            std::fs::remove_file(path)?;
+        }
+        Ok(())
     }
 }
 
@@ -208,4 +212,27 @@ fn whole_frames(bytes: &[u8]) -> io::Result<usize> {
         at += HEADER + length;
     }
     Ok(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_full_forgets_whole_lives_and_then_the_recording_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        for (life, part) in [(1, 0), (1, 1), (2, 0)] {
+            std::fs::write(folder.path().join(name(life, part)), [0; 100]).unwrap();
+        }
+        let mut writer = Writer::begin(folder.path(), 350).unwrap();
+        let there = || files(folder.path()).unwrap().into_keys().collect::<Vec<_>>();
+        writer.append(&[0; 40]).unwrap();
+        assert_eq!(there(), [(1, 0), (1, 1), (2, 0), (3, 0)]);
+        writer.append(&[0; 40]).unwrap();
+        assert_eq!(there(), [(2, 0), (3, 0)]);
+        writer.append(&[0; 200]).unwrap();
+        assert_eq!(there(), [(3, 0)]);
+        let ended = writer.append(&[0; 100]).unwrap_err().to_string();
+        assert!(ended.contains("its limit of"), "{ended}");
+    }
 }

@@ -93,13 +93,14 @@ impl Sink for Pipe {
         self.write_waiting()?;
         let Some(pipe) = &mut self.pipe else { return Ok(()) };
         let written = if self.waiting.is_empty() { Pipe::write(pipe, frame)? } else { 0 };
-        if self.waiting.len() + frame.len() > QUEUE_BYTES_MAX {
+        let rest = &frame[written..];
+        if self.waiting.len() + rest.len() > QUEUE_BYTES_MAX {
             let mib = QUEUE_BYTES_MAX >> 20;
             return Err(io::Error::other(format!(
-                "its disk takes it slower than it comes, and {mib} MiB of it wait already"
+                "its disk takes it slower than it comes, and more than {mib} MiB of it would wait"
             )));
         }
-        self.waiting.extend(&frame[written..]);
+        self.waiting.extend(rest);
         Ok(())
     }
 
