@@ -35,7 +35,7 @@ const REST: Duration = Duration::from_millis(20);
 /// Bytes that come in that time, or else it does not rest.
 const RESTFUL_BYTES: usize = 128 << 10;
 /// The extension of its files.
-pub const EXTENSION: &str = "rec";
+const EXTENSION: &str = "rec";
 
 /// Begins the recording of one life in this folder, which may hold so many bytes, by a child of this process that runs the
 /// same program.

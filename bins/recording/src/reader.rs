@@ -4,7 +4,7 @@
 
 use crate::entry::{Entry, VERSION};
 use crate::frame::{HEADER, MAGIC, PAYLOAD_BYTES_MAX, is_whole, payload_bytes};
-use crate::keeper::{EXTENSION, files};
+use crate::keeper::files;
 use rustix::fs::{FlockOperation, flock};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, VecDeque};
@@ -87,11 +87,6 @@ pub fn find(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<Vec<PathBuf>>>, ReadE
         }
     }
     Ok(found)
-}
-
-/// Is this the name of a file of a recording?
-pub fn is_recording(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == EXTENSION)
 }
 
 /// Where bytes come from.

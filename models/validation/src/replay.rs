@@ -182,7 +182,6 @@ pub struct Replay<A: Replayed> {
     entries: VecDeque<EntryOf<A>>,
     /// Of the next entry.
     place: Place,
-    outlines: Outlines<A>,
     looks: Looks<A>,
     actor: Option<Life<A>>,
     state: Option<Cow<'static, A::State>>,
@@ -209,7 +208,6 @@ impl<A: Replayed> Replay<A> {
             frames,
             entries: VecDeque::new(),
             place: Place { file: PathBuf::new(), byte: 0, entry: 0 },
-            outlines,
             looks: Looks::new(outlines),
             actor: None,
             state: None,
@@ -365,7 +363,7 @@ impl<A: Replayed> Replay<A> {
         let state = life.actor.on_start(id(life.id), &stored, &mut out);
         let did = Did { state: &state, out: &out };
         if let Some(differs) = self.compare(did, &digests) {
-            return Err(self.divergence("its start".into(), differs, &out, &digests, None));
+            return Err(self.divergence("its start".into(), differs, &out, &digests));
         }
         self.event = watch.start(&life, stored.as_ref(), did);
         self.state = Some(Cow::Owned(state));
@@ -421,7 +419,7 @@ impl<A: Replayed> Replay<A> {
         let did = Did { state: &*state, out: &out };
         if let Some(differs) = self.compare(did, &digests) {
             let told = format!("{event:?}");
-            return Err(self.divergence(told, differs, &out, &digests, None));
+            return Err(self.divergence(told, differs, &out, &digests));
         }
         self.event = watch.after(event, did);
         self.state = Some(state);
@@ -478,7 +476,6 @@ impl<A: Replayed> Replay<A> {
         differs: String,
         out: &Out<A>,
         recorded: &Digests,
-        before: Option<String>,
     ) -> Refusal {
         let hex = |digest: &OutputDigest| u32::from_be_bytes(*digest);
         let mut does = String::new();
@@ -510,14 +507,10 @@ impl<A: Replayed> Replay<A> {
             let _ =
                 write!(does, "\n    recorded was one more message to {to} ({:08x})", hex(digest));
         }
-        let before = before.unwrap_or_default();
+        // Whoever can replay the life once more fills in the state before.
+        let before = String::new();
         let place = self.place.clone();
         Refusal::Divergence(Box::new(Divergence { place, told, differs, does, before }))
-    }
-
-    /// The outlines that it compares by.
-    pub fn outlines(&self) -> Outlines<A> {
-        self.outlines
     }
 
     /// The actor's state, once it has started.

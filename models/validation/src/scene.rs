@@ -128,11 +128,6 @@ impl<'a> Scene<'a> {
         self.monitor.chosen_upto()
     }
 
-    /// Judges, and may be asked how.
-    pub fn monitor(&self) -> &Monitor {
-        &self.monitor
-    }
-
     /// What was found since this was last asked.
     pub fn take_found(&mut self) -> Vec<What> {
         let violations = self.monitor.violations();
