@@ -119,7 +119,7 @@ const CIRCLES: &[(&str, &[&str], &str)] = &[
     ("bins/runtime/src", &["keys"], "a ring and a cipher have the keys of their parent"),
     ("bins/runtime/src", &["wire"], "fragments and datagrams have the format of their parent"),
     (
-        "bins/testing/src",
+        "bins/simulation/src",
         &["cluster", "machine", "speaker"],
         "machines and speakers have the keys and the bounds of their cluster",
     ),

@@ -5,7 +5,7 @@ use actor_runtime::disk::fake::Fault;
 use paxos_chat::message::Outcome;
 use paxos_chat::tuning::Tuning;
 use paxos_chat_log::ChatLog;
-use paxos_chat_testing::{Bounds, Cluster, PowerCut};
+use paxos_chat_simulation::{Bounds, Cluster, PowerCut};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::Duration;

@@ -11,7 +11,7 @@ use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, Operation, Timestamp};
 use paxos_chat_log::ChatLog;
 use paxos_chat_packets::formats::FORMATS;
-use paxos_chat_testing::{Bounds, Cluster, Machine, Paths, SKEW};
+use paxos_chat_simulation::{Bounds, Cluster, Machine, Paths, SKEW};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

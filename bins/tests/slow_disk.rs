@@ -4,7 +4,7 @@
 use paxos_chat::state::Phase;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::Ballot;
-use paxos_chat_testing::{Bounds, Cluster};
+use paxos_chat_simulation::{Bounds, Cluster};
 use std::time::Duration;
 
 /// Virtual time within which a test must end.

@@ -10,7 +10,7 @@ use paxos_chat::replica::Replica;
 use paxos_chat::state::{State, Storage};
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::Value;
-use paxos_chat_testing::{Bounds, Cluster};
+use paxos_chat_simulation::{Bounds, Cluster};
 use paxos_chat_validation::finding::What;
 use paxos_chat_validation::process::Source;
 use paxos_chat_validation::run::{Recorded, Report, validate};

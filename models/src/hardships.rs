@@ -14,7 +14,7 @@ mod strangers;
 mod world;
 
 use crate::deployed::Deployed;
-use actor_checker::simulation::Rate;
+use actor_checker::links::Rate;
 use paxos_chat::state::Phase;
 use paxos_chat::types::Ballot;
 use std::time::Duration;

@@ -5,11 +5,12 @@
 //! client, so a number names what the user said.
 
 use actor_runtime::driver::{Host, Sender};
-use paxos_chat::client::Client;
+use paxos_chat::client::ClientState;
 use paxos_chat::message::{AppliedValue, Message, Output, Plausible, ToClient, ToReplica};
-use paxos_chat::reader::Reader;
+use paxos_chat::reader::ReaderState;
 use paxos_chat::types::{Operation, Seq, SessionId, Slot};
 use paxos_chat_packets::Packet;
+use stateright::actor::Actor;
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
@@ -64,7 +65,12 @@ impl<F: FnMut(Event) -> io::Result<()>> ClientHost<F> {
     }
 }
 
-impl<F: FnMut(Event) -> io::Result<()>> Host<Client> for ClientHost<F> {
+/// Of any actor that is a client to those around it.
+impl<A, F> Host<A> for ClientHost<F>
+where
+    A: Actor<Msg = Message, State = ClientState>,
+    F: FnMut(Event) -> io::Result<()>,
+{
     type Packet = Packet;
 
     fn admit(&mut self, from: Sender<'_>, packet: Packet, _now: Duration) -> Option<Message> {
@@ -136,7 +142,12 @@ impl<F: FnMut(News) -> io::Result<()>> ReaderHost<F> {
     }
 }
 
-impl<F: FnMut(News) -> io::Result<()>> Host<Reader> for ReaderHost<F> {
+/// Of any actor that is a reader to those around it.
+impl<A, F> Host<A> for ReaderHost<F>
+where
+    A: Actor<Msg = Message, State = ReaderState>,
+    F: FnMut(News) -> io::Result<()>,
+{
     type Packet = Packet;
 
     fn admit(&mut self, from: Sender<'_>, packet: Packet, _now: Duration) -> Option<Message> {

@@ -4,16 +4,34 @@ use actor_recording::keeper;
 use actor_recording::recorder::{Outlines, Recorder, Subject, Tape};
 use actor_recording::sink::Sink;
 use anyhow::{Context, Result};
+use paxos_chat::effects::Timer;
+use paxos_chat::message::Message;
 use paxos_chat::outline::Outline;
 use paxos_chat::replica::Replica;
 use paxos_chat::state::{State, Storage};
+use serde::Serialize;
+use stateright::actor::Actor;
 use std::path::Path;
 
 /// The kind of its recordings.
 pub const KIND: &str = "replica";
 
+/// An actor that is a replica to those around it.
+pub trait Recorded:
+    Actor<Msg = Message, Timer = Timer, State = State, Storage = Storage> + Clone + Serialize + 'static
+{
+}
+
+impl<A> Recorded for A where
+    A: Actor<Msg = Message, Timer = Timer, State = State, Storage = Storage>
+        + Clone
+        + Serialize
+        + 'static
+{
+}
+
 /// A recorder of this actor, which puts what it records into this sink. When it can't go on, that is logged.
-pub fn tape(actor: &Replica, sink: Box<dyn Sink>) -> Tape<Replica> {
+pub fn tape<A: Recorded>(actor: &A, sink: Box<dyn Sink>) -> Tape<A> {
     let subject = Subject { kind: KIND, build: env!("CARGO_PKG_VERSION") };
     let outlines = Outlines {
         state: |state: &State, digester| state.outline(digester),

@@ -11,7 +11,7 @@
 //! | [`memory`] | how much the process has resident |
 //! | [`reductions`] | their claims, checked after each run |
 //! | [`progress`] | fair schedules from every explored state |
-//! | [`simulation`] | the same actors under virtual time, on links with delays, loss and bandwidth |
+//! | [`links`], [`simulation`] | links with delays, loss and bandwidth; the same actors on them, under virtual time |
 //! | [`trace`], [`chart`], [`explore`] | a run in words, as a chart, and in stateright's Explorer |
 //!
 //! **Invariant**: a run that is incomplete, or relies on a claim that does not hold, never says that a property holds.
@@ -25,6 +25,7 @@ pub mod explore;
 pub mod fingerprint;
 pub mod foreign;
 pub mod intern;
+pub mod links;
 pub mod memory;
 pub mod progress;
 pub mod reductions;

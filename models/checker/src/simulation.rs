@@ -13,14 +13,14 @@
 //!
 //! **Source**: discrete event simulation as in FoundationDB's (Zhou et al., SIGMOD 2021, section 4).
 
+use crate::links::{Links, draw};
 use crate::trace::{Kind, TraceStep};
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
-use std::ops::Range;
 use std::time::Duration;
 
 /// A run of these actors.
@@ -56,36 +56,6 @@ pub struct Wire<M> {
     pub size_bytes: fn(&M) -> usize,
     /// The name of its class.
     pub class: fn(&M) -> &'static str,
-}
-
-/// How messages travel.
-#[derive(Clone, Debug)]
-pub struct Links {
-    /// By sender and receiver: does anything arrive?
-    up: Vec<Vec<bool>>,
-    /// How long a message is under way, drawn anew for each.
-    pub delay: Range<Duration>,
-    /// By sender and receiver: how long it is under way there, if not as long as elsewhere.
-    delays: BTreeMap<(usize, usize), Range<Duration>>,
-    /// By sender and receiver: nothing longer arrives, in bytes.
-    longest: BTreeMap<(usize, usize), usize>,
-    /// The share of messages that is lost.
-    pub loss: f64,
-    /// Everything that arrives arrives twice.
-    pub twice: bool,
-    /// What a link carries; without limit if not given.
-    pub rate: Option<Rate>,
-    /// By sender and receiver: when the link has sent everything that was given to it.
-    free_at: BTreeMap<(usize, usize), Duration>,
-}
-
-/// What a link carries.
-#[derive(Clone, Copy, Debug)]
-pub struct Rate {
-    /// Bytes a second.
-    pub bytes_per_second: u64,
-    /// Bytes that wait for the link; what does not fit is lost.
-    pub queue_bytes: u64,
 }
 
 struct Place<A: Actor> {
@@ -132,38 +102,6 @@ struct Story {
 /// Longer stories lose their beginnings.
 const STORY_STEPS_MAX: usize = 160;
 
-impl Links {
-    /// All actors hear one another, with a delay of 1 to 2 ms.
-    pub fn all(actors: usize) -> Links {
-        Links {
-            up: vec![vec![true; actors]; actors],
-            delay: Duration::from_millis(1)..Duration::from_millis(2),
-            delays: BTreeMap::new(),
-            longest: BTreeMap::new(),
-            loss: 0.0,
-            twice: false,
-            rate: None,
-            free_at: BTreeMap::new(),
-        }
-    }
-
-    /// From now on what `src` sends arrives at `dst`, or does not.
-    pub fn set(&mut self, src: usize, dst: usize, up: bool) {
-        self.up[src][dst] = up;
-    }
-
-    /// From now on what `src` sends to `dst` is under way for so long, whatever it is elsewhere.
-    pub fn set_delay(&mut self, src: usize, dst: usize, delay: Range<Duration>) {
-        self.delays.insert((src, dst), delay);
-    }
-
-    /// From now on nothing that is longer arrives at `dst` from `src`, as where a router drops long packets and
-    /// tells nobody (RFC 2923, section 2.1).
-    pub fn set_longest(&mut self, src: usize, dst: usize, bytes: usize) {
-        self.longest.insert((src, dst), bytes);
-    }
-}
-
 impl<A> Simulation<A>
 where
     A: Actor<Random = ()>,
@@ -186,7 +124,7 @@ where
         let count = actors.len();
         let mut simulation = Simulation {
             places: actors.into_iter().map(place).collect(),
-            links: Links::all(count),
+            links: Links::default(),
             wire,
             sent: BTreeMap::new(),
             now: Duration::ZERO,
@@ -421,7 +359,7 @@ where
                     self.reports.push(Report { at: self.now, actor, message });
                 }
                 Command::SetTimer(timer, delay) => {
-                    let at = self.now + self.draw(&delay);
+                    let at = self.now + draw(&delay, &mut self.rng);
                     let timers = &mut self.places[actor].timers;
                     timers.retain(|(set, _)| *set != timer);
                     timers.push((timer, at));
@@ -440,40 +378,15 @@ where
     }
 
     fn send(&mut self, src: usize, dst: usize, msg: A::Msg, sent_at: Option<usize>) {
-        let is_too_long = |longest: &usize| (self.wire.size_bytes)(&msg) > *longest;
-        let lost = !self.links.up[src][dst]
-            || self.links.longest.get(&(src, dst)).is_some_and(is_too_long)
-            || (self.links.loss > 0.0 && self.rng.random_bool(self.links.loss));
-        if lost {
-            return;
-        }
-        let mut at = self.now;
-        if let Some(rate) = self.links.rate {
-            let free_at = self.links.free_at.entry((src, dst)).or_default();
-            let waits = free_at.saturating_sub(at);
-            let queued = waits.as_micros() as u64 * rate.bytes_per_second / 1_000_000;
-            let bytes = (self.wire.size_bytes)(&msg) as u64;
-            if queued + bytes > rate.queue_bytes {
-                return;
-            }
-            at += waits + Duration::from_micros(bytes * 1_000_000 / rate.bytes_per_second);
-            *free_at = at;
-        }
-        let links = &self.links;
-        let delay = links.delays.get(&(src, dst)).unwrap_or(&links.delay).clone();
-        if links.twice {
-            let again = at + self.draw(&delay);
+        let bytes = (self.wire.size_bytes)(&msg);
+        let [first, again] = self.links.carry((src, dst), bytes, self.now, &mut self.rng);
+        if let Some(again) = again {
             let mail = Mail { src, msg: msg.clone(), sent_at };
             self.schedule(again, Happening::Arrives { dst, mail });
         }
-        at += self.draw(&delay);
-        self.schedule(at, Happening::Arrives { dst, mail: Mail { src, msg, sent_at } });
-    }
-
-    fn draw(&mut self, range: &Range<Duration>) -> Duration {
-        let (from, to) = (range.start.as_micros() as u64, range.end.as_micros() as u64);
-        let drawn = if to > from { self.rng.random_range(from..to) } else { from };
-        Duration::from_micros(drawn)
+        if let Some(first) = first {
+            self.schedule(first, Happening::Arrives { dst, mail: Mail { src, msg, sent_at } });
+        }
     }
 
     fn schedule(&mut self, at: Duration, happening: Happening<A::Msg>) {

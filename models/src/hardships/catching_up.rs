@@ -6,7 +6,7 @@ use super::world::World;
 use super::{demand, millis, seconds};
 use crate::deployed::Deployed;
 use crate::node::NodeTimer;
-use actor_checker::simulation::Rate;
+use actor_checker::links::Rate;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Class;
 use paxos_chat::state::Phase;
@@ -236,7 +236,7 @@ pub(super) fn twice(deployed: &Deployed) -> Result<u32, String> {
     let seeds = 0..4;
     for seed in seeds.clone() {
         let (mut world, leader, lags, other) = with_one_behind(deployed, seed)?;
-        world.simulation.links.twice = true;
+        world.simulation.links.doubled = 1.0;
         world.simulation.take_sent();
         let before = world.acknowledged;
         world.talks_for(seconds(10))?;

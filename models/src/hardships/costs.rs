@@ -5,7 +5,7 @@ use super::world::World;
 use super::{demand, millis, seconds};
 use crate::deployed::Deployed;
 use crate::node::NodeTimer;
-use actor_checker::simulation::Rate;
+use actor_checker::links::Rate;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::Class;
 use paxos_chat::tuning::BODY_BYTES_MAX;
