@@ -25,7 +25,7 @@ fn run(seed: u64) -> (ChatLog, Vec<PowerCut>) {
     loop {
         let speaker = &mut cluster.speakers[0];
         if speaker.submitted() < MESSAGES && speaker.submitted() < speaker.confirmed() + 4 {
-            speaker.say_next();
+            assert!(speaker.say_next());
         }
         if planned < POWER_CUTS && rng.random_ratio(1, 40) {
             planned += 1;

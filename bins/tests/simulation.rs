@@ -11,7 +11,7 @@ use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Body, Operation, Timestamp};
 use paxos_chat_log::ChatLog;
 use paxos_chat_packets::formats::FORMATS;
-use paxos_chat_simulation::{Bounds, Cluster, Machine, Paths, SKEW};
+use paxos_chat_simulation::{Bounds, Cluster, Machine, SKEW};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -33,12 +33,12 @@ impl Simulation {
     /// Of programs that read and write these formats.
     fn of_build(formats: Formats, seed: u64, loss: f64, tuning: &Tuning) -> Simulation {
         let delay = Duration::from_micros(100)..Duration::from_millis(20);
-        let paths = Paths { delay, doubled: 0.1 };
         // Every other one with datagrams so short that batches and chunks travel in parts.
         let datagram_bytes_max = if seed.is_multiple_of(2) { DATAGRAM_BYTES_LEAST } else { 60_000 };
         let packing = Packing { datagram_bytes_max, ..Packing::default() };
         let bounds = Bounds::new(seed, tuning.clone());
-        let bounds = Bounds { clients: CLIENTS, paths, loss, packing, formats, ..bounds };
+        let mut bounds = Bounds { clients: CLIENTS, loss, packing, formats, ..bounds };
+        (bounds.links.delay, bounds.links.doubled) = (delay, 0.1);
         Simulation { cluster: Cluster::new(&bounds) }
     }
 
@@ -58,7 +58,7 @@ impl Simulation {
 
     fn submit_all(&mut self) {
         for speaker in &mut self.cluster.speakers {
-            (0..MESSAGES).for_each(|_| speaker.say_next());
+            (0..MESSAGES).for_each(|_| assert!(speaker.say_next()));
         }
     }
 
@@ -209,7 +209,7 @@ fn a_cluster_goes_from_build_to_build_and_back_while_it_serves() {
                     let said =
                         1 + (round * 3 + id) * MESSAGES / 6..=(round * 3 + id + 1) * MESSAGES / 6;
                     for speaker in &mut simulation.cluster.speakers {
-                        said.clone().for_each(|_| speaker.say_next());
+                        said.clone().for_each(|_| assert!(speaker.say_next()));
                     }
                     let wanted = u64::from(CLIENTS) * *said.end();
                     let middle = simulation.cluster.confirmed() + 3;

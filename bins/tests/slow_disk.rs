@@ -33,7 +33,7 @@ impl Service {
         let before = self.cluster.confirmed();
         let speaker = &mut self.cluster.speakers[0];
         if speaker.submitted() == before {
-            speaker.say_next();
+            assert!(speaker.say_next());
         }
         assert!(self.cluster.step().is_empty(), "no disk fails");
         let now = self.now();

@@ -68,6 +68,8 @@ pub struct Monitor {
     replicas: Vec<Replica>,
     clients: BTreeMap<usize, Client>,
     readers: BTreeMap<usize, Reader>,
+    /// Commands and bytes of a batch, at most, of any replica so far.
+    batch: (usize, usize),
 }
 
 /// How much a monitor keeps in memory.
@@ -89,7 +91,8 @@ impl Monitor {
     pub fn new(cluster: Cluster, sessions_max: usize) -> io::Result<Monitor> {
         let history = History::new(cluster, sessions_max)?;
         let replicas = cluster.replicas().map(Replica::new).collect();
-        Ok(Monitor { history, replicas, clients: BTreeMap::new(), readers: BTreeMap::new() })
+        let (clients, readers) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Monitor { history, replicas, clients, readers, batch: (0, 0) })
     }
 
     /// The same, where this is in the log already: every replica has a snapshot after it, and no votes.
@@ -120,6 +123,9 @@ impl Monitor {
         state: &State,
     ) {
         self.replicas[usize::from(who.0)].start(tuning, stored, state, &mut self.history);
+        let (commands, bytes) = self.batch;
+        self.batch = (commands.max(tuning.batch_commands_max), bytes.max(tuning.batch_bytes_max));
+        self.replicas.iter_mut().for_each(|replica| replica.allow_batches(self.batch));
         self.fold();
     }
 

@@ -9,6 +9,7 @@ use actor_checker::chart;
 use actor_checker::trace::Kind;
 use anyhow::ensure;
 use paxos_chat_shell::{say, tell};
+use paxos_chat_validation::process::Stage;
 use paxos_chat_validation::run::{Recorded, Report, recorded, validate_telling};
 use paxos_chat_validation::story::{Listener, Told, as_path};
 use serde_json::json;
@@ -71,7 +72,7 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<u8> {
     } else {
         Listener::none()
     };
-    let report = validate_telling(&recorded, listener, look);
+    let report = validate_telling(&recorded, &Stage::default(), listener, look);
     bar.finish();
     let (report, seconds) = (report?, begun.elapsed().as_secs_f64());
     if args.json {

@@ -177,7 +177,11 @@ impl<D: Disk> StateFile<D> {
         }
     }
 
-    fn conclude(&mut self, is_complete: bool) -> Result<(), StateError> {
+    /// As [`State::conclude`].
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn conclude(&mut self, is_complete: bool) -> Result<(), StateError> {
         let mut body = self.body.clone();
         if self.expired().is_some() {
             (body.first, body.client) = (Seq::FIRST, None);

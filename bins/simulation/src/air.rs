@@ -1,56 +1,54 @@
-//! The network and the clock of a cluster under virtual time.
+//! The network and the clocks of a cluster under virtual time.
 //!
 //! **Invariant**: time moves only when it is set, and what was sent arrives in the order of its arrival times.
 
+use actor_checker::links::Links;
 use actor_runtime::burst::{Arrivals, Departures, SLOTS};
 use actor_runtime::clock::Clock;
 use actor_runtime::network::Network;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How far the times of day of two neighbours are apart: a stamp tells who put it on.
+/// How far the times of day of two neighbours are apart at first: a stamp tells who put it on.
 pub const SKEW: Duration = Duration::from_secs(1000);
 
 /// How long a datagram may wait in the socket of a machine that waits for its disk.
 const SOCKET_HOLDS: Duration = Duration::from_millis(500);
 
-/// What all paths do to datagrams.
-#[derive(Clone, Debug)]
-pub struct Paths {
-    /// How long one is under way.
-    pub delay: Range<Duration>,
-    /// The probability that it arrives twice; each copy takes its own time.
-    pub doubled: f64,
-}
-
 /// Datagrams under way, and the time.
 pub struct Air {
     now: Cell<Duration>,
+    links: RefCell<Links>,
     under_way: RefCell<BTreeMap<(Duration, u64), Datagram>>,
+    /// By the port of the receiver: what has arrived and was not taken, and when.
+    arrived: RefCell<BTreeMap<u16, VecDeque<(Duration, Datagram)>>>,
     sent: Cell<u64>,
-    paths: Paths,
     rng: RefCell<StdRng>,
 }
 
 struct Datagram {
     from: SocketAddr,
-    to: SocketAddr,
+    to: u16,
     bytes: Vec<u8>,
 }
 
 impl Air {
     /// At time zero, with nothing under way.
-    pub fn new(paths: Paths, seed: u64) -> Rc<Air> {
-        let rng = RefCell::new(StdRng::seed_from_u64(seed));
-        let (now, under_way, sent) = (Cell::default(), RefCell::default(), Cell::default());
-        Rc::new(Air { now, under_way, sent, paths, rng })
+    pub fn new(links: Links, seed: u64) -> Rc<Air> {
+        Rc::new(Air {
+            now: Cell::default(),
+            links: RefCell::new(links),
+            under_way: RefCell::default(),
+            arrived: RefCell::default(),
+            sent: Cell::default(),
+            rng: RefCell::new(StdRng::seed_from_u64(seed)),
+        })
     }
 
     /// The time since the start.
@@ -58,30 +56,51 @@ impl Air {
         self.now.get()
     }
 
-    /// Datagrams that were sent so far, doubles counted.
+    /// Datagrams that were sent so far, doubles counted, and those that were lost.
     pub fn sent(&self) -> u64 {
         self.sent.get()
     }
 
+    /// Changes how datagrams travel from now on. Nodes are called by their ports.
+    pub fn change_links(&self, change: impl FnOnce(&mut Links)) {
+        change(&mut self.links.borrow_mut());
+    }
+
     /// Lets time be at least this.
     pub(crate) fn move_to(&self, time: Duration) {
-        self.now.set(time.max(self.now.get()));
+        let now = time.max(self.now.get());
+        self.now.set(now);
+        let (mut under_way, mut arrived) =
+            (self.under_way.borrow_mut(), self.arrived.borrow_mut());
+        while let Some(first) = under_way.first_entry()
+            && first.key().0 <= now
+        {
+            let ((at, _), datagram) = first.remove_entry();
+            arrived.entry(datagram.to).or_default().push_back((at, datagram));
+        }
     }
 
     /// When the next datagram arrives.
     pub(crate) fn next_arrival(&self) -> Option<Duration> {
-        let under_way = self.under_way.borrow();
-        under_way.range((self.now.get(), u64::MAX)..).next().map(|((time, _), _)| *time)
+        self.under_way.borrow().first_key_value().map(|((time, _), _)| *time)
+    }
+
+    /// Is there anything for this node?
+    pub(crate) fn has_arrived(&self, port: u16) -> bool {
+        self.arrived.borrow().get(&port).is_some_and(|waiting| !waiting.is_empty())
     }
 
     /// Loses what has arrived and was not taken: it was for nobody, or for a socket that was closed. What is for
     /// a machine that waits for its disk waits with it for a while.
-    pub(crate) fn lose_untaken(&self, waits: impl Fn(SocketAddr) -> bool) {
+    pub(crate) fn lose_untaken(&self, waits: impl Fn(u16) -> bool) {
         let now = self.now.get();
-        let is_held = |time: Duration, to| waits(to) && now < time + SOCKET_HOLDS;
-        self.under_way
-            .borrow_mut()
-            .retain(|(time, _), datagram| *time > now || is_held(*time, datagram.to));
+        for (port, waiting) in self.arrived.borrow_mut().iter_mut() {
+            if waiting.is_empty() {
+                continue;
+            }
+            let holds = if waits(*port) { SOCKET_HOLDS } else { Duration::ZERO };
+            waiting.retain(|(at, _)| now < *at + holds);
+        }
     }
 }
 
@@ -92,11 +111,20 @@ pub(crate) struct Endpoint {
     port: u16,
     /// It waits for its disk until then: whatever it does next happens after that.
     busy_until: Rc<Cell<Duration>>,
+    /// How far its time of day is ahead of the time.
+    ahead: Rc<Cell<Duration>>,
 }
 
 impl Endpoint {
-    pub(crate) fn new(air: &Rc<Air>, port: u16, busy_until: &Rc<Cell<Duration>>) -> Endpoint {
-        Endpoint { air: Rc::clone(air), port, busy_until: Rc::clone(busy_until) }
+    pub(crate) fn new(
+        air: &Rc<Air>,
+        port: u16,
+        busy_until: &Rc<Cell<Duration>>,
+        ahead: &Rc<Cell<Duration>>,
+    ) -> Endpoint {
+        let (air, busy_until, ahead) =
+            (Rc::clone(air), Rc::clone(busy_until), Rc::clone(ahead));
+        Endpoint { air, port, busy_until, ahead }
     }
 }
 
@@ -112,28 +140,27 @@ impl Network for Endpoint {
 
     fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<bool> {
         arrivals.clear();
-        let own = address(self.port);
-        let mut under_way = self.air.under_way.borrow_mut();
-        let arrived = under_way.range(..=(self.air.now.get(), u64::MAX));
-        let here = arrived.filter(|(_, datagram)| datagram.to == own).map(|(key, _)| *key);
-        let here: Vec<_> = here.take(SLOTS).collect();
-        for key in &here {
-            if let Some(datagram) = under_way.remove(key) {
-                arrivals.push(datagram.from, &datagram.bytes);
-            }
+        let mut arrived = self.air.arrived.borrow_mut();
+        let Some(waiting) = arrived.get_mut(&self.port) else { return Ok(false) };
+        let here = waiting.len().min(SLOTS);
+        for (_, datagram) in waiting.drain(..here) {
+            arrivals.push(datagram.from, &datagram.bytes);
         }
-        Ok(here.len() == SLOTS)
+        Ok(here == SLOTS)
     }
 
     fn send(&mut self, departures: &mut Departures) -> u64 {
-        let mut rng = self.air.rng.borrow_mut();
-        let Paths { delay, doubled } = &self.air.paths;
+        let (mut rng, mut links) =
+            (self.air.rng.borrow_mut(), self.air.links.borrow_mut());
         for (to, bytes) in departures.iter() {
-            for _ in 0..if rng.random_bool(*doubled) { 2 } else { 1 } {
-                let arrival = self.now() + rng.random_range(delay.clone());
+            let link = (self.port.into(), to.port().into());
+            let carried = links.carry(link, bytes.len(), self.now(), &mut *rng);
+            self.air.sent.set(self.air.sent.get() + 1);
+            for arrival in carried.into_iter().flatten() {
                 let number = self.air.sent.get();
                 self.air.sent.set(number + 1);
-                let datagram = Datagram { from: address(self.port), to, bytes: bytes.to_vec() };
+                let (from, to) = (address(self.port), to.port());
+                let datagram = Datagram { from, to, bytes: bytes.to_vec() };
                 self.air.under_way.borrow_mut().insert((arrival, number), datagram);
             }
         }
@@ -147,6 +174,6 @@ impl Clock for Endpoint {
     }
 
     fn time_of_day(&self) -> Duration {
-        self.now() + SKEW * u32::from(self.port)
+        self.now() + self.ahead.get()
     }
 }

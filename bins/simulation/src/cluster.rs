@@ -1,16 +1,19 @@
 //! A cluster's machines and its clients, step by step.
 
-use crate::air::{Air, Paths, address};
+use crate::air::Air;
+use crate::listener::Listener;
 use crate::machine::{Machine, PowerCut};
 use crate::speaker::Speaker;
+use actor_checker::links::Links;
 use actor_runtime::keys::Secret;
 use actor_runtime::loss::Loss;
 use actor_runtime::wire::{ClusterId, Codec, Formats, Generations, Packing, UserName};
 use paxos_chat::quorum;
 use paxos_chat::tuning::Tuning;
 use paxos_chat_packets::formats::FORMATS;
-use paxos_chat_validation::process::Source;
-use paxos_chat_validation::run::{Recorded, validate};
+use paxos_chat_validation::process::{Source, Stage};
+use paxos_chat_validation::run::{Recorded, Report, RunError, validate_telling};
+use paxos_chat_validation::story;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,12 +26,18 @@ pub struct Bounds {
     pub replicas: u8,
     /// How many clients there are, besides.
     pub clients: u8,
-    /// What paths do to datagrams.
-    pub paths: Paths,
-    /// The probability that a datagram is lost, on sending and again on receiving.
+    /// Do they survive their crashes?
+    pub durable_clients: bool,
+    /// How many readers there are, besides.
+    pub readers: u8,
+    /// How datagrams travel.
+    pub links: Links,
+    /// The probability that a process drops a datagram, on sending and again on receiving.
     pub loss: f64,
     /// The parameters of the replicas.
     pub tuning: Tuning,
+    /// Bytes of a segment of a journal. The fewer, the more often one is used again; all that is saved at once fits one.
+    pub segment_bytes: usize,
     /// How messages share datagrams.
     pub packing: Packing,
     /// The formats that its programs read and write.
@@ -38,10 +47,21 @@ pub struct Bounds {
 impl Bounds {
     /// Three replicas and a client, on good links.
     pub fn new(seed: u64, tuning: Tuning) -> Bounds {
-        let delay = Duration::from_micros(200)..Duration::from_micros(3200);
-        let paths = Paths { delay, doubled: 0.0 };
-        let (packing, formats) = (Packing::default(), FORMATS);
-        Bounds { seed, replicas: 3, clients: 1, paths, loss: 0.0, tuning, packing, formats }
+        let mut links = Links::default();
+        links.delay = Duration::from_micros(200)..Duration::from_micros(3200);
+        Bounds {
+            seed,
+            replicas: 3,
+            clients: 1,
+            durable_clients: false,
+            readers: 0,
+            links,
+            loss: 0.0,
+            tuning,
+            segment_bytes: 4096,
+            packing: Packing::default(),
+            formats: FORMATS,
+        }
     }
 
     pub(crate) fn loss(&self) -> Loss {
@@ -72,7 +92,7 @@ impl Keys {
     }
 }
 
-/// A cluster under virtual time. What it has done is validated when it goes.
+/// A cluster under virtual time. What it has done is validated when it goes, if it was not judged before.
 pub struct Cluster {
     /// The network and the time.
     pub air: Rc<Air>,
@@ -80,6 +100,10 @@ pub struct Cluster {
     pub machines: Vec<Machine>,
     /// The clients.
     pub speakers: Vec<Speaker>,
+    /// The readers.
+    pub listeners: Vec<Listener>,
+    stage: Stage,
+    is_judged: bool,
 }
 
 impl Cluster {
@@ -88,35 +112,71 @@ impl Cluster {
     /// # Panics
     /// If the system has no randomness.
     pub fn new(bounds: &Bounds) -> Cluster {
-        let air = Air::new(bounds.paths.clone(), bounds.seed);
+        Cluster::on(Stage::default(), bounds)
+    }
+
+    /// A cluster whose actors are played as this stage has it.
+    ///
+    /// # Panics
+    /// If the system has no randomness.
+    pub fn on(stage: Stage, bounds: &Bounds) -> Cluster {
+        let air = Air::new(bounds.links.clone(), bounds.seed);
         let secret = Secret::draw().expect("the system has randomness");
         let keys = Rc::new(Keys { cluster: ClusterId::of("simulated"), secret });
-        let machine = |id| Machine::new(id, &air, &keys, bounds);
-        let speaker = |number| Speaker::new(number, &air, &keys, bounds);
+        let machine = |id| Machine::new(id, &air, &keys, bounds, &stage);
+        let speaker = |number| Speaker::new(number, &air, &keys, bounds, &stage);
+        let listener = |number| Listener::new(number, &air, &keys, bounds, &stage);
         let machines = (0..bounds.replicas).map(machine).collect();
-        let speakers = (0..bounds.clients).map(|at| speaker(bounds.replicas + at)).collect();
-        Cluster { air, machines, speakers }
+        let first = bounds.replicas;
+        let speakers = (first..first + bounds.clients).map(speaker).collect();
+        let first = bounds.replicas + bounds.clients;
+        let listeners = (first..first + bounds.readers).map(listener).collect();
+        Cluster { air, machines, speakers, listeners, stage, is_judged: false }
     }
 
     /// Moves time to the next arrival or deadline, and lets everyone take a turn. Gives the power cuts in it.
     ///
     /// # Panics
-    /// If a driver fails in any other way.
+    /// If a process fails in any other way.
     #[must_use = "where no power is cut, there must be none"]
     pub fn step(&mut self) -> Vec<PowerCut> {
+        self.advance(Duration::MAX).expect("a process ends only where its power goes")
+    }
+
+    /// Moves time to the next arrival or deadline, or to this limit, and lets everyone take a turn who has something to do.
+    /// Gives the power cuts in it.
+    ///
+    /// # Errors
+    /// When a process ends of itself, though its disk does not fail.
+    pub fn advance(&mut self, limit: Duration) -> Result<Vec<PowerCut>, String> {
         let deadlines = self.machines.iter().map(Machine::deadline);
         let deadlines = deadlines.chain(self.speakers.iter().map(Speaker::deadline));
-        let next = deadlines.chain([self.air.next_arrival()]).flatten().min();
-        self.air.move_to(next.expect("election timers are set"));
-        let cuts = self.machines.iter_mut().filter_map(Machine::turn).collect();
+        let deadlines = deadlines.chain(self.listeners.iter().map(Listener::deadline));
+        let next = deadlines.chain([self.air.next_arrival(), Some(limit)]).flatten().min();
+        self.air.move_to(next.unwrap_or(limit));
+        let mut cuts = Vec::new();
+        for machine in &mut self.machines {
+            cuts.extend(machine.turn()?);
+        }
         for speaker in &mut self.speakers {
-            speaker.turn();
+            speaker.turn()?;
+        }
+        for listener in &mut self.listeners {
+            listener.turn()?;
         }
         let machines = &self.machines;
-        let is_busy =
-            |to| (0..).zip(machines).any(|(id, machine)| address(id) == to && machine.is_busy());
-        self.air.lose_untaken(is_busy);
-        cuts
+        self.air
+            .lose_untaken(|port| machines.get(usize::from(port)).is_some_and(Machine::is_busy));
+        Ok(cuts)
+    }
+
+    /// The replica that leads in the highest ballot.
+    pub fn leader(&self) -> Option<usize> {
+        let ballot = |(index, machine): (usize, &Machine)| {
+            Some((machine.state()?.leading()?.ballot, index))
+        };
+        let leaders = self.machines.iter().enumerate().filter_map(ballot);
+        leaders.max().map(|(_, index)| index)
     }
 
     /// Messages that were acknowledged, of all clients.
@@ -135,11 +195,15 @@ impl Cluster {
             named(format!("replica-{id}"), machine.recordings().collect())
         };
         let client = |(number, speaker): (usize, &Speaker)| {
-            named(format!("client-{number}"), vec![speaker.recording()])
+            named(format!("client-{number}"), speaker.recordings().collect())
+        };
+        let reader = |(number, listener): (usize, &Listener)| {
+            named(format!("reader-{number}"), vec![listener.recording()])
         };
         let replicas = self.machines.iter().enumerate().map(replica);
         let clients = self.speakers.iter().enumerate().map(client);
-        replicas.chain(clients).filter(|(_, lives): &Recorded| !lives.is_empty()).collect()
+        let readers = self.listeners.iter().enumerate().map(reader);
+        replicas.chain(clients).chain(readers).filter(|(_, lives): &Recorded| !lives.is_empty()).collect()
     }
 
     /// The chat logs.
@@ -155,17 +219,25 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Validates what was recorded so far, and tells whoever listens.
+    ///
+    /// # Errors
+    /// When it can't be validated at all.
+    pub fn judge(&mut self, listener: story::Listener<'_>) -> Result<Report, RunError> {
+        self.is_judged = true;
+        validate_telling(&self.recordings(), &self.stage, listener, |_| true)
+    }
+}
+
 impl Drop for Cluster {
     /// # Panics
     /// If what was recorded is not valid.
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() || self.is_judged {
             return;
         }
-        let recordings = self.recordings();
-        if recordings.iter().any(|(name, _)| name.starts_with("replica")) {
-            let report = validate(&recordings, |_| true).expect("it was recorded whole");
-            assert!(report.is_good(), "{} findings: {:#?}", report.found, report.findings);
-        }
+        let report = self.judge(story::Listener::none()).expect("it was recorded whole");
+        assert!(report.is_good(), "{} findings: {:#?}", report.found, report.findings);
     }
 }

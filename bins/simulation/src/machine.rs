@@ -4,8 +4,9 @@
 //! **Invariant**: a machine that waits for its disk does nothing else. What its turn sends leaves, and what has
 //! arrived meanwhile is seen, when the sync has ended.
 
-use crate::air::{Air, Endpoint, address};
+use crate::air::{Air, Endpoint, SKEW, address};
 use crate::cluster::{Bounds, Keys};
+use crate::played::Played;
 use actor_recording::sink::Memory;
 use actor_runtime::disk::Disk;
 use actor_runtime::disk::fake::{FakeDisk, Operation};
@@ -15,10 +16,12 @@ use actor_runtime::nodes::NodeTable;
 use actor_runtime::wire::Formats;
 use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
+use paxos_chat::tuning::Tuning;
 use paxos_chat::types::NodeId;
 use paxos_chat_replica::host::ReplicaHost;
 use paxos_chat_replica::journal::{Identity, JournalError, Place, format, open};
 use paxos_chat_replica::recordings;
+use paxos_chat_validation::process::Stage;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::Cell;
@@ -27,7 +30,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// Clients that a replica remembers.
-const CLIENTS_MAX: usize = 9;
+const CLIENTS_MAX: usize = 64;
+
+/// How long whoever watches over a replica waits before it starts it again, after its disk has failed.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
+
+/// What runs a replica.
+pub type ReplicaDriver = Driver<Played<Replica>, ReplicaHost>;
 
 /// A machine has lost its power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,32 +53,53 @@ pub struct Machine {
     air: Rc<Air>,
     keys: Rc<Keys>,
     bounds: Bounds,
+    stage: Stage,
     rng: StdRng,
     disk: FakeDisk,
     /// None while it is down.
-    driver: Option<Driver<Replica, ReplicaHost>>,
+    driver: Option<ReplicaDriver>,
     back_at: Duration,
+    /// Its replica was told something, and has not taken a turn since.
+    is_told: bool,
     busy_until: Rc<Cell<Duration>>,
+    ahead: Rc<Cell<Duration>>,
     /// How long syncs take, and how many of them.
     slow: Rc<Cell<(Duration, u32)>>,
+    /// Operations of its disk that had failed when its replica started.
+    failed_before: u64,
+    /// Why its replica can't be started any more: a part of its disk has rotted.
+    lost: Option<String>,
+    may_rot: bool,
     /// What was recorded of each of its lives.
     recordings: Vec<Memory>,
 }
 
 impl Machine {
     /// A machine on a formatted disk, its replica started.
-    pub(crate) fn new(id: u8, air: &Rc<Air>, keys: &Rc<Keys>, bounds: &Bounds) -> Machine {
+    pub(crate) fn new(
+        id: u8,
+        air: &Rc<Air>,
+        keys: &Rc<Keys>,
+        bounds: &Bounds,
+        stage: &Stage,
+    ) -> Machine {
         let mut machine = Machine {
             id,
             air: Rc::clone(air),
             keys: Rc::clone(keys),
             bounds: bounds.clone(),
-            rng: StdRng::seed_from_u64(bounds.seed * 100 + u64::from(id)),
+            stage: stage.clone(),
+            rng: StdRng::seed_from_u64(bounds.seed.wrapping_mul(100).wrapping_add(u64::from(id))),
             disk: FakeDisk::default(),
             driver: None,
             back_at: Duration::ZERO,
+            is_told: false,
             busy_until: Rc::default(),
+            ahead: Rc::new(Cell::new(SKEW * u32::from(id))),
             slow: Rc::default(),
+            failed_before: 0,
+            lost: None,
+            may_rot: false,
             recordings: Vec::new(),
         };
         format(&machine.place()).expect("an empty disk is formatted");
@@ -80,6 +110,16 @@ impl Machine {
     /// Each of the next so many syncs takes so long.
     pub fn slow_down(&self, sync: Duration, count: u32) {
         self.slow.set((sync, count));
+    }
+
+    /// It does nothing for so long, as a machine that is suspended.
+    pub fn pause(&self, time: Duration) {
+        self.busy_until.set(self.busy_until.get().max(self.air.now()) + time);
+    }
+
+    /// From now on its time of day is so far ahead of the time.
+    pub fn set_clock_ahead(&self, by: Duration) {
+        self.ahead.set(by);
     }
 
     /// Does it wait for its disk?
@@ -98,7 +138,8 @@ impl Machine {
     }
 
     /// What runs the replica, unless it is down.
-    pub fn driver_mut(&mut self) -> Option<&mut Driver<Replica, ReplicaHost>> {
+    pub fn driver_mut(&mut self) -> Option<&mut ReplicaDriver> {
+        self.is_told = true;
         self.driver.as_mut()
     }
 
@@ -115,6 +156,47 @@ impl Machine {
         self.driver = None;
         self.bounds.formats = formats;
         self.start().expect("its disk is whole");
+    }
+
+    /// Kills the program. It is started again after so long at the earliest, and with these parameters, if they are given.
+    pub fn kill(&mut self, time: Duration, tuning: Option<Tuning>) {
+        self.driver = None;
+        self.back_at = self.back_at.max(self.air.now() + time);
+        if let Some(tuning) = tuning {
+            self.bounds.tuning = tuning;
+        }
+    }
+
+    /// Whoever waits to start it again waits no longer.
+    pub fn bring_back(&mut self) {
+        self.back_at = self.back_at.min(self.air.now());
+    }
+
+    /// Changes a bit of a file, which a seed draws. From now on its replica may refuse to start, or end.
+    pub fn rot(&mut self, seed: u64) {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let place = self.place();
+        let names = self.disk.list(&place.journal()).unwrap_or_default();
+        let journal = names.into_iter().map(|name| place.journal().join(name));
+        let files: Vec<PathBuf> = journal.chain([place.chat_log()]).collect();
+        let file = &files[rng.random_range(0..files.len())];
+        self.may_rot = true;
+        self.disk.tamper(file, |bytes| {
+            if !bytes.is_empty() {
+                let at = rng.random_range(0..bytes.len());
+                bytes[at] ^= 1 << rng.random_range(0..8);
+            }
+        });
+    }
+
+    /// Why its replica can't be started any more, if it can't.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
+    }
+
+    /// Has a bit of its disk changed by itself?
+    pub fn has_rotted(&self) -> bool {
+        self.may_rot
     }
 
     /// The bytes of its chat log.
@@ -142,26 +224,57 @@ impl Machine {
         match &self.driver {
             Some(driver) if self.is_busy() => driver.deadline().map(|_| self.busy_until.get()),
             Some(driver) => driver.deadline(),
-            None => Some(self.back_at),
+            None if self.lost.is_some() => None,
+            None => Some(self.back_at.max(self.busy_until.get())),
         }
     }
 
-    /// Takes a turn, unless it waits for its disk; starts, when it is time. When its power goes, it comes back at
-    /// once on what the disk has kept, and the replica is started up to three seconds later.
-    pub(crate) fn turn(&mut self) -> Option<PowerCut> {
-        let (is_busy, in_recovery) = (self.is_busy(), self.driver.is_none());
+    /// Takes a turn, if there is anything to do and it does not wait for its disk; starts, when it is time. When its
+    /// power goes, it comes back at once on what the disk has kept, and the replica is started up to three seconds
+    /// later, or when it is time.
+    ///
+    /// # Errors
+    /// When the program ends though its disk does not fail.
+    pub(crate) fn turn(&mut self) -> Result<Option<PowerCut>, String> {
+        let now = self.air.now();
+        let is_due = self.is_told || self.has_mail() || self.deadline().is_some_and(|at| at <= now);
+        if self.is_busy() || !is_due {
+            return Ok(None);
+        }
+        self.is_told = false;
+        let in_recovery = self.driver.is_none();
         let error = match &mut self.driver {
-            None if self.back_at > self.air.now() => return None,
-            None => self.start().err()?.to_string(),
-            Some(_) if is_busy => return None,
-            Some(driver) => driver.turn().err()?.to_string(),
+            None => match self.start() {
+                Ok(()) => return Ok(None),
+                Err(JournalError::Refused { .. }) if self.may_rot => {
+                    self.lost = Some(String::from("its disk is damaged"));
+                    return Ok(None);
+                }
+                Err(error) => error.to_string(),
+            },
+            Some(driver) => match driver.turn() {
+                Ok(()) => return Ok(None),
+                Err(error) => error.to_string(),
+            },
         };
-        assert!(self.disk.is_off(), "it fails though its disk does not: {error}");
-        let cut = PowerCut { in_recovery, spare_segments: self.spare_segments() };
-        self.driver = None;
-        self.disk.restart(self.rng.random());
-        self.back_at = self.air.now() + Duration::from_millis(self.rng.random_range(0..3000));
-        Some(cut)
+        let mut cut = None;
+        if self.disk.is_off() {
+            cut = Some(PowerCut { in_recovery, spare_segments: self.spare_segments() });
+            self.driver = None;
+            self.disk.restart(self.rng.random());
+            let time = Duration::from_millis(self.rng.random_range(0..3000));
+            self.back_at = self.back_at.max(now + time);
+        } else if self.disk.failed() > self.failed_before || self.may_rot {
+            self.driver = None;
+            self.back_at = self.back_at.max(now + RESTART_AFTER);
+        } else {
+            return Err(format!("replica {} ends though its disk does not fail: {error}", self.id));
+        }
+        Ok(cut)
+    }
+
+    fn has_mail(&self) -> bool {
+        self.driver.is_some() && self.air.has_arrived(self.id.into())
     }
 
     fn place(&self) -> Place {
@@ -170,13 +283,13 @@ impl Machine {
             folder: PathBuf::from("/data"),
             identity: Identity { cluster: self.keys.cluster, replica: self.id },
             sessions_max: self.bounds.tuning.sessions_max,
-            // So small that segments are recycled.
-            segment_bytes: 4096,
+            segment_bytes: self.bounds.segment_bytes,
         }
     }
 
     /// Starts the replica.
     fn start(&mut self) -> Result<(), JournalError> {
+        self.failed_before = self.disk.failed();
         let opened = open(&self.place())?;
         let (slow, busy_until) = (Rc::clone(&self.slow), Rc::clone(&self.busy_until));
         let air = Rc::clone(&self.air);
@@ -187,18 +300,18 @@ impl Machine {
                 busy_until.set(busy_until.get().max(air.now()) + sync);
             }
         }));
-        let endpoint = Endpoint::new(&self.air, self.id.into(), &self.busy_until);
+        let endpoint = Endpoint::new(&self.air, self.id.into(), &self.busy_until, &self.ahead);
         let lossy = LossyNetwork::new(endpoint.clone(), self.bounds.loss(), self.rng.random());
         let Bounds { tuning, packing, formats, .. } = &self.bounds;
-        let actor = Replica::new(self.bounds.cluster(), tuning.clone());
+        let replica = Replica::new(self.bounds.cluster(), tuning.clone());
+        let actor = Played::new(replica, &self.stage.replica);
         let recording = Memory::default();
-        self.recordings.push(recording.clone());
         let world = World {
             network: Box::new(lossy),
             clock: Box::new(endpoint),
             rng: Box::new(StdRng::seed_from_u64(self.rng.random())),
             storage: Box::new(opened.storage),
-            recorder: Some(Box::new(recordings::tape(&actor, Box::new(recording)))),
+            recorder: Some(Box::new(recordings::tape(&actor, Box::new(recording.clone())))),
         };
         let host = ReplicaHost::new(opened.log, [], tuning);
         let addresses = (0..self.bounds.replicas).map(|id| address(id.into())).collect::<Vec<_>>();
@@ -206,8 +319,13 @@ impl Machine {
         let codec = self.keys.replica(self.id, self.bounds.replicas);
         let codec = codec.with_packing(*packing).with_formats(*formats);
         let id = NodeId(self.id.into()).into();
+        self.recordings.push(recording);
         let driver = Driver::start(actor, id, nodes, codec, host, world);
-        self.driver = Some(driver.expect("a start sends and saves nothing"));
+        self.driver = Some(driver.map_err(|error| JournalError::Disk {
+            action: "start on",
+            path: self.place().journal(),
+            error: std::io::Error::other(error.to_string()),
+        })?);
         Ok(())
     }
 }

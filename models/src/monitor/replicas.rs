@@ -115,6 +115,11 @@ impl Replica {
         self.bound
     }
 
+    /// What one replica has proposed another one proposes again, whatever its own parameters are by then.
+    pub(super) fn allow_batches(&mut self, (commands, bytes): (usize, usize)) {
+        (self.tuning.batch_commands_max, self.tuning.batch_bytes_max) = (commands, bytes);
+    }
+
     // --- Its lives.
 
     /// It starts, with what its storage held.

@@ -13,6 +13,8 @@ pub const TOLD_MAX: usize = 16;
 pub struct Finding {
     /// The process.
     pub process: String,
+    /// The number of the last event before it, in the one order that is judged.
+    pub event: u64,
     /// Where in its recording.
     pub place: Place,
     /// What.
@@ -48,10 +50,10 @@ pub enum What {
 
 impl Display for Finding {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Finding { process, place, what } = self;
+        let Finding { process, event, place, what } = self;
         let file = place.file.file_name().map(|name| format!(" ({})", name.to_string_lossy()));
         let file = file.unwrap_or_default();
-        write!(f, "{process}{file}, entry {}: {what}", place.entry)
+        write!(f, "{process}{file}, entry {}, event {event}: {what}", place.entry)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A process, life after life: a replica, a client or a reader.
 
-use crate::replay::{Divergence, Next, Refusal, Replay, Replayed, Watch};
+use crate::replay::{Casting, Divergence, Next, Refusal, Replay, Replayed, Watch};
 use crate::scene::{Role, Scene, View};
 use actor_recording::reader::Frames;
 use actor_recording::recorder::Outlines;
@@ -10,6 +10,7 @@ use paxos_chat::outline::Outline;
 use paxos_chat::reader::Reader;
 use paxos_chat::replica::Replica;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// A life that can be read again: its files, or what was recorded in memory.
 #[derive(Clone, Debug)]
@@ -63,6 +64,7 @@ pub trait Process {
 struct Lives<A: Replayed> {
     role: Role,
     outlines: Outlines<A>,
+    casting: Casting<A>,
     lives: Vec<Source>,
     /// The present one.
     life: usize,
@@ -75,14 +77,25 @@ where
     A: Replayed,
     for<'a, 'b> View<'a, 'b>: Watch<A>,
 {
-    fn new(role: Role, lives: Vec<Source>, outlines: Outlines<A>) -> Lives<A> {
-        let replay = Replay::new(lives[0].frames(), outlines);
-        Lives { role, outlines, lives, life: 0, replay, time_ms: 0 }
+    fn new(
+        role: Role,
+        lives: Vec<Source>,
+        outlines: Outlines<A>,
+        casting: &Casting<A>,
+    ) -> Lives<A> {
+        let casting = Rc::clone(casting);
+        let replay = Replay::new(lives[0].frames(), outlines, Rc::clone(&casting));
+        Lives { role, outlines, casting, lives, life: 0, replay, time_ms: 0 }
+    }
+
+    /// The replay of the present life, from its beginning.
+    fn present(&self) -> Replay<A> {
+        Replay::new(self.lives[self.life].frames(), self.outlines, Rc::clone(&self.casting))
     }
 
     /// The state before an entry of the present life, by replaying it once more.
     fn state_before(&self, entry: u64) -> String {
-        let mut replay = Replay::new(self.lives[self.life].frames(), self.outlines);
+        let mut replay = self.present();
         while replay.place().entry < entry {
             if replay.advance(&mut Nobody).is_err() {
                 break;
@@ -107,7 +120,7 @@ where
     fn advance(&mut self, scene: &mut Scene<'_>) -> Result<(), Refusal> {
         if self.replay.what_next()? == Next::Over {
             self.life += 1;
-            self.replay = Replay::new(self.lives[self.life].frames(), self.outlines);
+            self.replay = self.present();
         }
         let is_last = self.life + 1 == self.lives.len();
         let time_ms = self.replay.time_ms();
@@ -172,15 +185,45 @@ where
     }
 }
 
-/// The process with these lives, of this kind.
-///
-/// # Errors
-/// When there is no such kind.
-pub fn process(number: u32, kind: &str, lives: Vec<Source>) -> Result<Box<dyn Process>, String> {
-    Ok(match kind {
-        "replica" => Box::new(Lives::<Replica>::new(Role { process: number }, lives, outlines())),
-        "client" => Box::new(Lives::<Client>::new(Role { process: number }, lives, outlines())),
-        "reader" => Box::new(Lives::<Reader>::new(Role { process: number }, lives, outlines())),
-        other => return Err(format!("it is of a {other}, which this program does not know")),
-    })
+/// Whom recordings are replayed through.
+#[derive(Clone)]
+pub struct Stage {
+    /// In the place of replicas.
+    pub replica: Casting<Replica>,
+    /// In the place of clients.
+    pub client: Casting<Client>,
+    /// In the place of readers.
+    pub reader: Casting<Reader>,
+}
+
+impl Default for Stage {
+    /// The actors that are deployed.
+    fn default() -> Stage {
+        Stage {
+            replica: Rc::new(|actor| Box::new(actor.clone())),
+            client: Rc::new(|actor| Box::new(actor.clone())),
+            reader: Rc::new(|actor| Box::new(actor.clone())),
+        }
+    }
+}
+
+impl Stage {
+    /// The process with these lives, of this kind.
+    ///
+    /// # Errors
+    /// When there is no such kind.
+    pub(crate) fn process(
+        &self,
+        process: u32,
+        kind: &str,
+        lives: Vec<Source>,
+    ) -> Result<Box<dyn Process>, String> {
+        let role = Role { process };
+        Ok(match kind {
+            "replica" => Box::new(Lives::new(role, lives, outlines(), &self.replica)),
+            "client" => Box::new(Lives::new(role, lives, outlines(), &self.client)),
+            "reader" => Box::new(Lives::new(role, lives, outlines(), &self.reader)),
+            other => return Err(format!("it is of a {other}, which this program does not know")),
+        })
+    }
 }

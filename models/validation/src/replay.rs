@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::fmt::{Debug, Write};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// What an actor must be to be replayed.
 pub trait Replayed:
@@ -39,6 +40,59 @@ impl<A> Replayed for A where
         > + DeserializeOwned
 {
 }
+
+/// Plays the part of an actor: the actor itself, or another one in its place.
+pub trait Plays<A: Actor> {
+    /// As [`Actor::on_start`].
+    fn on_start(&self, id: Id, storage: &Option<A::Storage>, out: &mut Out<A>) -> A::State;
+    /// As [`Actor::on_msg`].
+    fn on_msg(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, A::State>,
+        src: Id,
+        msg: A::Msg,
+        out: &mut Out<A>,
+    );
+    /// As [`Actor::on_timeout`].
+    fn on_timeout(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, A::State>,
+        timer: &A::Timer,
+        out: &mut Out<A>,
+    );
+}
+
+impl<A: Actor> Plays<A> for A {
+    fn on_start(&self, id: Id, storage: &Option<A::Storage>, out: &mut Out<A>) -> A::State {
+        Actor::on_start(self, id, storage, out)
+    }
+
+    fn on_msg(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, A::State>,
+        src: Id,
+        msg: A::Msg,
+        out: &mut Out<A>,
+    ) {
+        Actor::on_msg(self, id, state, src, msg, out);
+    }
+
+    fn on_timeout(
+        &self,
+        id: Id,
+        state: &mut Cow<'_, A::State>,
+        timer: &A::Timer,
+        out: &mut Out<A>,
+    ) {
+        Actor::on_timeout(self, id, state, timer, out);
+    }
+}
+
+/// Who plays the part of an actor.
+pub type Casting<A> = Rc<dyn Fn(&A) -> Box<dyn Plays<A>>>;
 
 /// Where in a recording something is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,7 +237,8 @@ pub struct Replay<A: Replayed> {
     /// Of the next entry.
     place: Place,
     looks: Looks<A>,
-    actor: Option<Life<A>>,
+    casting: Casting<A>,
+    actor: Option<(Life<A>, Box<dyn Plays<A>>)>,
     state: Option<Cow<'static, A::State>>,
     own: VecDeque<A::Msg>,
     /// What it has sent, and has not left yet: in this turn and the one before it.
@@ -203,8 +258,9 @@ pub struct Replay<A: Replayed> {
 
 impl<A: Replayed> Replay<A> {
     /// A life from its beginning.
-    pub fn new(frames: Frames, outlines: Outlines<A>) -> Replay<A> {
+    pub fn new(frames: Frames, outlines: Outlines<A>, casting: Casting<A>) -> Replay<A> {
         Replay {
+            casting,
             frames,
             entries: VecDeque::new(),
             place: Place { file: PathBuf::new(), byte: 0, entry: 0 },
@@ -360,14 +416,15 @@ impl<A: Replayed> Replay<A> {
         };
         self.boot = life.boot;
         let mut out = Out::new();
-        let state = life.actor.on_start(id(life.id), &stored, &mut out);
+        let plays = (self.casting)(&life.actor);
+        let state = plays.on_start(id(life.id), &stored, &mut out);
         let did = Did { state: &state, out: &out };
         if let Some(differs) = self.compare(did, &digests) {
             return Err(self.divergence("its start".into(), differs, &out, &digests));
         }
         self.event = watch.start(&life, stored.as_ref(), did);
         self.state = Some(Cow::Owned(state));
-        self.actor = Some(life);
+        self.actor = Some((life, plays));
         self.collect(out);
         Ok(())
     }
@@ -380,7 +437,7 @@ impl<A: Replayed> Replay<A> {
         let Some(Entry::Did(digests)) = self.take()? else {
             return self.nonsense("what the actor did is missing");
         };
-        let (Some(life), Some(mut state)) = (&self.actor, self.state.take()) else {
+        let (Some((life, plays)), Some(mut state)) = (&self.actor, self.state.take()) else {
             return self.nonsense("it has not started");
         };
         let (own_id, mut out) = (id(life.id), Out::new());
@@ -402,19 +459,18 @@ impl<A: Replayed> Replay<A> {
             (Cause::Timer(timer), _) => Event::Timer(timer),
         };
         watch.before(&state, event);
-        let actor = &life.actor;
         match event {
             Event::Message(from, _, message) => {
-                actor.on_msg(own_id, &mut state, from, message.clone(), &mut out);
+                plays.on_msg(own_id, &mut state, from, message.clone(), &mut out);
             }
             Event::Own(message) => {
-                actor.on_msg(own_id, &mut state, own_id, message.clone(), &mut out);
+                plays.on_msg(own_id, &mut state, own_id, message.clone(), &mut out);
             }
             Event::Driver(message) => {
                 let driver = Id::from(usize::MAX);
-                actor.on_msg(own_id, &mut state, driver, message.clone(), &mut out);
+                plays.on_msg(own_id, &mut state, driver, message.clone(), &mut out);
             }
-            Event::Timer(timer) => actor.on_timeout(own_id, &mut state, timer, &mut out),
+            Event::Timer(timer) => plays.on_timeout(own_id, &mut state, timer, &mut out),
         }
         let did = Did { state: &*state, out: &out };
         if let Some(differs) = self.compare(did, &digests) {
@@ -429,7 +485,7 @@ impl<A: Replayed> Replay<A> {
 
     /// Takes over what the actor has sent.
     fn collect(&mut self, out: Out<A>) {
-        let own = self.actor.as_ref().map(|life| id(life.id));
+        let own = self.actor.as_ref().map(|(life, _)| id(life.id));
         for command in out {
             let Command::Send(to, message) = command else { continue };
             let number = self.next_send;

@@ -8,7 +8,7 @@
 //! **Absent**: what is judged (see [`crate::scene`]).
 
 use crate::finding::{Finding, TOLD_MAX, What};
-use crate::process::{Process, Source, process};
+use crate::process::{Process, Source, Stage};
 use crate::replay::{Next, Place, Refusal};
 use crate::scene::{Counts, Scene};
 use crate::sent::Arrival;
@@ -110,13 +110,14 @@ fn common_folder<'a>(mut folders: impl Iterator<Item = &'a PathBuf>) -> PathBuf 
     common
 }
 
-/// Replays and judges these processes, and tells events to whoever listens. `look` is shown the number of messages and
+/// Replays and judges these processes through the actors on this stage, and tells events to whoever listens. `look` is shown the number of messages and
 /// timers handled now and then, and says whether to go on.
 ///
 /// # Errors
 /// When they can't be validated at all.
 pub fn validate_telling(
     recorded: &[Recorded],
+    stage: &Stage,
     listener: Listener<'_>,
     mut look: impl FnMut(u64) -> bool,
 ) -> Result<Report, RunError> {
@@ -127,7 +128,7 @@ pub fn validate_telling(
         if kind == "replica" && cluster.is_none() {
             cluster = Some(first_of(&lives[0])?);
         }
-        let made = process(number, &kind, lives.clone());
+        let made = stage.process(number, &kind, lives.clone());
         processes.push(Some(made.map_err(|wrong| RunError::Unknown(name.clone(), wrong))?));
     }
     let replica = cluster.ok_or(RunError::NoReplica)?;
@@ -163,7 +164,7 @@ pub fn validate_telling(
 /// # Errors
 /// When they can't be validated at all.
 pub fn validate(recorded: &[Recorded], look: impl FnMut(u64) -> bool) -> Result<Report, RunError> {
-    validate_telling(recorded, Listener::none(), look)
+    validate_telling(recorded, &Stage::default(), Listener::none(), look)
 }
 
 /// Events between two looks.
@@ -296,7 +297,8 @@ impl Run<'_> {
             }
             what => what,
         };
-        self.findings.push(Finding { process: self.names[number].clone(), place, what });
+        let (process, event) = (self.names[number].clone(), self.scene.events());
+        self.findings.push(Finding { process, event, place, what });
     }
 
     /// A process can't be replayed any further.

@@ -123,6 +123,11 @@ impl<'a> Scene<'a> {
         self.counts
     }
 
+    /// The number of the last event.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
     /// Everything below this slot is chosen.
     pub fn chosen_upto(&self) -> Slot {
         self.monitor.chosen_upto()

@@ -103,8 +103,10 @@ struct Inner {
     durable_names: Names,
     pending_names: Vec<Naming>,
     operations: u64,
+    failed: u64,
     bytes_read: u64,
     faults: BTreeMap<u64, Fault>,
+    is_full: bool,
     is_off: bool,
     observer: Option<Observer>,
 }
@@ -122,6 +124,23 @@ impl FakeDisk {
     /// How many operations that change something were begun.
     pub fn operations(&self) -> u64 {
         self.0.borrow().operations
+    }
+
+    /// How many of them failed, while it had power.
+    pub fn failed(&self) -> u64 {
+        self.0.borrow().failed
+    }
+
+    /// From now on whatever takes room fails with ENOSPC, or no longer.
+    pub fn set_full(&self, is_full: bool) {
+        self.0.borrow_mut().is_full = is_full;
+    }
+
+    /// From now on, nothing is to go wrong.
+    pub fn heal(&self) {
+        let mut inner = self.0.borrow_mut();
+        inner.faults.clear();
+        inner.is_full = false;
     }
 
     /// Has its power gone, and not come back?
@@ -185,11 +204,25 @@ impl FakeDisk {
         let number = inner.operations;
         inner.operations += 1;
         let fault = inner.faults.get(&number).copied();
-        match fault {
-            Some(Fault::Io) => Err(io::Error::other("EIO")),
-            Some(Fault::NoSpace) => Err(io::ErrorKind::StorageFull.into()),
-            _ => Ok(fault),
+        let error = match fault {
+            Some(Fault::Io) => io::Error::other("EIO"),
+            Some(Fault::NoSpace) => io::ErrorKind::StorageFull.into(),
+            _ => return Ok(fault),
+        };
+        inner.failed += 1;
+        Err(error)
+    }
+
+    /// Begins an operation that takes room.
+    fn begin_growing(&self) -> io::Result<Option<Fault>> {
+        {
+            let mut inner = self.0.borrow_mut();
+            if inner.is_full && !inner.is_off {
+                (inner.operations, inner.failed) = (inner.operations + 1, inner.failed + 1);
+                return Err(io::ErrorKind::StorageFull.into());
+            }
         }
+        self.begin()
     }
 
     fn end(&self, fault: Option<Fault>, operation: &Operation) -> io::Result<()> {
@@ -204,7 +237,10 @@ impl FakeDisk {
     }
 
     fn name(&self, naming: Naming) -> io::Result<()> {
-        let fault = self.begin()?;
+        let fault = match &naming {
+            Naming::Link(..) => self.begin_growing()?,
+            Naming::Rename(..) | Naming::Remove(_) => self.begin()?,
+        };
         let operation = match &naming {
             Naming::Remove(path) => Operation::Remove(path.clone()),
             Naming::Link(..) | Naming::Rename(..) => Operation::Names(naming.folder()),
@@ -356,7 +392,11 @@ impl DiskFile for FakeFile {
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        let fault = self.disk.begin()?;
+        let fault = if offset + bytes.len() as u64 > self.length()? {
+            self.disk.begin_growing()?
+        } else {
+            self.disk.begin()?
+        };
         let short = fault == Some(Fault::Short) && bytes.len() > 1;
         let taken = if short { bytes.len() / 2 } else { bytes.len() };
         self.change(Change::Write(offset as usize, bytes[..taken].to_vec()));
@@ -379,8 +419,9 @@ impl DiskFile for FakeFile {
             match &begun {
                 Ok(Some(Fault::PowerCut)) => {}
                 Ok(_) => {
-                    content.durable = content.current.clone();
-                    content.pending.clear();
+                    for change in std::mem::take(&mut content.pending) {
+                        change.apply(&mut content.durable);
+                    }
                 }
                 Err(_) if is_off => {}
                 Err(_) => content.pending.clear(),
