@@ -6,6 +6,8 @@
 //!   the whole log is read, and the index is made again.
 //! - *Only what was not synced may be cut*: damage is an error up to the mark that the journal has
 //!   of the log, and whatever is above is fetched again.
+//! - *What is read back is durable before it is used*: above that mark it is written once more, because a sync that
+//!   failed leaves it readable and nowhere else.
 //! - *Read means checked*: an entry is given away only if its lines have the hashes that follow from
 //!   a position that is known.
 //! - *Bounded*: the positions at which the latest readings ended are remembered, so that whoever reads on costs only
@@ -16,7 +18,7 @@ use super::index::Index;
 use super::scan::{Next, Scanner};
 use super::writer::{LogBytes, Marker};
 use super::{Chain, ChatLog, Entry, LogFile, LogWriter, ParseError, Position, Written};
-use actor_runtime::disk::{Disk, replace};
+use actor_runtime::disk::{Disk, DiskFile, replace, write_all_at};
 use actor_runtime::wire::ClusterId;
 use paxos_chat::types::Slot;
 use std::collections::VecDeque;
@@ -134,6 +136,9 @@ impl Store {
         let mut raw = disk.open(path)?;
         if raw.length()? != tail.end.bytes {
             raw.set_length(tail.end.bytes)?;
+        }
+        if let Some(mark) = tail.mark {
+            write_again(&mut *raw, mark.bytes, tail.end.bytes)?;
         }
         raw.sync()?;
         let file = LogFile::new(raw, tail.end.bytes);
@@ -257,6 +262,22 @@ impl Store {
     }
 }
 
+/// Writes these bytes of a file to where they are. An earlier process may have failed to sync them: the system then
+/// still shows them, but takes them for written, and no later sync would bring them to the disk.
+fn write_again(file: &mut dyn DiskFile, mut from: u64, to: u64) -> io::Result<()> {
+    let mut block = vec![0; READ_BYTES];
+    while from < to {
+        let wanted = block.len().min(usize::try_from(to - from).unwrap_or(block.len()));
+        let read = file.read_at(from, &mut block[..wanted])?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        write_all_at(file, from, &block[..read])?;
+        from += read as u64;
+    }
+    Ok(())
+}
+
 /// What was synced of a log, as its journal remembers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Synced {
@@ -306,7 +327,8 @@ struct Tail {
     known: VecDeque<Entry>,
     /// Where the whole entries end.
     end: Position,
-    chain_at_mark: Option<Chain>,
+    /// Where what was synced ends.
+    mark: Option<Position>,
     marker: Marker,
     damage: Option<ParseError>,
     is_torn: bool,
@@ -325,7 +347,7 @@ impl Tail {
         let mut tail = Tail {
             known: VecDeque::new(),
             end: base,
-            chain_at_mark: (base.slots == synced.slots).then_some(base.chain),
+            mark: (base.slots == synced.slots).then_some(base),
             marker: Marker::behind(base),
             damage: None,
             is_torn: false,
@@ -336,7 +358,7 @@ impl Tail {
                     tail.marker.pass(tail.end);
                     tail.end = scanner.position();
                     if tail.end.slots == synced.slots {
-                        tail.chain_at_mark = Some(tail.end.chain);
+                        tail.mark = Some(tail.end);
                     }
                     if entry.slot >= applied {
                         tail.known.push_back(entry);
@@ -358,8 +380,8 @@ impl Tail {
     /// What is wrong with what was synced, if anything is.
     fn wrong(&self, synced: &Synced) -> Option<OpenError> {
         let Synced { slots, chain } = synced;
-        let (offset, wrong) = match (&self.chain_at_mark, &self.damage) {
-            (Some(found), _) if found == chain => return None,
+        let (offset, wrong) = match (&self.mark, &self.damage) {
+            (Some(found), _) if found.chain == *chain => return None,
             (Some(_), _) => {
                 (None, format!("its first {slots} slots are not those that were written"))
             }

@@ -155,6 +155,32 @@ fn after_a_power_cut_log_and_index_are_those_of_a_prefix_with_everything_synced(
     }
 }
 
+/// The process ends when a sync has failed, and the next one finds all that it wrote, though only in memory.
+#[test]
+fn what_a_failed_sync_has_left_readable_is_durable_once_the_log_was_opened() {
+    for seed in 0..20 {
+        let (disk, mut store) = written(40);
+        store.file().sync().unwrap();
+        disk.sync_folder(Path::new("/data")).unwrap();
+        let first = synced(&store);
+        (40..60).for_each(|slot| store.append(&entry(slot)).unwrap());
+        store.flush().unwrap();
+        disk.fail_at(disk.operations(), Fault::Io);
+        assert!(store.file().sync().is_err());
+        drop(store);
+        let mut store = reopened(&disk, &first).unwrap().store;
+        assert_eq!(store.written().get().slots, 60);
+        (40..70).for_each(|slot| store.append(&entry(slot)).unwrap());
+        store.flush().unwrap();
+        store.file().sync().unwrap();
+        let last = synced(&store);
+        drop(store);
+        disk.restart(seed);
+        let mut store = reopened(&disk, &last).unwrap().store;
+        assert_eq!(read(&mut store, 0, 70).unwrap(), (0..70).map(entry).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn damage_far_below_the_end_is_refused_when_it_is_read() {
     let (disk, store) = written(1000);
