@@ -147,6 +147,7 @@ impl Monitor {
 
     /// A replica is gone for good: it holds nothing back. What it does later is not to be told.
     pub fn gone(&mut self, who: ReplicaId) {
+        self.replicas[usize::from(who.0)].go_on(&mut self.history);
         self.history.gone[usize::from(who.0)] = true;
         self.fold();
     }

@@ -6,6 +6,7 @@ use crate::invite::{InviteArgs, invite};
 use crate::revoke::{RevokeArgs, revoke};
 use crate::run::{RunArgs, run_cluster};
 use crate::scenarios;
+use crate::simulate::{SimulateArgs, simulate};
 use crate::soak::{SoakArgs, run_soak};
 use crate::verify::verify;
 use actor_runtime::keys::stay_out_of_core_dumps;
@@ -42,6 +43,10 @@ enum Command {
         #[arg(long)]
         names: bool,
     },
+    /// Runs whole clusters in one thread each, under virtual time: things go wrong, a majority is well again and must make
+    /// progress, and all is judged. Everything is drawn from a seed. Exit status: 0 all is well, 1 it is not, 2 it
+    /// cannot be run, 130 it was interrupted.
+    Simulate(SimulateArgs),
     /// Pushes many messages through three durable replicas; measures memory, catch-up and restart.
     Soak(SoakArgs),
     #[command(flatten)]
@@ -71,6 +76,7 @@ pub fn main(others: Vec<(clap::Command, Vec<Offer>)>) -> ExitCode {
             scenarios::list(names);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Simulate(args) => simulate(&args),
         Command::Soak(args) => run_soak(&args),
         Command::Operator(command) => command.run(),
         Command::Manual(command) => {

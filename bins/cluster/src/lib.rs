@@ -10,7 +10,7 @@
 //! | [`interrupt`] | somebody asks to stop |
 //! | [`verdict`] | a verdict as a table, as JSON, and as an exit status |
 //! | [`config`], [`invite`], [`revoke`] | the commands of these names |
-//! | [`run`], [`scenarios`], [`soak`], [`verify`] | the commands of these names |
+//! | [`run`], [`scenarios`], [`simulate`], [`soak`], [`verify`] | the commands of these names |
 //! | [`command`] | the command line |
 
 #![forbid(unsafe_code)]
@@ -25,6 +25,7 @@ pub mod judge;
 pub mod revoke;
 pub mod run;
 pub mod scenarios;
+pub mod simulate;
 pub mod soak;
 pub mod verdict;
 pub mod verify;

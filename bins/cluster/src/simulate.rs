@@ -2,10 +2,9 @@
 
 use crate::interrupt;
 use actor_checker::{chart, trace};
-use actor_runtime::durations;
-use anyhow::{Error, Result};
+use anyhow::{Context, Error, Result};
 use clap::Args;
-use paxos_chat_shell::{output, places, say};
+use paxos_chat_shell::{places, say};
 use paxos_chat_simulation::plan::{Given, Plan, Profile};
 use paxos_chat_simulation::shrink::{Shrunk, shrink};
 use paxos_chat_simulation::trial::{Figures, Outcome, last_events, run};
@@ -64,7 +63,7 @@ pub struct SimulateArgs {
     /// Tell what goes wrong in the first seed, and when.
     #[arg(long)]
     story: bool,
-    /// Draw the last events of the simulation that fails, or of the last one; - is standard output.
+    /// Draw the last events of the simulation that fails, or of the last one.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Print one JSON object.
@@ -199,7 +198,8 @@ pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
         let last = first.saturating_add(total.simulations.saturating_sub(1));
         let plan = shrunk.as_ref().map_or_else(|| Plan::draw(last, &given), |it| it.plan.clone());
         let (names, path_of_events) = as_path(&last_events(&Stage::default(), &plan, 4 * TOLD_EVENTS));
-        output::write_file(path, chart::draw(names, &path_of_events).as_bytes())?;
+        std::fs::write(path, chart::draw(names, &path_of_events))
+            .with_context(|| format!("--svg: cannot write {}", path.display()))?;
     }
     Ok(match shrunk {
         Some(_) => ExitCode::from(1),
@@ -294,8 +294,8 @@ fn print(total: &mut Total, first: u64, seconds: f64, shrunk: Option<&Shrunk>) {
         profiles.map(|(profile, count)| format!("{profile} {count}")).collect();
     say!("{simulations} seeds from {first} on: {}", profiles.join(", "));
     say!(
-        "{} of virtual time in {seconds:.1} s: {simulated:.0} s and {events:.0} events a second of a processor",
-        durations::rough(figures.time)
+        "{:.0} s of virtual time in {seconds:.1} s: {simulated:.0} s and {events:.0} events a second of a processor",
+        figures.time.as_secs_f64()
     );
     say!(
         "{} messages said, of which {} acknowledged; {} lives of processes, {} power cuts, {} datagrams",

@@ -102,6 +102,7 @@ pub struct Cluster {
     pub speakers: Vec<Speaker>,
     /// The readers.
     pub listeners: Vec<Listener>,
+    /// On which it is validated, when it goes.
     stage: Stage,
     is_judged: bool,
 }
@@ -220,13 +221,17 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Validates what was recorded so far, and tells whoever listens.
+    /// Validates what was recorded so far, by the actors on this stage, and tells whoever listens.
     ///
     /// # Errors
     /// When it can't be validated at all.
-    pub fn judge(&mut self, listener: story::Listener<'_>) -> Result<Report, RunError> {
+    pub fn judge(
+        &mut self,
+        stage: &Stage,
+        listener: story::Listener<'_>,
+    ) -> Result<Report, RunError> {
         self.is_judged = true;
-        validate_telling(&self.recordings(), &self.stage, listener, |_| true)
+        validate_telling(&self.recordings(), stage, listener, |_| true)
     }
 }
 
@@ -237,7 +242,8 @@ impl Drop for Cluster {
         if std::thread::panicking() || self.is_judged {
             return;
         }
-        let report = self.judge(story::Listener::none()).expect("it was recorded whole");
+        let report = self.judge(&self.stage.clone(), story::Listener::none());
+        let report = report.expect("it was recorded whole");
         assert!(report.is_good(), "{} findings: {:#?}", report.found, report.findings);
     }
 }

@@ -16,6 +16,7 @@
 //! | [`nemesis`] | has the troubles of a plan happen |
 //! | [`trial`] | a simulation, from its plan to its verdict |
 //! | [`mod@shrink`] | a plan that fails, made smaller |
+//! | [`mod@planted`] | clusters with a bug, for tests |
 //!
 //! **Absent**: real sockets, disks, threads and time; but keys are real, and drawn anew. What operators send travels not:
 //! what their commands do is done. Addresses have no names that are looked up.
@@ -29,6 +30,7 @@ pub mod listener;
 pub mod machine;
 mod nemesis;
 pub mod plan;
+pub mod planted;
 pub mod played;
 pub mod shrink;
 pub mod speaker;

@@ -12,6 +12,9 @@ use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 use std::time::Duration;
 
+/// Replicas of a cluster that is simulated.
+pub const REPLICAS_MAX: u8 = 9;
+
 /// What may go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
@@ -135,7 +138,7 @@ impl Plan {
         let paces = [20, 50, 100, 300, 1000];
         let pace = Duration::from_millis(*paces.choose(&mut rng).expect("some"));
         let profile = given.profile.unwrap_or(profile);
-        let replicas = given.replicas.unwrap_or(replicas);
+        let replicas = given.replicas.unwrap_or(replicas).clamp(1, REPLICAS_MAX);
         let faulty = given.faulty.unwrap_or(faulty);
         let mut plan = Plan {
             seed,

@@ -158,11 +158,18 @@ pub fn last_events(stage: &Stage, plan: &Plan, count: usize) -> Vec<Told> {
 
 /// Runs a simulation of the actors on this stage, and tells its events when it is over.
 pub fn run_on(stage: &Stage, plan: &Plan, listener: Listener<'_>) -> Outcome {
+    run_judged(stage, stage, plan, listener)
+}
+
+/// The same, validated by the actors on another stage.
+pub fn run_judged(stage: &Stage, by: &Stage, plan: &Plan, listener: Listener<'_>) -> Outcome {
     keep_panics();
     let begun = cpu_time();
     let mut figures = Figures::default();
     RUNS.set(true);
-    let caught = catch_unwind(AssertUnwindSafe(|| Trial::new(stage, plan).run(&mut figures, listener)));
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        Trial::new(stage, plan).run(by, &mut figures, listener)
+    }));
     RUNS.set(false);
     let failure = caught.unwrap_or_else(|_| Some(Failure::Ended(PANIC.take())));
     figures.cpu = cpu_time().saturating_sub(begun);
@@ -212,13 +219,18 @@ impl<'a> Trial<'a> {
         Trial { plan, cluster, nemesis, speeches, power_cuts: 0 }
     }
 
-    fn run(mut self, figures: &mut Figures, listener: Listener<'_>) -> Option<Failure> {
+    fn run(
+        mut self,
+        by: &Stage,
+        figures: &mut Figures,
+        listener: Listener<'_>,
+    ) -> Option<Failure> {
         let lived = self.live(figures);
         let Cluster { air, speakers, .. } = &self.cluster;
         (figures.time, figures.datagrams) = (air.now(), air.sent());
         figures.said = speakers.iter().map(crate::Speaker::submitted).sum();
         (figures.confirmed, figures.power_cuts) = (self.cluster.confirmed(), self.power_cuts);
-        let report = match self.cluster.judge(listener) {
+        let report = match self.cluster.judge(by, listener) {
             Ok(report) => report,
             Err(error) => return Some(Failure::Ended(error.to_string())),
         };
