@@ -38,6 +38,8 @@ pub enum Fault {
     Kill(Who),
     /// So many operations of its disk later, the power of its machine goes. It is back up to three seconds later.
     PowerCut(Who, u64),
+    /// The power of all machines goes, of each at the next operation of its disk.
+    Blackout,
     /// Each sync of its disk takes so long.
     SlowDisk(Who, Duration),
     /// Its disk is full.
@@ -54,6 +56,8 @@ pub enum Fault {
     Stand(Who),
     /// An operator has it take its leader for silent.
     ForgetLeader(Who),
+    /// An operator has it jump over a slot, if it leads.
+    SkipSlot(Who),
     /// The client of this number is killed, and started again when this is over.
     KillClient(u8),
     /// It says so many things at once.
@@ -85,6 +89,8 @@ impl Fault {
             | Fault::ClockJump(..)
             | Fault::Stand(_)
             | Fault::ForgetLeader(_)
+            | Fault::SkipSlot(_)
+            | Fault::Blackout
             | Fault::Flood(..)
             | Fault::LongMessage(_) => false,
         }
@@ -139,6 +145,7 @@ impl Display for Fault {
             Fault::PowerCut(who, operations) => {
                 write!(f, "the power of {who} goes at operation {operations} of its disk from now")
             }
+            Fault::Blackout => f.write_str("the power of all machines goes"),
             Fault::SlowDisk(who, sync) => {
                 write!(f, "each sync of {who} takes {} ms", sync.as_millis())
             }
@@ -155,6 +162,7 @@ impl Display for Fault {
             }
             Fault::Stand(who) => write!(f, "an operator has {who} stand for election"),
             Fault::ForgetLeader(who) => write!(f, "an operator has {who} forget its leader"),
+            Fault::SkipSlot(who) => write!(f, "an operator has {who} jump over a slot"),
             Fault::KillClient(number) => write!(f, "client {number} is killed"),
             Fault::Flood(number, count) => {
                 write!(f, "client {number} says {count} things at once")

@@ -266,6 +266,9 @@ impl Machine {
             self.back_at = self.back_at.max(now + time);
         } else if self.disk.failed() > self.failed_before || self.may_rot {
             self.driver = None;
+            if self.rng.random() {
+                self.disk.evict();
+            }
             self.back_at = self.back_at.max(now + RESTART_AFTER);
         } else {
             return Err(format!("replica {} ends though its disk does not fail: {error}", self.id));

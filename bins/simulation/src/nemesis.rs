@@ -10,6 +10,7 @@ use actor_checker::links::{Links, Rate};
 use actor_runtime::disk::fake;
 use actor_runtime::driver::Sends;
 use paxos_chat::effects::Timer;
+use paxos_chat::message::Input;
 use paxos_chat::tuning::BODY_BYTES_MAX;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -99,6 +100,7 @@ impl Nemesis {
             | Fault::ClockJump(who, _)
             | Fault::Reconfigure(who, _)
             | Fault::Stand(who)
+            | Fault::SkipSlot(who)
             | Fault::ForgetLeader(who) => *who,
             _ => Who::Replica(0),
         };
@@ -133,6 +135,18 @@ impl Nemesis {
                 let sends = if is_forgotten { Sends::Lost } else { Sends::Leave };
                 if let Some(driver) = machine.driver_mut() {
                     driver.expire(&Timer::Election, sends);
+                }
+            }
+            Fault::SkipSlot(_) => {
+                if let Some(driver) = machine.driver_mut()
+                    && driver.state().leading().is_some()
+                {
+                    driver.deliver(Input::SkipSlot.into());
+                }
+            }
+            Fault::Blackout => {
+                for machine in &cluster.machines {
+                    machine.disk().fail_at(machine.disk().operations(), fake::Fault::PowerCut);
                 }
             }
             Fault::KillClient(number) => {

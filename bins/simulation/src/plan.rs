@@ -274,14 +274,16 @@ fn draw_fault(rng: &mut StdRng, profile: Profile, replicas: u8) -> Fault {
             3 => Fault::Reconfigure(who, rng.random()),
             _ => Fault::KillClient(rng.random_range(0..4)),
         },
-        Profile::Disks => match rng.random_range(0..10) {
+        Profile::Disks => match rng.random_range(0..11) {
+            10 => Fault::Blackout,
             0..=3 => Fault::PowerCut(who, rng.random_range(0..40)),
             4..=5 => Fault::SlowDisk(who, millis(rng, 1..1500)),
             6 => Fault::FullDisk(who),
             7..=8 => Fault::DiskError(who, rng.random_range(0..40)),
             _ => Fault::Rot(Who::Replica(replica), rng.random()),
         },
-        Profile::Leaders => match rng.random_range(0..7) {
+        Profile::Leaders => match rng.random_range(0..8) {
+            7 => Fault::SkipSlot(Who::Leader),
             0 => Fault::Stand(who),
             1 => Fault::ForgetLeader(who),
             2 => Fault::Isolate(Who::Leader),

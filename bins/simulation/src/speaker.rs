@@ -149,10 +149,19 @@ impl Speaker {
 
     /// Says this. False, if it is down.
     pub fn say(&mut self, text: &str) -> bool {
+        self.submit(Body::write(text))
+    }
+
+    /// Asks for a place in the log, as whoever wants to read what is current does. It counts as something said.
+    pub fn sync(&mut self) -> bool {
+        self.submit(Body::Sync)
+    }
+
+    fn submit(&mut self, body: Body) -> bool {
         let Some(driver) = &mut self.driver else { return false };
         self.submitted += 1;
         self.is_told = true;
-        driver.deliver(Input::Submit(Body::write(text)).into());
+        driver.deliver(Input::Submit(body).into());
         true
     }
 

@@ -33,6 +33,9 @@ pub const PROGRESS_LIMIT: Duration = Duration::from_secs(120);
 /// Messages of one client that are neither acknowledged nor lost; with more it waits.
 const PENDING_MAX: u64 = 64;
 
+/// Of so many messages of a client, one asks for a place in the log only.
+const SYNC_EVERY: u32 = 8;
+
 /// Longer than anything lasts.
 const FOR_EVER: Duration = Duration::from_secs(1 << 30);
 
@@ -274,7 +277,12 @@ impl<'a> Trial<'a> {
         for (speaker, (next, rng)) in self.cluster.speakers.iter_mut().zip(&mut self.speeches) {
             if *next <= now {
                 *next = now + Duration::from_micros(rng.random_range(1..=2 * pace.max(1)));
-                if speaker.pending() < PENDING_MAX {
+                if speaker.pending() >= PENDING_MAX {
+                    continue;
+                }
+                if rng.random_ratio(1, SYNC_EVERY) {
+                    speaker.sync();
+                } else {
                     speaker.say_next();
                 }
             }

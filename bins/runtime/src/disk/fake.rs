@@ -136,6 +136,15 @@ impl FakeDisk {
         self.0.borrow_mut().is_full = is_full;
     }
 
+    /// Forgets what it shows and does not hold: what a failed sync has left readable, as the system does when it needs the
+    /// memory.
+    pub fn evict(&self) {
+        for content in &mut self.0.borrow_mut().contents {
+            content.current.clone_from(&content.durable);
+            content.pending.iter().for_each(|change| change.apply(&mut content.current));
+        }
+    }
+
     /// From now on, nothing is to go wrong.
     pub fn heal(&self) {
         let mut inner = self.0.borrow_mut();
