@@ -118,11 +118,6 @@ const CIRCLES: &[(&str, &[&str], &str)] = &[
     ("bins/runtime/src", &["driver"], "a driver's handle and its intake are parts of it"),
     ("bins/runtime/src", &["keys"], "a ring and a cipher have the keys of their parent"),
     ("bins/runtime/src", &["wire"], "fragments and datagrams have the format of their parent"),
-    (
-        "bins/simulation/src",
-        &["cluster", "machine", "speaker"],
-        "machines and speakers have the keys and the bounds of their cluster",
-    ),
 ];
 
 /// The folders with the sources of a library.

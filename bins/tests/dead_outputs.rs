@@ -31,6 +31,7 @@ fn commands<'a>(
         with(CLUSTER, &["revoke", "--user", "eve"], &at),
         with(CLUSTER, &["run", "--messages", "1", "--clients", "1"], &[]),
         with(CLUSTER, &["scenarios"], &[]),
+        with(CLUSTER, &["simulate", "--seed", "1", "--faulty", "1"], &[]),
         with(CLUSTER, &["soak", "--messages", "10", "--clients", "1"], &[]),
         with(CLUSTER, &["verify"], &[folder]),
         with(CLUSTER, &["verify"], &[gone]),

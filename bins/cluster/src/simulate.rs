@@ -197,7 +197,8 @@ pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
     if let Some(path) = &args.svg {
         let last = first.saturating_add(total.simulations.saturating_sub(1));
         let plan = shrunk.as_ref().map_or_else(|| Plan::draw(last, &given), |it| it.plan.clone());
-        let (names, path_of_events) = as_path(&last_events(&Stage::default(), &plan, 4 * TOLD_EVENTS));
+        let (names, path_of_events) =
+            as_path(&last_events(&Stage::default(), &plan, 4 * TOLD_EVENTS));
         std::fs::write(path, chart::draw(names, &path_of_events))
             .with_context(|| format!("--svg: cannot write {}", path.display()))?;
     }
@@ -278,10 +279,13 @@ fn command(seed: u64, given: &Given) -> String {
     add("clients", given.clients.map(|count| count.to_string()));
     add("faulty", given.faulty.map(|time| time.as_secs_f64().to_string()));
     add("pace", given.pace.map(|time| time.as_millis().to_string()));
-    add("troubles", given.troubles.as_ref().map(|numbers| {
-        let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
-        if numbers.is_empty() { "none".into() } else { numbers.join(",") }
-    }));
+    add(
+        "troubles",
+        given.troubles.as_ref().map(|numbers| {
+            let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
+            if numbers.is_empty() { "none".into() } else { numbers.join(",") }
+        }),
+    );
     text
 }
 
@@ -311,13 +315,16 @@ fn print(total: &mut Total, first: u64, seconds: f64, shrunk: Option<&Shrunk>) {
         half.as_secs_f64()
     );
     let Some(Shrunk { given, plan, outcome, runs }) = shrunk else {
-        say!("\nall is well: every run is valid, every majority made progress, and all logs are equal");
+        say!(
+            "\nall is well: every run is valid, every majority made progress, and all logs are equal"
+        );
         return;
     };
     if let Some(failure) = &outcome.failure {
         say!("\nFAILED: seed {}: {failure}", plan.seed);
     }
-    let is_sure = if *runs > 0 { format!(", after {runs} smaller simulations") } else { String::new() };
+    let is_sure =
+        if *runs > 0 { format!(", after {runs} smaller simulations") } else { String::new() };
     say!("\nagain: {}{is_sure}", command(plan.seed, given));
     say!("\n{}", story(plan));
     let (_, steps) = as_path(&last_events(&Stage::default(), plan, TOLD_EVENTS));

@@ -43,7 +43,11 @@ fn how(failure: &Failure) -> String {
     }
 }
 
-fn hunt(budget: Duration, run: impl Fn(&Plan) -> Outcome, counts: impl Fn(&Failure) -> bool) -> Found {
+fn hunt(
+    budget: Duration,
+    run: impl Fn(&Plan) -> Outcome,
+    counts: impl Fn(&Failure) -> bool,
+) -> Found {
     let mut found = Found { seeds: 0, cpu: Duration::ZERO, how: None };
     while found.cpu < budget && found.how.is_none() {
         let outcome = run(&Plan::draw(found.seeds, &Given::default()));
@@ -83,13 +87,16 @@ fn main() {
     let (budget, wanted): (_, Vec<String>) = (Duration::from_secs(seconds), arguments.collect());
     let all = [(SAFETY, "catalog"), (LIVENESS, "progress"), (AVAILABILITY, "links, hardships")];
     let all = all.into_iter().flat_map(|(family, by)| family.iter().map(move |it| (it, by)));
-    let is_wanted = |mutant: Mutant| wanted.is_empty() || wanted.iter().any(|it| it == mutant.code());
+    let is_wanted =
+        |mutant: Mutant| wanted.is_empty() || wanted.iter().any(|it| it == mutant.code());
     let tried: Vec<(Mutant, &str)> = all
         .filter(|(description, _)| description.equivalent.is_none())
         .map(|(description, by)| (description.mutant, by))
         .filter(|(mutant, _)| is_wanted(*mutant))
         .collect();
-    println!("| code | bug | by the checker | by simulation | by validation |\n|---|---|---|---|---|");
+    println!(
+        "| code | bug | by the checker | by simulation | by validation |\n|---|---|---|---|---|"
+    );
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(vec![None; tried.len()]));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {

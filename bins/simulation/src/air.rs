@@ -70,8 +70,7 @@ impl Air {
     pub(crate) fn move_to(&self, time: Duration) {
         let now = time.max(self.now.get());
         self.now.set(now);
-        let (mut under_way, mut arrived) =
-            (self.under_way.borrow_mut(), self.arrived.borrow_mut());
+        let (mut under_way, mut arrived) = (self.under_way.borrow_mut(), self.arrived.borrow_mut());
         while let Some(first) = under_way.first_entry()
             && first.key().0 <= now
         {
@@ -122,8 +121,7 @@ impl Endpoint {
         busy_until: &Rc<Cell<Duration>>,
         ahead: &Rc<Cell<Duration>>,
     ) -> Endpoint {
-        let (air, busy_until, ahead) =
-            (Rc::clone(air), Rc::clone(busy_until), Rc::clone(ahead));
+        let (air, busy_until, ahead) = (Rc::clone(air), Rc::clone(busy_until), Rc::clone(ahead));
         Endpoint { air, port, busy_until, ahead }
     }
 }
@@ -150,8 +148,7 @@ impl Network for Endpoint {
     }
 
     fn send(&mut self, departures: &mut Departures) -> u64 {
-        let (mut rng, mut links) =
-            (self.air.rng.borrow_mut(), self.air.links.borrow_mut());
+        let (mut rng, mut links) = (self.air.rng.borrow_mut(), self.air.links.borrow_mut());
         for (to, bytes) in departures.iter() {
             let link = (self.port.into(), to.port().into());
             let carried = links.carry(link, bytes.len(), self.now(), &mut *rng);

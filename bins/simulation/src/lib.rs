@@ -7,6 +7,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`played`] | an actor whose part another one may play |
+//! | [`bounds`] | what a cluster is made of |
 //! | [`air`] | the network and the clock: datagrams under way, which come late, twice, or never |
 //! | [`machine`] | a replica on a disk that outlives it, loses power, fails, fills, rots, and may take its time |
 //! | [`speaker`], [`listener`] | a client, and what it was told; a reader |
@@ -15,8 +16,8 @@
 //! | [`plan`] | what a simulation is going to be, drawn from a seed |
 //! | [`nemesis`] | has the troubles of a plan happen |
 //! | [`trial`] | a simulation, from its plan to its verdict |
-//! | [`mod@shrink`] | a plan that fails, made smaller |
-//! | [`mod@planted`] | clusters with a bug, for tests |
+//! | [`shrink`] | a plan that fails, made smaller |
+//! | [`planted`] | clusters with a bug, for tests |
 //!
 //! **Absent**: real sockets, disks, threads and time; but keys are real, and drawn anew. What operators send travels not:
 //! what their commands do is done. Addresses have no names that are looked up.
@@ -24,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 pub mod air;
+pub mod bounds;
 pub mod cluster;
 pub mod fault;
 pub mod listener;
@@ -37,6 +39,7 @@ pub mod speaker;
 pub mod trial;
 
 pub use air::{Air, SKEW};
-pub use cluster::{Bounds, Cluster};
+pub use bounds::Bounds;
+pub use cluster::Cluster;
 pub use machine::{Machine, PowerCut};
 pub use speaker::Speaker;

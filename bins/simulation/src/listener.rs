@@ -1,7 +1,7 @@
 //! A reader, which follows the chat log from its beginning.
 
 use crate::air::{Air, Endpoint, SKEW, address};
-use crate::cluster::{Bounds, Keys};
+use crate::bounds::{Bounds, Keys};
 use crate::played::Played;
 use actor_recording::sink::Memory;
 use actor_runtime::driver::{Driver, World};

@@ -5,7 +5,7 @@
 //! arrived meanwhile is seen, when the sync has ended.
 
 use crate::air::{Air, Endpoint, SKEW, address};
-use crate::cluster::{Bounds, Keys};
+use crate::bounds::{Bounds, Keys};
 use crate::played::Played;
 use actor_recording::sink::Memory;
 use actor_runtime::disk::Disk;

@@ -241,11 +241,7 @@ pub(crate) fn draw_tuning(rng: &mut StdRng, sessions: Session) -> Tuning {
 }
 
 fn draw_who(rng: &mut StdRng, replicas: u8) -> Who {
-    if rng.random_bool(0.3) {
-        Who::Leader
-    } else {
-        Who::Replica(rng.random_range(0..replicas))
-    }
+    if rng.random_bool(0.3) { Who::Leader } else { Who::Replica(rng.random_range(0..replicas)) }
 }
 
 fn draw_fault(rng: &mut StdRng, profile: Profile, replicas: u8) -> Fault {

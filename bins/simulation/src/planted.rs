@@ -28,12 +28,14 @@ pub fn planted(mutant: Mutant) -> Stage {
         });
     }
     if mutant.is_of_clients() {
-        stage.client =
-            Rc::new(move |client| Box::new(BadClient(MutantClient { client: client.clone(), mutant })));
+        stage.client = Rc::new(move |client| {
+            Box::new(BadClient(MutantClient { client: client.clone(), mutant }))
+        });
     }
     if mutant.is_of_readers() {
-        stage.reader =
-            Rc::new(move |reader| Box::new(BadReader(MutantReader { reader: reader.clone(), mutant })));
+        stage.reader = Rc::new(move |reader| {
+            Box::new(BadReader(MutantReader { reader: reader.clone(), mutant }))
+        });
     }
     stage
 }

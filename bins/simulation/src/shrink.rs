@@ -91,12 +91,8 @@ impl Shrinker<'_> {
 /// The smallest plan of this seed that still fails so, as far as so many simulations can find it.
 pub fn shrink(stage: &Stage, given: &Given, plan: &Plan, outcome: &Outcome, runs: usize) -> Shrunk {
     let kind = outcome.failure.as_ref().map_or("", |failure| failure.kind());
-    let best = Shrunk {
-        given: given.clone(),
-        plan: plan.clone(),
-        outcome: outcome.clone(),
-        runs: 0,
-    };
+    let best =
+        Shrunk { given: given.clone(), plan: plan.clone(), outcome: outcome.clone(), runs: 0 };
     let mut shrinker = Shrinker { stage, seed: plan.seed, kind, runs_left: runs, best };
     shrinker.shorten();
     shrinker.leave_out_troubles();

@@ -1,7 +1,7 @@
 //! A client, life after life, and what it was told.
 
 use crate::air::{Air, Endpoint, SKEW, address};
-use crate::cluster::{Bounds, Keys};
+use crate::bounds::{Bounds, Keys};
 use crate::played::Played;
 use actor_recording::sink::Memory;
 use actor_runtime::disk::fake::FakeDisk;

@@ -6,7 +6,8 @@
 //!
 //! **Invariant**: an outcome is a function of the plan, but for keys.
 
-use crate::cluster::{Bounds, Cluster};
+use crate::bounds::Bounds;
+use crate::cluster::Cluster;
 use crate::machine::Machine;
 use crate::nemesis::Nemesis;
 use crate::plan::Plan;
@@ -170,9 +171,8 @@ pub fn run_judged(stage: &Stage, by: &Stage, plan: &Plan, listener: Listener<'_>
     let begun = cpu_time();
     let mut figures = Figures::default();
     RUNS.set(true);
-    let caught = catch_unwind(AssertUnwindSafe(|| {
-        Trial::new(stage, plan).run(by, &mut figures, listener)
-    }));
+    let caught =
+        catch_unwind(AssertUnwindSafe(|| Trial::new(stage, plan).run(by, &mut figures, listener)));
     RUNS.set(false);
     let failure = caught.unwrap_or_else(|_| Some(Failure::Ended(PANIC.take())));
     figures.cpu = cpu_time().saturating_sub(begun);
@@ -222,12 +222,7 @@ impl<'a> Trial<'a> {
         Trial { plan, cluster, nemesis, speeches, power_cuts: 0 }
     }
 
-    fn run(
-        mut self,
-        by: &Stage,
-        figures: &mut Figures,
-        listener: Listener<'_>,
-    ) -> Option<Failure> {
+    fn run(mut self, by: &Stage, figures: &mut Figures, listener: Listener<'_>) -> Option<Failure> {
         let lived = self.live(figures);
         let Cluster { air, speakers, .. } = &self.cluster;
         (figures.time, figures.datagrams) = (air.now(), air.sent());

@@ -15,8 +15,8 @@
 
 use crate::links::{Links, draw};
 use crate::trace::{Kind, TraceStep};
-use rand::rngs::StdRng;
 use rand::SeedableRng;
+use rand::rngs::StdRng;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};

@@ -46,22 +46,9 @@ pub trait Plays<A: Actor> {
     /// As [`Actor::on_start`].
     fn on_start(&self, id: Id, storage: &Option<A::Storage>, out: &mut Out<A>) -> A::State;
     /// As [`Actor::on_msg`].
-    fn on_msg(
-        &self,
-        id: Id,
-        state: &mut Cow<'_, A::State>,
-        src: Id,
-        msg: A::Msg,
-        out: &mut Out<A>,
-    );
+    fn on_msg(&self, id: Id, state: &mut Cow<'_, A::State>, src: Id, msg: A::Msg, out: &mut Out<A>);
     /// As [`Actor::on_timeout`].
-    fn on_timeout(
-        &self,
-        id: Id,
-        state: &mut Cow<'_, A::State>,
-        timer: &A::Timer,
-        out: &mut Out<A>,
-    );
+    fn on_timeout(&self, id: Id, state: &mut Cow<'_, A::State>, timer: &A::Timer, out: &mut Out<A>);
 }
 
 impl<A: Actor> Plays<A> for A {

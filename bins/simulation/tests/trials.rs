@@ -1,0 +1,113 @@
+//! Simulations repeat, find what is planted, and tell it small.
+
+use paxos_chat_models::mutants::Mutant;
+use paxos_chat_simulation::plan::{Given, Plan, Profile};
+use paxos_chat_simulation::planted::planted;
+use paxos_chat_simulation::shrink::shrink;
+use paxos_chat_simulation::trial::{Failure, Outcome, last_events, run, run_judged, run_on};
+use paxos_chat_validation::finding::What;
+use paxos_chat_validation::process::Stage;
+use paxos_chat_validation::story::Listener;
+use std::time::Duration;
+
+/// What can be compared of an outcome.
+fn told(outcome: &Outcome) -> String {
+    let figures = outcome.figures;
+    let failure = outcome.failure.as_ref().map(Failure::kind);
+    format!(
+        "{failure:?} {:?}",
+        (figures.time, figures.datagrams, figures.events, figures.confirmed)
+    )
+}
+
+fn plan(seed: u64, profile: Profile) -> Plan {
+    Plan::draw(seed, &Given { profile: Some(profile), ..Given::default() })
+}
+
+#[test]
+fn a_seed_is_the_same_run_again_and_nothing_is_wrong_with_it() {
+    for (seed, profile) in (0..).zip(Profile::ALL) {
+        let plan = plan(seed, profile);
+        let outcome = run(&plan);
+        assert!(outcome.failure.is_none(), "{profile}: {:?}", outcome.failure);
+        assert_eq!(told(&outcome), told(&run(&plan)), "{profile}");
+        assert!(outcome.figures.confirmed > 10, "{profile}: {outcome:?}");
+        assert_eq!(plan.troubles.is_empty(), profile == Profile::Calm, "{profile}");
+    }
+}
+
+#[test]
+fn fewer_clients_and_fewer_troubles_leave_the_others_as_they_were() {
+    let whole = plan(3, Profile::All);
+    let kept: Vec<usize> = whole.troubles.iter().map(|(number, _)| *number).step_by(2).collect();
+    let given = Given {
+        profile: Some(Profile::All),
+        clients: Some(1),
+        troubles: Some(kept.clone()),
+        ..Given::default()
+    };
+    let part = Plan::draw(3, &given);
+    assert!(kept.len() > 3 && part.troubles.len() == kept.len());
+    assert!(part.troubles.iter().all(|trouble| whole.troubles.contains(trouble)));
+    assert_eq!((part.replicas, part.left_behind), (whole.replicas, whole.left_behind));
+}
+
+#[test]
+fn what_is_planted_is_found_told_small_and_found_again() {
+    let (stage, given) = (planted(Mutant::ProposesAtHighestReported), Given::default());
+    let first = |seed| {
+        let plan = Plan::draw(seed, &given);
+        let outcome = run_on(&stage, &plan, Listener::none());
+        outcome.failure.is_some().then_some((plan, outcome))
+    };
+    let (plan, outcome) = (0..40).find_map(first).expect("it is found");
+    let shrunk = shrink(&stage, &given, &plan, &outcome, 60);
+    let failure = shrunk.outcome.failure.clone().expect("it fails still");
+    assert_eq!(failure.kind(), outcome.failure.as_ref().unwrap().kind());
+    assert!(shrunk.plan.troubles.len() < plan.troubles.len().max(1), "{shrunk:?}");
+    assert!(shrunk.runs > 3 && shrunk.plan.clients == 1, "{shrunk:?}");
+    // As whoever is told the seed and what is given runs it.
+    let again = run_on(&stage, &Plan::draw(plan.seed, &shrunk.given), Listener::none());
+    assert_eq!(told(&again), told(&shrunk.outcome));
+    let events = last_events(&stage, &shrunk.plan, 30);
+    assert!(events.len() == 30, "{events:?}");
+}
+
+#[test]
+fn a_majority_that_makes_no_progress_is_stuck() {
+    let stage = planted(Mutant::ClientNeverAsksAgain);
+    let given = Given { profile: Some(Profile::Links), ..Given::default() };
+    let stuck = (0..20).any(|seed| {
+        let outcome = run_on(&stage, &Plan::draw(seed, &given), Listener::none());
+        matches!(outcome.failure, Some(Failure::Stuck(why)) if why.contains("are not acknowledged"))
+    });
+    assert!(stuck);
+}
+
+#[test]
+fn a_panic_is_told_as_an_outcome() {
+    let outcome = run_on(&planted(Mutant::PanicsAtVote), &plan(1, Profile::Calm), Listener::none());
+    let Some(Failure::Ended(why)) = outcome.failure else { panic!("{outcome:?}") };
+    assert!(why.contains("planted: an assertion of a handler fails"), "{why}");
+}
+
+#[test]
+fn another_actor_than_the_recorded_one_is_found_at_the_first_handler_that_differs() {
+    let bad = planted(Mutant::PromiseNotSaved);
+    let outcome = run_judged(&bad, &Stage::default(), &plan(1, Profile::Leaders), Listener::none());
+    let Some(Failure::Invalid(report)) = outcome.failure else { panic!("{outcome:?}") };
+    let What::Divergence(text) = &report.findings[0].what else { panic!("{report:?}") };
+    assert!(text.contains("the actor does otherwise than was recorded"), "{text}");
+}
+
+#[test]
+fn a_replica_left_behind_is_none_of_a_majority() {
+    for seed in 0..200 {
+        let plan = Plan::draw(seed, &Given::default());
+        let most = (usize::from(plan.replicas) - 1) / 2;
+        assert!(plan.left_behind.len() <= most, "{plan:?}");
+        assert!(plan.left_behind.iter().all(|id| *id < plan.replicas), "{plan:?}");
+        assert!(plan.troubles.windows(2).all(|pair| pair[0].1.at <= pair[1].1.at), "{plan:?}");
+        assert!(plan.faulty >= Duration::from_secs(5), "{plan:?}");
+    }
+}
