@@ -34,7 +34,8 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
     /// Go on with the next seed for so many seconds [default: 10, unless seeds are given].
-    #[arg(long = "for", value_name = "SECONDS", conflicts_with = "seeds", value_parser = seconds)]
+    #[arg(long = "for", value_name = "SECONDS", conflicts_with = "seeds", value_parser = seconds,
+        allow_negative_numbers = true)]
     seconds: Option<Duration>,
     /// What may go wrong: calm, links, kills, disks, leaders, load, or all of it; drawn if it is not given.
     #[arg(long)]
@@ -46,7 +47,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     clients: Option<u8>,
     /// How long things go wrong, in seconds of virtual time; drawn if it is not given.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     faulty: Option<Duration>,
     /// Only these of the troubles happen, by their numbers; none, to leave out all.
     #[arg(long, value_name = "N,...|none", value_parser = numbers)]
