@@ -7,6 +7,7 @@
 use crate::config::ChatModel;
 use crate::node::Node;
 use crate::properties::{self, Milestone};
+use crate::situations::Situations;
 use actor_checker::spec::Event;
 use paxos_chat::message::{Class, Taker};
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     counts: BTreeMap<String, u64>,
+    situations: Situations,
 }
 
 /// The kind of actor that takes messages of a class: a row; the rest go to drivers.
@@ -44,6 +46,7 @@ impl Coverage {
             Node::Client(_) | Node::MutantClient(_) => "client",
             Node::Reader(_) | Node::MutantReader(_) => "reader",
         };
+        self.situations.add(model);
         model.for_each_delivered(|actor, message| {
             self.count(format!("{}: {}", kind(actor), message.class()));
         });
@@ -76,11 +79,17 @@ impl Coverage {
         for (row, count) in &other.counts {
             *self.counts.entry(row.clone()).or_default() += count;
         }
+        self.situations.merge(&other.situations);
     }
 
     /// Adds an event of states rather than of steps.
     pub fn add_event(&mut self, event: &str) {
         self.count(event.into());
+    }
+
+    /// What has happened to replicas.
+    pub fn situations(&self) -> &Situations {
+        &self.situations
     }
 
     fn count(&mut self, row: String) {

@@ -8,7 +8,7 @@
 //! | [`reductions`] | what is claimed so that less has to be explored |
 //! | [`config`] | the bounds of a model, and the model that they make |
 //! | [`catalog`], [`features`] | named bounds with exact counts; what stands together in them |
-//! | [`coverage`] | which messages, timers and events the runs have reached |
+//! | [`coverage`], [`situations`] | which messages, timers and events the runs have reached, and in which situations |
 //! | [`mutants`] | bugs that have to be found |
 //! | [`paxos`], [`refinement`] | Lamport's specification, and that the actors refine it |
 //! | [`monitor`] | a real run, judged step by step |
@@ -44,3 +44,4 @@ pub mod reductions;
 pub mod refinement;
 pub mod run;
 pub mod silent;
+pub mod situations;

@@ -3,6 +3,8 @@
 //! **Invariant**: a file that cannot be written is refused before the run, not after an hour of it.
 
 use anyhow::Context;
+use paxos_chat_models::coverage::Coverage;
+use paxos_chat_models::situations::Situations;
 use paxos_chat_shell::output::CANNOT_WRITE;
 use paxos_chat_shell::{output, tell};
 use std::path::{Path, PathBuf};
@@ -35,6 +37,17 @@ pub(super) fn claim(option: &str, file: Option<&PathBuf>) -> anyhow::Result<()> 
 /// Writes the message sequence chart to a file, if one was asked for; returns the exit status.
 pub(super) fn write_chart(file: Option<&PathBuf>, draw: impl FnOnce() -> String) -> u8 {
     file.map_or(0, |file| write_file(file, &draw(), "the message sequence chart"))
+}
+
+/// The same with what has happened to replicas.
+pub(super) fn write_situations(file: Option<&PathBuf>, coverage: &Coverage) -> u8 {
+    let lines = || coverage.situations().iter().map(|(text, _)| text + "\n").collect::<String>();
+    file.map_or(0, |file| write_file(file, &lines(), "what has happened to replicas"))
+}
+
+/// The same with what has happened to the replicas of a real run.
+pub(super) fn write_table(file: Option<&PathBuf>, situations: &Situations) -> u8 {
+    file.map_or(0, |file| write_file(file, &situations.table(), "what has happened to replicas"))
 }
 
 /// The same with a plot.

@@ -11,7 +11,9 @@ mod verdict;
 
 pub(super) use args::{CustomArgs, RunArgs};
 
-use crate::drawings::{claim, file_of, is_stdout, one_for_stdout, write_chart, write_plot};
+use crate::drawings::{
+    claim, file_of, is_stdout, one_for_stdout, write_chart, write_plot, write_situations,
+};
 use crate::limits::Watch;
 use crate::plot;
 use crate::selection::{of_grade, run_each};
@@ -66,7 +68,9 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
 /// Prints the result of a run that may be kept in these folders, and removes them if it is over.
 fn conclude(entry: &Entry, args: &CustomArgs, ran: &(Outcome, Watch), folders: &[PathBuf]) -> u8 {
     let (outcome, options) = (&ran.0, &args.options);
-    let status = show(entry, options, &mut Coverage::default(), true, ran);
+    let mut coverage = Coverage::default();
+    let status = show(entry, options, &mut coverage, true, ran);
+    let status = worse(status, write_situations(options.situations.as_ref(), &coverage));
     let Some(root) = &args.keep.checkpoint else { return status };
     let stopped = &outcome.report.stopped;
     let is_lost = matches!(stopped, Some(Stopped::Lost(_)));
@@ -114,6 +118,7 @@ pub(super) fn run_all(grade: Grade, options: &RunArgs) -> anyhow::Result<u8> {
             worst = worse(worst, VIOLATED);
         }
     }
+    worst = worse(worst, write_situations(options.situations.as_ref(), &coverage));
     table::verdict(worst, started.elapsed(), options);
     Ok(worst)
 }
@@ -122,6 +127,7 @@ pub(super) fn run_all(grade: Grade, options: &RunArgs) -> anyhow::Result<u8> {
 fn prepare(entry: &Entry, options: &RunArgs) -> anyhow::Result<()> {
     claim("--svg", options.svg.as_ref())?;
     claim("--plot", options.plot.as_ref())?;
+    claim("--situations", options.situations.as_ref())?;
     let is_asked = |file: &Option<PathBuf>| file.as_deref().is_some_and(is_stdout);
     ensure!(
         !(is_asked(&options.svg) && is_asked(&options.plot)),

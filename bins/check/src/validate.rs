@@ -2,7 +2,7 @@
 //! properties at every step.
 
 use crate::bar::Bar;
-use crate::drawings::{claim, write_chart};
+use crate::drawings::{claim, write_chart, write_table};
 use crate::interrupt;
 use crate::status::{INCOMPLETE, VIOLATED, worse};
 use actor_checker::chart;
@@ -29,6 +29,10 @@ pub struct ValidateArgs {
     /// Draw the events; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// Write what has happened to replicas, a situation a line: how often, whether a completed quick entry of the catalog has
+    /// reached it, and what it is.
+    #[arg(long, value_name = "FILE")]
+    pub situations: Option<PathBuf>,
     /// The first event that is drawn or printed, by its number in the one order that is judged.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub from: u64,
@@ -43,6 +47,7 @@ const DRAWN_MAX: usize = 1000;
 /// Validates a run, and prints what was found.
 pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<u8> {
     claim("--svg", args.svg.as_ref())?;
+    claim("--situations", args.situations.as_ref())?;
     ensure!(
         args.to.is_none_or(|to| args.from <= to),
         "--from {} is behind --to: give the first event, and then the last",
@@ -93,7 +98,8 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<u8> {
         let (names, path) = as_path(&drawn);
         chart::draw(names, &path)
     };
-    Ok(worse(status, write_chart(args.svg.as_ref(), draw)))
+    let status = worse(status, write_chart(args.svg.as_ref(), draw));
+    Ok(worse(status, write_table(args.situations.as_ref(), &report.situations)))
 }
 
 fn event_as_json(event: &Told) -> serde_json::Value {
@@ -141,6 +147,8 @@ fn as_json(report: &Report, seconds: f64) -> serde_json::Value {
         "forgotten": counts.forgotten,
         "slots": report.chosen_upto.0,
         "span_ms": report.span_ms,
+        "situations": report.situations.len(),
+        "situations_new": report.situations.unreached().len(),
         "findings": findings,
         "found": report.found,
         "seconds": seconds,
@@ -178,6 +186,11 @@ fn print(report: &Report, seconds: f64) {
             counts.forgotten
         );
     }
+    say!(
+        "{} situations of replicas, of which {} no completed quick entry has reached",
+        report.situations.len(),
+        report.situations.unreached().len()
+    );
     for finding in &report.findings {
         say!("! {finding}");
     }

@@ -4,6 +4,7 @@ use crate::interrupt;
 use actor_checker::{chart, trace};
 use anyhow::{Context, Error, Result};
 use clap::Args;
+use paxos_chat_models::situations::Situations;
 use paxos_chat_shell::{places, say};
 use paxos_chat_simulation::plan::{Given, Plan, Profile};
 use paxos_chat_simulation::shrink::{Shrunk, shrink};
@@ -67,6 +68,10 @@ pub struct SimulateArgs {
     /// Draw the last events of the simulation that fails, or of the last one.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Write what has happened to replicas, a situation a line: how often, whether a completed quick entry of the catalog has
+    /// reached it, and what it is.
+    #[arg(long, value_name = "FILE")]
+    situations: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -128,6 +133,7 @@ struct Total {
     figures: Figures,
     /// How long each majority took until all was done.
     healed_in: Vec<Duration>,
+    situations: Situations,
     /// The lowest seed that fails.
     failed: Option<(u64, Plan, Outcome)>,
 }
@@ -148,6 +154,7 @@ impl Total {
         sum.lives += lives;
         sum.power_cuts += power_cuts;
         self.healed_in.push(healed_in);
+        self.situations.merge(&outcome.situations);
         let is_lower = self.failed.as_ref().is_none_or(|(lowest, ..)| seed < *lowest);
         if outcome.failure.is_some() && is_lower {
             self.failed = Some((seed, plan, outcome));
@@ -173,8 +180,8 @@ impl Total {
 /// # Errors
 /// When a picture can't be written, or the system does not tell of requests to end.
 pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
-    if let Some(path) = &args.svg {
-        places::check("--svg", path).map_err(Error::msg)?;
+    for (option, path) in [("--svg", &args.svg), ("--situations", &args.situations)] {
+        path.iter().try_for_each(|path| places::check(option, path)).map_err(Error::msg)?;
     }
     let asked = interrupt::listen()?;
     let first = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
@@ -194,6 +201,10 @@ pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
         say!("{}", as_json(&mut total, first, seconds, shrunk.as_ref()));
     } else {
         print(&mut total, first, seconds, shrunk.as_ref());
+    }
+    if let Some(path) = &args.situations {
+        std::fs::write(path, total.situations.table())
+            .with_context(|| format!("--situations: cannot write {}", path.display()))?;
     }
     if let Some(path) = &args.svg {
         let last = first.saturating_add(total.simulations.saturating_sub(1));
@@ -293,7 +304,7 @@ fn command(seed: u64, given: &Given) -> String {
 fn print(total: &mut Total, first: u64, seconds: f64, shrunk: Option<&Shrunk>) {
     let (simulated, events) = total.rates();
     let (half, all) = (total.healed_within(50), total.healed_within(100));
-    let Total { simulations, figures, by_profile, .. } = total;
+    let Total { simulations, figures, by_profile, situations, .. } = total;
     let profiles = Profile::ALL.iter().zip(by_profile.iter()).filter(|(_, count)| **count > 0);
     let profiles: Vec<String> =
         profiles.map(|(profile, count)| format!("{profile} {count}")).collect();
@@ -315,7 +326,12 @@ fn print(total: &mut Total, first: u64, seconds: f64, shrunk: Option<&Shrunk>) {
         all.as_secs_f64(),
         half.as_secs_f64()
     );
-    let Some(Shrunk { given, plan, outcome, runs }) = shrunk else {
+    say!(
+        "{} situations of replicas, of which {} no completed quick entry of the catalog has reached",
+        situations.len(),
+        situations.unreached().len()
+    );
+    let Some(Shrunk { given, plan, outcome, runs, .. }) = shrunk else {
         say!(
             "\nall is well: every run is valid, every majority made progress, and all logs are equal"
         );
@@ -374,6 +390,8 @@ fn as_json(
         "datagrams": figures.datagrams,
         "healed_within_s": all.as_secs_f64(),
         "half_healed_within_s": half.as_secs_f64(),
+        "situations": total.situations.len(),
+        "situations_new": total.situations.unreached().len(),
         "failure": failure,
     })
 }

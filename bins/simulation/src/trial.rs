@@ -13,6 +13,7 @@ use crate::nemesis::Nemesis;
 use crate::plan::Plan;
 use actor_runtime::wire::{DATAGRAM_BYTES_LEAST, Packing};
 use paxos_chat::types::Slot;
+use paxos_chat_models::situations::Situations;
 use paxos_chat_replica::journal::SEGMENT_BYTES;
 use paxos_chat_validation::process::Stage;
 use paxos_chat_validation::run::Report;
@@ -108,6 +109,8 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// In numbers.
     pub figures: Figures,
+    /// What has happened to replicas.
+    pub situations: Situations,
 }
 
 thread_local! {
@@ -169,14 +172,15 @@ pub fn run_on(stage: &Stage, plan: &Plan, listener: Listener<'_>) -> Outcome {
 pub fn run_judged(stage: &Stage, by: &Stage, plan: &Plan, listener: Listener<'_>) -> Outcome {
     keep_panics();
     let begun = cpu_time();
-    let mut figures = Figures::default();
+    let (mut figures, mut situations) = <(Figures, Situations)>::default();
     RUNS.set(true);
-    let caught =
-        catch_unwind(AssertUnwindSafe(|| Trial::new(stage, plan).run(by, &mut figures, listener)));
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        Trial::new(stage, plan).run(by, (&mut figures, &mut situations), listener)
+    }));
     RUNS.set(false);
     let failure = caught.unwrap_or_else(|_| Some(Failure::Ended(PANIC.take())));
     figures.cpu = cpu_time().saturating_sub(begun);
-    Outcome { failure, figures }
+    Outcome { failure, figures, situations }
 }
 
 /// The processor time of this thread.
@@ -222,7 +226,12 @@ impl<'a> Trial<'a> {
         Trial { plan, cluster, nemesis, speeches, power_cuts: 0 }
     }
 
-    fn run(mut self, by: &Stage, figures: &mut Figures, listener: Listener<'_>) -> Option<Failure> {
+    fn run(
+        mut self,
+        by: &Stage,
+        (figures, situations): (&mut Figures, &mut Situations),
+        listener: Listener<'_>,
+    ) -> Option<Failure> {
         let lived = self.live(figures);
         let Cluster { air, speakers, .. } = &self.cluster;
         (figures.time, figures.datagrams) = (air.now(), air.sent());
@@ -232,6 +241,7 @@ impl<'a> Trial<'a> {
             Ok(report) => report,
             Err(error) => return Some(Failure::Ended(error.to_string())),
         };
+        *situations = report.situations.clone();
         (figures.events, figures.lives) = (report.counts.handled, report.counts.lives);
         if report.is_good() { lived.err() } else { Some(Failure::Invalid(Box::new(report))) }
     }

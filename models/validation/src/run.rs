@@ -20,6 +20,7 @@ use paxos_chat::message::Message;
 use paxos_chat::replica::Replica;
 use paxos_chat::state::Storage;
 use paxos_chat::types::Slot;
+use paxos_chat_models::situations::Situations;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many there are.
     pub found: u64,
+    /// What has happened to replicas.
+    pub situations: Situations,
     /// It was stopped before its end.
     pub stopped: bool,
 }
@@ -332,6 +335,7 @@ impl Run<'_> {
             span_ms: times.1.saturating_sub(times.0),
             findings,
             found,
+            situations: scene.situations().clone(),
             stopped,
         }
     }

@@ -18,6 +18,7 @@ use paxos_chat::replica::Replica;
 use paxos_chat::state::{State, Storage};
 use paxos_chat::types::{Command, NodeId, ReplicaId, Slot, Timestamp};
 use paxos_chat_models::monitor::{Cause, Handled, Monitor, Party};
+use paxos_chat_models::situations::{Before, Situations};
 use stateright::actor::{self, Actor, Id, Out};
 use std::collections::HashMap;
 use std::io;
@@ -85,6 +86,9 @@ pub struct Scene<'a> {
     sender: Option<u64>,
     sends: Vec<(Party, Message)>,
     reports: Vec<Message>,
+    /// What the replica whose turn it is is told, and in which state.
+    setting: Option<Before>,
+    situations: Situations,
 }
 
 impl<'a> Scene<'a> {
@@ -115,7 +119,14 @@ impl<'a> Scene<'a> {
             sender: None,
             sends: Vec::new(),
             reports: Vec::new(),
+            setting: None,
+            situations: Situations::default(),
         })
+    }
+
+    /// What has happened to replicas.
+    pub fn situations(&self) -> &Situations {
+        &self.situations
     }
 
     /// What has happened so far.
@@ -448,10 +459,6 @@ fn cause<A: Actor<Msg = Message>>(event: Event<'_, A>) -> Cause<'_> {
 /// What is the same of all actors.
 macro_rules! common {
     ($actor:ty) => {
-        fn before(&mut self, _state: &<$actor as Actor>::State, event: Event<'_, $actor>) {
-            self.hear(event);
-        }
-
         fn synced(&mut self) {
             self.is_durable();
         }
@@ -477,7 +484,27 @@ macro_rules! common {
     };
 }
 
+/// Who is told something has only been told it.
+macro_rules! hears {
+    ($actor:ty) => {
+        fn before(&mut self, _state: &<$actor as Actor>::State, event: Event<'_, $actor>) {
+            self.hear(event);
+        }
+    };
+}
+
 impl Watch<Replica> for View<'_, '_> {
+    fn before(&mut self, state: &State, event: Event<'_, Replica>) {
+        self.hear(event);
+        self.scene.setting = Some(match event {
+            Event::Message(from, _, message) => Before::message(state, usize::from(from), message),
+            Event::Own(message) | Event::Driver(message) => {
+                Before::message(state, usize::MAX, message)
+            }
+            Event::Timer(timer) => Before::timer(state, *timer),
+        });
+    }
+
     fn start(
         &mut self,
         life: &Life<Replica>,
@@ -502,6 +529,12 @@ impl Watch<Replica> for View<'_, '_> {
             reports: &sent.reports,
         };
         self.scene.monitor.replica_handles(replica, &step);
+        let others = sent.sends.iter().filter(|(to, _)| *to != Party::Replica(replica));
+        let sends = others.map(|(_, message)| message);
+        let led_to = self.scene.setting.take().and_then(|it| it.led_to(did.state, sends));
+        if let Some(situation) = led_to {
+            self.scene.situations.count(situation);
+        }
         let number = self.handled(event, did.out, &sent);
         self.give_back(sent);
         let present = self.present();
@@ -553,6 +586,7 @@ impl Watch<Client> for View<'_, '_> {
         number
     }
 
+    hears!(Client);
     common!(Client);
 }
 
@@ -581,5 +615,6 @@ impl Watch<Reader> for View<'_, '_> {
         number
     }
 
+    hears!(Reader);
     common!(Reader);
 }

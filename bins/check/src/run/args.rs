@@ -44,6 +44,9 @@ pub struct RunArgs {
     /// one.
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
+    /// Write what has happened to replicas in the completed entries, a situation a line.
+    #[arg(long, value_name = "FILE")]
+    pub situations: Option<PathBuf>,
 }
 
 impl RunArgs {
