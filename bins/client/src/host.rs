@@ -5,12 +5,11 @@
 //! client, so a number names what the user said.
 
 use actor_runtime::driver::{Host, Sender};
-use paxos_chat::client::ClientState;
+use paxos_chat::client::Client;
 use paxos_chat::message::{AppliedValue, Message, Output, Plausible, ToClient, ToReplica};
-use paxos_chat::reader::ReaderState;
+use paxos_chat::reader::Reader;
 use paxos_chat::types::{Operation, Seq, SessionId, Slot};
 use paxos_chat_packets::Packet;
-use stateright::actor::Actor;
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
@@ -65,12 +64,7 @@ impl<F: FnMut(Event) -> io::Result<()>> ClientHost<F> {
     }
 }
 
-/// Of any actor that is a client to those around it.
-impl<A, F> Host<A> for ClientHost<F>
-where
-    A: Actor<Msg = Message, State = ClientState>,
-    F: FnMut(Event) -> io::Result<()>,
-{
+impl<F: FnMut(Event) -> io::Result<()>> Host<Client> for ClientHost<F> {
     type Packet = Packet;
 
     fn admit(&mut self, from: Sender<'_>, packet: Packet, _now: Duration) -> Option<Message> {
@@ -142,12 +136,7 @@ impl<F: FnMut(News) -> io::Result<()>> ReaderHost<F> {
     }
 }
 
-/// Of any actor that is a reader to those around it.
-impl<A, F> Host<A> for ReaderHost<F>
-where
-    A: Actor<Msg = Message, State = ReaderState>,
-    F: FnMut(News) -> io::Result<()>,
-{
+impl<F: FnMut(News) -> io::Result<()>> Host<Reader> for ReaderHost<F> {
     type Packet = Packet;
 
     fn admit(&mut self, from: Sender<'_>, packet: Packet, _now: Duration) -> Option<Message> {

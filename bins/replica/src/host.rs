@@ -25,12 +25,13 @@ use paxos_chat::message::{
     Accept, AppliedValue, Asker, Entries, Heartbeat, Input, LogRead, Message, Output, Plausible,
     ToClient, ToPeer, ToReplica,
 };
+use paxos_chat::replica::Replica;
 use paxos_chat::state::State;
 use paxos_chat::tuning::{BODY_BYTES_MAX, Tuning, USER_BYTES_MAX};
 use paxos_chat::types::{Ballot, Body, Command, Operation, Slot, Timestamp, Value};
 use paxos_chat_log::{Entry, Store, text_of};
 use paxos_chat_packets::{Leadership, Packet};
-use stateright::actor::{Actor, Id};
+use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::{Duration, Instant};
@@ -159,8 +160,7 @@ impl ReplicaHost {
 /// The longest name that a command holds is the longest that a datagram can name.
 const _: () = assert!(USER_BYTES_MAX == actor_runtime::wire::USER_BYTES_MAX);
 
-/// Of any actor that is a replica to those around it.
-impl<A: Actor<Msg = Message, State = State>> Host<A> for ReplicaHost {
+impl Host<Replica> for ReplicaHost {
     type Packet = Packet;
 
     fn admit(&mut self, from: Sender<'_>, packet: Packet, now: Duration) -> Option<Message> {

@@ -2,7 +2,7 @@
 
 use crate::air::{Air, Endpoint, SKEW, address};
 use crate::bounds::{Bounds, Keys};
-use crate::played::Played;
+use crate::played::{Hosted, Played};
 use actor_recording::sink::Memory;
 use actor_runtime::driver::{Driver, World};
 use actor_runtime::loss::LossyNetwork;
@@ -27,7 +27,7 @@ type Sink = Box<dyn FnMut(News) -> io::Result<()>>;
 pub struct Listener {
     number: u8,
     air: Rc<Air>,
-    driver: Driver<Played<Reader>, ReaderHost<Sink>>,
+    driver: Driver<Played<Reader>, Hosted<ReaderHost<Sink>>>,
     recording: Memory,
 }
 
@@ -61,7 +61,7 @@ impl Listener {
         };
         let addresses = (0..bounds.replicas).map(|id| address(id.into())).collect::<Vec<_>>();
         let (id, nodes) = (NodeId(number.into()).into(), NodeTable::new(addresses, 0));
-        let driver = Driver::start(actor, id, nodes, codec, ReaderHost::new(sink), world);
+        let driver = Driver::start(actor, id, nodes, codec, Hosted(ReaderHost::new(sink)), world);
         let driver = driver.expect("a start sends and saves nothing");
         Listener { number, air: Rc::clone(air), driver, recording }
     }

@@ -6,7 +6,7 @@
 
 use crate::air::{Air, Endpoint, SKEW, address};
 use crate::bounds::{Bounds, Keys};
-use crate::played::Played;
+use crate::played::{Hosted, Played};
 use actor_recording::sink::Memory;
 use actor_runtime::disk::Disk;
 use actor_runtime::disk::fake::{FakeDisk, Operation};
@@ -36,7 +36,7 @@ const CLIENTS_MAX: usize = 64;
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 
 /// What runs a replica.
-pub type ReplicaDriver = Driver<Played<Replica>, ReplicaHost>;
+pub type ReplicaDriver = Driver<Played<Replica>, Hosted<ReplicaHost>>;
 
 /// A machine has lost its power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,7 +316,7 @@ impl Machine {
             storage: Box::new(opened.storage),
             recorder: Some(Box::new(recordings::tape(&actor, Box::new(recording.clone())))),
         };
-        let host = ReplicaHost::new(opened.log, [], tuning);
+        let host = Hosted(ReplicaHost::new(opened.log, [], tuning));
         let addresses = (0..self.bounds.replicas).map(|id| address(id.into())).collect::<Vec<_>>();
         let nodes = NodeTable::new(addresses, CLIENTS_MAX);
         let codec = self.keys.replica(self.id, self.bounds.replicas);

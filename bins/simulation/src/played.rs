@@ -1,11 +1,14 @@
 //! An actor whose part is played: by itself, or by another one in its place.
 
+use actor_runtime::driver::{Counters, Host, Oddity, Sender};
 use paxos_chat_client::recordings::Recorded;
 use paxos_chat_validation::replay::{Casting, Plays};
 use serde::{Serialize, Serializer};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
+use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// An actor, and who plays it. It is recorded as the actor.
 pub struct Played<A> {
@@ -90,5 +93,56 @@ where
             Command::CancelTimer(timer) => out.cancel_timer(timer),
             Command::ChooseRandom(..) => {}
         }
+    }
+}
+
+/// A host of an actor, as the host of who plays it.
+pub struct Hosted<H>(pub H);
+
+impl<A, H> Host<Played<A>> for Hosted<H>
+where
+    A: Actor<Random = ()>,
+    H: Host<A>,
+{
+    type Packet = H::Packet;
+
+    fn admit(&mut self, from: Sender<'_>, packet: H::Packet, now: Duration) -> Option<A::Msg> {
+        self.0.admit(from, packet, now)
+    }
+
+    fn may_wait(&self, message: &A::Msg) -> bool {
+        self.0.may_wait(message)
+    }
+
+    fn release(&mut self, message: A::Msg) -> Option<H::Packet> {
+        self.0.release(message)
+    }
+
+    fn beside(&self, packet: &H::Packet) -> Option<H::Packet> {
+        self.0.beside(packet)
+    }
+
+    fn recall(&mut self, state: &A::State) -> io::Result<Option<A::Msg>> {
+        self.0.recall(state)
+    }
+
+    fn on_local(&mut self, message: A::Msg) -> io::Result<()> {
+        self.0.on_local(message)
+    }
+
+    fn on_oddity(&mut self, replica: u8, oddity: Oddity) {
+        self.0.on_oddity(replica, oddity);
+    }
+
+    fn on_formats(&mut self, spoken: &[u8]) {
+        self.0.on_formats(spoken);
+    }
+
+    fn observe(&mut self, state: &A::State, counters: &Counters) {
+        self.0.observe(state, counters);
+    }
+
+    fn on_turn_end(&mut self) -> io::Result<Vec<(Id, A::Msg)>> {
+        self.0.on_turn_end()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::air::{Air, Endpoint, SKEW, address};
 use crate::bounds::{Bounds, Keys};
-use crate::played::Played;
+use crate::played::{Hosted, Played};
 use actor_recording::sink::Memory;
 use actor_runtime::disk::fake::FakeDisk;
 use actor_runtime::driver::{Driver, World};
@@ -48,7 +48,7 @@ pub struct Speaker {
     /// Of a durable client.
     disk: Option<FakeDisk>,
     /// None while it is down.
-    driver: Option<Driver<Played<Client>, ClientHost<Sink>>>,
+    driver: Option<Driver<Played<Client>, Hosted<ClientHost<Sink>>>>,
     back_at: Duration,
     /// It was told something, and has not taken a turn since.
     is_told: bool,
@@ -122,7 +122,7 @@ impl Speaker {
         let addresses = (0..bounds.replicas).map(|id| address(id.into())).collect::<Vec<_>>();
         let (id, nodes) = (NodeId(number.into()).into(), NodeTable::new(addresses, 0));
         self.recordings.push(recording);
-        let driver = Driver::start(actor, id, nodes, codec, ClientHost::new(sink), world);
+        let driver = Driver::start(actor, id, nodes, codec, Hosted(ClientHost::new(sink)), world);
         self.driver = Some(driver.expect("its disk does not fail"));
     }
 
