@@ -67,6 +67,35 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The replica that it happens to, if it is one.
+    pub fn who(&self) -> Option<Who> {
+        match self {
+            Fault::Isolate(who)
+            | Fault::Pause(who)
+            | Fault::Kill(who)
+            | Fault::PowerCut(who, _)
+            | Fault::SlowDisk(who, _)
+            | Fault::FullDisk(who)
+            | Fault::DiskError(who, _)
+            | Fault::Rot(who, _)
+            | Fault::ClockJump(who, _)
+            | Fault::Reconfigure(who, _)
+            | Fault::Stand(who)
+            | Fault::SkipSlot(who)
+            | Fault::ForgetLeader(who) => Some(*who),
+            Fault::Cut(..)
+            | Fault::Split(_)
+            | Fault::Lose(_)
+            | Fault::Double(_)
+            | Fault::Delay(_)
+            | Fault::Narrow(_)
+            | Fault::Blackout
+            | Fault::KillClient(_)
+            | Fault::Flood(..)
+            | Fault::LongMessage(_) => None,
+        }
+    }
+
     /// Does it last?
     pub fn lasts(&self) -> bool {
         match self {

@@ -6,6 +6,7 @@
 use crate::cluster::Cluster;
 use crate::fault::{Fault, Trouble, Who};
 use crate::plan::{Plan, Session, draw_tuning};
+use crate::speaker::Speaker;
 use actor_checker::links::{Links, Rate};
 use actor_runtime::disk::fake;
 use actor_runtime::driver::Sends;
@@ -88,22 +89,7 @@ impl Nemesis {
     }
 
     fn begin(&self, trouble: &Trouble, cluster: &mut Cluster) -> usize {
-        let who = match &trouble.fault {
-            Fault::Isolate(who)
-            | Fault::Pause(who)
-            | Fault::Kill(who)
-            | Fault::PowerCut(who, _)
-            | Fault::SlowDisk(who, _)
-            | Fault::FullDisk(who)
-            | Fault::DiskError(who, _)
-            | Fault::Rot(who, _)
-            | Fault::ClockJump(who, _)
-            | Fault::Reconfigure(who, _)
-            | Fault::Stand(who)
-            | Fault::SkipSlot(who)
-            | Fault::ForgetLeader(who) => *who,
-            _ => Who::Replica(0),
-        };
+        let who = trouble.fault.who().unwrap_or(Who::Replica(0));
         let target = Nemesis::target(who, cluster);
         let machine = &mut cluster.machines[target];
         let fail_in = |operations: u64, fault| {
@@ -149,21 +135,9 @@ impl Nemesis {
                     machine.disk().fail_at(machine.disk().operations(), fake::Fault::PowerCut);
                 }
             }
-            Fault::KillClient(number) => {
+            Fault::KillClient(number) | Fault::Flood(number, _) | Fault::LongMessage(number) => {
                 if let Some(speaker) = cluster.speakers.get_mut(usize::from(*number)) {
-                    speaker.kill(trouble.lasts);
-                }
-            }
-            Fault::Flood(number, count) => {
-                if let Some(speaker) = cluster.speakers.get_mut(usize::from(*number)) {
-                    for _ in 0..*count {
-                        speaker.say_next();
-                    }
-                }
-            }
-            Fault::LongMessage(number) => {
-                if let Some(speaker) = cluster.speakers.get_mut(usize::from(*number)) {
-                    speaker.say(&"x".repeat(BODY_BYTES_MAX));
+                    begin_at_client(trouble, speaker);
                 }
             }
         }
@@ -208,6 +182,20 @@ impl Nemesis {
             machine.disk().set_full(full[id]);
         }
         cluster.air.change_links(|now| *now = links);
+    }
+}
+
+fn begin_at_client(trouble: &Trouble, speaker: &mut Speaker) {
+    match trouble.fault {
+        Fault::KillClient(_) => speaker.kill(trouble.lasts),
+        Fault::Flood(_, count) => {
+            for _ in 0..count {
+                speaker.say_next();
+            }
+        }
+        _ => {
+            speaker.say(&"x".repeat(BODY_BYTES_MAX));
+        }
     }
 }
 
