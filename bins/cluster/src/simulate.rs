@@ -1,5 +1,6 @@
 //! `cluster simulate`: whole clusters under virtual time, from seeds, judged as real runs are.
 
+use crate::bar::Seeds;
 use crate::interrupt;
 use actor_checker::{chart, trace};
 use anyhow::{Context, Error, Result};
@@ -225,6 +226,7 @@ pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
 fn try_seeds(args: &SimulateArgs, first: u64, given: &Given, asked: &AtomicBool) -> Total {
     let (seeds, time) = args.limits();
     let (begun, next, total) = (Instant::now(), AtomicU64::new(0), Mutex::new(Total::default()));
+    let bar = Seeds::new();
     let work = || {
         loop {
             let is_over = time.is_some_and(|time| begun.elapsed() >= time);
@@ -241,6 +243,7 @@ fn try_seeds(args: &SimulateArgs, first: u64, given: &Given, asked: &AtomicBool)
             let failed = outcome.failure.is_some();
             if let Ok(mut total) = total.lock() {
                 total.add(seed, plan, outcome);
+                bar.tell(total.simulations, total.figures.time);
             }
             if failed {
                 // Those that have begun end; one of a lower seed may fail, too.
@@ -253,6 +256,7 @@ fn try_seeds(args: &SimulateArgs, first: u64, given: &Given, asked: &AtomicBool)
             scope.spawn(work);
         }
     });
+    bar.clear();
     total.into_inner().unwrap_or_default()
 }
 
