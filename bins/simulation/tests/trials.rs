@@ -1,6 +1,7 @@
 //! Simulations repeat, find what is planted, and tell it small.
 
 use paxos_chat_models::mutants::Mutant;
+use paxos_chat_simulation::fault::{Fault, Trouble, Who};
 use paxos_chat_simulation::plan::{Given, Plan, Profile};
 use paxos_chat_simulation::planted::planted;
 use paxos_chat_simulation::shrink::shrink;
@@ -82,6 +83,32 @@ fn a_majority_that_makes_no_progress_is_stuck() {
         matches!(outcome.failure, Some(Failure::Stuck(why)) if why.contains("are not acknowledged"))
     });
     assert!(stuck);
+}
+
+/// What one has proposed another one proposes again, though its own batches are smaller.
+#[test]
+fn leaders_are_configured_anew_one_after_the_other_under_load() {
+    for seed in 0..12 {
+        let given = Given {
+            profile: Some(Profile::Calm),
+            replicas: Some(3),
+            clients: Some(4),
+            ..Given::default()
+        };
+        let mut plan = Plan::draw(seed, &given);
+        (plan.pace, plan.faulty) = (Duration::from_millis(10), Duration::from_secs(20));
+        plan.tuning.batch_commands_max = 6;
+        plan.left_behind.clear();
+        let trouble = |number: u64| {
+            let fault = Fault::Reconfigure(Who::Leader, seed * 100 + number);
+            let (at, lasts) = (Duration::from_secs(1 + number), Duration::from_millis(300));
+            (number as usize, Trouble { at, lasts, fault })
+        };
+        plan.troubles = (0..18).map(trouble).collect();
+        let outcome = run(&plan);
+        assert!(outcome.failure.is_none(), "{seed}: {:?}", outcome.failure);
+        assert!(outcome.figures.lives > 20, "{:?}", outcome.figures);
+    }
 }
 
 #[test]
