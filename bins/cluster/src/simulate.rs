@@ -3,7 +3,7 @@
 use crate::bar::Seeds;
 use crate::interrupt;
 use actor_checker::{chart, trace};
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, ensure};
 use clap::Args;
 use paxos_chat_models::situations::Situations;
 use paxos_chat_shell::{places, say};
@@ -194,21 +194,25 @@ pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
     let mut total = try_seeds(args, first, &given, &asked);
     let seconds = begun.elapsed().as_secs_f64();
     let was_asked = asked.load(Ordering::Relaxed);
+    ensure!(
+        total.simulations > 0 || was_asked,
+        "no seed was tried in that time: give --for more seconds, or --seeds"
+    );
     let shrunk = total.failed.take().map(|(_, plan, outcome)| {
         let runs = if was_asked { 0 } else { args.shrink };
         shrink(&Stage::default(), &given, &plan, &outcome, runs)
     });
     if args.json {
-        say!("{}", as_json(&mut total, first, seconds, shrunk.as_ref()));
+        say!("{}", as_json(&mut total, (first, seconds, was_asked), shrunk.as_ref()));
     } else {
-        print(&mut total, first, seconds, shrunk.as_ref());
+        print(&mut total, (first, seconds, was_asked), shrunk.as_ref());
     }
     if let Some(path) = &args.situations {
         std::fs::write(path, total.situations.table())
             .with_context(|| format!("--situations: cannot write {}", path.display()))?;
     }
     if let Some(path) = &args.svg {
-        let last = first.saturating_add(total.simulations.saturating_sub(1));
+        let last = first.wrapping_add(total.simulations.saturating_sub(1));
         let plan = shrunk.as_ref().map_or_else(|| Plan::draw(last, &given), |it| it.plan.clone());
         let (names, path_of_events) =
             as_path(&last_events(&Stage::default(), &plan, 4 * TOLD_EVENTS));
@@ -226,11 +230,13 @@ pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
 fn try_seeds(args: &SimulateArgs, first: u64, given: &Given, asked: &AtomicBool) -> Total {
     let (seeds, time) = args.limits();
     let (begun, next, total) = (Instant::now(), AtomicU64::new(0), Mutex::new(Total::default()));
+    // Those that have begun end; one of a lower seed may fail, too.
+    let has_failed = AtomicBool::new(false);
     let bar = Seeds::new();
     let work = || {
         loop {
             let is_over = time.is_some_and(|time| begun.elapsed() >= time);
-            if is_over || asked.load(Ordering::Relaxed) {
+            if is_over || asked.load(Ordering::Relaxed) || has_failed.load(Ordering::Relaxed) {
                 return;
             }
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -240,14 +246,10 @@ fn try_seeds(args: &SimulateArgs, first: u64, given: &Given, asked: &AtomicBool)
             let seed = first.wrapping_add(number);
             let plan = Plan::draw(seed, given);
             let outcome = run(&plan);
-            let failed = outcome.failure.is_some();
+            has_failed.fetch_or(outcome.failure.is_some(), Ordering::Relaxed);
             if let Ok(mut total) = total.lock() {
                 total.add(seed, plan, outcome);
                 bar.tell(total.simulations, total.figures.time);
-            }
-            if failed {
-                // Those that have begun end; one of a lower seed may fail, too.
-                next.store(seeds, Ordering::Relaxed);
             }
         }
     };
@@ -305,7 +307,12 @@ fn command(seed: u64, given: &Given) -> String {
     text
 }
 
-fn print(total: &mut Total, first: u64, seconds: f64, shrunk: Option<&Shrunk>) {
+/// Prints what a run that began with this seed came to after so many seconds, and whether somebody asked to stop it.
+fn print(
+    total: &mut Total,
+    (first, seconds, was_asked): (u64, f64, bool),
+    shrunk: Option<&Shrunk>,
+) {
     let (simulated, events) = total.rates();
     let (half, all) = (total.healed_within(50), total.healed_within(100));
     let Total { simulations, figures, by_profile, situations, .. } = total;
@@ -337,16 +344,15 @@ fn print(total: &mut Total, first: u64, seconds: f64, shrunk: Option<&Shrunk>) {
     );
     let Some(Shrunk { given, plan, outcome, runs, .. }) = shrunk else {
         say!(
-            "\nall is well: every run is valid, every majority made progress, and all logs are equal"
+            "\n{}: every run is valid, every majority made progress, and all logs are equal",
+            if was_asked { "interrupted; until then" } else { "all is well" }
         );
         return;
     };
     if let Some(failure) = &outcome.failure {
         say!("\nFAILED: seed {}: {failure}", plan.seed);
     }
-    let is_sure =
-        if *runs > 0 { format!(", after {runs} smaller simulations") } else { String::new() };
-    say!("\nagain: {}{is_sure}", command(plan.seed, given));
+    say!("\nagain, as small as {runs} simulations have found it:\n  {}", command(plan.seed, given));
     say!("\n{}", story(plan));
     let (_, steps) = as_path(&last_events(&Stage::default(), plan, TOLD_EVENTS));
     say!("\nthe last events before it:\n{}", trace::to_text(&steps));
@@ -354,8 +360,7 @@ fn print(total: &mut Total, first: u64, seconds: f64, shrunk: Option<&Shrunk>) {
 
 fn as_json(
     total: &mut Total,
-    first: u64,
-    seconds: f64,
+    (first, seconds, was_asked): (u64, f64, bool),
     shrunk: Option<&Shrunk>,
 ) -> serde_json::Value {
     let (simulated, events) = total.rates();
@@ -378,6 +383,7 @@ fn as_json(
     });
     json!({
         "ok": shrunk.is_none(),
+        "stopped": was_asked,
         "first_seed": first,
         "seeds": simulations,
         "profiles": profiles,

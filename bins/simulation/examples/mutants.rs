@@ -7,9 +7,8 @@
 //! replays the same runs through the deployed actors, and finds the first handler that has done otherwise. With `--rivals`, in
 //! every fourth cluster nobody asks for support before a ballot, which is not how replicas are deployed: so rivals meet.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints its table")]
-
 use paxos_chat_models::mutants::{AVAILABILITY, LIVENESS, Mutant, SAFETY};
+use paxos_chat_shell::{say, tell};
 use paxos_chat_simulation::plan::{Given, Plan};
 use paxos_chat_simulation::planted::planted;
 use paxos_chat_simulation::trial::{Failure, Outcome, run_judged};
@@ -102,9 +101,7 @@ fn main() {
         .map(|(description, by)| (description.mutant, by))
         .filter(|(mutant, _)| is_wanted(*mutant))
         .collect();
-    println!(
-        "| code | bug | by the checker | by simulation | by validation |\n|---|---|---|---|---|"
-    );
+    say!("| code | bug | by the checker | by simulation | by validation |\n|---|---|---|---|---|");
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(vec![None; tried.len()]));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
@@ -113,7 +110,7 @@ fn main() {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some((mutant, by)) = tried.get(at) else { return };
                     let row = row(*mutant, by, budget, rivals);
-                    eprintln!("{row}");
+                    tell!("{row}");
                     if let Ok(mut rows) = rows.lock() {
                         rows[at] = Some(row);
                     }
@@ -122,6 +119,6 @@ fn main() {
         }
     });
     for row in rows.into_inner().unwrap_or_default().into_iter().flatten() {
-        println!("{row}");
+        say!("{row}");
     }
 }

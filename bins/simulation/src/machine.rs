@@ -67,8 +67,8 @@ pub struct Machine {
     slow: Rc<Cell<(Duration, u32)>>,
     /// Operations of its disk that had failed when its replica started.
     failed_before: u64,
-    /// Why its replica can't be started any more: a part of its disk has rotted.
-    lost: Option<String>,
+    /// Its replica can't be started any more: a part of its disk has rotted.
+    is_lost: bool,
     may_rot: bool,
     /// What was recorded of each of its lives.
     recordings: Vec<Memory>,
@@ -98,7 +98,7 @@ impl Machine {
             ahead: Rc::new(Cell::new(SKEW * u32::from(id))),
             slow: Rc::default(),
             failed_before: 0,
-            lost: None,
+            is_lost: false,
             may_rot: false,
             recordings: Vec::new(),
         };
@@ -189,11 +189,6 @@ impl Machine {
         });
     }
 
-    /// Why its replica can't be started any more, if it can't.
-    pub fn lost(&self) -> Option<&str> {
-        self.lost.as_deref()
-    }
-
     /// Has a bit of its disk changed by itself?
     pub fn has_rotted(&self) -> bool {
         self.may_rot
@@ -224,7 +219,7 @@ impl Machine {
         match &self.driver {
             Some(driver) if self.is_busy() => driver.deadline().map(|_| self.busy_until.get()),
             Some(driver) => driver.deadline(),
-            None if self.lost.is_some() => None,
+            None if self.is_lost => None,
             None => Some(self.back_at.max(self.busy_until.get())),
         }
     }
@@ -247,7 +242,7 @@ impl Machine {
             None => match self.start() {
                 Ok(()) => return Ok(None),
                 Err(JournalError::Refused { .. }) if self.may_rot => {
-                    self.lost = Some(String::from("its disk is damaged"));
+                    self.is_lost = true;
                     return Ok(None);
                 }
                 Err(error) => error.to_string(),

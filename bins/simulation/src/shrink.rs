@@ -1,7 +1,7 @@
 //! A plan that fails, made smaller for as long as it fails in the same way.
 //!
 //! **Source**: Zeller and Hildebrandt, *Simplifying and Isolating Failure-Inducing Input* (IEEE TSE 2002), for troubles;
-//! clients, replicas and time are halved or counted down.
+//! clients are counted down, and time is cut by a quarter again and again.
 
 use crate::plan::{Given, Plan};
 use crate::trial::{Outcome, run_on};
