@@ -7,6 +7,7 @@
 
 use crate::digest::{OutputDigest, StateDigest};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use stateright::actor::Actor;
 
 /// The version of all this.
@@ -115,5 +116,5 @@ pub struct Digests {
     /// The timers that it has set and cancelled.
     pub timers: Option<OutputDigest>,
     /// What it has sent, and to whom, its driver included: the id, plus one, so that the driver's is 0.
-    pub sends: Vec<(u64, OutputDigest)>,
+    pub sends: SmallVec<[(u64, OutputDigest); 4]>,
 }

@@ -26,6 +26,9 @@ use std::time::Duration;
 pub const ARGUMENT: &str = "--keep-recording";
 /// Bytes of a file, and at most one frame more.
 const FILE_BYTES: u64 = 64 << 20;
+/// Bytes after which the system is told that nobody is going to read what was written. It then has a few pages to use again
+/// and again, and leaves to the service what else it would have filled.
+const CACHED_BYTES: u64 = 4 << 20;
 /// Bytes that are asked for a pipe: what Linux gives anybody.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1 << 20;
@@ -111,6 +114,8 @@ struct Writer<'a> {
     part: u32,
     file: File,
     written: u64,
+    /// When the system was told last that nobody reads it.
+    forgotten: u64,
     /// Of the whole folder.
     bytes: u64,
     bytes_max: u64,
@@ -130,7 +135,8 @@ impl<'a> Writer<'a> {
             }
         };
         let written = MAGIC.len() as u64;
-        Ok(Writer { folder, life, part: 0, file, written, bytes: bytes + written, bytes_max })
+        let bytes = bytes + written;
+        Ok(Writer { folder, life, part: 0, file, written, forgotten: 0, bytes, bytes_max })
     }
 
     fn append(&mut self, frames: &[u8]) -> io::Result<()> {
@@ -138,10 +144,15 @@ impl<'a> Writer<'a> {
             self.part += 1;
             self.file = make(&self.folder.join(name(self.life, self.part)))?;
             self.written = MAGIC.len() as u64;
+            self.forgotten = 0;
             self.bytes += self.written;
         }
         self.file.write_all(frames)?;
         self.written += frames.len() as u64;
+        if self.written - self.forgotten >= CACHED_BYTES {
+            self.forgotten = self.written;
+            let_go(&self.file);
+        }
         self.bytes += frames.len() as u64;
         while self.bytes > self.bytes_max {
             self.forget_oldest()?;
@@ -163,6 +174,15 @@ impl<'a> Writer<'a> {
         }
         Ok(())
     }
+}
+
+/// Lets the system forget of a file what is on the disk already, and take the rest there.
+fn let_go(file: &File) {
+    // It is no more than advice.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
 }
 
 /// A new file, which is locked.

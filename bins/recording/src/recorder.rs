@@ -4,9 +4,9 @@ use crate::digest::{Digester, StateDigest, output};
 use crate::entry::{Boot, Cause, Digests, Entry, Life, VERSION};
 use crate::frame;
 use crate::sink::Sink;
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 use stateright::actor::{Actor, Command, Id, Out};
-use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
@@ -195,7 +195,7 @@ pub struct Tape<A: Actor> {
     /// A frame that was begun.
     frame: Vec<u8>,
     /// The boot from which something of each peer has come last.
-    peers: HashMap<Id, Boot>,
+    peers: FxHashMap<Id, Boot>,
     /// When the turn has begun, until something of it is written.
     turn: Option<Duration>,
     stopped: Box<dyn FnMut(&io::Error)>,
@@ -216,7 +216,7 @@ where
         sink: Box<dyn Sink>,
         stopped: Box<dyn FnMut(&io::Error)>,
     ) -> Tape<A> {
-        let (looks, peers) = (Looks::new(outlines), HashMap::new());
+        let (looks, peers) = (Looks::new(outlines), FxHashMap::default());
         let mut frame = Vec::new();
         frame::begin(&mut frame);
         Tape { subject, actor, looks, sink: Some(sink), frame, peers, turn: None, stopped }
@@ -230,7 +230,7 @@ where
             let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             self.write(&Entry::Turn(ms));
         }
-        if let Err(error) = postcard::to_io(entry, &mut self.frame) {
+        if let Err(error) = frame::append(&mut self.frame, entry) {
             self.stop(&io::Error::other(error));
         }
     }
@@ -256,7 +256,7 @@ where
         let (boot, datagrams) = boot;
         let life = Life { version: VERSION, kind, build, id, boot, datagrams, actor: &self.actor };
         let life: Entry<_, &A::Msg, &A::Timer, &A::Storage> = Entry::Life(life);
-        if let Err(error) = postcard::to_io(&life, &mut self.frame) {
+        if let Err(error) = frame::append(&mut self.frame, &life) {
             self.stop(&io::Error::other(error));
         }
         self.write(&Entry::Start { stored, digests });
