@@ -69,7 +69,7 @@ pub struct SimulateArgs {
     /// Draw the last events of the simulation that fails, or of the last one.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Write what has happened to replicas, a situation a line: how often, whether a completed quick entry of the catalog has
+    /// Write what has happened to replicas, a situation a line: how often, which completed entries of the catalog have
     /// reached it, and what it is.
     #[arg(long, value_name = "FILE")]
     situations: Option<PathBuf>,
@@ -132,8 +132,8 @@ struct Total {
     simulations: u64,
     by_profile: [u64; Profile::ALL.len()],
     figures: Figures,
-    /// How long each majority took until all was done.
-    healed_in: Vec<Duration>,
+    /// How long each majority took until all was done, and its seed.
+    healed_in: Vec<(Duration, u64)>,
     situations: Situations,
     /// The lowest seed that fails.
     failed: Option<(u64, Plan, Outcome)>,
@@ -154,7 +154,7 @@ impl Total {
         sum.confirmed += confirmed;
         sum.lives += lives;
         sum.power_cuts += power_cuts;
-        self.healed_in.push(healed_in);
+        self.healed_in.push((healed_in, seed));
         self.situations.merge(&outcome.situations);
         let is_lower = self.failed.as_ref().is_none_or(|(lowest, ..)| seed < *lowest);
         if outcome.failure.is_some() && is_lower {
@@ -168,8 +168,8 @@ impl Total {
         (self.figures.time.as_secs_f64() / cpu, self.figures.events as f64 / cpu)
     }
 
-    /// The time in which that many of a hundred majorities had done all.
-    fn healed_within(&mut self, percent: usize) -> Duration {
+    /// The time in which that many of a hundred majorities had done all, and the seed that took it.
+    fn healed_within(&mut self, percent: usize) -> (Duration, u64) {
         self.healed_in.sort_unstable();
         let place = (self.healed_in.len() * percent).div_ceil(100).saturating_sub(1);
         self.healed_in.get(place).copied().unwrap_or_default()
@@ -314,7 +314,7 @@ fn print(
     shrunk: Option<&Shrunk>,
 ) {
     let (simulated, events) = total.rates();
-    let (half, all) = (total.healed_within(50), total.healed_within(100));
+    let ((half, _), (all, slowest)) = (total.healed_within(50), total.healed_within(100));
     let Total { simulations, figures, by_profile, situations, .. } = total;
     let profiles = Profile::ALL.iter().zip(by_profile.iter()).filter(|(_, count)| **count > 0);
     let profiles: Vec<String> =
@@ -333,12 +333,12 @@ fn print(
         figures.datagrams
     );
     say!(
-        "a majority that was well again had done all within {:.1} s, half of them within {:.1} s",
+        "a majority that was well again had done all within {:.1} s (seed {slowest}), half of them within {:.1} s",
         all.as_secs_f64(),
         half.as_secs_f64()
     );
     say!(
-        "{} situations of replicas, of which {} no completed quick entry of the catalog has reached",
+        "{} situations of replicas, of which {} no completed entry of the catalog has reached",
         situations.len(),
         situations.unreached().len()
     );
@@ -364,7 +364,7 @@ fn as_json(
     shrunk: Option<&Shrunk>,
 ) -> serde_json::Value {
     let (simulated, events) = total.rates();
-    let (half, all) = (total.healed_within(50), total.healed_within(100));
+    let ((half, _), (all, slowest)) = (total.healed_within(50), total.healed_within(100));
     let Total { simulations, figures, by_profile, .. } = total;
     let profiles: serde_json::Map<String, serde_json::Value> = Profile::ALL
         .iter()
@@ -399,6 +399,7 @@ fn as_json(
         "power_cuts": figures.power_cuts,
         "datagrams": figures.datagrams,
         "healed_within_s": all.as_secs_f64(),
+        "slowest_seed": slowest,
         "half_healed_within_s": half.as_secs_f64(),
         "situations": total.situations.len(),
         "situations_new": total.situations.unreached().len(),

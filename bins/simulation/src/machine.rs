@@ -62,6 +62,7 @@ pub struct Machine {
     /// Its replica was told something, and has not taken a turn since.
     is_told: bool,
     busy_until: Rc<Cell<Duration>>,
+    suspended_until: Duration,
     ahead: Rc<Cell<Duration>>,
     /// How long syncs take, and how many of them.
     slow: Rc<Cell<(Duration, u32)>>,
@@ -95,6 +96,7 @@ impl Machine {
             back_at: Duration::ZERO,
             is_told: false,
             busy_until: Rc::default(),
+            suspended_until: Duration::ZERO,
             ahead: Rc::new(Cell::new(SKEW * u32::from(id))),
             slow: Rc::default(),
             failed_before: 0,
@@ -113,8 +115,8 @@ impl Machine {
     }
 
     /// It does nothing for so long, as a machine that is suspended.
-    pub fn pause(&self, time: Duration) {
-        self.busy_until.set(self.busy_until.get().max(self.air.now()) + time);
+    pub fn pause(&mut self, time: Duration) {
+        self.suspended_until = self.suspended_until.max(self.air.now() + time);
     }
 
     /// From now on its time of day is so far ahead of the time.
@@ -122,9 +124,13 @@ impl Machine {
         self.ahead.set(by);
     }
 
-    /// Does it wait for its disk?
+    /// Does it wait for its disk, or is it suspended?
     pub fn is_busy(&self) -> bool {
-        self.busy_until.get() > self.air.now()
+        self.free_at() > self.air.now()
+    }
+
+    fn free_at(&self) -> Duration {
+        self.busy_until.get().max(self.suspended_until)
     }
 
     /// Its disk.
@@ -167,9 +173,11 @@ impl Machine {
         }
     }
 
-    /// Whoever waits to start it again waits no longer.
+    /// It is suspended no longer, and whoever waits to start it again waits no longer.
     pub fn bring_back(&mut self) {
-        self.back_at = self.back_at.min(self.air.now());
+        let now = self.air.now();
+        (self.back_at, self.suspended_until) =
+            (self.back_at.min(now), self.suspended_until.min(now));
     }
 
     /// Changes a bit of a file, which a seed draws. From now on its replica may refuse to start, or end.
@@ -217,10 +225,10 @@ impl Machine {
     /// When it does something by itself.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         match &self.driver {
-            Some(driver) if self.is_busy() => driver.deadline().map(|_| self.busy_until.get()),
+            Some(driver) if self.is_busy() => driver.deadline().map(|_| self.free_at()),
             Some(driver) => driver.deadline(),
             None if self.is_lost => None,
-            None => Some(self.back_at.max(self.busy_until.get())),
+            None => Some(self.back_at.max(self.free_at())),
         }
     }
 

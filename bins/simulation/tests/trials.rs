@@ -112,6 +112,22 @@ fn leaders_are_configured_anew_one_after_the_other_under_load() {
 }
 
 #[test]
+fn machines_that_were_suspended_over_and_over_are_awake_when_a_majority_is_well() {
+    let mut plan = plan(4, Profile::Calm);
+    plan.faulty = Duration::from_secs(5);
+    plan.left_behind.clear();
+    let suspended = |number: usize| {
+        let fault = Fault::Pause(Who::Replica(number as u8 % plan.replicas));
+        let (at, lasts) = (Duration::from_millis(1000 + number as u64), Duration::from_secs(30));
+        (number, Trouble { at, lasts, fault })
+    };
+    plan.troubles = (0..20).map(suspended).collect();
+    let outcome = run(&plan);
+    assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
+    assert!(outcome.figures.healed_in < Duration::from_secs(15), "{:?}", outcome.figures);
+}
+
+#[test]
 fn a_panic_is_told_as_an_outcome() {
     let outcome = run_on(&planted(Mutant::PanicsAtVote), &plan(1, Profile::Calm), Listener::none());
     let Some(Failure::Ended(why)) = outcome.failure else { panic!("{outcome:?}") };
