@@ -8,6 +8,7 @@
 //! | `faults` | replicas crash, recover, and compact |
 //! | `pairs` | features that meet nowhere else |
 //! | `relays` | whoever does not lead passes requests on |
+//! | `combined` | what real runs combine and no other entry does |
 //! | `batches`, `overlaps` | with batches; with saves that are pending while others go on |
 //! | `full`, `full_pairs` | larger bounds, run by name |
 //! | `vast` | bounds that outgrow a memory |
@@ -16,6 +17,7 @@
 
 mod batches;
 mod clients;
+mod combined;
 mod faults;
 mod full;
 mod full_pairs;
@@ -64,6 +66,7 @@ pub fn entries() -> Vec<Entry> {
         faults::entries(),
         pairs::entries(),
         relays::entries(),
+        combined::entries(),
         batches::entries(),
         overlaps::entries(),
         full::entries(),

@@ -6,9 +6,11 @@
 //! brings about: a promise, a vote, something applied, a snapshot, messages of which classes. What changes nothing and sends
 //! nothing is none: every model has it, and none explores it.
 //!
-//! `reached.txt` has those of the completed quick entries. `check all --situations FILE` makes it.
+//! `reached.txt` has those of the completed quick entries, `reached_full.txt` those of the larger ones. `check all
+//! --situations FILE` and `check full --situations FILE` make them.
 
 use crate::config::ChatModel;
+use crate::machine::Machine;
 use crate::node::{NodeState, NodeTimer};
 use crate::reductions::stale;
 use actor_checker::spec::Event;
@@ -19,6 +21,7 @@ use paxos_chat::message::{
 };
 use paxos_chat::state::{Phase, State};
 use paxos_chat::types::{Ballot, Slot};
+use stateright::actor::Id;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
@@ -208,7 +211,7 @@ impl Situation {
         self.sends >> class as u64 & 1 == 1
     }
 
-    /// What is combined in it, by which those that no quick entry has reached are told apart.
+    /// What is combined in it, by which those that no entry has reached are told apart.
     fn kind(&self) -> &'static str {
         let answers = [Class::SessionOpened, Class::Acknowledged, Class::SessionExpired];
         let answered = answers.iter().filter(|class| self.sends(**class)).count();
@@ -310,18 +313,18 @@ impl Situations {
         self.0.iter().map(|(situation, count)| (situation.to_string(), *count))
     }
 
-    /// A line for each: how often, whether a completed quick entry has reached it or what new is combined in it, and what it
+    /// A line for each: how often, which completed entries have reached it or what new is combined in it, and what it
     /// is; the new and the most frequent first.
     pub fn table(&self) -> String {
-        let unreached = self.unreached();
-        let mut reached: Vec<_> =
-            self.iter().filter(|(text, _)| REACHED.contains(text.as_str())).collect();
-        reached.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let kinds: BTreeMap<String, &str> =
-            self.0.keys().map(|it| (it.to_string(), it.kind())).collect();
-        let line = |mark: &str, (text, count): &(String, u64)| format!("{count}\t{mark}\t{text}\n");
-        let new = unreached.iter().map(|row| line(&format!("new: {}", kinds[&row.0]), row));
-        new.chain(reached.iter().map(|row| line("reached", row))).collect()
+        let mut rows: Vec<_> =
+            self.0.iter().map(|(it, count)| (ReachedBy::of(it), *count, it)).collect();
+        rows.sort_by_key(|(grade, count, _)| (*grade, std::cmp::Reverse(*count)));
+        let line = |(grade, count, it): &(ReachedBy, u64, &Situation)| match grade {
+            ReachedBy::None => format!("{count}\tnew: {}\t{it}\n", it.kind()),
+            ReachedBy::Full => format!("{count}\treached by a larger entry\t{it}\n"),
+            ReachedBy::Quick => format!("{count}\treached\t{it}\n"),
+        };
+        rows.iter().map(line).collect()
     }
 
     /// How many there are.
@@ -334,29 +337,34 @@ impl Situations {
         self.0.is_empty()
     }
 
-    /// Those that no completed quick entry has reached, the most frequent first.
+    /// Those that no completed entry has reached, the most frequent first.
     pub fn unreached(&self) -> Vec<(String, u64)> {
         let mut unreached: Vec<_> =
-            self.iter().filter(|(text, _)| !REACHED.contains(text.as_str())).collect();
-        unreached.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        unreached
+            self.0.iter().filter(|(it, _)| ReachedBy::of(it) == ReachedBy::None).collect();
+        unreached.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        unreached.into_iter().map(|(it, count)| (it.to_string(), *count)).collect()
     }
 
     /// Adds what the steps of a completed run have reached.
     pub(crate) fn add(&mut self, model: &ChatModel) {
         model.for_each_taken_step(|step| {
-            let before = step.before.and_then(|local| local.state.as_ref());
-            let before = before.and_then(NodeState::replica);
+            let node = step.before.and_then(|local| local.state.as_ref());
+            let before = node.and_then(NodeState::replica);
             let after = step.state.and_then(NodeState::replica);
             let (Some(before), Some(after)) = (before, after) else { return };
             let setting = match step.event {
                 Event::Deliver { src, msg } => Before::message(before, src, msg),
                 Event::Input(msg) => Before::message(before, usize::MAX, msg),
                 Event::Timeout(NodeTimer::Actor(timer)) => Before::timer(before, *timer),
-                Event::Timeout(NodeTimer::Synced)
-                | Event::Start
-                | Event::Crash
-                | Event::Recover => return,
+                // What has waited for the disk, and is for itself, is handled.
+                Event::Timeout(NodeTimer::Synced) => {
+                    let machine = node.and_then(NodeState::machine);
+                    match machine.and_then(|machine| own(step.actor, machine)) {
+                        Some(message) => Before::message(before, step.actor, message),
+                        None => return,
+                    }
+                }
+                Event::Start | Event::Crash | Event::Recover => return,
             };
             let sends = step.sends.iter().map(|(_, message)| message);
             if let Some(situation) = setting.led_to(after, sends) {
@@ -366,8 +374,40 @@ impl Situations {
     }
 }
 
+/// What this replica tells itself once its oldest save is durable.
+fn own(id: usize, machine: &Machine) -> Option<&Message> {
+    let sends = &machine.pending.front()?.sends;
+    sends.iter().find(|(to, _)| usize::from(Id::from(*to)) == id).map(|(_, message)| message)
+}
+
+/// Which completed entries have reached a situation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum ReachedBy {
+    /// None.
+    None,
+    /// Larger ones only.
+    Full,
+    /// Quick ones.
+    Quick,
+}
+
+impl ReachedBy {
+    fn of(situation: &Situation) -> ReachedBy {
+        let text = situation.to_string();
+        if REACHED.contains(text.as_str()) {
+            ReachedBy::Quick
+        } else if REACHED_FULL.contains(text.as_str()) {
+            ReachedBy::Full
+        } else {
+            ReachedBy::None
+        }
+    }
+}
+
 static REACHED: LazyLock<BTreeSet<&str>> =
     LazyLock::new(|| include_str!("situations/reached.txt").lines().collect());
+static REACHED_FULL: LazyLock<BTreeSet<&str>> =
+    LazyLock::new(|| include_str!("situations/reached_full.txt").lines().collect());
 
 #[cfg(test)]
 mod tests {

@@ -29,7 +29,7 @@ pub struct ValidateArgs {
     /// Draw the events; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// Write what has happened to replicas, a situation a line: how often, whether a completed quick entry of the catalog has
+    /// Write what has happened to replicas, a situation a line: how often, which completed entries of the catalog have
     /// reached it, and what it is.
     #[arg(long, value_name = "FILE")]
     pub situations: Option<PathBuf>,
@@ -187,7 +187,7 @@ fn print(report: &Report, seconds: f64) {
         );
     }
     say!(
-        "{} situations of replicas, of which {} no completed quick entry has reached",
+        "{} situations of replicas, of which {} no completed entry has reached",
         report.situations.len(),
         report.situations.unreached().len()
     );
