@@ -36,6 +36,24 @@ fn the_last_events_are_drawn() {
     assert!(std::fs::read_to_string(&chart).unwrap().starts_with("<svg"));
 }
 
+/// And nothing beside it.
+#[test]
+fn standard_output_takes_the_picture_and_the_results_are_told_beside_it() {
+    let told = simulate(&["--seed", "1", "--faulty", "1", "--svg", "-"]);
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(told.stdout.starts_with("<svg") && told.stdout.trim_end().ends_with("</svg>"));
+    assert!(told.stderr.contains("all is well"), "{}", told.stderr);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_picture_that_cannot_be_written_is_told_after_what_the_run_came_to() {
+    let told = simulate(&["--seed", "1", "--faulty", "1", "--svg", "/dev/full"]);
+    assert_eq!(told.code, 74, "{told:?}");
+    assert!(told.stdout.contains("all is well"), "{}", told.stdout);
+    assert!(told.stderr.contains("could not be written to /dev/full"), "{}", told.stderr);
+}
+
 #[test]
 fn what_cannot_be_simulated_is_refused_with_its_reason() {
     for (args, wanted) in [
@@ -45,7 +63,9 @@ fn what_cannot_be_simulated_is_refused_with_its_reason() {
         (&["--for", "-1"], "give seconds"),
         (&["--faulty", "1e99"], "give seconds"),
         (&["--seeds", "3", "--for", "5"], "cannot be used with"),
-        (&["--svg", "/nowhere/at/all.svg"], "there is no folder"),
+        (&["--svg", "/nowhere/at/all.svg"], "cannot be written; name a file"),
+        (&["--situations", "/nowhere/at/all"], "cannot be written; name a file"),
+        (&["--svg", "-", "--situations", "-"], "standard output takes one of them"),
     ] {
         let told = simulate(args);
         assert_eq!(told.code, 2, "{args:?}: {told:?}");

@@ -2,36 +2,18 @@
 //!
 //! **Invariant**: a file that cannot be written is refused before the run, not after an hour of it.
 
-use anyhow::Context;
+use anyhow::Error;
 use paxos_chat_models::coverage::Coverage;
 use paxos_chat_models::situations::Situations;
-use paxos_chat_shell::output::CANNOT_WRITE;
-use paxos_chat_shell::{output, tell};
+use paxos_chat_shell::places::{self, is_stdout};
 use std::path::{Path, PathBuf};
 
-/// Makes sure, before a long run, that this file can be written after it. Leaves nothing behind.
+/// Makes sure, before a long run, that this file can be written after it.
 ///
 /// # Errors
 /// What is wrong with the path, and what to do.
 pub(super) fn claim(option: &str, file: Option<&PathBuf>) -> anyhow::Result<()> {
-    let Some(file) = file else { return Ok(()) };
-    if is_stdout(file) {
-        output::give_away_stdout();
-        return Ok(());
-    }
-    let existed = file.exists();
-    std::fs::OpenOptions::new().append(true).create(true).open(file).with_context(|| {
-        format!(
-            "{option} {}: cannot be written; name a file in a folder that exists and may be \
-             written to",
-            file.display()
-        )
-    })?;
-    if !existed {
-        // It comes back after the run, if there is something to draw.
-        let _ = std::fs::remove_file(file);
-    }
-    Ok(())
+    file.map_or(Ok(()), |file| places::claim(option, file)).map_err(Error::msg)
 }
 
 /// Writes the message sequence chart to a file, if one was asked for; returns the exit status.
@@ -68,31 +50,9 @@ pub(super) fn one_for_stdout(
     Ok(())
 }
 
-/// Is this standard output, rather than a file?
-pub(super) fn is_stdout(file: &Path) -> bool {
-    file.as_os_str() == "-"
-}
-
 /// Writes a file; returns the exit status.
 fn write_file(file: &Path, content: &str, what: &str) -> u8 {
-    if is_stdout(file) {
-        output::content(content);
-        return 0;
-    }
-    match std::fs::write(file, content) {
-        Ok(()) => {
-            tell!("check: {what} is in {}", file.display());
-            0
-        }
-        Err(error) => {
-            tell!(
-                "check: {what} could not be written to {}: {error}; name a file in a folder that \
-                 exists and may be written to, on a disk with space left",
-                file.display()
-            );
-            CANNOT_WRITE
-        }
-    }
+    places::write("check", file, content, what).err().unwrap_or_default()
 }
 
 /// The file for one entry of several: `dir/name-ENTRY.svg` for `dir/name.svg`.

@@ -11,9 +11,7 @@ mod verdict;
 
 pub(super) use args::{CustomArgs, RunArgs};
 
-use crate::drawings::{
-    claim, file_of, is_stdout, one_for_stdout, write_chart, write_plot, write_situations,
-};
+use crate::drawings::{claim, file_of, one_for_stdout, write_chart, write_plot, write_situations};
 use crate::limits::Watch;
 use crate::plot;
 use crate::selection::{of_grade, run_each};
@@ -22,14 +20,14 @@ use actor_checker::compact::Reductions;
 use actor_checker::engine::{Stopped, has_checkpoint};
 use actor_checker::spec::Kind;
 use actor_checker::{chart, trace};
-use anyhow::ensure;
+use anyhow::{Error, ensure};
 use keep::refused;
 use paxos_chat_models::catalog::{Entry, Grade};
 use paxos_chat_models::coverage::Coverage;
 use paxos_chat_models::run::{self, Engine, Outcome};
 use paxos_chat_models::silent;
 use paxos_chat_shell::output::CANNOT_WRITE;
-use paxos_chat_shell::{say, tell};
+use paxos_chat_shell::{places, say, tell};
 use std::path::PathBuf;
 use std::time::Instant;
 use verdict::status_of;
@@ -128,11 +126,12 @@ fn prepare(entry: &Entry, options: &RunArgs) -> anyhow::Result<()> {
     claim("--svg", options.svg.as_ref())?;
     claim("--plot", options.plot.as_ref())?;
     claim("--situations", options.situations.as_ref())?;
-    let is_asked = |file: &Option<PathBuf>| file.as_deref().is_some_and(is_stdout);
-    ensure!(
-        !(is_asked(&options.svg) && is_asked(&options.plot)),
-        "--svg - and --plot -: standard output takes one of them; name a file for the other"
-    );
+    places::one_to_stdout(&[
+        ("--svg", options.svg.as_deref()),
+        ("--plot", options.plot.as_deref()),
+        ("--situations", options.situations.as_deref()),
+    ])
+    .map_err(Error::msg)?;
     if options.engine() == Engine::ActorModel {
         let expressed = silent::expresses(&entry.config);
         ensure!(

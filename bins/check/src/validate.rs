@@ -7,8 +7,8 @@ use crate::interrupt;
 use crate::status::{INCOMPLETE, VIOLATED, worse};
 use actor_checker::chart;
 use actor_checker::trace::Kind;
-use anyhow::ensure;
-use paxos_chat_shell::{say, tell};
+use anyhow::{Error, ensure};
+use paxos_chat_shell::{places, say, tell};
 use paxos_chat_validation::process::Stage;
 use paxos_chat_validation::run::{Recorded, Report, recorded, validate_telling};
 use paxos_chat_validation::story::{Listener, Told, as_path};
@@ -48,6 +48,8 @@ const DRAWN_MAX: usize = 1000;
 pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<u8> {
     claim("--svg", args.svg.as_ref())?;
     claim("--situations", args.situations.as_ref())?;
+    let asked = [("--svg", args.svg.as_deref()), ("--situations", args.situations.as_deref())];
+    places::one_to_stdout(&asked).map_err(Error::msg)?;
     ensure!(
         args.to.is_none_or(|to| args.from <= to),
         "--from {} is behind --to: give the first event, and then the last",

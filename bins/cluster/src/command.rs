@@ -45,7 +45,7 @@ enum Command {
     },
     /// Runs whole clusters in one thread each, under virtual time: things go wrong, a majority is well again and must make
     /// progress, and all is judged. Everything is drawn from a seed. Exit status: 0 all is well, 1 it is not, 2 it
-    /// cannot be run, 130 it was interrupted.
+    /// cannot be run, 74 what was asked for in a file could not be written, 130 it was interrupted.
     Simulate(SimulateArgs),
     /// Pushes many messages through three durable replicas; measures memory, catch-up and restart.
     Soak(SoakArgs),

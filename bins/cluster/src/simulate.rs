@@ -3,7 +3,7 @@
 use crate::bar::Seeds;
 use crate::interrupt;
 use actor_checker::{chart, trace};
-use anyhow::{Context, Error, Result, ensure};
+use anyhow::{Error, Result, ensure};
 use clap::Args;
 use paxos_chat_models::situations::Situations;
 use paxos_chat_shell::{places, say};
@@ -66,7 +66,7 @@ pub struct SimulateArgs {
     /// Tell what goes wrong in the first seed, and when.
     #[arg(long)]
     story: bool,
-    /// Draw the last events of the simulation that fails, or of the last one.
+    /// Draw the last events of the simulation that fails, or of the last one; - is standard output.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Write what has happened to replicas, a situation a line: how often, which completed entries of the catalog have
@@ -181,8 +181,10 @@ impl Total {
 /// # Errors
 /// When a picture can't be written, or the system does not tell of requests to end.
 pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
-    for (option, path) in [("--svg", &args.svg), ("--situations", &args.situations)] {
-        path.iter().try_for_each(|path| places::check(option, path)).map_err(Error::msg)?;
+    let files = [("--svg", args.svg.as_deref()), ("--situations", args.situations.as_deref())];
+    places::one_to_stdout(&files).map_err(Error::msg)?;
+    for (option, file) in files {
+        file.map_or(Ok(()), |file| places::claim(option, file)).map_err(Error::msg)?;
     }
     let asked = interrupt::listen()?;
     let first = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
@@ -207,22 +209,24 @@ pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
     } else {
         print(&mut total, (first, seconds, was_asked), shrunk.as_ref());
     }
-    if let Some(path) = &args.situations {
-        std::fs::write(path, total.situations.table())
-            .with_context(|| format!("--situations: cannot write {}", path.display()))?;
+    let mut written = Ok(());
+    if let Some(file) = &args.situations {
+        let what = "what has happened to replicas";
+        written = places::write("cluster", file, &total.situations.table(), what);
     }
-    if let Some(path) = &args.svg {
+    if let Some(file) = &args.svg {
         let last = first.wrapping_add(total.simulations.saturating_sub(1));
         let plan = shrunk.as_ref().map_or_else(|| Plan::draw(last, &given), |it| it.plan.clone());
-        let (names, path_of_events) =
-            as_path(&last_events(&Stage::default(), &plan, 4 * TOLD_EVENTS));
-        std::fs::write(path, chart::draw(names, &path_of_events))
-            .with_context(|| format!("--svg: cannot write {}", path.display()))?;
+        let (names, path) = as_path(&last_events(&Stage::default(), &plan, 4 * TOLD_EVENTS));
+        let chart = chart::draw(names, &path);
+        written = written.and(places::write("cluster", file, &chart, "the last events"));
     }
-    Ok(match shrunk {
-        Some(_) => ExitCode::from(1),
-        None if was_asked => ExitCode::from(130),
-        None => ExitCode::SUCCESS,
+    // That something fails is worse than that it could not be drawn.
+    Ok(match (shrunk, written) {
+        (Some(_), _) => ExitCode::from(1),
+        (None, Err(status)) => ExitCode::from(status),
+        (None, Ok(())) if was_asked => ExitCode::from(130),
+        (None, Ok(())) => ExitCode::SUCCESS,
     })
 }
 
