@@ -54,7 +54,7 @@ macro_rules! features {
 }
 
 features! {
-    PreVote, "pre", "pre-vote": |config| config.tuning.pre_vote;
+    PreVote, "pre", "pre-vote": |config| config.tuning.pre_vote && config.replicas > 1;
     Overlap, "ovl", "overlap": |config| config.durability == Durability::LateSaves;
     Compaction, "cmp", "compaction": |config| config.tuning.snapshot_slots > 0;
     ChunksOfOne, "chk", "chunks of one": |config| config.tuning.chunk_entries_max == 1;
@@ -85,7 +85,7 @@ features! {
         let queued = if is_short { 1 } else { tuning.queue_commands_max };
         outstanding > tuning.window_slots + queued
     };
-    Relay, "rly", "relay": |config| config.tuning.relay;
+    Relay, "rly", "relay": |config| config.tuning.relay && config.replicas > 1;
     Elsewhere, "els", "retry elsewhere": |config| config.clients.iter().any(|plan| plan.asks.len() > 1);
 }
 

@@ -154,7 +154,9 @@ impl Total {
         sum.confirmed += confirmed;
         sum.lives += lives;
         sum.power_cuts += power_cuts;
-        self.healed_in.push((healed_in, seed));
+        if outcome.failure.is_none() {
+            self.healed_in.push((healed_in, seed));
+        }
         self.situations.merge(&outcome.situations);
         let is_lower = self.failed.as_ref().is_none_or(|(lowest, ..)| seed < *lowest);
         if outcome.failure.is_some() && is_lower {
@@ -169,17 +171,18 @@ impl Total {
     }
 
     /// The time in which that many of a hundred majorities had done all, and the seed that took it.
-    fn healed_within(&mut self, percent: usize) -> (Duration, u64) {
+    fn healed_within(&mut self, percent: usize) -> (Duration, Option<u64>) {
         self.healed_in.sort_unstable();
         let place = (self.healed_in.len() * percent).div_ceil(100).saturating_sub(1);
-        self.healed_in.get(place).copied().unwrap_or_default()
+        let found = self.healed_in.get(place);
+        found.map_or((Duration::ZERO, None), |(time, seed)| (*time, Some(*seed)))
     }
 }
 
 /// Runs simulations, and tells what they came to.
 ///
 /// # Errors
-/// When a picture can't be written, or the system does not tell of requests to end.
+/// When a file that is asked for cannot be made, no seed was tried, or the system does not tell of requests to end.
 pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
     let files = [("--svg", args.svg.as_deref()), ("--situations", args.situations.as_deref())];
     places::one_to_stdout(&files).map_err(Error::msg)?;
@@ -219,9 +222,10 @@ pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
         let plan = shrunk.as_ref().map_or_else(|| Plan::draw(last, &given), |it| it.plan.clone());
         let (names, path) = as_path(&last_events(&Stage::default(), &plan, 4 * TOLD_EVENTS));
         let chart = chart::draw(names, &path);
-        written = written.and(places::write("cluster", file, &chart, "the last events"));
+        written =
+            written.and(places::write("cluster", file, &chart, "the chart of the last events"));
     }
-    // That something fails is worse than that it could not be drawn.
+    // That something fails is worse than that a file of it could not be written.
     Ok(match (shrunk, written) {
         (Some(_), _) => ExitCode::from(1),
         (None, Err(status)) => ExitCode::from(status),
@@ -337,8 +341,9 @@ fn print(
         figures.datagrams
     );
     say!(
-        "a majority that was well again had done all within {:.1} s (seed {slowest}), half of them within {:.1} s",
+        "a majority that was well again had done all within {:.1} s{}, half of them within {:.1} s",
         all.as_secs_f64(),
+        slowest.map(|seed| format!(" (seed {seed})")).unwrap_or_default(),
         half.as_secs_f64()
     );
     say!(

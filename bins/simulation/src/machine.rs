@@ -114,7 +114,7 @@ impl Machine {
         self.slow.set((sync, count));
     }
 
-    /// It does nothing for so long, as a machine that is suspended.
+    /// It does nothing by itself for so long, as a machine that is suspended. What it is made to do, it does.
     pub fn pause(&mut self, time: Duration) {
         self.suspended_until = self.suspended_until.max(self.air.now() + time);
     }
@@ -173,7 +173,8 @@ impl Machine {
         }
     }
 
-    /// It is suspended no longer, and whoever waits to start it again waits no longer.
+    /// It is suspended no longer, and whoever waits to start it again waits no longer. A sync under way still takes its
+    /// time.
     pub fn bring_back(&mut self) {
         let now = self.air.now();
         (self.back_at, self.suspended_until) =

@@ -13,7 +13,7 @@ pub(super) fn entries() -> Vec<Entry> {
         two_asked(),
         opening_asked(),
         openings(),
-        openings_batch(),
+        openings_asked(),
         openings_succeed(),
         opening_supported(),
         expiring(),
@@ -80,8 +80,7 @@ fn opening_asked() -> Entry {
             .client("ann", 2, 1)
             .last_client(opens)
             .ballots(&[(1, 0)])
-            .tuned(relays_with_support)
-            .tuned(|tuning| tuning.batch_commands_max = 2),
+            .tuned(relays_with_support),
         1_188_249,
     )
     .reaches(&[RequestPassedOn, SessionOpened, PreVoteGranted, AllDelivered])
@@ -100,28 +99,23 @@ fn openings() -> Entry {
             .tuned(|tuning| {
                 tuning.relay = true;
                 tuning.snapshot_slots = 1;
-                tuning.held_commands_max = 4;
             }),
         83_831,
     )
     .reaches(&[RequestPassedOn, SessionOpened, SnapshotTaken])
 }
 
-fn openings_batch() -> Entry {
+fn openings_asked() -> Entry {
     quick(
-        "openings-batch",
-        "two openings by way of one replica share a batch, if the queue has room",
+        "openings-asked",
+        "two sessions are opened by way of one replica that does not lead",
         Config::new(3)
             .client("ann", 0, 2)
             .last_client(opens)
             .client("bob", 0, 2)
             .last_client(opens)
             .ballots(&[(1, 0)])
-            .tuned(relays_with_support)
-            .tuned(|tuning| {
-                tuning.batch_commands_max = 2;
-                tuning.queue_commands_max = 1;
-            }),
+            .tuned(relays_with_support),
         68_941,
     )
     .reaches(&[RequestPassedOn, SessionOpened])
@@ -131,13 +125,11 @@ fn openings_succeed() -> Entry {
     quick(
         "openings-succeed",
         "the replica that has passed an opening on leads next",
-        Config::new(3).client("ann", 0, 1).last_client(opens).ballots(&[(1, 0), (2, 1)]).tuned(
-            |tuning| {
-                tuning.relay = true;
-                tuning.sessions_max = 1;
-                tuning.held_commands_max = 4;
-            },
-        ),
+        Config::new(3)
+            .client("ann", 0, 1)
+            .last_client(opens)
+            .ballots(&[(1, 0), (2, 1)])
+            .tuned(|tuning| tuning.relay = true),
         14_546,
     )
     .reaches(&[RequestPassedOn, SessionOpened, TwoBallotsGetVotes])
@@ -147,12 +139,11 @@ fn opening_supported() -> Entry {
     quick(
         "opening-supported",
         "a client opens its session and talks where support for an election is asked for",
-        Config::new(3).client("ann", 1, 1).last_client(opens).ballots(&[(1, 0), (1, 1)]).tuned(
-            |tuning| {
-                tuning.pre_vote = true;
-                tuning.batch_commands_max = 2;
-            },
-        ),
+        Config::new(3)
+            .client("ann", 1, 1)
+            .last_client(opens)
+            .ballots(&[(1, 0), (1, 1)])
+            .tuned(|tuning| tuning.pre_vote = true),
         360_614,
     )
     .reaches(&[SessionOpened, PreVoteGranted, AllDelivered])
@@ -169,11 +160,10 @@ fn expiring() -> Entry {
             .last_client(opens)
             .ballots(&[(1, 0)])
             .tuned(|tuning| {
-                tuning.relay = true;
                 tuning.sessions_max = 1;
                 tuning.batch_commands_max = 2;
             }),
-        388_578,
+        95_512,
     )
     .reaches(&[SessionOpened, SessionEvicted, BatchChosen])
 }
@@ -199,7 +189,7 @@ fn expiring_asked() -> Entry {
 fn support_compacted() -> Entry {
     quick(
         "support-compacted",
-        "a replica asks for support below what others have compacted, and is helped on",
+        "a question for support comes late, below what others have compacted",
         Config::new(3)
             .client("ann", 1, 2)
             .ballots(&[(1, 0), (2, 0)])
@@ -207,8 +197,6 @@ fn support_compacted() -> Entry {
             .tuned(|tuning| {
                 tuning.snapshot_slots = 2;
                 tuning.chunk_entries_max = 1;
-                tuning.sessions_max = 1;
-                tuning.held_commands_max = 4;
             }),
         158_550,
     )
@@ -219,19 +207,12 @@ fn late_leader() -> Entry {
     quick(
         "late-leader",
         "a leader catches up slot by slot with what another one has decided",
-        Config::new(3)
-            .client("ann", 1, 2)
-            .client("bob", 2, 0)
-            .ballots(&[(1, 0), (1, 1)])
-            .crashes(&[0, 1, 2], 1, false)
-            .logs_survive()
-            .tuned(|tuning| {
-                tuning.snapshot_slots = 2;
-                tuning.chunk_entries_max = 1;
-                tuning.sessions_max = 1;
-                tuning.recent_slots = 4;
-            }),
-        17_317,
+        Config::new(3).client("ann", 2, 0).ballots(&[(1, 0), (1, 1)]).tuned(|tuning| {
+            tuning.snapshot_slots = 2;
+            tuning.chunk_entries_max = 1;
+            tuning.recent_slots = 4;
+        }),
+        5_133,
     )
     .reaches(&[LeaderFetches, SnapshotTaken])
 }
