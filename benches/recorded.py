@@ -6,6 +6,7 @@ Needs Python 3 and executables built with `cargo build --release --bins`.
 """
 
 import argparse
+import fcntl
 import pathlib
 import signal
 import statistics
@@ -30,11 +31,23 @@ class Cluster(compare.Cluster):
         record = ["--record", self.folder / f"recording-{replica}"] if self.records else []
         super().start(replica, *args, *record)
 
+    def check(self):
+        """A recording goes on for as long as its last file is locked."""
+        for folder in self.folder.glob("recording-*"):
+            with open(max(folder.glob("*.rec")), "rb") as last:
+                try:
+                    fcntl.flock(last, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+            sys.exit(f"{folder.name} ended before the run did; what its replica logged says why")
+
 
 def throughput(args, mode, outstanding, records):
     """Messages a second."""
     with Cluster(args, mode, records) as cluster:
-        return compare.report(cluster.load(outstanding, args.seconds, args.warmup))["ops_per_s"]
+        found = compare.report(cluster.load(outstanding, args.seconds, args.warmup))["ops_per_s"]
+        cluster.check()
+        return found
 
 
 def main():

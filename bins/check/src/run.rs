@@ -51,7 +51,9 @@ pub(super) fn run_alone(args: &CustomArgs) -> anyhow::Result<u8> {
     let reductions = options.search.reductions(Reductions::ALL);
     let Some(folder) = args.folder(entry, None)? else {
         table::introduction(entry, options.format.json);
-        return Ok(run_one(entry, options, &mut Coverage::default(), true));
+        let mut coverage = Coverage::default();
+        let status = run_one(entry, options, &mut coverage, true);
+        return Ok(worse(status, write_situations(options.situations.as_ref(), &coverage)));
     };
     keep::tell_standing(&folder, false)?;
     table::introduction(entry, options.format.json);

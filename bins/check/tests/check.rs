@@ -35,6 +35,15 @@ fn an_entry_holds_and_its_json_says_so() {
 }
 
 #[test]
+fn what_has_happened_to_replicas_is_written_of_one_entry_too() {
+    let run = check(&["run", "sessions", "--situations", "-"]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    let lines = text(&run.stdout);
+    assert!(lines.lines().any(|line| line.starts_with("Prepare, following, ")), "{lines}");
+    assert!(!lines.contains("holds"), "{lines}");
+}
+
+#[test]
 fn all_engines_run_bounds_given_by_hand() {
     let bounds = ["--clients", "1", "--candidates", "1", "--max-round", "1"];
     for engine in ["compact", "stateright", "actor-model"] {

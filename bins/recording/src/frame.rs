@@ -8,9 +8,6 @@
 //!
 //! A file begins with [`MAGIC`], and has frames behind it.
 
-use postcard::ser_flavors::Flavor;
-use serde::Serialize;
-
 /// What a file of a recording begins with.
 pub(crate) const MAGIC: [u8; 8] = *b"PXREC\0\0\x01";
 /// Bytes before a frame's payload.
@@ -22,34 +19,6 @@ pub(crate) const PAYLOAD_BYTES_MAX: usize = 256 << 20;
 pub(crate) fn begin(buffer: &mut Vec<u8>) {
     buffer.clear();
     buffer.resize(HEADER, 0);
-}
-
-/// Appends an entry to a frame that was begun. If that fails, some of it is there.
-pub(crate) fn append(buffer: &mut Vec<u8>, entry: &impl Serialize) -> postcard::Result<()> {
-    postcard::serialize_with_flavor(entry, Appends(buffer))
-}
-
-/// Appends what it is given: postcard's own for [`std::io::Write`] copies each byte as a slice of one.
-struct Appends<'a>(&'a mut Vec<u8>);
-
-impl Flavor for Appends<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
 }
 
 /// Completes a frame that was begun.

@@ -230,7 +230,12 @@ where
             let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             self.write(&Entry::Turn(ms));
         }
-        if let Err(error) = frame::append(&mut self.frame, entry) {
+        let appended = append(entry, &mut self.frame);
+        self.or_stop(appended);
+    }
+
+    fn or_stop(&mut self, appended: postcard::Result<()>) {
+        if let Err(error) = appended {
             self.stop(&io::Error::other(error));
         }
     }
@@ -240,6 +245,18 @@ where
             (self.stopped)(error);
         }
     }
+}
+
+/// Appends an entry to a frame; to one that is begun anew, if that fails.
+fn append(entry: &impl Serialize, frame: &mut Vec<u8>) -> postcard::Result<()> {
+    match postcard::to_extend(entry, std::mem::take(frame)) {
+        Ok(longer) => *frame = longer,
+        Err(error) => {
+            frame::begin(frame);
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 impl<A: Actor> Recorder<A> for Tape<A>
@@ -256,9 +273,8 @@ where
         let (boot, datagrams) = boot;
         let life = Life { version: VERSION, kind, build, id, boot, datagrams, actor: &self.actor };
         let life: Entry<_, &A::Msg, &A::Timer, &A::Storage> = Entry::Life(life);
-        if let Err(error) = frame::append(&mut self.frame, &life) {
-            self.stop(&io::Error::other(error));
-        }
+        let appended = append(&life, &mut self.frame);
+        self.or_stop(appended);
         self.write(&Entry::Start { stored, digests });
     }
 
