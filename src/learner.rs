@@ -38,10 +38,9 @@ pub fn fetch_below(step: &mut Step<'_, '_>, leader: ReplicaId, upto: Slot) {
         }
         return;
     }
-    let first = CatchUp { from: None, asked: leader, waited: 0, doublings: 0 };
-    let mut catch_up = step.state.catch_up.clone().unwrap_or(first);
+    let mut catch_up = step.state.catch_up.clone().unwrap_or(CatchUp::asking(leader));
     match catch_up.from {
-        None => catch_up = CatchUp { from: Some(from), asked: leader, ..catch_up },
+        None => catch_up.from = Some(from),
         // What was asked for is coming, and whoever gets it asks for more.
         Some(before) if before < from => {
             catch_up.come();
@@ -56,17 +55,20 @@ pub fn fetch_below(step: &mut Step<'_, '_>, leader: ReplicaId, upto: Slot) {
                 return;
             }
             catch_up.doublings = (catch_up.doublings + 1).min(step.tuning.doublings_max);
-            catch_up.asked = next_peer(step, catch_up.asked);
         }
     }
-    let asked = catch_up.asked;
-    if step.state.catch_up.as_ref() != Some(&catch_up) {
-        step.state.to_mut().catch_up = Some(catch_up);
-    }
+    let asked = catch_up.asks;
+    catch_up.asks = next_peer(step, asked);
+    step.state.to_mut().catch_up = Some(catch_up);
     step.send(asked, Fetch { from });
 }
 
 impl CatchUp {
+    /// Nothing is known to be lacking; this peer is the first to be asked.
+    fn asking(asks: ReplicaId) -> CatchUp {
+        CatchUp { from: None, asks, waited: 0, doublings: 0, gap: None, more: None }
+    }
+
     /// Something has come. If it took much less than it would have been waited for, the next need not be waited
     /// for so long.
     fn come(&mut self) {
@@ -128,14 +130,39 @@ pub fn on_recall(step: &mut Step<'_, '_>, Entries { from, values, .. }: Entries)
 
 /// Another replica sends decided values.
 pub fn on_decided(step: &mut Step<'_, '_>, sender: ReplicaId, received: Entries) {
+    let (end, upto) = (received.end(), received.applied_upto);
     if !learn(step, received.from, received.values) {
         return;
     }
-    if step.state.learner.applied_upto < received.applied_upto {
+    if asks_on(step, sender, end, upto) {
         let from = step.state.learner.applied_upto;
         step.send(sender, Fetch { from });
     }
     proposer::propose_queued(step);
+}
+
+/// Is this peer asked at once for what is still missing? It sent values that end at `end`, and has applied
+/// everything below `upto`. An answer comes in several chunks and in any order, so it is asked once for what
+/// stands before a gap, and once for what comes behind the answer: when all of that has come.
+fn asks_on(step: &mut Step<'_, '_>, sender: ReplicaId, end: Slot, upto: Slot) -> bool {
+    let from = step.state.learner.applied_upto;
+    if !step.tuning.adapts() {
+        return from < upto;
+    }
+    let mut catch_up = step.state.catch_up.clone().unwrap_or(CatchUp::asking(sender));
+    catch_up.asks = sender;
+    let is_last = end < upto;
+    let asks = if from < end {
+        catch_up.more = if is_last { Some(end) } else { catch_up.more };
+        catch_up.gap.replace(from) != Some(from)
+    } else {
+        let was_last = catch_up.more.take_if(|more| *more <= from).is_some();
+        (is_last && from < upto) || was_last
+    };
+    if step.state.catch_up.as_ref() != Some(&catch_up) {
+        step.state.to_mut().catch_up = Some(catch_up);
+    }
+    asks
 }
 
 /// These values are decided from this slot on, as others have found out. Was that new?

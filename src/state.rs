@@ -95,12 +95,16 @@ pub struct Learner {
 pub struct CatchUp {
     /// The applied bound when it was found to lack something; `None` while it does not.
     pub from: Option<Slot>,
-    /// Whom it has asked last.
-    pub asked: ReplicaId,
+    /// Whom it asks next: who has sent something last, or else the peers in turn.
+    pub asks: ReplicaId,
     /// Heartbeats since something has come, while it lacks something.
     pub waited: u32,
     /// It asks another whenever that is a multiple of two to this power.
     pub doublings: u8,
+    /// Where the last gap began before which something came: what is missing there was asked for at once.
+    pub gap: Option<Slot>,
+    /// Where an answer ends whose sender has more: it is asked for the rest once everything below is applied.
+    pub more: Option<Slot>,
 }
 
 /// What a replica is doing about leadership.

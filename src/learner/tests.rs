@@ -97,6 +97,61 @@ mod decided_values {
         assert_eq!(teaches(&mut bench, 1, run(0, vec![say("a")], 3)), expected);
     }
 
+    /// Two chunks of a value each are one answer, whose sender has four.
+    fn answer_in_chunks(bench: &mut Bench) -> [Entries; 2] {
+        bench.tuning.doublings_max = 4;
+        [run(0, vec![say("a")], 1), run(1, vec![say("b")], 4)]
+    }
+
+    #[test]
+    fn in_several_chunks_are_followed_by_one_question() {
+        let mut bench = Bench::new(0, 3);
+        let [first, last] = answer_in_chunks(&mut bench);
+        assert_eq!(teaches(&mut bench, 1, first), Effects::none().reported(unheard_of(0, "a")));
+        let expected = Effects::none().reported(unheard_of(1, "b")).sent(1, fetch(2));
+        assert_eq!(teaches(&mut bench, 1, last), expected);
+    }
+
+    #[test]
+    fn in_several_chunks_of_any_order_are_followed_by_a_question_for_the_rest() {
+        let mut bench = Bench::new(0, 3);
+        let [first, last] = answer_in_chunks(&mut bench);
+        assert_eq!(teaches(&mut bench, 1, last), Effects::none().sent(1, fetch(0)));
+        let third = run(2, vec![say("c")], 3);
+        assert_eq!(teaches(&mut bench, 1, third), Effects::none(), "the gap was asked for");
+        let expected = [unheard_of(0, "a"), unheard_of(1, "b"), unheard_of(2, "c")]
+            .into_iter()
+            .fold(Effects::none(), Effects::reported)
+            .sent(1, fetch(3));
+        assert_eq!(teaches(&mut bench, 1, first), expected);
+    }
+
+    #[test]
+    fn below_an_answer_that_was_held_already_are_followed_by_a_question() {
+        let mut bench = Bench::new(0, 3);
+        let [first, last] = answer_in_chunks(&mut bench);
+        let held = run(7, vec![say("h")], 9);
+        assert_eq!(teaches(&mut bench, 1, held), Effects::none().sent(1, fetch(0)));
+        teaches(&mut bench, 1, first);
+        let expected = Effects::none().reported(unheard_of(1, "b")).sent(1, fetch(2));
+        assert_eq!(teaches(&mut bench, 1, last), expected);
+    }
+
+    #[test]
+    fn are_asked_of_whoever_has_sent_some_and_then_of_the_others() {
+        let mut bench = Bench::new(0, 3);
+        let [first, _] = answer_in_chunks(&mut bench);
+        let mut misses = |upto| bench.step(|step| fetch_below(step, ReplicaId(1), Slot(upto)));
+        let asked: Vec<_> = (0..4).map(|_| misses(9)).collect();
+        let to = |peer| Effects::none().sent(peer, fetch(0));
+        assert_eq!(asked, [to(1), to(2), to(1), Effects::none()]);
+        teaches(&mut bench, 1, first);
+        let mut misses = |upto| bench.step(|step| fetch_below(step, ReplicaId(1), Slot(upto)));
+        let asked: Vec<_> = (0..9).flat_map(|_| misses(9).sends).collect();
+        let to = |peer| Effects::none().sent(peer, fetch(1)).sends.remove(0);
+        assert_eq!(asked, [to(1), to(2)]);
+    }
+
     #[test]
     fn that_are_known_change_nothing() {
         let mut bench = Bench::new(0, 3).applied([say("a")]);

@@ -31,6 +31,11 @@ impl Entries {
         let fitting = values.into_iter().take_while(|value| chunk.takes(value.size_bytes()));
         Entries { from, values: fitting.collect(), applied_upto: upto }
     }
+
+    /// The slot after that of the last value.
+    pub fn end(&self) -> Slot {
+        Slot(self.from.0 + self.values.len() as u64)
+    }
 }
 
 /// A value that was applied, and what each of its commands came to.

@@ -63,7 +63,7 @@ fn is_from_past(state: &State, src: usize, msg: &ToPeer, mortal: bool, highest: 
         ToPeer::Prepare(Prepare { ballot, .. }) | ToPeer::Heartbeat(Heartbeat { ballot, .. }) => {
             *ballot < promised && last_ballot
         }
-        ToPeer::Decided(entries) => entries.from.0 + entries.values.len() as u64 <= known.0,
+        ToPeer::Decided(entries) => entries.end() <= known,
         ToPeer::PreVote(_) | ToPeer::PreVoteRefused(_) | ToPeer::Fetch(_) | ToPeer::Relay(_) => {
             false
         }

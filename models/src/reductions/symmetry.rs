@@ -469,9 +469,10 @@ impl Renaming {
     }
 
     fn catch_up(&self, catch_up: &CatchUp) -> CatchUp {
-        let CatchUp { from, asked, waited, doublings } = catch_up;
-        let asked = self.replica(*asked);
-        CatchUp { from: *from, asked, waited: *waited, doublings: *doublings }
+        let CatchUp { from, asks, waited, doublings, gap, more } = catch_up;
+        let asks = self.replica(*asks);
+        let (waited, doublings) = (*waited, *doublings);
+        CatchUp { from: *from, asks, waited, doublings, gap: *gap, more: *more }
     }
 
     fn phase(&self, phase: &Phase) -> Phase {
