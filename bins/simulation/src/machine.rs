@@ -109,9 +109,13 @@ impl Machine {
         machine
     }
 
-    /// Each of the next so many syncs takes so long.
+    /// Each of the next so many syncs takes so long. If that is less than before, one of those that it still waits for
+    /// is under way, and the others take no time.
     pub fn slow_down(&self, sync: Duration, count: u32) {
-        self.slow.set((sync, count));
+        let (before, _) = self.slow.replace((sync, count));
+        if sync < before {
+            self.busy_until.set(self.busy_until.get().min(self.air.now() + before));
+        }
     }
 
     /// It does nothing by itself for so long, as a machine that is suspended. What it is made to do, it does.

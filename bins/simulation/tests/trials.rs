@@ -128,6 +128,24 @@ fn machines_that_were_suspended_over_and_over_are_awake_when_a_majority_is_well(
 }
 
 #[test]
+fn a_disk_that_was_slow_is_as_fast_as_before_when_a_majority_is_well() {
+    let mut plan = plan(4, Profile::Calm);
+    plan.faulty = Duration::from_secs(12);
+    plan.left_behind.clear();
+    // With these parameters it takes a snapshot every few slots, and writes dozens of them when it starts.
+    let starts = Fault::Reconfigure(Who::Replica(1), 84);
+    let slow = Fault::SlowDisk(Who::Replica(1), Duration::from_secs(1));
+    let trouble = |(lasts, fault)| {
+        let (at, lasts) = (Duration::from_secs(9), Duration::from_secs(lasts));
+        Trouble { at, lasts, fault }
+    };
+    plan.troubles = [(1, starts), (3, slow)].map(trouble).into_iter().enumerate().collect();
+    let outcome = run(&plan);
+    assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
+    assert!(outcome.figures.time < Duration::from_secs(20), "{:?}", outcome.figures);
+}
+
+#[test]
 fn a_panic_is_told_as_an_outcome() {
     let outcome = run_on(&planted(Mutant::PanicsAtVote), &plan(1, Profile::Calm), Listener::none());
     let Some(Failure::Ended(why)) = outcome.failure else { panic!("{outcome:?}") };
