@@ -151,12 +151,14 @@ fn a_token_is_all_that_a_client_needs_beside_the_configuration() {
     let machine = tempfile::tempdir().unwrap();
     let config = machine.path().join("cluster.toml");
     std::fs::copy(&cluster.config, &config).unwrap();
-    let first = ["--config", arg(&config), "--name", "alice"];
+    let recording = cluster.recording("alice");
+    let first = ["--config", arg(&config), "--record-run", arg(&recording), "--name", "alice"];
     refused(CLIENT, &[&first[..], &["send", "hi"]].concat(), &["alice.token", "cluster invite"]);
     let own = machine.path().join("alice.token");
     std::fs::copy(&token, &own).unwrap();
     assert_eq!(run(CLIENT, &[&first[..], &["send", "hi"]].concat()).code, 0);
-    let with_token = ["--config", arg(&config), "--token", arg(&own)];
+    let with_token =
+        ["--config", arg(&config), "--record-run", arg(&recording), "--token", arg(&own)];
     assert_eq!(run(CLIENT, &[&with_token[..], &["send", "there"]].concat()).code, 0);
     all_have(cluster.folder.path(), 2);
     let shown = run(CLIENT, &[&with_token[..], &["tail"]].concat());
@@ -198,7 +200,9 @@ fn an_older_configuration_revives_no_token() {
     let older = std::fs::read_to_string(&cluster.config).unwrap();
     let token = cluster.folder.path().join("eve.token");
     assert_eq!(invite(&cluster, &["--user", "eve", "-o", arg(&token)]).code, 0);
-    let eve = ["--config", arg(&cluster.config), "--token", arg(&token), "--patience", "1"];
+    let (config, recording) = (arg(&cluster.config), cluster.recording("eve"));
+    let eve = ["--config", config, "--token", arg(&token), "--patience", "1"];
+    let eve = [&eve[..], &["--record-run", arg(&recording)]].concat();
     let says = || run(CLIENT, &[&eve[..], &["send", "hello"]].concat()).code;
     eventually("eve is served", || says() == 0);
     let revokes = ["revoke", "--config", arg(&cluster.config), "--user", "eve"];

@@ -59,7 +59,7 @@ fn commands<'a>(
 
 #[test]
 fn every_command_ends_with_a_documented_status_whatever_has_become_of_its_outputs() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = TestCluster::unrecorded("clients are started by a shell", &[]);
     let _replicas = cluster.start();
     assert_eq!(cluster.client(&["send"], "first").code, 0);
     let [gone, man] = ["gone", "man"].map(|name| cluster.folder.path().join(name));
@@ -90,7 +90,7 @@ fn reload(replicas: &[Replica]) {
 
 #[test]
 fn a_revoked_token_is_refused_though_an_earlier_error_could_not_be_told() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = TestCluster::unrecorded("nobody records what a stranger sends", &[]);
     let mut replicas = unread(&cluster);
     let token = cluster.folder.path().join("eve");
     Token::issue(&secret(&cluster), &config(&cluster), "eve").unwrap().write(&token).unwrap();
@@ -125,7 +125,7 @@ fn another_cluster_s_file_ends_no_replica_whose_errors_nobody_reads() {
 
 #[test]
 fn a_replica_serves_and_ends_in_good_order_with_every_output_dead() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = TestCluster::unrecorded("a replica loses its memory", &[]);
     let mut replicas = unread(&cluster);
     // From now on nobody reads what the consoles print either.
     let (config, folder) = (arg(&cluster.config), arg(cluster.folder.path()));
@@ -154,7 +154,7 @@ fn a_leader_that_can_make_no_thread_any_more_hands_over_and_ends() {
     use std::os::unix::fs::{PermissionsExt, chown};
     use std::os::unix::process::CommandExt;
 
-    let cluster = TestCluster::new(&[]);
+    let cluster = TestCluster::unrecorded("its replicas are started by hand", &[]);
     let folder = cluster.folder.path();
     let program = folder.join("replica");
     // Not by this process: a sibling's fork would hold the copy open for writing, and a file that
@@ -214,7 +214,7 @@ fn stuck() -> (std::io::PipeReader, std::io::PipeWriter) {
 
 #[test]
 fn a_replica_starts_obeys_and_ends_though_whoever_reads_its_outputs_has_stopped() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = TestCluster::unrecorded("its replicas are started by hand", &[]);
     let (config_path, folder) = (arg(&cluster.config), arg(cluster.folder.path()));
     let mut readers = Vec::new();
     let mut replicas: Vec<_> = (0..3)

@@ -85,9 +85,14 @@ fn sends_unopened(who: &Sender, replica: &mut Replica, datagrams: impl Iterator<
     are_counted(sent);
 }
 
+/// A cluster that strangers speak to.
+fn strangers_to(args: &[&str]) -> TestCluster {
+    TestCluster::unrecorded("nobody records what strangers send", args)
+}
+
 #[test]
 fn a_stranger_gets_no_reply_whatever_it_sends() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let mut replica = Replica::start(&cluster, 0, "--volatile");
     let mut alice = Sender::user(&cluster, "alice");
     serves(&mut alice);
@@ -111,7 +116,7 @@ fn a_stranger_gets_no_reply_whatever_it_sends() {
 /// A socket whose address others could have named, and who asks for much there.
 #[test]
 fn where_nobody_shows_that_they_hear_come_at_most_three_times_as_many_bytes() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let mut replicas = cluster.start();
     let leader = leader_of(&mut replicas) as u8;
     let text = "x".repeat(16_000);
@@ -142,7 +147,7 @@ fn where_nobody_shows_that_they_hear_come_at_most_three_times_as_many_bytes() {
 
 #[test]
 fn a_flipped_bit_is_dropped_counted_and_not_answered() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let mut replica = Replica::start(&cluster, 0, "--volatile");
     let mut alice = Sender::user(&cluster, "alice");
     let good = alice.sealed(0, &TAIL);
@@ -159,7 +164,7 @@ fn a_flipped_bit_is_dropped_counted_and_not_answered() {
 
 #[test]
 fn another_cluster_s_secret_opens_nothing_and_gets_no_reply() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let mut replica = Replica::start(&cluster, 0, "--volatile");
     let (config, other) = (config(&cluster), Secret::draw().unwrap());
     let mut user = Sender::new(&cluster, Token::issue(&other, &config, "alice").unwrap().codec());
@@ -180,7 +185,7 @@ fn prepare() -> Packet {
 
 #[test]
 fn a_client_can_t_send_what_replicas_send() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let mut replica = Replica::start(&cluster, 0, "--volatile");
     let mut alice = Sender::user(&cluster, "alice");
     let ballot = Ballot { round: 1 << 20, replica: ReplicaId(1) };
@@ -211,7 +216,7 @@ fn a_client_can_t_send_what_replicas_send() {
 
 #[test]
 fn alice_can_t_speak_as_bob() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let mut replicas = cluster.start();
     let mut alice = Sender::user(&cluster, "alice");
     let session = alice.opens_session("alice");
@@ -235,7 +240,7 @@ fn alice_can_t_speak_as_bob() {
 /// The test sits at the address of replica 2, and returns what it hears, or passes it on.
 #[test]
 fn reflected_and_diverted_datagrams_of_replicas_are_dropped() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let mut replicas = [0, 1].map(|id| Replica::start(&cluster, id, "--volatile"));
     let two = UdpSocket::bind(("127.0.0.1", cluster.port + 2)).unwrap();
     two.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -255,7 +260,7 @@ fn reflected_and_diverted_datagrams_of_replicas_are_dropped() {
 
 #[test]
 fn a_replayed_request_is_applied_once_before_and_after_a_restart() {
-    let cluster = TestCluster::new(&["--timeout-ms", "200"]);
+    let cluster = strangers_to(&["--timeout-ms", "200"]);
     let start = |args: &[&str]| [0, 1, 2].map(|id| Replica::start_with(&cluster, id, args));
     let mut replicas = start(&["--init"]);
     let mut alice = Sender::user(&cluster, "alice");
@@ -300,7 +305,7 @@ fn a_replayed_request_is_applied_once_before_and_after_a_restart() {
 
 #[test]
 fn a_revoked_user_gets_no_reply_and_an_invited_one_does() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let mut replica = Replica::start(&cluster, 0, "--volatile");
     let (mut alice, mut bob) = (Sender::user(&cluster, "alice"), Sender::user(&cluster, "bob"));
     serves(&mut alice);
@@ -332,7 +337,7 @@ fn a_revoked_user_gets_no_reply_and_an_invited_one_does() {
 
 #[test]
 fn no_nonce_repeats_across_restarts() {
-    let cluster = TestCluster::new(&["--timeout-ms", "100"]);
+    let cluster = strangers_to(&["--timeout-ms", "100"]);
     let two = UdpSocket::bind(("127.0.0.1", cluster.port + 2)).unwrap();
     two.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let (mut nonces, mut boots) = (BTreeMap::new(), BTreeSet::new());
@@ -358,7 +363,7 @@ fn no_nonce_repeats_across_restarts() {
 
 #[test]
 fn memory_stays_under_a_flood_of_forged_datagrams() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let mut replica = Replica::start(&cluster, 0, "--volatile");
     let mut alice = Sender::user(&cluster, "alice");
     serves(&mut alice);
@@ -393,7 +398,7 @@ fn memory_stays_under_a_flood_of_forged_datagrams() {
 /// An authentic user, who never sends the rest of anything.
 #[test]
 fn memory_stays_under_a_flood_of_first_parts() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let text = std::fs::read_to_string(&cluster.config).unwrap();
     assert!(text.contains("max_datagram = 65000"), "{text}");
     std::fs::write(&cluster.config, text.replace("max_datagram = 65000", "max_datagram = 512"))
@@ -430,7 +435,7 @@ fn memory_stays_under_a_flood_of_first_parts() {
 
 #[test]
 fn a_malformed_message_voids_its_datagram_and_no_other() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let mut replica = Replica::start(&cluster, 0, "--volatile");
     let mut alice = Sender::user(&cluster, "alice");
     alice.send_tuple(0, &(TAIL, TAIL));
@@ -449,7 +454,7 @@ fn a_malformed_message_voids_its_datagram_and_no_other() {
 /// More sessions than the table holds, opened by one user: others keep theirs, in use or not.
 #[test]
 fn whoever_opens_sessions_without_end_loses_only_their_own() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = strangers_to(&[]);
     let _replicas = cluster.start();
     let (mut alice, mut bob) = (Sender::user(&cluster, "alice"), Sender::user(&cluster, "bob"));
     let idle = alice.opens_session("alice");

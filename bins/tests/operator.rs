@@ -197,10 +197,11 @@ fn faults_are_injected_over_the_network() {
     let before = leads(&cluster);
     let (id, index) = (before.to_string(), before as usize);
     assert_eq!(operate(&cluster, &["fault", &id, "stall-disk", "3000"]).code, 0);
-    let config = cluster.config.clone();
+    let (config, recording) = (cluster.config.clone(), cluster.recording("bob"));
     let sends = std::thread::spawn(move || {
         let args = ["--config", arg(&config), "--name", "bob", "--patience", "20"];
-        run(replicas::CLIENT, &[&args[..], &["send", "slow"]].concat()).code
+        let record = ["--record-run", arg(&recording)];
+        run(replicas::CLIENT, &[&args[..], &record, &["send", "slow"]].concat()).code
     });
     eventually("it hangs", || status(&cluster)["replicas"][index]["reachable"] == false);
     assert_eq!(sends.join().unwrap(), 0);

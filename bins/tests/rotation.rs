@@ -11,8 +11,8 @@ use support::{Ended, all_have, arg, eventually, run};
 
 /// Three durable replicas, each with a copy of the secret of its own, and whoever runs them.
 struct Site {
-    cluster: TestCluster,
     replicas: Vec<Replica>,
+    cluster: TestCluster,
 }
 
 impl Site {
@@ -64,7 +64,9 @@ impl Site {
     }
 
     fn says(&self, token: &Path, patience: &str) -> i32 {
+        let recording = self.cluster.recording("alice");
         let args = ["--config", arg(&self.cluster.config), "--token", arg(token)];
+        let args = [&args[..], &["--record-run", arg(&recording)]].concat();
         run(CLIENT, &[&args[..], &["--patience", patience, "send", "hello"]].concat()).code
     }
 
@@ -80,6 +82,7 @@ impl Talker {
     fn start(site: &Site, token: &Path) -> Talker {
         let mut command = Command::new(CLIENT);
         command.args(["--config", arg(&site.cluster.config), "--token", arg(token)]);
+        command.args(["--record-run", arg(&site.cluster.recording("talker"))]);
         command.args(["--patience", "60", "send"]);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         Talker(command.spawn().unwrap())

@@ -254,6 +254,12 @@ fn a_process_that_is_missing_is_missed() {
         run.retain(|(name, _)| name != missing);
         let What::Unexplained { why, .. } = first(&run) else { panic!("{:?}", judged(&run)) };
         assert_eq!(why, Arrival::Unknown, "{missing}");
+        // Who waits for somebody who waits for what is missing is not blamed.
+        for finding in judged(&run).findings {
+            if let What::Unexplained { why, .. } = finding.what {
+                assert_eq!(why, Arrival::Unknown, "{missing}: {finding:?}");
+            }
+        }
     }
 }
 

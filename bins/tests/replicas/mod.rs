@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
 
-use crate::support::{Ended, arg, eventually, free_ports, run, run_with_input};
+use crate::support::{Ended, arg, check_beside, eventually, free_ports, run, run_with_input};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -29,6 +29,9 @@ impl Replica {
         let mut command = Command::new(REPLICA);
         command.args(["--config", arg(&cluster.config), "--id", &id.to_string()]).args(args);
         command.args(["--log-dir", arg(cluster.folder.path()), "--stop-at-end-of-input"]);
+        if cluster.is_recorded {
+            command.arg("--record").arg(cluster.recording(&format!("replica-{id}")));
+        }
         Replica::spawn(&mut command)
     }
 
@@ -92,11 +95,13 @@ impl Drop for Replica {
     }
 }
 
-/// The configuration of replicas on free ports: three, unless the arguments say otherwise.
+/// The configuration of replicas on free ports: three, unless the arguments say otherwise. What its processes do is
+/// recorded, and validated at the end.
 pub(crate) struct TestCluster {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) config: PathBuf,
     pub(crate) port: u16,
+    is_recorded: bool,
 }
 
 impl TestCluster {
@@ -110,7 +115,25 @@ impl TestCluster {
         let all: Vec<&str> = first.iter().chain(args).copied().collect();
         let ended = run(CLUSTER, &all);
         assert_eq!(ended.code, 0, "{ended:?}");
-        TestCluster { folder, config, port }
+        TestCluster { folder, config, port, is_recorded: true }
+    }
+
+    /// The same, but not recorded: `why` a recording would tell of faults.
+    pub(crate) fn unrecorded(why: &str, args: &[&str]) -> TestCluster {
+        assert!(!why.is_empty());
+        let mut cluster = TestCluster::new(args);
+        cluster.is_recorded = false;
+        cluster
+    }
+
+    /// The folder of what its processes recorded.
+    fn recordings(&self) -> PathBuf {
+        self.folder.path().join("recordings")
+    }
+
+    /// The folder of what one of them recorded. Whoever starts a client by hand names it behind `--record-run`.
+    pub(crate) fn recording(&self, process: &str) -> PathBuf {
+        self.recordings().join(process)
     }
 
     pub(crate) fn start(&self) -> Vec<Replica> {
@@ -118,8 +141,11 @@ impl TestCluster {
     }
 
     pub(crate) fn client(&self, args: &[&str], input: &str) -> Ended {
+        let recording = self.recording("alice");
         let first = ["--config", arg(&self.config), "--name", "alice", "--patience", "20"];
-        let all: Vec<&str> = first.iter().chain(args).copied().collect();
+        let record: &[&str] =
+            if self.is_recorded { &["--record-run", arg(&recording)] } else { &[] };
+        let all: Vec<&str> = first.iter().chain(record).chain(args).copied().collect();
         run_with_input(CLIENT, &all, input)
     }
 
@@ -127,6 +153,27 @@ impl TestCluster {
         let path = self.folder.path().join(format!("replica-{id}.log"));
         // It may be read while it is written, and so end within a character.
         String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+    }
+}
+
+impl Drop for TestCluster {
+    fn drop(&mut self) {
+        let is_of_replica = |id: u8| self.recordings().join(format!("replica-{id}")).exists();
+        if std::thread::panicking() || !(0..5).any(is_of_replica) {
+            return;
+        }
+        let check = check_beside(REPLICA);
+        let mut ended = None;
+        eventually("all that was recorded is written", || {
+            let validated = run(arg(&check), &["validate", arg(&self.recordings())]);
+            let is_written = !validated.stderr.contains("still being written");
+            // No replica came so far that it had something to record.
+            let is_empty = validated.stderr.contains("there are no recordings in it");
+            ended = (is_written && !is_empty).then_some(validated);
+            is_written
+        });
+        let Some(Ended { code, stdout, stderr }) = ended else { return };
+        assert_eq!(code, 0, "what was recorded is not valid: {stdout}{stderr}");
     }
 }
 

@@ -212,7 +212,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Of those that can go on, the one whose turn began first; if none can, of all.
+    /// Of those that can go on, the one whose turn began first. If none can, something is wrong: of those that wait for
+    /// what nobody is going to send, who else waits for them is not to blame; or else of all.
     fn choose(&mut self) -> Option<Turn> {
         // When each process' turn began, and its number: of those that can go on, and of those that wait.
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
@@ -220,14 +221,17 @@ impl Run<'_> {
             let Some(process) = &mut self.processes[number] else { continue };
             let time = process.time_ms();
             match process.what_next() {
-                Ok(next) if self.waits(number, next) => waiting.push((time, number)),
+                Ok(next) if self.waits(number, next) => waiting.push((next, time, number)),
                 Ok(_) => ready.push((time, number)),
                 Err(refusal) => self.refuse(number, &refusal),
             }
         }
         ready.sort_unstable();
         let unexplained = ready.is_empty();
-        let (_, process) = ready.first().copied().or_else(|| waiting.into_iter().min())?;
+        let waiting = waiting.into_iter();
+        let waiting = waiting.map(|(next, time, number)| (self.may_end(next), time, number));
+        let first = ready.first().map(|(_, number)| *number);
+        let process = first.or_else(|| waiting.min().map(|(_, _, number)| number))?;
         let until_ms = ready.get(1).map_or(u64::MAX, |(time, _)| *time);
         Some(Turn { process, unexplained, until_ms })
     }
@@ -238,6 +242,13 @@ impl Run<'_> {
         let departures = &self.scene.departures;
         let arrival = departures.look(origin, None, (number as u32, 0));
         matches!(arrival, Arrival::NotYet | Arrival::Unknown)
+    }
+
+    /// Is whoever could send what is waited for recorded, and not at its end?
+    fn may_end(&self, next: Next) -> bool {
+        let Next::Arrival(origin) = next else { return true };
+        let sender = self.scene.departures.life_of(&origin.boot);
+        sender.is_some_and(|(process, _)| self.processes[process as usize].is_some())
     }
 
     /// Lets a process go on, until it has to wait for another one, or another one's turn began earlier.
