@@ -13,7 +13,8 @@ fn survives(args: &[&str]) {
     // The cluster starts the executables beside it.
     let _ = env!("CARGO_BIN_EXE_client");
     let folder = tempfile::tempdir().unwrap();
-    let first = ["run", "--json", "--timeout-ms", "300", "--log-dir", arg(folder.path())];
+    let first =
+        ["run", "--json", "--validate", "--timeout-ms", "300", "--log-dir", arg(folder.path())];
     let all: Vec<&str> = first.iter().chain(args).copied().collect();
     let ended = run(CLUSTER, &all);
     assert_eq!(ended.code, 0, "{ended:?}");

@@ -23,7 +23,7 @@ fn clients_of_a_run_say_what_is_in_their_files() {
     std::fs::write(path("bob.txt"), "only one").unwrap();
     let (alice, logs) = (format!("alice={}", arg(&path("alice.txt"))), path("logs"));
     let args = ["--input", &alice, "--clients", "2", "--messages", "4", "--seed", "1"];
-    let first = ["run", "--json", "--log-dir", arg(&logs)];
+    let first = ["run", "--json", "--validate", "--log-dir", arg(&logs)];
     let ended = run(CLUSTER, &[&first[..], &args].concat());
     assert_eq!(ended.code, 0, "{ended:?}");
     let verdict = ended.json();
@@ -40,7 +40,10 @@ fn clients_of_a_run_say_what_is_in_their_files() {
         .collect();
     assert_eq!(said(&of_alice), ["first", "", "third, größer"]);
     // A folder, with a primary that is killed: shares of unequal lengths.
-    let both = run(CLUSTER, &["run", "--json", "--input", arg(folder.path()), "--kill", "1"]);
+    let both = run(
+        CLUSTER,
+        &["run", "--json", "--validate", "--input", arg(folder.path()), "--kill", "1"],
+    );
     assert_eq!(both.code, 0, "{both:?}");
     assert_eq!(both.json()["clients"].as_array().unwrap().len(), 2);
 }

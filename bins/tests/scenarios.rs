@@ -25,7 +25,7 @@ const EXPECTED: [(&str, &str); 11] = [
 fn scenario(name: &str, args: &[&str]) -> Ended {
     // The cluster starts the executables beside it.
     let _ = (env!("CARGO_BIN_EXE_replica"), env!("CARGO_BIN_EXE_client"));
-    let first = ["run", "--json", "--scenario", name];
+    let first = ["run", "--json", "--validate", "--scenario", name];
     run(CLUSTER, &first.iter().chain(args).copied().collect::<Vec<_>>())
 }
 

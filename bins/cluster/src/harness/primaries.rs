@@ -59,15 +59,17 @@ impl Stage<'_> {
 
     /// Kills the primary of the moment, again and again, spread over the messages.
     pub(super) fn kill_one_after_another(&mut self, count: u8, feed: &Feed) -> Mishap {
-        let phases = u64::from(count) + 1;
-        for phase in 1..phases {
-            let share = Share::new(phase, phases);
+        // Each has a share that it serves, and one of which it serves what it can before it dies: so whoever comes next
+        // serves something for certain.
+        let shares = 2 * u64::from(count) + 1;
+        for served in (1..shares).step_by(2) {
+            let share = Share::new(served, shares);
             feed.release(share);
             if let Some(fault) = self.wait_for_acknowledgements(share)? {
                 return Ok(Some(fault));
             }
             let Some(primary) = self.wait_for_primary()? else { return no_primary() };
-            feed.release(Share::new(phase + 1, phases));
+            feed.release(Share::new(served + 1, shares));
             self.kill_primary(primary)?;
         }
         Ok(None)
