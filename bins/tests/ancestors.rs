@@ -53,7 +53,8 @@ fn start(cluster: &TestCluster, command: &str) -> (u8, Replica) {
 fn every_command_of_the_table_works() {
     // The cluster starts the executables beside it.
     let _ = REPLICA;
-    let cluster = TestCluster::new(&["--timeout-ms", "300"]);
+    let why = "clients run as the table has them";
+    let cluster = TestCluster::unrecorded(why, &["--timeout-ms", "300"]);
     let folder = cluster.folder.path();
     std::fs::write(folder.join("alice.txt"), "one\ntwo\n").unwrap();
     std::fs::write(folder.join("bob.txt"), "three\n").unwrap();
