@@ -123,6 +123,11 @@ impl Machine {
         self.suspended_until = self.suspended_until.max(self.air.now() + time);
     }
 
+    /// Is it suspended?
+    pub fn is_suspended(&self) -> bool {
+        self.suspended_until > self.air.now()
+    }
+
     /// From now on its time of day is so far ahead of the time.
     pub fn set_clock_ahead(&self, by: Duration) {
         self.ahead.set(by);

@@ -119,12 +119,15 @@ impl Nemesis {
             Fault::Stand(_) | Fault::ForgetLeader(_) => {
                 let is_forgotten = matches!(trouble.fault, Fault::ForgetLeader(_));
                 let sends = if is_forgotten { Sends::Lost } else { Sends::Leave };
-                if let Some(driver) = machine.driver_mut() {
+                if !machine.is_suspended()
+                    && let Some(driver) = machine.driver_mut()
+                {
                     driver.expire(&Timer::Election, sends);
                 }
             }
             Fault::SkipSlot(_) => {
-                if let Some(driver) = machine.driver_mut()
+                if !machine.is_suspended()
+                    && let Some(driver) = machine.driver_mut()
                     && driver.state().leading().is_some()
                 {
                     driver.deliver(Input::SkipSlot.into());
