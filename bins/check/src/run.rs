@@ -128,7 +128,7 @@ fn prepare(entry: &Entry, options: &RunArgs) -> anyhow::Result<()> {
     claim("--svg", options.svg.as_ref())?;
     claim("--plot", options.plot.as_ref())?;
     claim("--situations", options.situations.as_ref())?;
-    places::one_to_stdout(&[
+    places::apart(&[
         ("--svg", options.svg.as_deref()),
         ("--plot", options.plot.as_deref()),
         ("--situations", options.situations.as_deref()),

@@ -49,7 +49,7 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<u8> {
     claim("--svg", args.svg.as_ref())?;
     claim("--situations", args.situations.as_ref())?;
     let asked = [("--svg", args.svg.as_deref()), ("--situations", args.situations.as_deref())];
-    places::one_to_stdout(&asked).map_err(Error::msg)?;
+    places::apart(&asked).map_err(Error::msg)?;
     ensure!(
         args.to.is_none_or(|to| args.from <= to),
         "--from {} is behind --to: give the first event, and then the last",

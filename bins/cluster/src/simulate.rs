@@ -185,7 +185,7 @@ impl Total {
 /// When a file that is asked for cannot be made, no seed was tried, or the system does not tell of requests to end.
 pub fn simulate(args: &SimulateArgs) -> Result<ExitCode> {
     let files = [("--svg", args.svg.as_deref()), ("--situations", args.situations.as_deref())];
-    places::one_to_stdout(&files).map_err(Error::msg)?;
+    places::apart(&files).map_err(Error::msg)?;
     for (option, file) in files {
         file.map_or(Ok(()), |file| places::claim(option, file)).map_err(Error::msg)?;
     }

@@ -49,18 +49,24 @@ pub fn claim(option: &str, file: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes sure that standard output is asked to take one of these at most.
+/// Makes sure that no two of these are to be written to one place.
 ///
 /// # Errors
-/// Names two that are to go there.
-pub fn one_to_stdout(asked: &[(&str, Option<&Path>)]) -> Result<(), String> {
-    let mut there = asked.iter().filter(|(_, file)| file.is_some_and(is_stdout));
-    match (there.next(), there.next()) {
-        (Some((first, _)), Some((second, _))) => Err(format!(
-            "{first} - and {second} -: standard output takes one of them; name a file for the other"
-        )),
-        _ => Ok(()),
+/// Names two that are.
+pub fn apart(asked: &[(&str, Option<&Path>)]) -> Result<(), String> {
+    let mut before: Vec<(&str, &Path)> = Vec::new();
+    for (option, file) in asked.iter().filter_map(|(option, file)| Some((*option, (*file)?))) {
+        if let Some((first, _)) = before.iter().find(|(_, other)| *other == file) {
+            let takes = match is_stdout(file) {
+                true => "standard output takes one of them; name a file for the other",
+                false => "a file takes one of them; name another file for one",
+            };
+            let file = file.display();
+            return Err(format!("{first} {file} and {option} {file}: {takes}"));
+        }
+        before.push((option, file));
     }
+    Ok(())
 }
 
 /// Writes a file that was claimed, and says on standard error that `program` has written `what` there, or why not.
@@ -118,13 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn standard_output_takes_one() {
-        let dash = Some(Path::new("-"));
+    fn a_file_and_standard_output_take_one_each() {
+        let file = Some(Path::new("file"));
+        let told = apart(&[("--a", file), ("--b", file)]).unwrap_err();
         assert_eq!(
-            one_to_stdout(&[("--a", dash), ("--b", Some(Path::new("b"))), ("--c", None)]),
-            Ok(())
+            told,
+            "--a file and --b file: a file takes one of them; name another file for one"
         );
-        let told = one_to_stdout(&[("--a", dash), ("--b", None), ("--c", dash)]).unwrap_err();
+        let dash = Some(Path::new("-"));
+        assert_eq!(apart(&[("--a", dash), ("--b", Some(Path::new("b"))), ("--c", None)]), Ok(()));
+        let told = apart(&[("--a", dash), ("--b", None), ("--c", dash)]).unwrap_err();
         assert!(told.starts_with("--a - and --c -: standard output takes one"), "{told}");
     }
 }
