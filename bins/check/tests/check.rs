@@ -44,6 +44,13 @@ fn what_has_happened_to_replicas_is_written_of_one_entry_too() {
 }
 
 #[test]
+fn a_replica_alone_that_compacts_is_not_blamed() {
+    let run = check(&["run", "--replicas", "1", "--messages", "2", "--snapshot-slots", "1"]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stdout));
+    assert!(text(&run.stdout).contains("disk and network overlap"), "{}", text(&run.stdout));
+}
+
+#[test]
 fn all_engines_run_bounds_given_by_hand() {
     let bounds = ["--clients", "1", "--candidates", "1", "--max-round", "1"];
     for engine in ["compact", "stateright", "actor-model"] {

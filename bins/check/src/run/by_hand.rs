@@ -56,6 +56,11 @@ fn by_hand(args: &CustomArgs) -> anyhow::Result<Entry> {
             plan.opens = args.open_sessions;
         });
     }
+    if args.replicas == 1 && args.snapshot_slots > 0 {
+        // Alone, a replica that saves at once votes, decides and drops the vote in one step. No state between has the
+        // vote that the decision is judged by; a real replica has it, because its vote counts once the disk has it.
+        config = config.overlapping();
+    }
     config.skips = args.skip_slots.iter().map(|slot| (0, Slot(*slot))).collect();
     config.crashes =
         Crashes { at_once: f.min(args.crashes), total: args.crashes, recovery: !args.no_recovery };
