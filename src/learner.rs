@@ -20,8 +20,8 @@ use crate::step::Step;
 use crate::types::{Ballot, NodeId, ReplicaId, Slot, Value};
 use crate::{election, proposer, requests};
 
-/// A follower that lacks something below its leader's bound asks the leader for it; and others in turn,
-/// less and less often, for as long as nothing comes.
+/// A follower that lacks something below its leader's bound asks for it: whoever has sent some last, at first the
+/// leader; and others in turn, less and less often, for as long as nothing comes.
 pub fn fetch_below(step: &mut Step<'_, '_>, leader: ReplicaId, upto: Slot) {
     let from = step.state.learner.applied_upto;
     if !step.tuning.adapts() {
