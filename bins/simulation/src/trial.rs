@@ -29,8 +29,8 @@ use std::sync::Once;
 use std::time::Duration;
 
 /// Within which time a majority that is well must have done all that is asked of it: an election time-out has then doubled
-/// as often as it may, and gone off a few times. It is three times the longest that ten thousand seeds have taken.
-pub const PROGRESS_LIMIT: Duration = Duration::from_secs(60);
+/// as often as it may, and gone off a few times. It is twice the longest that 36,000 seeds have taken.
+pub const PROGRESS_LIMIT: Duration = Duration::from_secs(90);
 
 /// Messages of one client that are neither acknowledged nor lost; with more it waits.
 const PENDING_MAX: u64 = 64;
