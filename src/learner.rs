@@ -20,8 +20,8 @@ use crate::step::Step;
 use crate::types::{Ballot, NodeId, ReplicaId, Slot, Value};
 use crate::{election, proposer, requests};
 
-/// A follower that lacks something below its leader's bound asks for it: whoever has sent some last, at first the
-/// leader; and others in turn, less and less often, for as long as nothing comes.
+/// A follower that lacks something below its leader's bound asks the leader for it, then whoever sends some; and
+/// others in turn, less and less often, for as long as nothing comes.
 pub fn fetch_below(step: &mut Step<'_, '_>, leader: ReplicaId, upto: Slot) {
     let from = step.state.learner.applied_upto;
     if !step.tuning.adapts() {
@@ -40,7 +40,8 @@ pub fn fetch_below(step: &mut Step<'_, '_>, leader: ReplicaId, upto: Slot) {
     }
     let mut catch_up = step.state.catch_up.clone().unwrap_or(CatchUp::asking(leader));
     match catch_up.from {
-        None => catch_up.from = Some(from),
+        // It has told of its bound, so it is there, and ahead.
+        None => (catch_up.from, catch_up.asks) = (Some(from), leader),
         // What was asked for is coming, and whoever gets it asks for more.
         Some(before) if before < from => {
             catch_up.come();

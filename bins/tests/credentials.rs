@@ -228,6 +228,7 @@ fn an_older_configuration_revives_no_token() {
     refused(REPLICA, &args, &["cluster.toml", "eve", "0 times", "1 times", "older copy"]);
     std::fs::write(&cluster.config, &newest).unwrap();
     let mut command = Command::new(REPLICA);
+    command.arg("--record").arg(cluster.recording("replica-0"));
     Replica::spawn(command.args(args).arg("--stop-at-end-of-input"));
 }
 

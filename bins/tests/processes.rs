@@ -117,6 +117,19 @@ fn messages_arrive_as_they_were_sent() {
     assert!(cluster.client(&["tail", "--from", "99"], "").stdout.is_empty());
 }
 
+/// That tests of processes fail, if what was recorded in them is not valid.
+#[test]
+fn a_client_that_is_not_recorded_is_missed_when_a_test_ends() {
+    let cluster = TestCluster::new(&[]);
+    let replicas = cluster.start();
+    let unrecorded = ["--config", arg(&cluster.config), "--name", "bob", "--patience", "20"];
+    assert_eq!(run(CLIENT, &[&unrecorded[..], &["send", "hello"]].concat()).code, 0);
+    drop(replicas);
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(cluster)));
+    let told = *ended.unwrap_err().downcast::<String>().unwrap();
+    assert!(told.contains("is a process missing?"), "{told}");
+}
+
 #[test]
 fn a_tail_that_follows_ends_with_its_reader() {
     let cluster = TestCluster::new(&[]);

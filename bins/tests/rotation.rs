@@ -160,6 +160,7 @@ fn a_secret_is_replaced_step_by_step_while_the_cluster_serves_and_the_old_one_is
     refused(REPLICA, &args, &["secret-of-0", "was replaced", "newest copy"]);
     site.give(0);
     let mut again = Command::new(REPLICA);
+    again.arg("--record").arg(site.cluster.recording("replica-0"));
     Replica::spawn(again.args(args).arg("--stop-at-end-of-input"));
 }
 
@@ -252,5 +253,6 @@ fn another_cluster_s_secret_and_half_a_file_are_refused_and_the_right_file_is_ta
     refused(REPLICA, &args, &["secret-of-2", "another cluster's", "the file of any replica"]);
     site.give(2);
     let mut again = Command::new(REPLICA);
+    again.arg("--record").arg(site.cluster.recording("replica-2"));
     Replica::spawn(again.args(args).arg("--stop-at-end-of-input"));
 }

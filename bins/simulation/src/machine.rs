@@ -34,6 +34,9 @@ const CLIENTS_MAX: usize = 64;
 
 /// How long whoever watches over a replica waits before it starts it again, after its disk has failed.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
+/// A turn waits for its disk for no longer than this. How long each sync takes is known before: that the disk becomes fast
+/// again in the middle of a turn is not. A start may have hundreds of syncs in one turn.
+const TURN_MAX: Duration = Duration::from_secs(20);
 
 /// What runs a replica.
 pub type ReplicaDriver = Driver<Played<Replica>, Hosted<ReplicaHost>>;
@@ -109,13 +112,9 @@ impl Machine {
         machine
     }
 
-    /// Each of the next so many syncs takes so long. If that is less than before, one of those that it still waits for
-    /// is under way, and the others take no time.
+    /// Each of the next so many syncs takes so long, but all of a turn at most [`TURN_MAX`].
     pub fn slow_down(&self, sync: Duration, count: u32) {
-        let (before, _) = self.slow.replace((sync, count));
-        if sync < before {
-            self.busy_until.set(self.busy_until.get().min(self.air.now() + before));
-        }
+        self.slow.set((sync, count));
     }
 
     /// It does nothing by itself for so long, as a machine that is suspended. What it is made to do, it does.
@@ -313,7 +312,8 @@ impl Machine {
             let (sync, count) = slow.get();
             if matches!(operation, Operation::Sync(_)) && count > 0 {
                 slow.set((sync, count - 1));
-                busy_until.set(busy_until.get().max(air.now()) + sync);
+                let until = busy_until.get().max(air.now()) + sync;
+                busy_until.set(until.min(air.now() + TURN_MAX));
             }
         }));
         let endpoint = Endpoint::new(&self.air, self.id.into(), &self.busy_until, &self.ahead);

@@ -59,8 +59,8 @@ impl Stage<'_> {
 
     /// Kills the primary of the moment, again and again, spread over the messages.
     pub(super) fn kill_one_after_another(&mut self, count: u8, feed: &Feed) -> Mishap {
-        // Each has a share that it serves, and one of which it serves what it can before it dies: so whoever comes next
-        // serves something for certain.
+        // Each has a share that it serves, and one of which it serves what it can before it dies: so something is left
+        // for whoever comes next, if there are as many messages as shares.
         let shares = 2 * u64::from(count) + 1;
         for served in (1..shares).step_by(2) {
             let share = Share::new(served, shares);
