@@ -152,17 +152,17 @@ fn asks_on(step: &mut Step<'_, '_>, sender: ReplicaId, end: Slot, upto: Slot) ->
     }
     let mut catch_up = step.state.catch_up.clone().unwrap_or(CatchUp::asking(sender));
     catch_up.asks = sender;
-    let is_last = end < upto;
+    let tells_of_more = end < upto;
     let asks = if from < end {
-        catch_up.more = if is_last { Some(end) } else { catch_up.more };
+        if tells_of_more {
+            catch_up.more = Some(end);
+        }
         catch_up.gap.replace(from) != Some(from)
     } else {
-        let was_last = catch_up.more.take_if(|more| *more <= from).is_some();
-        (is_last && from < upto) || was_last
+        let told_of_more = catch_up.more.take_if(|more| *more <= from).is_some();
+        told_of_more || (tells_of_more && from < upto)
     };
-    if step.state.catch_up.as_ref() != Some(&catch_up) {
-        step.state.to_mut().catch_up = Some(catch_up);
-    }
+    step.state.to_mut().catch_up = Some(catch_up);
     asks
 }
 

@@ -95,7 +95,7 @@ pub struct Learner {
 pub struct CatchUp {
     /// The applied bound when it was found to lack something; `None` while it does not.
     pub from: Option<Slot>,
-    /// Whom it asks next: who has sent something last, or else the peers in turn.
+    /// Whom it asks next, if it still lacks something: who has sent something last, or else the peers in turn.
     pub asks: ReplicaId,
     /// Heartbeats since something has come, while it lacks something.
     pub waited: u32,

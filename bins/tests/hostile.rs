@@ -240,7 +240,7 @@ fn alice_can_t_speak_as_bob() {
 /// The test sits at the address of replica 2, and returns what it hears, or passes it on.
 #[test]
 fn reflected_and_diverted_datagrams_of_replicas_are_dropped() {
-    let cluster = strangers_to(&[]);
+    let cluster = TestCluster::new(&[]);
     let mut replicas = [0, 1].map(|id| Replica::start(&cluster, id, "--volatile"));
     let two = UdpSocket::bind(("127.0.0.1", cluster.port + 2)).unwrap();
     two.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -337,7 +337,7 @@ fn a_revoked_user_gets_no_reply_and_an_invited_one_does() {
 
 #[test]
 fn no_nonce_repeats_across_restarts() {
-    let cluster = strangers_to(&["--timeout-ms", "100"]);
+    let cluster = TestCluster::new(&["--timeout-ms", "100"]);
     let two = UdpSocket::bind(("127.0.0.1", cluster.port + 2)).unwrap();
     two.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let (mut nonces, mut boots) = (BTreeMap::new(), BTreeSet::new());

@@ -3,7 +3,7 @@
 use crate::output::{self, CANNOT_WRITE};
 use crate::tell;
 use std::fs::OpenOptions;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Is the folder there in which this file is to be made?
 ///
@@ -54,9 +54,15 @@ pub fn claim(option: &str, file: &Path) -> Result<(), String> {
 /// # Errors
 /// Names two that are.
 pub fn apart(asked: &[(&str, Option<&Path>)]) -> Result<(), String> {
-    let mut before: Vec<(&str, &Path)> = Vec::new();
+    // `-` is no file, and `./a` is `a`.
+    let place = |file: &Path| match is_stdout(file) {
+        true => file.to_owned(),
+        false => std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
+    };
+    let mut before: Vec<(&str, PathBuf)> = Vec::new();
     for (option, file) in asked.iter().filter_map(|(option, file)| Some((*option, (*file)?))) {
-        if let Some((first, _)) = before.iter().find(|(_, other)| *other == file) {
+        let wanted = place(file);
+        if let Some((first, _)) = before.iter().find(|(_, other)| *other == wanted) {
             let takes = match is_stdout(file) {
                 true => "standard output takes one of them; name a file for the other",
                 false => "a file takes one of them; name another file for one",
@@ -64,7 +70,7 @@ pub fn apart(asked: &[(&str, Option<&Path>)]) -> Result<(), String> {
             let file = file.display();
             return Err(format!("{first} {file} and {option} {file}: {takes}"));
         }
-        before.push((option, file));
+        before.push((option, wanted));
     }
     Ok(())
 }
@@ -131,6 +137,8 @@ mod tests {
             told,
             "--a file and --b file: a file takes one of them; name another file for one"
         );
+        let same = Some(Path::new("./file"));
+        assert!(apart(&[("--a", file), ("--b", same)]).is_err());
         let dash = Some(Path::new("-"));
         assert_eq!(apart(&[("--a", dash), ("--b", Some(Path::new("b"))), ("--c", None)]), Ok(()));
         let told = apart(&[("--a", dash), ("--b", None), ("--c", dash)]).unwrap_err();

@@ -34,8 +34,8 @@ const CLIENTS_MAX: usize = 64;
 
 /// How long whoever watches over a replica waits before it starts it again, after its disk has failed.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
-/// A turn waits for its disk for no longer than this. How long each sync takes is known before: that the disk becomes fast
-/// again in the middle of a turn is not. A start may have hundreds of syncs in one turn.
+/// A turn waits for its disk for no longer than this. All syncs of a turn are reckoned at once, as if the disk stayed as
+/// slow as it is, and a start may have hundreds.
 const TURN_MAX: Duration = Duration::from_secs(20);
 
 /// What runs a replica.

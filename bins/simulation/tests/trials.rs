@@ -127,6 +127,14 @@ fn machines_that_were_suspended_over_and_over_are_awake_when_a_majority_is_well(
     assert!(outcome.figures.healed_in < Duration::from_secs(15), "{:?}", outcome.figures);
 }
 
+/// It took 88.7 s: nobody asked on when an answer's last chunk came first.
+#[test]
+fn who_lags_by_far_catches_up_though_chunks_overtake_one_another() {
+    let outcome = run(&Plan::draw(3_155_735_174, &Given::default()));
+    assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
+    assert!(outcome.figures.healed_in < Duration::from_secs(20), "{:?}", outcome.figures);
+}
+
 #[test]
 fn a_start_with_many_syncs_on_a_slow_disk_ends_in_time() {
     let mut plan = plan(4, Profile::Calm);

@@ -120,7 +120,7 @@ impl TestCluster {
         TestCluster { folder, config, port, is_recorded: true }
     }
 
-    /// The same, but not recorded: `why` a recording would tell of faults.
+    /// The same, but not recorded, and `why`.
     pub(crate) fn unrecorded(why: &str, args: &[&str]) -> TestCluster {
         assert!(!why.is_empty());
         let mut cluster = TestCluster::new(args);

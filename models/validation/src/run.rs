@@ -212,8 +212,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Of those that can go on, the one whose turn began first. If none can, something is wrong: of those that wait for
-    /// what nobody is going to send, who else waits for them is not to blame; or else of all.
+    /// Of those that can go on, the one whose turn began first. If none can, something is wrong, and it is looked for
+    /// first where what is waited for can't come any more: others may wait for just that process.
     fn choose(&mut self) -> Option<Turn> {
         // When each process' turn began, and its number: of those that can go on, and of those that wait.
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
@@ -229,7 +229,7 @@ impl Run<'_> {
         ready.sort_unstable();
         let unexplained = ready.is_empty();
         let waiting = waiting.into_iter();
-        let waiting = waiting.map(|(next, time, number)| (self.may_end(next), time, number));
+        let waiting = waiting.map(|(next, time, number)| (self.may_come(next), time, number));
         let first = ready.first().map(|(_, number)| *number);
         let process = first.or_else(|| waiting.min().map(|(_, _, number)| number))?;
         let until_ms = ready.get(1).map_or(u64::MAX, |(time, _)| *time);
@@ -244,8 +244,8 @@ impl Run<'_> {
         matches!(arrival, Arrival::NotYet | Arrival::Unknown)
     }
 
-    /// Is whoever could send what is waited for recorded, and not at its end?
-    fn may_end(&self, next: Next) -> bool {
+    /// May it still come: is whoever sends it recorded, and not at its end?
+    fn may_come(&self, next: Next) -> bool {
         let Next::Arrival(origin) = next else { return true };
         let sender = self.scene.departures.life_of(&origin.boot);
         sender.is_some_and(|(process, _)| self.processes[process as usize].is_some())
