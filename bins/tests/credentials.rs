@@ -89,6 +89,7 @@ fn what_is_kept_is_for_its_owner_only() {
         let mut command = Command::new(REPLICA);
         command.args(["--config", arg(&cluster.config), "--id", &id.to_string(), "--init"]);
         command.args(["--log-dir", arg(&folder), "--stop-at-end-of-input"]);
+        command.arg("--record").arg(cluster.recordings().of_replica(id));
         Replica::spawn(&mut command)
     };
     let _replicas: Vec<_> = (0..3).map(start).collect();
@@ -151,7 +152,7 @@ fn a_token_is_all_that_a_client_needs_beside_the_configuration() {
     let machine = tempfile::tempdir().unwrap();
     let config = machine.path().join("cluster.toml");
     std::fs::copy(&cluster.config, &config).unwrap();
-    let recording = cluster.recording("alice");
+    let recording = cluster.recordings().of("alice");
     let first = ["--config", arg(&config), "--record-run", arg(&recording), "--name", "alice"];
     refused(CLIENT, &[&first[..], &["send", "hi"]].concat(), &["alice.token", "cluster invite"]);
     let own = machine.path().join("alice.token");
@@ -200,7 +201,7 @@ fn an_older_configuration_revives_no_token() {
     let older = std::fs::read_to_string(&cluster.config).unwrap();
     let token = cluster.folder.path().join("eve.token");
     assert_eq!(invite(&cluster, &["--user", "eve", "-o", arg(&token)]).code, 0);
-    let (config, recording) = (arg(&cluster.config), cluster.recording("eve"));
+    let (config, recording) = (arg(&cluster.config), cluster.recordings().of("eve"));
     let eve = ["--config", config, "--token", arg(&token), "--patience", "1"];
     let eve = [&eve[..], &["--record-run", arg(&recording)]].concat();
     let says = || run(CLIENT, &[&eve[..], &["send", "hello"]].concat()).code;
@@ -228,7 +229,7 @@ fn an_older_configuration_revives_no_token() {
     refused(REPLICA, &args, &["cluster.toml", "eve", "0 times", "1 times", "older copy"]);
     std::fs::write(&cluster.config, &newest).unwrap();
     let mut command = Command::new(REPLICA);
-    command.arg("--record").arg(cluster.recording("replica-0"));
+    command.arg("--record").arg(cluster.recordings().of_replica(0_u8));
     Replica::spawn(command.args(args).arg("--stop-at-end-of-input"));
 }
 

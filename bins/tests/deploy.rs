@@ -55,6 +55,7 @@ fn a_replica_says_when_it_serves_that_it_lives_and_that_it_ends() {
     let mut command = Command::new(REPLICA);
     command.args(["--config", arg(&cluster.config), "--id", "0", "--volatile"]);
     command.args(["--log-dir", arg(cluster.folder.path()), "--enable-faults"]);
+    command.arg("--record").arg(cluster.recordings().of_replica(0_u8));
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000").env_remove("WATCHDOG_PID");
     let mut replica = Replica::spawn(&mut command);
     let hears = || {

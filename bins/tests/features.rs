@@ -77,7 +77,7 @@ fn a_file_is_said_once_and_in_order_though_the_primary_is_killed() {
     std::fs::write(&file, lines.join("\n")).unwrap();
     let mut client = Command::new(CLIENT)
         .args(["--config", arg(&cluster.config), "--name", "alice"])
-        .args(["--record-run", arg(&cluster.recording("alice"))])
+        .args(["--record-run", arg(&cluster.recordings().of("alice"))])
         .args(["send", "--file", arg(&file)])
         .stdin(Stdio::null())
         .spawn()

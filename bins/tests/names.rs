@@ -9,9 +9,13 @@ use hosts::Hosts;
 use replicas::{CLIENT, CLUSTER, REPLICA, Replica};
 use std::path::PathBuf;
 use std::process::Output;
+use support::recordings::Recordings;
 use support::{arg, eventually, free_ports, run};
 
+/// Where the processes are whose names a test changes. What they do is recorded, and validated at the end.
 struct Names {
+    // Before the folder that it is in, which the end of this removes.
+    recordings: Recordings,
     folder: tempfile::TempDir,
     hosts: Hosts,
     port: u16,
@@ -33,12 +37,14 @@ impl Names {
         let mut command = self.hosts.command(REPLICA);
         command.args(["--config", arg(&config), "--listen", &listen]);
         command.args(["--id", &id.to_string(), "--log-dir", arg(self.folder.path())]).args(init);
+        command.arg("--record").arg(self.recordings.of_replica(id));
         Replica::spawn(command.arg("--stop-at-end-of-input"))
     }
 
     fn says(&self, text: &str) -> Output {
         let mut command = self.hosts.command(CLIENT);
         command.args(["--config", arg(&self.file("cluster.toml")), "--name", "ann"]);
+        command.arg("--record-run").arg(self.recordings.of_client(&[]));
         command.args(["--patience", "30", "send", text]).output().unwrap()
     }
 }
@@ -47,6 +53,7 @@ impl Names {
 #[test]
 fn a_name_that_cannot_be_looked_up_is_told_and_the_replica_serves() {
     let folder = tempfile::tempdir().unwrap();
+    let recordings = Recordings::within(folder.path());
     let (config, port) = (folder.path().join("cluster.toml"), free_ports("127.0.0.1", 2));
     let all = format!("127.0.0.1:{port},127.0.0.1:{},nobody.invalid:7100", port + 1);
     assert_eq!(run(CLUSTER, &["config", "--address", &all, "-o", arg(&config)]).code, 0);
@@ -54,11 +61,13 @@ fn a_name_that_cannot_be_looked_up_is_told_and_the_replica_serves() {
         let mut command = std::process::Command::new(REPLICA);
         command.args(["--config", arg(&config), "--id", &id.to_string(), "--init"]);
         command.args(["--log-dir", arg(folder.path()), "--stop-at-end-of-input"]);
+        command.arg("--record").arg(recordings.of_replica(id));
         Replica::spawn(&mut command)
     };
     let replicas = [start(0), start(1)];
-    let args = ["--config", arg(&config), "--name", "ann", "--patience", "30", "send", "one"];
-    let sent = run(CLIENT, &args);
+    let recording = recordings.of_client(&[]);
+    let args = ["--config", arg(&config), "--record-run", arg(&recording), "--name", "ann"];
+    let sent = run(CLIENT, &[&args[..], &["--patience", "30", "send", "one"]].concat());
     assert_eq!(sent.code, 0, "{sent:?}");
     for replica in replicas {
         let said = replica.end();
@@ -75,7 +84,8 @@ fn who_is_not_there_yet_and_who_comes_back_elsewhere_is_found_by_its_name() {
         eprintln!("left out: this machine makes no mount namespaces");
         return;
     };
-    let names = Names { folder, hosts, port: free_ports("127.0.0.1", 1) };
+    let recordings = Recordings::within(folder.path());
+    let names = Names { recordings, folder, hosts, port: free_ports("127.0.0.1", 1) };
     let all: Vec<String> = (0..3).map(|id| format!("chat-{id}.test:{}", names.port)).collect();
     let config = names.file("cluster.toml");
     let ended = run(CLUSTER, &["config", "--address", &all.join(","), "-o", arg(&config)]);

@@ -197,7 +197,7 @@ fn faults_are_injected_over_the_network() {
     let before = leads(&cluster);
     let (id, index) = (before.to_string(), before as usize);
     assert_eq!(operate(&cluster, &["fault", &id, "stall-disk", "3000"]).code, 0);
-    let (config, recording) = (cluster.config.clone(), cluster.recording("bob"));
+    let (config, recording) = (cluster.config.clone(), cluster.recordings().of("bob"));
     let sends = std::thread::spawn(move || {
         let args = ["--config", arg(&config), "--name", "bob", "--patience", "20"];
         let record = ["--record-run", arg(&recording)];

@@ -4,15 +4,13 @@
 mod screens;
 mod support;
 
-use screens::Cluster;
+use screens::{CLIENT, Cluster};
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use support::{all_have, arg, eventually, run};
-
-const CLIENT: &str = env!("CARGO_BIN_EXE_client");
 
 fn posts(json: &str) -> Vec<serde_json::Value> {
     json.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -24,7 +22,7 @@ struct Following(Child);
 impl Following {
     fn start(cluster: &Cluster, args: &[&str]) -> Following {
         let mut command = Command::new(CLIENT);
-        command.args(["--config", arg(&cluster.config)]).args(args).stdout(Stdio::piped());
+        command.args(cluster.client_args(args)).stdout(Stdio::piped());
         Following(command.spawn().unwrap())
     }
 
@@ -151,7 +149,7 @@ fn a_closed_pipe_ends_a_tail_quietly() {
     let lines: String = (0..2000).map(|number| format!("{number}\n")).collect();
     assert_eq!(cluster.client(&["--name", "ann", "send"], &lines).code, 0);
     for options in ["--follow --json", "--json", "--follow", ""] {
-        let client = format!("{CLIENT} --config {} tail {options}", arg(&cluster.config));
+        let client = format!("{CLIENT} {} {options}", cluster.client_args(&["tail"]).join(" "));
         // The status is that of the client.
         let script = format!("set -o pipefail; {client} | head -n 5");
         let ended = run("bash", &["-c", &script]);
@@ -163,7 +161,7 @@ fn a_closed_pipe_ends_a_tail_quietly() {
 /// Feeds a client for ever; gives it and the count of bytes that it has taken.
 fn feed(cluster: &Cluster) -> (Child, Arc<AtomicU64>) {
     let mut child = Command::new(CLIENT)
-        .args(["--config", arg(&cluster.config), "--name", "yes", "send"])
+        .args(cluster.client_args(&["--name", "yes", "send"]))
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
@@ -235,7 +233,7 @@ fn characters_that_cannot_be_seen_are_shown_for_what_they_are_wherever_a_text_le
     for (place, shown) in [("log", &log), ("tail", &tail.stdout), ("json", &json.stdout)] {
         let rest = shown.replace(joined, "");
         let raw: Vec<char> = rest.chars().filter(|c| hidden.contains(c)).collect();
-        assert_eq!(raw, [], "{place}: {shown}");
+        assert!(raw.is_empty(), "{place}: {raw:?} in {shown}");
     }
     assert!(
         log.contains("a\\u{3164}a\\u{e0101}a\\u{e01ef}a\\u{9b}a\\u{7f}a\\u{202e}a\\u{200d}"),

@@ -136,7 +136,7 @@ fn a_tail_that_follows_ends_with_its_reader() {
     let _replicas = cluster.start();
     let lines: String = (0..20).map(|number| format!("{number}\n")).collect();
     assert_eq!(cluster.client(&["send"], &lines).code, 0);
-    let (config, recording) = (arg(&cluster.config), cluster.recording("reader"));
+    let (config, recording) = (arg(&cluster.config), cluster.recordings().of("reader"));
     let client = format!("{CLIENT} --config {config} --record-run {}", arg(&recording));
     let script = format!("{client} tail --follow --json | head -n 5");
     let ended = run("sh", &["-c", &script]);

@@ -64,7 +64,7 @@ impl Site {
     }
 
     fn says(&self, token: &Path, patience: &str) -> i32 {
-        let recording = self.cluster.recording("alice");
+        let recording = self.cluster.recordings().of("alice");
         let args = ["--config", arg(&self.cluster.config), "--token", arg(token)];
         let args = [&args[..], &["--record-run", arg(&recording)]].concat();
         run(CLIENT, &[&args[..], &["--patience", patience, "send", "hello"]].concat()).code
@@ -82,7 +82,7 @@ impl Talker {
     fn start(site: &Site, token: &Path) -> Talker {
         let mut command = Command::new(CLIENT);
         command.args(["--config", arg(&site.cluster.config), "--token", arg(token)]);
-        command.args(["--record-run", arg(&site.cluster.recording("talker"))]);
+        command.args(["--record-run", arg(&site.cluster.recordings().of("talker"))]);
         command.args(["--patience", "60", "send"]);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         Talker(command.spawn().unwrap())
@@ -160,7 +160,7 @@ fn a_secret_is_replaced_step_by_step_while_the_cluster_serves_and_the_old_one_is
     refused(REPLICA, &args, &["secret-of-0", "was replaced", "newest copy"]);
     site.give(0);
     let mut again = Command::new(REPLICA);
-    again.arg("--record").arg(site.cluster.recording("replica-0"));
+    again.arg("--record").arg(site.cluster.recordings().of_replica(0_u8));
     Replica::spawn(again.args(args).arg("--stop-at-end-of-input"));
 }
 
@@ -253,6 +253,6 @@ fn another_cluster_s_secret_and_half_a_file_are_refused_and_the_right_file_is_ta
     refused(REPLICA, &args, &["secret-of-2", "another cluster's", "the file of any replica"]);
     site.give(2);
     let mut again = Command::new(REPLICA);
-    again.arg("--record").arg(site.cluster.recording("replica-2"));
+    again.arg("--record").arg(site.cluster.recordings().of_replica(2_u8));
     Replica::spawn(again.args(args).arg("--stop-at-end-of-input"));
 }

@@ -10,7 +10,7 @@ use paxos_chat_client::state::{Owner, State};
 use paxos_chat_config::Config;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use screens::{Cluster, Screen};
+use screens::{CLIENT, Cluster, Screen};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,8 +26,8 @@ fn beside(cluster: &Cluster, name: &str) -> PathBuf {
 
 /// A `send` of a user with this state, fed by the test.
 fn spawn(cluster: &Cluster, user: &str, state: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_client"))
-        .args(["--config", arg(&cluster.config), "--name", user, "--state", arg(state), "send"])
+    Command::new(CLIENT)
+        .args(cluster.client_args(&["--name", user, "--state", arg(state), "send"]))
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -136,10 +136,8 @@ fn what_is_pending_is_completed_before_anything_new_is_said() {
     kill(client);
     // What cannot be acknowledged is kept, and said to be.
     let args = ["--name", "ann", "--state", arg(&state), "--patience", "1", "send", "four"];
-    let ended = run(
-        env!("CARGO_BIN_EXE_client"),
-        &[&["--config", arg(&cluster.config)], &args[..]].concat(),
-    );
+    let args = cluster.client_args(&args);
+    let ended = run(CLIENT, &args.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.contains("3 of 3 messages were not acknowledged"), "{ended:?}");
     let safe = "2 of them are saved; run again with the same --state file to complete them; message 1 of this run and everything after it is not saved";
@@ -175,7 +173,8 @@ fn leave(cluster: &Cluster, state: &Path, session: SessionId, pending: &[(u64, &
 
 #[test]
 fn an_expired_session_names_each_message_and_the_next_run_begins_anew() {
-    let mut cluster = Cluster::new();
+    let mut cluster =
+        Cluster::unrecorded("the test writes a client's state that no client has saved");
     cluster.start_all();
     assert_eq!(cluster.client(&["--name", "bob", "send", "a", "b"], "").code, 0);
     let state = beside(&cluster, "ann.state");

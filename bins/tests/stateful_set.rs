@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+use support::recordings::Recordings;
 use support::{arg, eventually, free_ports, run};
 
 const MANIFEST: &str = include_str!("../../deploy/kubernetes/paxos-chat.yaml");
@@ -30,12 +31,14 @@ fn scripts() -> [String; 2] {
     })
 }
 
-/// Pods, and where they are.
+/// Pods, and where they are. What they and the clients do is recorded, and validated at the end.
 struct Set {
+    // Each goes after what is above it: first the pods, and the folder last.
+    pods: Vec<Pod>,
+    recordings: Recordings,
     folder: tempfile::TempDir,
     hosts: Hosts,
     port: u16,
-    pods: Vec<Pod>,
     next_address: u8,
 }
 
@@ -65,7 +68,8 @@ impl Set {
         let hosts = Hosts::new(folder.path())?;
         // One for replicas, one for metrics.
         let port = free_ports("127.0.0.1", 2);
-        let mut set = Set { folder, hosts, port, pods: Vec::new(), next_address: 41 };
+        let recordings = Recordings::within(folder.path());
+        let mut set = Set { pods: Vec::new(), recordings, folder, hosts, port, next_address: 41 };
         let all: Vec<String> = (0..3).map(|id| format!("{}:{port}", name(id))).collect();
         let config = set.config();
         let ended = run(CLUSTER, &["config", "--address", &all.join(","), "-o", arg(&config)]);
@@ -122,7 +126,11 @@ impl Set {
     }
 
     fn start(&mut self, id: usize) {
-        let child = self.script(&scripts()[1], &self.pods[id]).spawn().unwrap();
+        let pod = &self.pods[id];
+        let recorded =
+            format!("exec replica --record {} ", arg(&self.recordings.of_replica(pod.id)));
+        let script = scripts()[1].replace("exec replica ", &recorded);
+        let child = self.script(&script, pod).spawn().unwrap();
         self.pods[id].child = Some(child);
     }
 
@@ -159,6 +167,7 @@ impl Set {
     fn client(&self, args: &[&str]) -> Command {
         let mut command = self.hosts.command(CLIENT);
         command.args(["--config", arg(&self.config()), "--name", "ann"]).args(args);
+        command.arg("--record-run").arg(self.recordings.of_client(args));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

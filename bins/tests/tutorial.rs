@@ -18,6 +18,7 @@ use screens::Screen;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::process::Command;
+use support::recordings::Recordings;
 use support::{Ended, arg, check_beside, eventually, free_ports, run};
 
 const TUTORIAL: &str = include_str!("../../docs/tutorial.md");
@@ -131,15 +132,24 @@ fn shows(ended: &Ended, expected: &[String]) -> bool {
     })
 }
 
-/// The folder that the tutorial works in, and the replicas that run there.
+/// The folder that the tutorial works in, and the replicas that run there. What they and the clients do is recorded, and
+/// validated at the end.
 struct Workplace {
-    folder: tempfile::TempDir,
     /// The commands that start the replicas the first time.
     commands: Vec<String>,
+    // Each goes after what is above it: first the replicas, and the folder last.
     replicas: Vec<Replica>,
+    recordings: Recordings,
+    folder: tempfile::TempDir,
 }
 
 impl Workplace {
+    fn new() -> Workplace {
+        let folder = tempfile::tempdir().unwrap();
+        let recordings = Recordings::within(folder.path());
+        Workplace { commands: Vec::new(), replicas: Vec::new(), recordings, folder }
+    }
+
     fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -153,6 +163,10 @@ impl Workplace {
 
     /// A shell's line that runs a command here.
     fn line(&self, command: &str) -> String {
+        let recorded = command.strip_prefix("client ").map(|rest| {
+            format!("client --record-run {} {rest}", arg(&self.recordings.of_client(&[])))
+        });
+        let command = recorded.as_deref().unwrap_or(command);
         format!("cd '{}' && exec {command}", arg(self.folder()))
     }
 
@@ -166,14 +180,17 @@ impl Workplace {
         ended
     }
 
-    fn replica(&self, command: &str) -> Replica {
+    fn replica(&self, id: usize, command: &str) -> Replica {
         let mut shell = Command::new("env");
-        shell.args([&Workplace::path(), "sh", "-c", &self.line(command)]);
+        let recording = self.recordings.of_replica(id as u64);
+        let line = format!("{} --record {}", self.line(command), arg(&recording));
+        shell.args([&Workplace::path(), "sh", "-c", &line]);
         Replica::spawn(&mut shell)
     }
 
     fn start_all(&mut self) {
-        self.replicas = self.commands.iter().map(|command| self.replica(command)).collect();
+        let all = 0..self.commands.len();
+        self.replicas = all.map(|id| self.replica(id, &self.commands[id])).collect();
     }
 
     /// Types `kill me`, and waits until it has died of that.
@@ -185,7 +202,7 @@ impl Workplace {
     /// Starts it again, without `--init`.
     fn restart(&mut self, id: usize) {
         let command = self.commands[id].strip_suffix(" --init").unwrap();
-        self.replicas[id] = self.replica(command);
+        self.replicas[id] = self.replica(id, command);
     }
 
     /// The id of the replica that leads, asked at the consoles of those that run.
@@ -216,8 +233,7 @@ fn the_cluster_of_the_tutorial_does_what_it_says() {
     for beginning in ["cargo build --release --bins", "export PATH=", "mkdir -p "] {
         tutorial.command(beginning);
     }
-    let folder = tempfile::tempdir().unwrap();
-    let mut place = Workplace { folder, commands: Vec::new(), replicas: Vec::new() };
+    let mut place = Workplace::new();
     let port = free_ports("127.0.0.1", 3);
     place.succeeds(&format!("{} --base-port {port}", tutorial.command("cluster config")));
 
@@ -312,8 +328,7 @@ fn a_slot_is_skipped(tutorial: &mut Tutorial, place: &mut Workplace) {
 fn the_clicks_of_the_tutorial_lead_where_it_says() {
     let (_, behind) = TUTORIAL.split_once(MODEL).expect("the part about the model");
     let mut tutorial = Tutorial::read(behind);
-    let folder = tempfile::tempdir().unwrap();
-    let place = Workplace { folder, commands: Vec::new(), replicas: Vec::new() };
+    let place = Workplace::new();
 
     let chart = follow(&tutorial.command("check explore"), &tutorial.clicks());
     is_committed("docs/view-change-chart.svg", &chart);

@@ -184,7 +184,8 @@ fn a_cluster_goes_to_another_build_and_back_and_costs_no_message() {
     let newest = [0, 1].map(|which: usize| builds[which].newest());
     println!("this build reads format {}, the other one {}, at most", newest[0], newest[1]);
     for (from, to) in [(0, 1), (1, 0)] {
-        let cluster = TestCluster::new(&[]);
+        let why = "what the other build does is not what the actors of this one do";
+        let cluster = TestCluster::unrecorded(why, &[]);
         let start = |build: usize, id: u8, more: &[&str]| builds[build].start(&cluster, id, more);
         let mut replicas: Vec<Option<Replica>> =
             (0..3).map(|id| Some(start(from, id, &["--init"]))).collect();

@@ -6,7 +6,7 @@ use crate::harness::soak::{SoakOptions, SoakReport, soak};
 use crate::interrupt;
 use anyhow::{Context, Error, Result};
 use clap::Args;
-use paxos_chat_shell::{output, places};
+use paxos_chat_shell::{output, places, tell};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,9 +35,13 @@ pub struct SoakArgs {
     /// Seed of everything random; random if it is not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// The folder of logs; a temporary one, removed at the end, if not given.
+    /// The folder of logs; a temporary one, kept if something is wrong, if not given.
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
+    /// Record all that replicas and clients are told and do, in recordings/ beside the logs, and have it judged step by
+    /// step, as `check validate` does. That costs memory and time, and both are part of what is measured.
+    #[arg(long)]
+    validate: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -51,7 +55,7 @@ pub fn run_soak(args: &SoakArgs) -> Result<ExitCode> {
     if let Some(path) = &args.svg {
         places::check("--svg", path).map_err(Error::msg)?;
     }
-    let temporary = tempfile::Builder::new().prefix("paxos-chat-soak-").tempdir()?;
+    let mut temporary = tempfile::Builder::new().prefix("paxos-chat-soak-").tempdir()?;
     let options = SoakOptions {
         messages: args.messages,
         clients: args.clients,
@@ -60,6 +64,7 @@ pub fn run_soak(args: &SoakArgs) -> Result<ExitCode> {
         away: args.away,
         seed: args.seed.unwrap_or_else(rand::random),
         folder: args.log_dir.clone().unwrap_or_else(|| temporary.path().to_owned()),
+        validate: args.validate,
     };
     let interrupted = interrupt::listen()?;
     let mut progress = Bar::new(args.messages);
@@ -73,6 +78,11 @@ pub fn run_soak(args: &SoakArgs) -> Result<ExitCode> {
     }
     let text = if args.json { serde_json::to_string(&report)? + "\n" } else { soak_table(&report) };
     output::print(&text);
+    if !report.ok && args.log_dir.is_none() {
+        temporary.disable_cleanup(true);
+        tell!("cluster: the logs are kept in {}", temporary.path().display());
+        tell!("cluster: the seed was {}", options.seed);
+    }
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -101,5 +111,8 @@ fn soak_table(report: &SoakReport) -> String {
     }
     let restarts: Vec<String> = report.restart_seconds.iter().map(|s| format!("{s:.3}")).collect();
     out += &format!("restart after SIGKILL, s      {}\n", restarts.join("  "));
+    for line in report.validated.iter().flat_map(|validated| &validated.lines) {
+        out += &format!("{line}\n");
+    }
     out + if report.ok { "ok: the replicas agree\n" } else { "NOT OK: see above\n" }
 }

@@ -2,9 +2,8 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
 
+use crate::support::recordings::Recordings;
 use crate::support::{Ended, arg, eventually, free_ports, run, run_with_input};
-use actor_recording::reader::ReadError;
-use paxos_chat_validation::run::{RunError, recorded, validate};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -31,8 +30,8 @@ impl Replica {
         let mut command = Command::new(REPLICA);
         command.args(["--config", arg(&cluster.config), "--id", &id.to_string()]).args(args);
         command.args(["--log-dir", arg(cluster.folder.path()), "--stop-at-end-of-input"]);
-        if cluster.is_recorded {
-            command.arg("--record").arg(cluster.recording(&format!("replica-{id}")));
+        if let Some(recordings) = &cluster.recordings {
+            command.arg("--record").arg(recordings.of_replica(id));
         }
         Replica::spawn(&mut command)
     }
@@ -100,10 +99,11 @@ impl Drop for Replica {
 /// The configuration of replicas on free ports: three, unless the arguments say otherwise. What its processes do is
 /// recorded, and validated at the end.
 pub(crate) struct TestCluster {
+    // Before the folder that it is in, which the end of this removes.
+    recordings: Option<Recordings>,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) config: PathBuf,
     pub(crate) port: u16,
-    is_recorded: bool,
 }
 
 impl TestCluster {
@@ -117,25 +117,18 @@ impl TestCluster {
         let all: Vec<&str> = first.iter().chain(args).copied().collect();
         let ended = run(CLUSTER, &all);
         assert_eq!(ended.code, 0, "{ended:?}");
-        TestCluster { folder, config, port, is_recorded: true }
+        TestCluster { recordings: Some(Recordings::within(folder.path())), folder, config, port }
     }
 
     /// The same, but not recorded, and `why`.
     pub(crate) fn unrecorded(why: &str, args: &[&str]) -> TestCluster {
         assert!(!why.is_empty());
-        let mut cluster = TestCluster::new(args);
-        cluster.is_recorded = false;
-        cluster
+        TestCluster { recordings: None, ..TestCluster::new(args) }
     }
 
-    /// The folder of what its processes recorded.
-    fn recordings(&self) -> PathBuf {
-        self.folder.path().join("recordings")
-    }
-
-    /// The folder of what one of them recorded. Whoever starts a client by hand names it behind `--record-run`.
-    pub(crate) fn recording(&self, process: &str) -> PathBuf {
-        self.recordings().join(process)
+    /// Where a process that a test starts by hand records.
+    pub(crate) fn recordings(&self) -> &Recordings {
+        self.recordings.as_ref().expect("a cluster that records")
     }
 
     pub(crate) fn start(&self) -> Vec<Replica> {
@@ -143,41 +136,18 @@ impl TestCluster {
     }
 
     pub(crate) fn client(&self, args: &[&str], input: &str) -> Ended {
-        let recording = self.recording("alice");
-        let first = ["--config", arg(&self.config), "--name", "alice", "--patience", "20"];
-        let record: &[&str] =
-            if self.is_recorded { &["--record-run", arg(&recording)] } else { &[] };
-        let all: Vec<&str> = first.iter().chain(record).chain(args).copied().collect();
-        run_with_input(CLIENT, &all, input)
+        let mut all = vec!["--config", arg(&self.config), "--name", "alice", "--patience", "20"];
+        let recording = self.recordings.as_ref().map(|recordings| recordings.of_client(args));
+        if let Some(recording) = &recording {
+            all.extend(["--record-run", arg(recording)]);
+        }
+        run_with_input(CLIENT, &[&all, args].concat(), input)
     }
 
     pub(crate) fn log(&self, id: u8) -> String {
         let path = self.folder.path().join(format!("replica-{id}.log"));
         // It may be read while it is written, and so end within a character.
         String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
-    }
-}
-
-impl Drop for TestCluster {
-    fn drop(&mut self) {
-        if std::thread::panicking() || !self.recordings().exists() {
-            return;
-        }
-        let mut report = None;
-        eventually("all that was recorded is written", || {
-            let validated = recorded(&[self.recordings()]).and_then(|run| validate(&run, |_| true));
-            match validated {
-                Err(RunError::Read(ReadError::Busy { .. })) => return false,
-                // No replica came so far that it had something to record.
-                Err(RunError::Nothing(_) | RunError::NoReplica) => {}
-                validated => report = Some(validated.unwrap()),
-            }
-            true
-        });
-        if let Some(report) = report {
-            let found: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
-            assert!(report.is_good(), "what was recorded is not valid: {found:#?}");
-        }
     }
 }
 

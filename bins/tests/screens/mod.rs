@@ -4,7 +4,8 @@
 
 mod svg;
 
-use crate::support::{arg, free_ports, run};
+use crate::support::recordings::Recordings;
+use crate::support::{arg, eventually, free_ports, run};
 use ptyprocess::{PtyProcess, Signal, WaitStatus};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,6 +15,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_client");
 
 /// How long something may take to be seen.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -30,11 +33,13 @@ impl Drop for Replica {
     }
 }
 
-/// Three replicas, killed at the end.
+/// Three replicas, killed at the end. What they and their clients do is recorded, and validated then.
 pub(crate) struct Cluster {
+    // Each goes after what is above it: first the replicas, and the folder last.
+    replicas: Vec<Option<Replica>>,
+    recordings: Option<Recordings>,
     folder: tempfile::TempDir,
     pub(crate) config: PathBuf,
-    replicas: Vec<Option<Replica>>,
 }
 
 impl Cluster {
@@ -51,14 +56,33 @@ impl Cluster {
         let args = ["config", "--base-port", &port, "--timeout-ms", &timeout, "-o", arg(&config)];
         let ended = run(env!("CARGO_BIN_EXE_cluster"), &args);
         assert_eq!(ended.code, 0, "{ended:?}");
-        Cluster { folder, config, replicas: (0..3).map(|_| None).collect() }
+        let recordings = Some(Recordings::within(folder.path()));
+        Cluster { replicas: (0..3).map(|_| None).collect(), recordings, folder, config }
+    }
+
+    /// The same, but not recorded, and `why`.
+    pub(crate) fn unrecorded(why: &str) -> Cluster {
+        assert!(!why.is_empty());
+        Cluster { recordings: None, ..Cluster::new() }
+    }
+
+    /// The arguments of a replica.
+    fn replica(&self, id: usize, storage: &[&str]) -> Vec<String> {
+        let mut args = vec!["--config".to_owned(), arg(&self.config).to_owned()];
+        args.extend(
+            ["--id", &id.to_string(), "--log-dir", arg(self.folder.path())].map(str::to_owned),
+        );
+        if let Some(recordings) = &self.recordings {
+            args.extend(["--record".to_owned(), arg(&recordings.of_replica(id as u64)).to_owned()]);
+        }
+        args.extend(storage.iter().map(|argument| (*argument).to_owned()));
+        args
     }
 
     pub(crate) fn start(&mut self, id: usize, storage: &[&str]) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_replica"))
-            .args(["--config", arg(&self.config), "--id", &id.to_string()])
-            .args(["--log-dir", arg(self.folder.path()), "--stop-at-end-of-input"])
-            .args(storage)
+            .args(self.replica(id, storage))
+            .arg("--stop-at-end-of-input")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -78,9 +102,9 @@ impl Cluster {
 
     /// The same on a terminal.
     pub(crate) fn start_on_terminal(&self, id: usize, storage: &[&str]) -> Screen {
-        let (id, folder) = (id.to_string(), arg(self.folder.path()));
-        let args = ["--config", arg(&self.config), "--id", &id, "--log-dir", folder];
-        Screen::of(env!("CARGO_BIN_EXE_replica"), &[], &[&args, storage].concat(), 100, 30)
+        let args = self.replica(id, storage);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        Screen::of(env!("CARGO_BIN_EXE_replica"), &[], &args, 100, 30)
     }
 
     pub(crate) fn start_all(&mut self) {
@@ -107,10 +131,20 @@ impl Cluster {
         self.replicas[id] = None;
     }
 
+    /// The arguments of a client of this cluster that has these of its own.
+    pub(crate) fn client_args(&self, own: &[&str]) -> Vec<String> {
+        let mut args = vec!["--config".to_owned(), arg(&self.config).to_owned()];
+        if let Some(recordings) = &self.recordings {
+            args.extend(["--record-run".to_owned(), arg(&recordings.of_client(own)).to_owned()]);
+        }
+        args.extend(own.iter().map(|argument| (*argument).to_owned()));
+        args
+    }
+
     pub(crate) fn client(&self, args: &[&str], input: &str) -> crate::support::Ended {
-        let first = ["--config", arg(&self.config), "--patience", "20"];
-        let all: Vec<&str> = first.iter().chain(args).copied().collect();
-        crate::support::run_with_input(env!("CARGO_BIN_EXE_client"), &all, input)
+        let all = self.client_args(&[&["--patience", "20"], args].concat());
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        crate::support::run_with_input(CLIENT, &all, input)
     }
 }
 
@@ -139,8 +173,9 @@ impl Screen {
         columns: u16,
         rows: u16,
     ) -> Screen {
-        let all = [&["--config", arg(&cluster.config)], args].concat();
-        Screen::of(env!("CARGO_BIN_EXE_client"), variables, &all, columns, rows)
+        let all = cluster.client_args(args);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        Screen::of(CLIENT, variables, &all, columns, rows)
     }
 
     /// Any program on a terminal.
@@ -227,7 +262,12 @@ impl Screen {
 
     /// Waits for its end, and gives the exit status.
     pub(crate) fn end(self) -> i32 {
-        match self.process.wait().unwrap() {
+        let mut status = WaitStatus::StillAlive;
+        eventually("it has ended", || {
+            status = self.process.status().unwrap();
+            status != WaitStatus::StillAlive
+        });
+        match status {
             WaitStatus::Exited(_, code) => code,
             other => panic!("{other:?}"),
         }

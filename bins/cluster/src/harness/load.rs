@@ -3,7 +3,7 @@
 use super::process::{Guard, Programs};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// How long load is made that is not told to end, in seconds: longer than any run, a day.
@@ -25,7 +25,7 @@ pub struct LoadProcess {
 }
 
 /// What load to make.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LoadArgs<'a> {
     /// The configuration's file.
     pub config: &'a Path,
@@ -37,6 +37,8 @@ pub struct LoadArgs<'a> {
     pub outstanding: u16,
     /// Bytes of each message.
     pub size: usize,
+    /// Where to record what the clients are told and do, if at all.
+    pub recording: Option<PathBuf>,
 }
 
 impl LoadProcess {
@@ -47,6 +49,9 @@ impl LoadProcess {
     pub fn start(programs: &Programs, args: &LoadArgs<'_>) -> io::Result<LoadProcess> {
         let mut command = programs.command("client");
         command.arg("--config").arg(args.config).arg("--token").arg(args.token);
+        if let Some(folder) = &args.recording {
+            command.arg("--record-run").arg(folder);
+        }
         command.args(["load", "--json"]);
         let numbers = [
             ("--clients", u64::from(args.clients)),

@@ -67,7 +67,10 @@ pub fn run(
     if options.records {
         // What still runs would be recorded.
         drop(stage);
-        validation::add(&options.folder.join(RECORDINGS), &mut verdict, interrupted)?;
+        let validated = validation::validated(&options.folder.join(RECORDINGS), interrupted)?;
+        let told = if validated.is_good { &mut verdict.events } else { &mut verdict.faults };
+        told.extend(validated.lines);
+        verdict.ok &= validated.is_good;
     }
     Ok(verdict)
 }

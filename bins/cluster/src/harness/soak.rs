@@ -8,14 +8,15 @@
 //! - *Bounded*: every wait has a limit, and no process outlives the run.
 //!
 //! **Absent**: judgement of the logs' contents; the replicas' own bounds and hashes are compared,
-//! and `cluster verify` judges the folder.
+//! `cluster verify` judges the folder, and validation what was recorded.
 
 use super::cluster::Cluster;
 use super::error::RunError;
 use super::load::{LoadArgs, LoadProcess, LoadResult};
-use super::options::RunOptions;
+use super::options::{RECORDINGS, RunOptions};
 use super::process::Programs;
 use super::progress::Progress;
+use super::validation::{self, Validated};
 use paxos_chat_replica::status::Status;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ pub struct SoakOptions {
     pub seed: u64,
     /// Where logs go.
     pub folder: PathBuf,
+    /// Record all that replicas and clients are told and do, in [`RECORDINGS`], and have it judged.
+    pub validate: bool,
 }
 
 /// A look at all replicas.
@@ -79,7 +82,7 @@ pub struct CatchUp {
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct SoakReport {
-    /// Is everything acknowledged, and do the replicas agree?
+    /// Is everything acknowledged, do the replicas agree, and is what was recorded valid?
     pub ok: bool,
     /// Messages acknowledged.
     pub acknowledged: u64,
@@ -95,6 +98,8 @@ pub struct SoakReport {
     pub catch_up: Option<CatchUp>,
     /// For each replica, killed at the end: from its start until it listens.
     pub restart_seconds: Vec<f64>,
+    /// What is said of the recordings, if there are any.
+    pub validated: Option<Validated>,
 }
 
 impl SoakReport {
@@ -131,7 +136,7 @@ pub fn soak(
     }
     let programs = Programs::find()?;
     let run = RunOptions::new(options.folder.clone(), options.seed);
-    let run = RunOptions { records: false, ..run };
+    let run = RunOptions { records: options.validate, ..run };
     let cluster = Cluster::start(&programs, &run)?;
     let token = cluster.invite("load")?;
     let load = LoadArgs {
@@ -140,6 +145,7 @@ pub fn soak(
         clients: options.clients,
         outstanding: options.outstanding,
         size: options.size,
+        recording: run.recording_of("load"),
     };
     let load = LoadProcess::start(&programs, &load)?;
     let away =
@@ -160,15 +166,23 @@ pub fn soak(
     let (agrees, slots) = soak.agree()?;
     let catch_up = soak.caught_up();
     let restart_seconds = soak.restart_all()?;
+    let Soak { samples, cluster, .. } = soak;
+    // What still runs would be recorded.
+    drop(cluster);
+    let recordings = options.validate.then(|| options.folder.join(RECORDINGS));
+    let validated =
+        recordings.map(|folder| validation::validated(&folder, interrupted)).transpose()?;
+    let is_valid = validated.as_ref().is_none_or(|validated| validated.is_good);
     Ok(SoakReport {
-        ok: agrees && load.errors == 0,
+        ok: agrees && load.errors == 0 && is_valid,
         acknowledged: load.acknowledged,
         ops_per_s: load.ops_per_s,
         seconds: load.seconds,
         slots,
-        samples: soak.samples,
+        samples,
         catch_up,
         restart_seconds,
+        validated,
     })
 }
 

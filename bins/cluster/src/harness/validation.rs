@@ -3,9 +3,9 @@
 //! **Invariant — bounded**: recordings that are still being written are waited for, for a while.
 
 use super::error::RunError;
-use crate::judge::Verdict;
 use actor_recording::reader::ReadError;
 use paxos_chat_validation::run::{self, Recorded, Report, recorded, validate};
+use serde::Serialize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,12 +13,17 @@ use std::time::{Duration, Instant};
 /// How long what has ended may take to write down the last of it.
 const WRITING_MAX: Duration = Duration::from_secs(30);
 
-/// Validates what was recorded in this folder, and adds what is found to the verdict.
-pub(super) fn add(
-    folder: &Path,
-    verdict: &mut Verdict,
-    interrupted: &AtomicBool,
-) -> Result<(), RunError> {
+/// What is said of recordings that were validated.
+#[derive(Clone, Debug, Serialize)]
+pub struct Validated {
+    /// Is nothing wrong with them?
+    pub is_good: bool,
+    /// How much was validated, or what is wrong, one to a line.
+    pub lines: Vec<String>,
+}
+
+/// Validates what was recorded in this folder.
+pub(super) fn validated(folder: &Path, interrupted: &AtomicBool) -> Result<Validated, RunError> {
     let failed = |error: run::RunError| std::io::Error::other(format!("--validate: {error}"));
     let recorded = wait_for(folder).map_err(failed)?;
     let go_on = |_| !interrupted.load(Ordering::Relaxed);
@@ -26,8 +31,7 @@ pub(super) fn add(
     if report.stopped {
         return Err(RunError::Interrupted);
     }
-    tell(&report, verdict);
-    Ok(())
+    Ok(Validated { is_good: report.is_good(), lines: lines(&report) })
 }
 
 fn wait_for(folder: &Path) -> Result<Vec<Recorded>, run::RunError> {
@@ -42,19 +46,19 @@ fn wait_for(folder: &Path) -> Result<Vec<Recorded>, run::RunError> {
     }
 }
 
-fn tell(report: &Report, verdict: &mut Verdict) {
+fn lines(report: &Report) -> Vec<String> {
     if report.found == 0 {
         let (events, lives) = (report.counts.handled, report.counts.lives);
-        verdict.events.push(format!(
+        return vec![format!(
             "valid: {events} events of {lives} lives, each as the actors do it, with every safety property and the \
              refinement of Paxos"
-        ));
+        )];
     }
     let findings = report.findings.iter().map(|finding| format!("not valid: {finding}"));
-    verdict.faults.extend(findings);
+    let mut lines: Vec<String> = findings.collect();
     let more = report.found - report.findings.len() as u64;
     if more > 0 {
-        verdict.faults.push(format!("not valid: and {more} more findings"));
+        lines.push(format!("not valid: and {more} more findings"));
     }
-    verdict.ok &= report.is_good();
+    lines
 }
