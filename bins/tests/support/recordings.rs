@@ -1,6 +1,7 @@
 //! What the processes of a test record, validated when the test ends.
 
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
+#![allow(clippy::print_stdout, reason = "cargo shows it of a test that fails, or with --nocapture")]
 
 use super::eventually;
 use actor_recording::reader::ReadError;
