@@ -6,10 +6,10 @@ mod replicas;
 mod support;
 
 use hosts::Hosts;
+use replicas::recordings::Recordings;
 use replicas::{CLIENT, CLUSTER, REPLICA, Replica};
 use std::path::PathBuf;
 use std::process::Output;
-use support::recordings::Recordings;
 use support::{arg, eventually, free_ports, run};
 
 /// Where the processes are whose names a test changes. What they do is recorded, and validated at the end.

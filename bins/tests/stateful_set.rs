@@ -7,6 +7,7 @@ mod replicas;
 mod support;
 
 use hosts::Hosts;
+use replicas::recordings::Recordings;
 use replicas::{CLIENT, CLUSTER};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -14,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
-use support::recordings::Recordings;
 use support::{arg, eventually, free_ports, run};
 
 const MANIFEST: &str = include_str!("../../deploy/kubernetes/paxos-chat.yaml");

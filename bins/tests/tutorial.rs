@@ -13,12 +13,12 @@ mod screens;
 mod support;
 
 use explorer::Explorer;
+use replicas::recordings::Recordings;
 use replicas::{REPLICA, Replica};
 use screens::Screen;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::process::Command;
-use support::recordings::Recordings;
 use support::{Ended, arg, check_beside, eventually, free_ports, run};
 
 const TUTORIAL: &str = include_str!("../../docs/tutorial.md");

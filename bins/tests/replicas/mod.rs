@@ -2,8 +2,11 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
 
-use crate::support::recordings::Recordings;
+#[path = "../recordings/mod.rs"]
+pub(crate) mod recordings;
+
 use crate::support::{Ended, arg, eventually, free_ports, run, run_with_input};
+use recordings::Recordings;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};

@@ -4,9 +4,12 @@
 
 mod svg;
 
-use crate::support::recordings::Recordings;
+#[path = "../recordings/mod.rs"]
+pub(crate) mod recordings;
+
 use crate::support::{arg, eventually, free_ports, run};
 use ptyprocess::{PtyProcess, Signal, WaitStatus};
+use recordings::Recordings;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZeroU16;

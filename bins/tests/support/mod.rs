@@ -2,8 +2,6 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
 
-pub(crate) mod recordings;
-
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -162,6 +162,7 @@ mod tests {
             ],
             catch_up: None,
             restart_seconds: Vec::new(),
+            validated: None,
         };
         let svg = draw(&report, "soak");
         let paths: Vec<&str> = svg.split("<path d='").skip(1).collect();

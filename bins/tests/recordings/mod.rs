@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
 #![allow(clippy::print_stdout, reason = "cargo shows it of a test that fails, or with --nocapture")]
 
-use super::eventually;
+use crate::support::eventually;
 use actor_recording::reader::ReadError;
 use paxos_chat_validation::run::{RunError, recorded, validate};
 use std::path::{Path, PathBuf};
