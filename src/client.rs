@@ -506,7 +506,7 @@ impl Client {
             }
             ToClient::Busy(Busy { queued }) => self.on_busy(state, queued, fx),
             // A reader's.
-            ToClient::Entries(_) => {}
+            ToClient::Entries(_) | ToClient::ReadBound(_) => {}
         }
     }
 

@@ -25,7 +25,7 @@ use crate::quorum::ReplicaSet;
 use crate::state::{Phase, PreVoting};
 use crate::step::Step;
 use crate::types::{Ballot, ReplicaId};
-use crate::{acceptor, learner, requests};
+use crate::{acceptor, learner, reads, requests};
 
 /// Sets the election timer to a whole time-out.
 pub fn restart_timer(step: &mut Step<'_, '_>) {
@@ -226,6 +226,7 @@ pub fn on_heartbeat(
 pub fn on_heartbeat_timeout(step: &mut Step<'_, '_>) {
     if step.state.leading().is_some() {
         announce(step);
+        reads::ask_again(step);
         step.effects.set_timer(Timer::Heartbeat, step.tuning.heartbeat_delay());
     }
 }

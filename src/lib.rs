@@ -17,6 +17,7 @@
 //! | [`election`], [`patience`] | time-outs, pre-votes, heartbeats |
 //! | [`pacing`] | when a leader sends again what was not answered |
 //! | [`session`], [`requests`], [`askers`] | exactly-once, and what clients are answered |
+//! | [`reads`] | how far one has to read, to have all that anybody was told of |
 //! | [`outline`] | what of a state is looked at after each step, where it is recorded |
 //! | [`replica`], [`client`], [`reader`], [`shell`] | the actors: the only files that name stateright |
 //!
@@ -39,6 +40,7 @@ pub mod proposer;
 pub mod queue;
 pub mod quorum;
 pub mod reader;
+pub mod reads;
 pub mod replica;
 pub mod requests;
 pub mod session;

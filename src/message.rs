@@ -25,6 +25,8 @@
 //! | `Heartbeat` | the `Heartbeat` timer |
 //! | `Fetch` | the next heartbeats, or the leader's `Resend` timer |
 //! | `Relay` | the client's `Retry` timer |
+//! | `Read`, `RelayRead` | the reader's `Retry` timer |
+//! | `Round` | the `Heartbeat` timer |
 //! | `ReadLog` | nobody: the question that it came from is asked again |
 //! | all replies | a repeated request |
 //!
@@ -47,12 +49,14 @@ pub use class::{Class, Taker};
 pub use entries::{AppliedValue, Asker, Entries, Page};
 pub use local::{Input, LogRead, Outcome, Output};
 pub use plausible::Plausible;
-pub use to_client::{Acknowledged, Busy, Redirect, SessionExpired, SessionOpened, ToClient};
+pub use to_client::{
+    Acknowledged, Busy, ReadBound, Redirect, SessionExpired, SessionOpened, ToClient,
+};
 pub use to_peer::{
     Accept, Accepted, Fetch, Heartbeat, HeartbeatAck, PreVote, PreVoteGranted, PreVoteRefused,
-    Prepare, Promise, Reject, Relay, ToPeer,
+    Prepare, Promise, Reject, Relay, RelayBound, RelayedRead, Round, RoundAck, ToPeer,
 };
-pub use to_replica::{Tail, ToReplica};
+pub use to_replica::{Read, Tail, ToReplica};
 
 /// A message between actors, or between an actor and its own driver. In this form it is recorded; what travels has
 /// another one (see [`numbers`]).
@@ -98,12 +102,18 @@ macro_rules! splits {
 }
 
 splits! {
-    ToReplica: Tail;
-    ToClient: SessionOpened, Acknowledged, Busy, Redirect, SessionExpired;
+    ToReplica: Tail, Read;
+    ToClient: SessionOpened, Acknowledged, Busy, Redirect, SessionExpired, ReadBound;
     ToPeer: PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise, Accept, Accepted, Reject, Heartbeat,
-        HeartbeatAck, Fetch, Relay;
+        HeartbeatAck, Fetch, Relay, RelayBound, Round, RoundAck;
     Input;
     Output;
+}
+
+impl From<RelayedRead> for Message {
+    fn from(read: RelayedRead) -> Message {
+        Message::ToPeer(ToPeer::RelayRead(read))
+    }
 }
 
 impl From<Page> for Message {

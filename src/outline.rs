@@ -8,7 +8,7 @@
 
 use crate::client::{ClientState, ClientStorage};
 use crate::reader::ReaderState;
-use crate::state::{Leading, Phase, State, Storage};
+use crate::state::{Leading, Phase, Reads, State, Storage};
 use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 
@@ -50,11 +50,15 @@ impl Outline for State {
 
 impl Outline for Leading {
     fn outline(&self, hasher: &mut impl Hasher) {
-        let Leading { ballot, base, next, in_flight, pacing, heard, outbid, intake } = self;
+        let Leading { ballot, base, next, in_flight, pacing, heard, outbid, .. } = self;
+        let Leading { intake, end, reads, .. } = self;
         (ballot, base, next, pacing, heard, outbid).hash(hasher);
         (in_flight.len(), in_flight.iter().next()).hash(hasher);
         (intake.queue.len(), intake.proposed.len(), intake.openings.len()).hash(hasher);
         (intake.held.len(), intake.held_bytes).hash(hasher);
+        let Reads { round, asked, acknowledged, waiting } = reads;
+        (end, round, acknowledged).hash(hasher);
+        (asked.len(), asked.iter().next(), waiting.len(), waiting.iter().next()).hash(hasher);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::effects::Timer;
 use crate::message::{Accept, Accepted, Fetch, Prepare, Promise};
 use crate::pacing::{Flight, Pacing, TICKS_MIN};
 use crate::quorum::ReplicaSet;
-use crate::state::{Intake, Leading, Phase, Preparing, State};
+use crate::state::{Intake, Leading, Phase, Preparing, Reads, State};
 use crate::step::Step;
 use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
 use crate::{acceptor, election, learner, requests};
@@ -118,6 +118,8 @@ fn lead_if_promised(step: &mut Step<'_, '_>) {
         heard: ReplicaSet::default(),
         outbid: Ballot::ZERO,
         intake: Intake::default(),
+        end: next,
+        reads: Reads::default(),
     });
     step.effects.set_timer(Timer::Heartbeat, step.tuning.heartbeat_delay());
     step.effects.set_timer(Timer::Resend, step.tuning.resend_delay());

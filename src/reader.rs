@@ -4,20 +4,23 @@
 //! a gap, from the slot on at which it begins: any slot, or the end of the log. A replica that lags serves an old
 //! prefix, never a wrong one.
 //!
+//! **Invariant — a current read has all that anybody was told of before it began**: it ends when everything is read
+//! below a bound that a replica has answered it with ([`crate::reads`]), by its name.
+//!
 //! **Absent**: sessions. Reading changes nothing at a replica, and each entry tells what its commands came to, so a
 //! reader need not know what was before.
 //!
-//! **Source**: our own; a read that must be current goes through the log (`Body::Sync`) and then
-//! reads up to the slot that its acknowledgement names.
+//! **Source**: our own.
 
 use crate::client::ClientTuning;
 use crate::effects::{Effects, Timer};
-use crate::message::{AppliedValue, Message, Output, Page, Tail, ToClient};
+use crate::message::{AppliedValue, Input, Message, Output, Page, Read, ReadBound, Tail, ToClient};
 use crate::shell::emit;
-use crate::types::{NodeId, Slot};
+use crate::types::{NodeId, Nonce, Slot};
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A reader of the replicated chat.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +29,8 @@ pub struct Reader {
     pub replicas: Vec<NodeId>,
     /// The first slot to read; none, to begin at the end of the log.
     pub from: Option<Slot>,
+    /// It follows the log; otherwise it asks for nothing but what its current reads need.
+    pub follows: bool,
     /// Parameters; of them, the retry interval is how often a reader asks.
     pub tuning: ClientTuning,
 }
@@ -43,11 +48,67 @@ pub struct ReaderState {
     pub moved: bool,
     /// While nothing new comes another one is asked beside it: this many after it.
     pub beside: usize,
+    /// The current reads that have begun and not ended, each with its bound, if that is known.
+    pub reads: BTreeMap<Nonce, Option<Slot>>,
 }
 
 impl Reader {
     fn ask(&self, state: &ReaderState, effects: &mut Effects) {
         effects.send(self.replicas[state.target], Tail { from: state.next });
+    }
+
+    /// A current read begins.
+    fn on_read(&self, state: &mut Cow<'_, ReaderState>, nonce: Nonce, effects: &mut Effects) {
+        if state.reads.contains_key(&nonce) {
+            return;
+        }
+        if state.reads.is_empty() && !self.follows {
+            self.ask_again_later(effects);
+        }
+        state.to_mut().reads.insert(nonce, None);
+        effects.send(self.replicas[state.target], Read { nonce });
+    }
+
+    fn ask_again_later(&self, effects: &mut Effects) {
+        let delay = self.tuning.retry_interval;
+        effects.set_timer(Timer::Retry, delay..delay * 5 / 4);
+    }
+
+    /// A replica tells how far a current read goes. Who is to begin at the end of the log begins there.
+    fn on_bound(
+        &self,
+        state: &mut Cow<'_, ReaderState>,
+        ReadBound { nonce, upto }: ReadBound,
+        effects: &mut Effects,
+    ) {
+        if state.reads.get(&nonce) != Some(&None) {
+            return;
+        }
+        let state = state.to_mut();
+        state.reads.insert(nonce, Some(upto));
+        if state.next.is_none() {
+            state.next = Some(upto);
+            effects.report(Output::EndFound { end: upto });
+        }
+        if state.next < Some(upto) {
+            self.ask(state, effects);
+        }
+        self.end_reads(state, effects);
+    }
+
+    /// Ends the current reads of which everything is read.
+    fn end_reads(&self, state: &mut ReaderState, effects: &mut Effects) {
+        let (next, before) = (state.next, state.reads.len());
+        state.reads.retain(|nonce, bound| match *bound {
+            Some(upto) if next >= Some(upto) => {
+                effects.report(Output::Current { nonce: *nonce, upto });
+                false
+            }
+            _ => true,
+        });
+        if before > 0 && state.reads.is_empty() && !self.follows {
+            effects.cancel_timer(Timer::Retry);
+        }
     }
 
     fn on_retry_timeout(&self, state: &mut Cow<'_, ReaderState>, effects: &mut Effects) {
@@ -58,7 +119,13 @@ impl Reader {
         if state.answered {
             state.to_mut().answered = false;
         }
-        self.ask(state, effects);
+        // Who begins at the end is told by the read where that is.
+        if state.next.is_some() || state.reads.is_empty() {
+            self.ask(state, effects);
+        }
+        for (nonce, _) in state.reads.iter().filter(|(_, bound)| bound.is_none()) {
+            effects.send(self.replicas[state.target], Read { nonce: *nonce });
+        }
         // Who answers may lag for ever. Whoever has more is asked from then on.
         if state.moved {
             state.to_mut().moved = false;
@@ -68,8 +135,7 @@ impl Reader {
             let other = self.replicas[(state.target + state.beside) % count];
             effects.send(other, Tail { from: state.next });
         }
-        let delay = self.tuning.retry_interval;
-        effects.set_timer(Timer::Retry, delay..delay * 5 / 4);
+        self.ask_again_later(effects);
     }
 
     fn on_entries(
@@ -83,6 +149,10 @@ impl Reader {
             state.to_mut().answered = true;
         }
         let Some(before) = state.next else {
+            if !state.reads.is_empty() {
+                // This replica may lag; the bound is where to begin.
+                return;
+            }
             let end = page.applied_upto;
             state.to_mut().next = Some(end);
             effects.report(Output::EndFound { end });
@@ -110,6 +180,7 @@ impl Reader {
         if next < page.applied_upto {
             self.ask(state, effects);
         }
+        self.end_reads(state, effects);
     }
 }
 
@@ -122,10 +193,19 @@ impl Actor for Reader {
 
     fn on_start(&self, _id: Id, _storage: &Option<()>, out: &mut Out<Self>) -> ReaderState {
         assert!(!self.replicas.is_empty(), "a reader needs a replica to ask");
-        let state =
-            ReaderState { next: self.from, target: 0, answered: true, moved: false, beside: 0 };
+        let state = ReaderState {
+            next: self.from,
+            target: 0,
+            answered: true,
+            moved: false,
+            beside: 0,
+            reads: BTreeMap::new(),
+        };
         let mut effects = Effects::default();
-        effects.set_timer(Timer::Retry, std::time::Duration::ZERO..self.tuning.redirect_delay);
+        if self.follows {
+            let soon = std::time::Duration::ZERO..self.tuning.redirect_delay;
+            effects.set_timer(Timer::Retry, soon);
+        }
         emit(effects, || (), out);
         state
     }
@@ -140,10 +220,17 @@ impl Actor for Reader {
     ) {
         let src = NodeId::from(src);
         let mut effects = Effects::default();
-        if let Message::ToClient(ToClient::Entries(page)) = msg
-            && self.replicas.contains(&src)
-        {
-            self.on_entries(state, src, page, &mut effects);
+        match msg {
+            Message::ToClient(ToClient::Entries(page)) if self.replicas.contains(&src) => {
+                self.on_entries(state, src, page, &mut effects);
+            }
+            Message::ToClient(ToClient::ReadBound(bound)) if self.replicas.contains(&src) => {
+                self.on_bound(state, bound, &mut effects);
+            }
+            Message::Input(Input::ReadCurrent(nonce)) if src == NodeId::LOCAL => {
+                self.on_read(state, nonce, &mut effects);
+            }
+            _ => {}
         }
         emit(effects, || (), out);
     }
@@ -176,11 +263,12 @@ mod tests {
 
     fn reader() -> Reader {
         let replicas = vec![NodeId(0), NodeId(1)];
-        Reader { replicas, from: Some(Slot(0)), tuning: ClientTuning::default() }
+        Reader { replicas, from: Some(Slot(0)), follows: true, tuning: ClientTuning::default() }
     }
 
     fn state(next: u64, target: usize, answered: bool) -> ReaderState {
-        ReaderState { next: Some(Slot(next)), target, answered, moved: false, beside: 0 }
+        let (next, reads) = (Some(Slot(next)), BTreeMap::new());
+        ReaderState { next, target, answered, moved: false, beside: 0, reads }
     }
 
     /// Something new has come.
@@ -300,5 +388,90 @@ mod tests {
         assert_eq!((effects, after), (asks_all([1, 0], 4), beside(state(4, 1, false))));
         let (effects, after) = times_out(moved(state(4, 1, false)));
         assert_eq!((effects, after), (asks(0, 4), state(4, 0, false)));
+    }
+
+    const READ: Nonce = Nonce(7);
+
+    fn bound(upto: u64) -> ReadBound {
+        ReadBound { nonce: READ, upto: Slot(upto) }
+    }
+
+    fn reads(upto: Option<u64>, before: ReaderState) -> ReaderState {
+        ReaderState { reads: [(READ, upto.map(Slot))].into(), ..before }
+    }
+
+    fn is_told(before: ReaderState, bound: ReadBound) -> (Effects, ReaderState) {
+        let mut effects = Effects::default();
+        let mut cow = Cow::Borrowed(&before);
+        reader().on_bound(&mut cow, bound, &mut effects);
+        (effects, cow.into_owned())
+    }
+
+    fn current(upto: u64) -> Output {
+        Output::Current { nonce: READ, upto: Slot(upto) }
+    }
+
+    #[test]
+    fn a_current_read_is_asked_at_once_and_again_until_it_is_answered() {
+        let (before, mut effects) = (state(4, 0, true), Effects::default());
+        let mut cow = Cow::Borrowed(&before);
+        reader().on_read(&mut cow, READ, &mut effects);
+        assert_eq!(effects, Effects::none().sent(0, Read { nonce: READ }));
+        let open = reads(None, state(4, 0, true));
+        assert_eq!(*cow, open);
+        let (effects, _) = times_out(moved(open.clone()));
+        assert!(effects.sends.contains(&(NodeId(0), Read { nonce: READ }.into())), "{effects:?}");
+        let (effects, _) = times_out(moved(reads(Some(9), open)));
+        assert!(!effects.sends.contains(&(NodeId(0), Read { nonce: READ }.into())), "{effects:?}");
+    }
+
+    #[test]
+    fn a_current_read_ends_when_everything_below_its_bound_is_read() {
+        let tail = Message::ToReplica(ToReplica::Tail(Tail { from: Some(Slot(4)) }));
+        let (effects, after) = is_told(reads(None, state(4, 0, true)), bound(5));
+        assert_eq!(effects, Effects::none().sent(0, tail));
+        assert_eq!(after, reads(Some(5), state(4, 0, true)));
+        let (effects, after) = receives(after, 0, page(4, vec![say("a")], 5));
+        assert_eq!(effects, Effects::none().reported(news(4, "a")).reported(current(5)));
+        assert!(after.reads.is_empty());
+        let (effects, _) = is_told(reads(None, state(4, 0, true)), bound(4));
+        assert_eq!(effects, Effects::none().reported(current(4)), "it has read that");
+    }
+
+    #[test]
+    fn who_does_not_follow_asks_from_its_first_open_read_to_the_end_of_the_last() {
+        let reader = Reader { follows: false, ..reader() };
+        let before = state(4, 0, true);
+        let (mut cow, mut effects) = (Cow::Borrowed(&before), Effects::default());
+        reader.on_read(&mut cow, READ, &mut effects);
+        let delay = ClientTuning::default().retry_interval;
+        let mut expected = Effects::none().sent(0, Read { nonce: READ });
+        expected.set_timer(Timer::Retry, delay..delay * 5 / 4);
+        assert_eq!(effects, expected);
+        let mut effects = Effects::default();
+        reader.on_bound(&mut cow, bound(4), &mut effects);
+        assert_eq!(effects, Effects::none().reported(current(4)).cancelled(Timer::Retry));
+    }
+
+    #[test]
+    fn an_answer_to_another_read_or_a_second_one_is_none() {
+        let other = ReadBound { nonce: Nonce(8), upto: Slot(1) };
+        for (before, told) in [
+            (reads(None, state(4, 0, true)), other),
+            (state(4, 0, true), bound(1)),
+            (reads(Some(9), state(4, 0, true)), bound(1)),
+        ] {
+            assert_eq!(is_told(before.clone(), told), (Effects::none(), before));
+        }
+    }
+
+    #[test]
+    fn a_current_read_from_the_end_begins_at_its_bound_and_not_where_a_replica_that_lags_ends() {
+        let unknown = reads(None, ReaderState { next: None, ..state(0, 0, true) });
+        let (effects, after) = receives(unknown.clone(), 0, page(3, vec![], 3));
+        assert_eq!((effects, after.next), (Effects::none(), None));
+        let (effects, after) = is_told(unknown, bound(5));
+        let expected = Effects::none().reported(Output::EndFound { end: Slot(5) });
+        assert_eq!((effects, after.next), (expected.reported(current(5)), Some(Slot(5))));
     }
 }

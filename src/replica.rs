@@ -10,6 +10,7 @@ use crate::learner;
 use crate::message::{Input, Message, ToPeer, ToReplica};
 use crate::proposer;
 use crate::quorum::Cluster;
+use crate::reads;
 use crate::requests;
 use crate::shell::emit;
 use crate::state::{State, Storage};
@@ -137,6 +138,10 @@ fn on_peer_message(step: &mut Step<'_, '_>, src: ReplicaId, message: ToPeer) {
         ToPeer::Fetch(fetch) => learner::on_fetch(step, src, fetch),
         ToPeer::Decided(entries) => learner::on_decided(step, src, entries),
         ToPeer::Relay(relay) => requests::on_relay(step, src, relay),
+        ToPeer::RelayRead(read) => reads::on_relay(step, read),
+        ToPeer::RelayBound(bound) => reads::on_bound(step, bound),
+        ToPeer::Round(round) => reads::on_round(step, src, round),
+        ToPeer::RoundAck(ack) => reads::on_round_ack(step, src, ack),
     }
 }
 
@@ -144,6 +149,7 @@ fn on_client_message(step: &mut Step<'_, '_>, client: NodeId, message: ToReplica
     match message {
         ToReplica::Request(command) => requests::on_request(step, client, command),
         ToReplica::Tail(tail) => learner::on_tail(step, client, tail),
+        ToReplica::Read(read) => reads::on_read(step, client, read),
     }
 }
 

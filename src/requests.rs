@@ -86,11 +86,7 @@ fn pass_on(step: &mut Step<'_, '_>, asker: NodeId, mut passed: ReplicaSet, comma
     if is_over(step.state, &command) {
         return;
     }
-    let promised = step.promised();
-    let leader = (promised.round > 0 && promised.replica != step.me).then_some(promised.replica);
-    // Whoever asks for an election does not hear the one that it has promised to.
-    let next = step.state.pre_voting().map_or(leader, |attempt| attempt.guide);
-    if let (Some(leader), true) = (leader, passed.is_empty())
+    if let (Some(leader), true) = (step.follows(), passed.is_empty())
         && step.state.pre_voting().is_none()
     {
         step.send(asker, Redirect { leader });
@@ -99,7 +95,7 @@ fn pass_on(step: &mut Step<'_, '_>, asker: NodeId, mut passed: ReplicaSet, comma
         return;
     }
     note_asker(step, asker, &command);
-    if let Some(next) = next.filter(|next| !passed.contains(*next)) {
+    if let Some(next) = step.towards_leader().filter(|next| !passed.contains(*next)) {
         passed.insert(step.me);
         step.send(next, Relay { passed, command });
     }

@@ -38,6 +38,18 @@ impl Step<'_, '_> {
         self.state.durable.promised
     }
 
+    /// The replica whose ballot it has promised, if that is another one.
+    pub fn follows(&self) -> Option<ReplicaId> {
+        let promised = self.promised();
+        (promised.round > 0 && promised.replica != self.me).then_some(promised.replica)
+    }
+
+    /// To whom it passes on what is the leader's to do, if it does not lead.
+    pub fn towards_leader(&self) -> Option<ReplicaId> {
+        // Whoever asks for an election does not hear the one that it has promised to.
+        self.state.pre_voting().map_or_else(|| self.follows(), |attempt| attempt.guide)
+    }
+
     /// Write access to what survives a crash, at the price of a save.
     pub fn write(&mut self) -> &mut Storage {
         self.state.to_mut().durable.write(self.effects)

@@ -17,7 +17,7 @@ use crate::quorum::{Cluster, ReplicaSet};
 use crate::state::Intake;
 use crate::state::State;
 use crate::state::Storage;
-use crate::state::{Leading, Phase};
+use crate::state::{Leading, Phase, Reads};
 use crate::step::Step;
 use crate::tuning::Tuning;
 use crate::types::{
@@ -290,6 +290,8 @@ impl Bench {
             heard: ReplicaSet::default(),
             outbid: Ballot::ZERO,
             intake: Intake::default(),
+            end: Slot(base),
+            reads: Reads::default(),
         });
         bench
     }

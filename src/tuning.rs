@@ -29,6 +29,8 @@ pub struct Tuning {
     pub queue_bytes_max: usize,
     /// Commands that came before an earlier one of their session and are kept until that comes.
     pub held_commands_max: usize,
+    /// Current reads that a leader has open at once. Whoever asks for more asks again.
+    pub reads_max: usize,
     /// Commands in one value.
     pub batch_commands_max: usize,
     /// Bytes of one value; one command may exceed it alone.
@@ -87,6 +89,7 @@ impl Default for Tuning {
             queue_commands_max: 4096,
             queue_bytes_max: 4 * 1024 * 1024,
             held_commands_max: 4096,
+            reads_max: 4096,
             batch_commands_max: 256,
             batch_bytes_max: 32 * 1024,
             chunk_entries_max: 256,

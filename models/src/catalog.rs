@@ -7,6 +7,7 @@
 //! | `clients` | clients ask, ask again, and ask elsewhere |
 //! | `faults` | replicas crash, recover, and compact |
 //! | `pairs` | features that meet nowhere else |
+//! | `reads` | current reads, over leader changes |
 //! | `relays` | whoever does not lead passes requests on |
 //! | `combined` | what real runs combine and no other entry does |
 //! | `batches`, `overlaps` | with batches; with saves that are pending while others go on |
@@ -24,6 +25,7 @@ mod full_pairs;
 mod leadership;
 mod overlaps;
 mod pairs;
+mod reads;
 mod relays;
 mod vast;
 
@@ -66,6 +68,7 @@ pub fn entries() -> Vec<Entry> {
         faults::entries(),
         pairs::entries(),
         relays::entries(),
+        reads::entries(),
         combined::entries(),
         batches::entries(),
         overlaps::entries(),

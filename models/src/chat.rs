@@ -17,14 +17,15 @@ use actor_checker::spec::{Event, Local, PropertyName, Spec, Step, Verdict};
 use paxos_chat::client::ClientPhase;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{
-    Accept, Accepted, AppliedValue, Message, Outcome, Output, Prepare, Promise, ToPeer, ToReplica,
+    Accept, Accepted, AppliedValue, Input, Message, Outcome, Output, Prepare, Promise, ToPeer,
+    ToReplica,
 };
 use paxos_chat::quorum::Cluster;
-use paxos_chat::state::Phase;
 use paxos_chat::state::Storage;
+use paxos_chat::state::{Phase, State};
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{
-    Ballot, Body, Command, Operation, ReplicaId, Seq, SessionId, Slot, User, Value, Vote,
+    Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, User, Value, Vote,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,6 +57,10 @@ pub struct ChatSpec {
     pub durability: Durability,
     /// The first slot that a reader reads; none, if it begins at the end of the log.
     pub reads_from: Option<Slot>,
+    /// Does anybody make current reads?
+    pub reads_current: bool,
+    /// How many rounds a leader begins in a ballot: without a bound it begins one each time that a read arrives again.
+    pub rounds: u64,
     /// The renamings of alike nodes under which the system looks the same.
     pub renamings: Vec<Renaming>,
     /// What is judged.
@@ -147,6 +152,10 @@ pub struct RealTime {
     pub fences: BTreeMap<(usize, Seq), Slot>,
     /// A request was applied at or below a slot acknowledged before it was made.
     pub broken: bool,
+    /// For each current read in progress, by reader and name, the highest slot acknowledged to anyone before it began.
+    pub reads: BTreeMap<(usize, Nonce), Slot>,
+    /// A current read has ended that goes not as far as what was acknowledged before it began.
+    pub is_stale: bool,
 }
 
 /// The part of a local state that judging the whole system needs.
@@ -201,6 +210,19 @@ impl RealTime {
         if let Some(acknowledged) = self.acknowledged {
             self.fences.insert((client, seq), acknowledged);
         }
+    }
+
+    /// A current read begins.
+    pub(crate) fn begin_read(&mut self, reader: usize, nonce: Nonce) {
+        if let Some(acknowledged) = self.acknowledged {
+            self.reads.insert((reader, nonce), acknowledged);
+        }
+    }
+
+    /// A current read ends: its reader has everything below this bound.
+    pub(crate) fn end_read(&mut self, reader: usize, nonce: Nonce, upto: Slot) {
+        let fence = self.reads.remove(&(reader, nonce));
+        self.is_stale |= fence.is_some_and(|fence| upto <= fence);
     }
 }
 
@@ -336,6 +358,11 @@ impl ReaderGhost {
                     let (value, outcomes) = (value.clone(), outcomes.clone());
                     self.read.insert(*slot, AppliedValue { value, outcomes });
                 }
+                Message::Output(Output::Current { upto, .. }) => {
+                    let first = spec.reads_from.or(self.begins);
+                    let next = self.read.keys().next_back().map(|last| last.next()).or(first);
+                    Safety::CurrentRead.judge(&mut self.broken, next >= Some(*upto));
+                }
                 _ => {}
             }
         }
@@ -403,17 +430,27 @@ impl Spec<Node> for ChatSpec {
     }
 
     fn is_recorded(&self, step: &Step<'_, Node, Ghost>) -> bool {
-        let confirmed =
-            |report: &Message| matches!(report, Message::Output(Output::Confirmed { .. }));
-        step.reports.iter().any(confirmed) || !invoked(step).is_empty()
+        let is_told = |report: &Message| {
+            matches!(report, Message::Output(Output::Confirmed { .. } | Output::Current { .. }))
+        };
+        step.reports.iter().any(is_told) || !invoked(step).is_empty() || begun(step).is_some()
     }
 
     fn record(&self, history: &RealTime, step: &Step<'_, Node, Ghost>) -> RealTime {
         let mut history = history.clone();
         for report in step.reports {
-            if let Message::Output(Output::Confirmed { seq, slot }) = report {
-                history.confirm(step.actor, *seq, *slot);
+            match report {
+                Message::Output(Output::Confirmed { seq, slot }) => {
+                    history.confirm(step.actor, *seq, *slot);
+                }
+                Message::Output(Output::Current { nonce, upto }) => {
+                    history.end_read(step.actor, *nonce, *upto);
+                }
+                _ => {}
             }
+        }
+        if let Some(nonce) = begun(step) {
+            history.begin_read(step.actor, nonce);
         }
         for seq in invoked(step) {
             history.invoke(step.actor, seq);
@@ -426,6 +463,10 @@ impl Spec<Node> for ChatSpec {
             let client = actor - usize::from(self.cluster.len());
             let is_new = state.durable.phase == ClientPhase::Opening && state.is_idle();
             return self.opening_clients[client] || !is_new;
+        }
+        let rounds = state.replica().and_then(State::leading).map_or(0, |it| it.reads.round);
+        if rounds > self.rounds {
+            return false;
         }
         let promised = state.replica().map_or(Ballot::ZERO, |state| state.durable.promised);
         promised == Ballot::ZERO || self.ballots.contains(&promised)
@@ -463,11 +504,16 @@ impl Spec<Node> for ChatSpec {
     }
 
     fn canonical(&self, _actor: usize, state: NodeState) -> NodeState {
-        dead::without_heard(state)
+        let state = dead::without_heard(state);
+        if self.reads_current { state } else { dead::without_end(state) }
     }
 
     fn variants(&self, actor: usize, state: &NodeState) -> Vec<NodeState> {
-        dead::with_anyone_heard(self.cluster, actor, state)
+        let mut variants = dead::with_anyone_heard(self.cluster, actor, state);
+        if !self.reads_current {
+            variants.extend(dead::with_an_end(state));
+        }
+        variants
     }
 
     fn renamings(&self) -> usize {
@@ -565,6 +611,14 @@ fn pending_while_down(local: &Local<Node, Ghost>) -> BTreeSet<Seq> {
     match (&local.state, local.storage.as_ref().and_then(NodeStorage::client)) {
         (None, Some(left)) => left.unacknowledged.keys().copied().collect(),
         _ => BTreeSet::new(),
+    }
+}
+
+/// The current read that begins with this step, if one does.
+fn begun(step: &Step<'_, Node, Ghost>) -> Option<Nonce> {
+    match step.event {
+        Event::Input(Message::Input(Input::ReadCurrent(nonce))) => Some(*nonce),
+        _ => None,
     }
 }
 

@@ -37,6 +37,10 @@ pub struct Config {
     pub reader: Option<u8>,
     /// The first slot that it reads; none, to begin at the end of the log.
     pub reads_from: Option<Slot>,
+    /// The reader follows the log; otherwise it makes current reads only.
+    pub follows: bool,
+    /// How many rounds a leader begins in a ballot, for current reads.
+    pub rounds: u64,
     /// The ballots that may be used: round and replica.
     pub ballots: Vec<(u32, u8)>,
     /// The replicas that may crash.
@@ -82,6 +86,8 @@ impl Config {
             clients: Vec::new(),
             reader: None,
             reads_from: Some(Slot(0)),
+            follows: true,
+            rounds: 2,
             ballots: (0..replicas).map(|replica| (1, replica)).collect(),
             mortals: (0..replicas).collect(),
             crashes: Crashes::default(),
@@ -180,6 +186,11 @@ impl Config {
             || client.and_then(|index| self.clients.get(index)).is_some_and(|plan| plan.crashes)
     }
 
+    /// Does anybody make current reads?
+    fn reads_current(&self) -> bool {
+        self.inputs.iter().any(|(_, input)| matches!(input, Input::ReadCurrent(_)))
+    }
+
     /// The names of the actors, as lanes and messages show them.
     pub fn names(&self) -> Vec<String> {
         let nodes: Vec<_> = self.nodes(self.genesis()).into_iter().map(|(node, _)| node).collect();
@@ -208,6 +219,8 @@ impl Config {
             tuning: self.tuning.clone(),
             durability: self.durability,
             reads_from: self.reads_from,
+            reads_current: self.reads_current(),
+            rounds: self.rounds,
             renamings: self.renamings(),
             agenda: Agenda::of(asked),
         };
@@ -262,6 +275,7 @@ impl Config {
             let reader = Reader {
                 replicas: vec![NodeId::from(ReplicaId(replica))],
                 from: self.reads_from,
+                follows: self.follows,
                 tuning: self.client_tuning(1),
             };
             let node = match self.mutant.filter(|mutant| mutant.is_of_readers()) {

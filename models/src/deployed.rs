@@ -59,7 +59,12 @@ impl Deployed {
 
     /// A reader of the whole log, who asks these replicas.
     pub(crate) fn reader(&self, replicas: Vec<NodeId>) -> Placed {
-        let reader = Reader { replicas, from: Some(Slot(0)), tuning: self.client_tuning.clone() };
+        let reader = Reader {
+            replicas,
+            from: Some(Slot(0)),
+            follows: true,
+            tuning: self.client_tuning.clone(),
+        };
         let node = match self.mutant.filter(|mutant| mutant.is_of_readers()) {
             None => Node::Reader(reader),
             Some(mutant) => Node::MutantReader(MutantReader { reader, mutant }),

@@ -191,7 +191,7 @@ impl Monitor {
     /// A handler of a reader has run.
     pub fn reader_handles(&mut self, reader: usize, step: &Handled<'_, ReaderState, ()>) {
         if let Some(reader) = self.readers.get_mut(&reader) {
-            reader.handle(step.reports, &mut self.history);
+            reader.handle(step, &mut self.history);
         }
     }
 
@@ -250,7 +250,11 @@ impl Monitor {
                     self.clients.remove(&client);
                 }
             }
-            Party::Reader(reader) => drop(self.readers.remove(&reader)),
+            Party::Reader(reader) => {
+                if let Some(reader) = self.readers.remove(&reader) {
+                    reader.end(&mut self.history);
+                }
+            }
         }
     }
 

@@ -8,6 +8,7 @@ pub mod availability;
 pub mod clients;
 pub mod liveness;
 pub mod readers;
+mod reads;
 mod sessions;
 mod table;
 mod votes;
@@ -131,6 +132,7 @@ impl MutantReplica {
         self.change_votes(&mut state, &mut msg, src);
         self.mutant.believe(before, &mut src, &mut msg);
         self.mutant.remember_askers(&mut state);
+        self.mutant.misread(&mut state, &mut msg);
         let mut commands = Out::new();
         let mut state = self.call(id, state, src, msg, &mut commands);
         let mut commands: Vec<_> = commands.into_iter().collect();
@@ -139,6 +141,7 @@ impl MutantReplica {
         self.change_sessions(id, before, (src, &original), &mut state, &mut commands);
         self.change_leadership(id, before, &mut state, &mut commands);
         self.mutant.name_the_silent(before, (src, &original), &mut commands);
+        self.mutant.answer_reads(before, (src, &original), &mut state, &mut commands);
         self.unfair_on_msg(id, before, &original, &mut state, &mut commands);
         self.send_ahead(id, &mut commands);
         out.append(&mut commands.into_iter().collect::<Out<Replica>>());

@@ -17,7 +17,7 @@ use actor_checker::spec::Event;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{
     Accept, Accepted, Class, Fetch, Heartbeat, HeartbeatAck, Message, PreVote, PreVoteGranted,
-    PreVoteRefused, Prepare, Promise, Reject, ToPeer,
+    PreVoteRefused, Prepare, Promise, Reject, Round, RoundAck, ToPeer,
 };
 use paxos_chat::state::{Phase, State};
 use paxos_chat::types::{Ballot, Slot};
@@ -126,8 +126,14 @@ fn ballot(message: &ToPeer) -> Option<Ballot> {
         | ToPeer::Accepted(Accepted { ballot, .. })
         | ToPeer::Reject(Reject { promised: ballot })
         | ToPeer::Heartbeat(Heartbeat { ballot, .. })
-        | ToPeer::HeartbeatAck(HeartbeatAck { ballot }) => Some(*ballot),
-        ToPeer::Decided(_) | ToPeer::Fetch(_) | ToPeer::Relay(_) => None,
+        | ToPeer::HeartbeatAck(HeartbeatAck { ballot })
+        | ToPeer::Round(Round { ballot, .. })
+        | ToPeer::RoundAck(RoundAck { ballot, .. }) => Some(*ballot),
+        ToPeer::Decided(_)
+        | ToPeer::Fetch(_)
+        | ToPeer::Relay(_)
+        | ToPeer::RelayRead(_)
+        | ToPeer::RelayBound(_) => None,
     }
 }
 

@@ -96,6 +96,11 @@ fn parameters_of_replicas_bite() {
         queue_commands_max: States(burst(), |t| t.queue_commands_max = 1),
         queue_bytes_max: States(burst(), |t| t.queue_bytes_max = 1),
         held_commands_max: States(burst(), |t| t.held_commands_max = 1),
+        reads_max: Event(
+            entry("current-reads-shared"),
+            |t| t.reads_max = 1,
+            Milestone::ReadsShareRound
+        ),
         batch_commands_max: States(burst(), |t| t.batch_commands_max = 2),
         batch_bytes_max: States(burst().tuned(|t| t.batch_commands_max = 2), |t| t
             .batch_bytes_max =

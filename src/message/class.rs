@@ -76,6 +76,7 @@ classes! {
     ToReplica {
         Request: Replica,
         Tail: Replica,
+        Read: Replica,
     }
     ToClient {
         SessionOpened: Client,
@@ -84,6 +85,7 @@ classes! {
         Redirect: Client,
         SessionExpired: Client,
         Entries: Reader,
+        ReadBound: Reader,
     }
     ToPeer {
         PreVote: Replica,
@@ -99,11 +101,16 @@ classes! {
         Fetch: Replica,
         Decided: Replica,
         Relay: Replica,
+        RelayRead: Replica,
+        RelayBound: Replica,
+        Round: Replica,
+        RoundAck: Replica,
     }
     Input {
         Submit: Client,
         SkipSlot: Replica,
         Recall: Replica,
+        ReadCurrent: Reader,
     }
     Output {
         Applied: Driver,
@@ -112,6 +119,7 @@ classes! {
         Opened: Driver,
         Confirmed: Driver,
         OutcomeUnknown: Driver,
+        Current: Driver,
     }
 }
 

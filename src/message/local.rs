@@ -3,7 +3,7 @@
 //! **Invariant — local never travels**: these have no number, so no datagram can hold one.
 
 use super::{Asker, Entries};
-use crate::types::{Body, Seq, SessionId, Slot, Value};
+use crate::types::{Body, Nonce, Seq, SessionId, Slot, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
 
@@ -17,6 +17,9 @@ pub enum Input {
     /// These are in the replica's own log, which outlives a crash: they were applied in an earlier life, and so are
     /// decided. To a replica.
     Recall(Entries),
+    /// Read everything that anybody was told of before now, and tell when that is read; under this name, which no other
+    /// read has. To a reader.
+    ReadCurrent(Nonce),
 }
 
 /// From an actor to its own driver.
@@ -56,6 +59,13 @@ pub enum Output {
     OutcomeUnknown {
         /// Their numbers, in order; some between them may be acknowledged.
         unknown: Vec<Seq>,
+    },
+    /// Everything was read that anybody had been told of when this read began. From a reader.
+    Current {
+        /// The read's name.
+        nonce: Nonce,
+        /// Where that ends: everything below was read, or is before what this reader was to read.
+        upto: Slot,
     },
 }
 
@@ -106,6 +116,7 @@ impl Display for Input {
             Input::Submit(body) => write!(f, "({body})"),
             Input::SkipSlot => Ok(()),
             Input::Recall(entries) => write!(f, "({entries:?})"),
+            Input::ReadCurrent(nonce) => write!(f, "({nonce})"),
         }
     }
 }
@@ -122,6 +133,7 @@ impl Display for Output {
             Output::Opened { session } => write!(f, "({session})"),
             Output::Confirmed { seq, slot } => write!(f, "(#{seq}, slot {slot})"),
             Output::OutcomeUnknown { unknown } => write!(f, "({unknown:?})"),
+            Output::Current { nonce, upto } => write!(f, "({nonce}, below {upto})"),
         }
     }
 }

@@ -10,8 +10,9 @@
 
 use super::{
     Accept, Accepted, Acknowledged, Busy, Entries, Fetch, Heartbeat, HeartbeatAck, Page, PreVote,
-    PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject, Relay, SessionExpired,
-    SessionOpened, Tail, ToClient, ToPeer, ToReplica,
+    PreVoteGranted, PreVoteRefused, Prepare, Promise, Read, ReadBound, Redirect, Reject, Relay,
+    RelayBound, RelayedRead, Round, RoundAck, SessionExpired, SessionOpened, Tail, ToClient,
+    ToPeer, ToReplica,
 };
 use crate::types::Command;
 use serde::de::{EnumAccess, Error, Unexpected, VariantAccess, Visitor};
@@ -88,6 +89,7 @@ numbered! {
     ToReplica {
         0: Request(Command),
         1: Tail(Tail),
+        22: Read(Read),
     }
 }
 
@@ -99,6 +101,7 @@ numbered! {
         5: Redirect(Redirect),
         6: SessionExpired(SessionExpired),
         7: Entries(Page),
+        23: ReadBound(ReadBound),
     }
 }
 
@@ -117,5 +120,9 @@ numbered! {
         19: Fetch(Fetch),
         20: Decided(Entries),
         21: Relay(Relay),
+        24: RelayRead(RelayedRead),
+        25: RelayBound(RelayBound),
+        26: Round(Round),
+        27: RoundAck(RoundAck),
     }
 }

@@ -4,7 +4,9 @@ use super::numbers::{HOSTS_NUMBER, Numbered};
 use super::*;
 use crate::quorum::ReplicaSet;
 use crate::testing::*;
-use crate::types::{Body, Command, Nonce, Operation, ReplicaId, Seq, Slot, Timestamp, User, Value};
+use crate::types::{
+    Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, Slot, Timestamp, User, Value,
+};
 
 /// One message of each class, in the order of their declaration, and how it reads.
 fn one_of_each() -> Vec<(Message, &'static str)> {
@@ -15,12 +17,14 @@ fn one_of_each() -> Vec<(Message, &'static str)> {
     let noop = AppliedValue { value: Value::Noop, outcomes: vec![] };
     let outcomes = vec![Outcome::Opened(session(8, 0))];
     let opening = AppliedValue { value: one(open("ann", 1)), outcomes };
+    let read = RelayedRead { passed: vec![ReplicaId(2)], reader: NodeId(9), nonce: Nonce(255) };
     vec![
         (
             Message::ToReplica(ToReplica::Request(post("ann", ann, 2, "hi"))),
             "Request(\"hi\"#ann.2)",
         ),
         (Tail { from: Some(Slot(5)) }.into(), "Tail(from 5)"),
+        (Read { nonce: Nonce(255) }.into(), "Read(nonce ff)"),
         (SessionOpened { nonce: Nonce(255), session: ann }.into(), "SessionOpened(nonce ff, s3.1)"),
         (acknowledged(ann, 2, 9).into(), "Acknowledged(s3.1, #2, slot 9)"),
         (Busy { queued: 1 }.into(), "Busy(1 queued)"),
@@ -30,6 +34,7 @@ fn one_of_each() -> Vec<(Message, &'static str)> {
             Page { values: vec![noop, opening], ..page(7, vec![], 9) }.into(),
             "Entries(applied<9, 7=Noop, 8=Open(ann, nonce 1) [Opened(s8.0)])",
         ),
+        (ReadBound { nonce: Nonce(255), upto: Slot(5) }.into(), "ReadBound(nonce ff, below 5)"),
         (PreVote { promised: b1, applied_upto: Slot(3) }.into(), "PreVote(b1.r0, applied<3)"),
         (PreVoteGranted { asked: b1, promised: b2 }.into(), "PreVoteGranted(b1.r0, b2.r1)"),
         (PreVoteRefused { asked: b1 }.into(), "PreVoteRefused(b1.r0)"),
@@ -50,9 +55,14 @@ fn one_of_each() -> Vec<(Message, &'static str)> {
                 .into(),
             "Relay(\"hi\"#ann.2, passed {r2})",
         ),
+        (read.clone().into(), "RelayRead(nonce ff of n9, passed [r2])"),
+        (RelayBound { read, upto: Slot(5) }.into(), "RelayBound(nonce ff of n9, below 5)"),
+        (Round { ballot: b1, round: 3 }.into(), "Round(b1.r0, 3)"),
+        (RoundAck { ballot: b1, round: 3 }.into(), "RoundAck(b1.r0, 3)"),
         (Message::Input(Input::Submit(Body::Sync)), "Submit(Sync)"),
         (Message::Input(Input::SkipSlot), "SkipSlot"),
         (Message::Input(Input::Recall(run(0, vec![], 1))), "Recall(applied<1)"),
+        (Message::Input(Input::ReadCurrent(Nonce(255))), "ReadCurrent(nonce ff)"),
         (applied(4, Value::Noop, vec![]).into(), "Applied(slot 4, Noop)"),
         (
             Message::Output(Output::ReadLog(LogRead {
@@ -71,6 +81,10 @@ fn one_of_each() -> Vec<(Message, &'static str)> {
         (
             Message::Output(Output::OutcomeUnknown { unknown: vec![Seq(2), Seq(4)] }),
             "OutcomeUnknown([2, 4])",
+        ),
+        (
+            Message::Output(Output::Current { nonce: Nonce(255), upto: Slot(5) }),
+            "Current(nonce ff, below 5)",
         ),
     ]
 }
@@ -95,7 +109,7 @@ fn every_part_is_taken_by_whom_it_is_for() {
         let is_for = match (&message, message.class().taker()) {
             (Message::ToReplica(_) | Message::ToPeer(_), taker) => taker == Taker::Replica,
             (Message::ToClient(_), taker) => matches!(taker, Taker::Client | Taker::Reader),
-            (Message::Input(_), taker) => matches!(taker, Taker::Replica | Taker::Client),
+            (Message::Input(_), taker) => taker != Taker::Driver,
             (Message::Output(_), taker) => taker == Taker::Driver,
         };
         assert!(is_for, "{message}");
@@ -103,10 +117,12 @@ fn every_part_is_taken_by_whom_it_is_for() {
 }
 
 #[test]
-fn numbers_are_given_once_and_in_order() {
-    let numbers =
-        [ToReplica::NUMBERS, ToClient::NUMBERS, &[HOSTS_NUMBER], ToPeer::NUMBERS].concat();
-    assert_eq!(numbers, (0..22).collect::<Vec<_>>());
+fn numbers_are_given_once_and_without_a_gap() {
+    let parts = [ToReplica::NUMBERS, ToClient::NUMBERS, &[HOSTS_NUMBER], ToPeer::NUMBERS];
+    assert!(parts.iter().all(|numbers| numbers.is_sorted()));
+    let mut numbers = parts.concat();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..28).collect::<Vec<_>>());
 }
 
 fn is_plausible(message: &Message) -> bool {

@@ -20,6 +20,8 @@ pub enum ToClient {
     SessionExpired(SessionExpired),
     /// Applied entries, an answer to `Tail`.
     Entries(Page),
+    /// How far one has to read, an answer to `Read`.
+    ReadBound(ReadBound),
 }
 
 /// The session that the client's nonce opened.
@@ -63,6 +65,15 @@ pub struct SessionExpired {
     pub session: SessionId,
 }
 
+/// Whoever has read everything below this bound has read all that anybody was told of before the read was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ReadBound {
+    /// The read that this answers.
+    pub nonce: Nonce,
+    /// The bound.
+    pub upto: Slot,
+}
+
 impl Plausible for ToClient {
     fn is_plausible(&self) -> bool {
         match self {
@@ -73,6 +84,7 @@ impl Plausible for ToClient {
             }
             ToClient::Busy(_) | ToClient::Redirect(_) => true,
             ToClient::Entries(page) => page.is_plausible(),
+            ToClient::ReadBound(ReadBound { nonce: _, upto }) => upto.is_plausible(),
         }
     }
 }
@@ -91,6 +103,7 @@ impl Display for ToClient {
             ToClient::Redirect(Redirect { leader }) => write!(f, "({leader})"),
             ToClient::SessionExpired(SessionExpired { session }) => write!(f, "({session})"),
             ToClient::Entries(page) => write!(f, "({page:?})"),
+            ToClient::ReadBound(ReadBound { nonce, upto }) => write!(f, "({nonce}, below {upto})"),
         }
     }
 }

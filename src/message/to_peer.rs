@@ -5,7 +5,7 @@
 
 use super::{Entries, Plausible};
 use crate::quorum::ReplicaSet;
-use crate::types::{Ballot, Command, Slot, Value, Vote};
+use crate::types::{Ballot, Command, NodeId, Nonce, ReplicaId, Slot, Value, Vote};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Display, Formatter};
 
@@ -38,6 +38,14 @@ pub enum ToPeer {
     Decided(Entries),
     /// Puts a client's command into the log, in place of a replica that does not lead.
     Relay(Relay),
+    /// Asks how far a client has to read, in place of a replica that does not lead.
+    RelayRead(RelayedRead),
+    /// An answer to `RelayRead`, on its way back.
+    RelayBound(RelayBound),
+    /// Has anybody a higher ballot? A leader asks before it answers reads.
+    Round(Round),
+    /// The sender had promised no higher ballot when it was asked.
+    RoundAck(RoundAck),
 }
 
 /// Would you support an election? Asked before a ballot is used.
@@ -152,6 +160,44 @@ pub struct Relay {
     pub command: Command,
 }
 
+/// A client's read on its way to a leader.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RelayedRead {
+    /// The replicas that it has passed, in order. It goes to none of them again, and the answer takes the same way back.
+    pub passed: Vec<ReplicaId>,
+    /// Who reads, as the first of these knows it.
+    pub reader: NodeId,
+    /// The read.
+    pub nonce: Nonce,
+}
+
+/// How far a client has to read, on the way back to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RelayBound {
+    /// The read, with the part of the way that is still to go.
+    pub read: RelayedRead,
+    /// The bound: see [`super::ReadBound`].
+    pub upto: Slot,
+}
+
+/// Has anybody promised a higher ballot since this round began?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Round {
+    /// The leader's ballot.
+    pub ballot: Ballot,
+    /// The number of the round in this ballot. The first one is 1.
+    pub round: u64,
+}
+
+/// The sender had promised no higher ballot when it got this round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RoundAck {
+    /// The ballot of the round.
+    pub ballot: Ballot,
+    /// The number of the round.
+    pub round: u64,
+}
+
 impl Plausible for ToPeer {
     fn is_plausible(&self) -> bool {
         match self {
@@ -176,7 +222,20 @@ impl Plausible for ToPeer {
             ToPeer::Fetch(Fetch { from }) => from.is_plausible(),
             ToPeer::Decided(entries) => entries.is_plausible(),
             ToPeer::Relay(Relay { command, .. }) => command.is_plausible(),
+            ToPeer::RelayRead(read) => read.is_plausible(),
+            ToPeer::RelayBound(RelayBound { read, upto }) => {
+                read.is_plausible() && upto.is_plausible()
+            }
+            ToPeer::Round(Round { ballot, round: _ })
+            | ToPeer::RoundAck(RoundAck { ballot, round: _ }) => ballot.is_plausible(),
         }
+    }
+}
+
+impl Plausible for RelayedRead {
+    fn is_plausible(&self) -> bool {
+        // Each replica of the largest cluster once.
+        self.passed.len() <= usize::from(u8::MAX)
     }
 }
 
@@ -215,6 +274,16 @@ impl Display for ToPeer {
             ToPeer::Fetch(Fetch { from }) => write!(f, "(from {from})"),
             ToPeer::Decided(entries) => write!(f, "({entries:?})"),
             ToPeer::Relay(Relay { passed, command }) => write!(f, "({command}, passed {passed:?})"),
+            ToPeer::RelayRead(RelayedRead { passed, reader, nonce }) => {
+                write!(f, "({nonce} of {reader}, passed {passed:?})")
+            }
+            ToPeer::RelayBound(RelayBound { read, upto }) => {
+                write!(f, "({} of {}, below {upto})", read.nonce, read.reader)
+            }
+            ToPeer::Round(Round { ballot, round })
+            | ToPeer::RoundAck(RoundAck { ballot, round }) => {
+                write!(f, "({ballot}, {round})")
+            }
         }
     }
 }

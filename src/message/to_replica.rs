@@ -1,7 +1,7 @@
 //! What clients ask of replicas.
 
 use super::Plausible;
-use crate::types::{Command, Slot};
+use crate::types::{Command, Nonce, Slot};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
 
@@ -12,6 +12,8 @@ pub enum ToReplica {
     Request(Command),
     /// Asks for applied entries.
     Tail(Tail),
+    /// Asks how far one has to read.
+    Read(Read),
 }
 
 /// Asks for applied entries, and for the bound up to which there are any.
@@ -21,11 +23,19 @@ pub struct Tail {
     pub from: Option<Slot>,
 }
 
+/// Asks for a bound below which is all that anybody was told of before this was first asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Read {
+    /// The name of the read. No other read of this reader has it, in whatever life.
+    pub nonce: Nonce,
+}
+
 impl Plausible for ToReplica {
     fn is_plausible(&self) -> bool {
         match self {
             ToReplica::Request(command) => command.is_plausible(),
             ToReplica::Tail(Tail { from }) => from.is_none_or(|from| from.is_plausible()),
+            ToReplica::Read(Read { nonce: _ }) => true,
         }
     }
 }
@@ -37,6 +47,7 @@ impl Display for ToReplica {
             ToReplica::Request(command) => write!(f, "({command})"),
             ToReplica::Tail(Tail { from: Some(from) }) => write!(f, "(from {from})"),
             ToReplica::Tail(Tail { from: None }) => f.write_str("(end)"),
+            ToReplica::Read(Read { nonce }) => write!(f, "({nonce})"),
         }
     }
 }

@@ -212,6 +212,8 @@ mod a_new_leader {
             heard: ReplicaSet::default(),
             outbid: Ballot::ZERO,
             intake: Intake::default(),
+            end: Slot(0),
+            reads: Reads::default(),
         };
         assert_eq!(leading, fresh);
     }

@@ -124,7 +124,12 @@ impl World {
     /// Adds a reader of the log.
     pub(crate) fn reader(&mut self, name: &str) {
         let replicas = (0..self.replicas as u64).map(NodeId).collect();
-        let reader = Reader { replicas, from: Some(Slot(0)), tuning: ClientTuning::default() };
+        let reader = Reader {
+            replicas,
+            from: Some(Slot(0)),
+            follows: true,
+            tuning: ClientTuning::default(),
+        };
         let mut out = Out::new();
         let state = reader.on_start(Id::from(self.nodes.len()), &None, &mut out);
         let node = self.add(name, Role::Reader(reader, state));

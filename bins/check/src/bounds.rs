@@ -58,6 +58,10 @@ pub(super) fn system(config: &Config) -> String {
             None => " from the end".into(),
         };
         let _ = write!(text, "; a reader at r{replica}{begins}");
+        if !config.follows {
+            let _ =
+                write!(text, " that makes current reads only; {} rounds a ballot", config.rounds);
+        }
     }
     text
 }
@@ -106,6 +110,7 @@ fn differences(tuning: &Tuning) -> impl Iterator<Item = String> {
         sessions_max: _,
         snapshot_slots: _,
         queue_bytes_max: queue_bytes,
+        reads_max: reads,
         held_commands_max: held,
         batch_bytes_max: batch_bytes,
         chunk_bytes_max: chunk_bytes,
@@ -129,6 +134,7 @@ fn differences(tuning: &Tuning) -> impl Iterator<Item = String> {
         (*stuck != deployed.stuck_slots_max, format!("{stuck} slots above a stuck one")),
         (*flight_bytes != deployed.flight_bytes_max, format!("{flight_bytes} bytes in flight")),
         (*held > 0, format!("{held} commands held")),
+        (*reads != deployed.reads_max, format!("{reads} reads open")),
         (*pre_vote, "pre-vote".into()),
         (*relay, "relay".into()),
         (*doublings > 0, format!("time-outs double {doublings} times")),

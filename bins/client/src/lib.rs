@@ -163,7 +163,12 @@ impl Access {
 
     /// Somebody who reads the log from this slot on, or from its end.
     fn reader(&self, from: Option<Slot>) -> Reader {
-        Reader { replicas: self.config.nodes(), from, tuning: self.config.client_tuning() }
+        Reader {
+            replicas: self.config.nodes(),
+            from,
+            follows: true,
+            tuning: self.config.client_tuning(),
+        }
     }
 
     fn client(&self, user: &str, nonce: Nonce, tuning: ClientTuning) -> Client {

@@ -7,16 +7,18 @@
 use crate::{Leadership, Packet};
 use paxos_chat::message::{
     Accept, Accepted, Acknowledged, AppliedValue, Busy, Entries, Fetch, Heartbeat, HeartbeatAck,
-    Outcome, Page, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject,
-    Relay, SessionExpired, SessionOpened, Tail, ToClient, ToPeer, ToReplica,
+    Outcome, Page, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise, Read, ReadBound,
+    Redirect, Reject, Relay, RelayBound, RelayedRead, Round, RoundAck, SessionExpired,
+    SessionOpened, Tail, ToClient, ToPeer, ToReplica,
 };
 use paxos_chat::types::{
-    Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
-    Value, Vote,
+    Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp,
+    User, Value, Vote,
 };
 
 const SLOT: Slot = Slot(300);
 const BALLOT: Ballot = Ballot { round: 200, replica: ReplicaId(2) };
+const NONCE: Nonce = Nonce(0x0123_4567_89ab_cdef);
 const SESSION: SessionId = SessionId { slot: Slot(129), index: 3 };
 
 fn command(operation: Operation) -> Command {
@@ -24,7 +26,7 @@ fn command(operation: Operation) -> Command {
 }
 
 fn opening() -> Command {
-    command(Operation::OpenSession { nonce: Nonce(0x0123_4567_89ab_cdef) })
+    command(Operation::OpenSession { nonce: NONCE })
 }
 
 fn saying(body: Body) -> Command {
@@ -77,7 +79,8 @@ fn to_replica() -> Vec<ToReplica> {
     let said = [Body::write("hé"), Body::Sync].map(saying);
     let requests = [opening()].into_iter().chain(said).map(ToReplica::Request);
     let tails = [Some(SLOT), None].map(|from| ToReplica::Tail(Tail { from }));
-    requests.chain(tails).collect()
+    let read = ToReplica::Read(Read { nonce: NONCE });
+    requests.chain(tails).chain([read]).collect()
 }
 
 fn to_client() -> Vec<ToClient> {
@@ -89,6 +92,7 @@ fn to_client() -> Vec<ToClient> {
         ToClient::Redirect(Redirect { leader: ReplicaId(2) }),
         ToClient::SessionExpired(SessionExpired { session }),
         ToClient::Entries(page()),
+        ToClient::ReadBound(ReadBound { nonce: NONCE, upto: SLOT }),
     ]
 }
 
@@ -97,6 +101,7 @@ fn to_peer() -> Vec<ToPeer> {
     let accept = |value| Accept { ballot, slot, value, decided_upto: Slot(299) };
     let accepts = values().into_iter().map(accept).map(ToPeer::Accept);
     let passed = [ReplicaId(0), ReplicaId(2)].into_iter().collect();
+    let read = RelayedRead { passed: vec![ReplicaId(2)], reader: NodeId(70_000), nonce: NONCE };
     let others = [
         ToPeer::PreVote(PreVote { promised: ballot, applied_upto: slot }),
         ToPeer::PreVoteGranted(PreVoteGranted { asked: Ballot::ZERO, promised: ballot }),
@@ -110,6 +115,10 @@ fn to_peer() -> Vec<ToPeer> {
         ToPeer::Fetch(Fetch { from: slot }),
         ToPeer::Decided(entries()),
         ToPeer::Relay(Relay { passed, command: saying(Body::write("hé")) }),
+        ToPeer::RelayRead(read.clone()),
+        ToPeer::RelayBound(RelayBound { read, upto: slot }),
+        ToPeer::Round(Round { ballot, round: 300 }),
+        ToPeer::RoundAck(RoundAck { ballot, round: 300 }),
     ];
     accepts.chain(others).collect()
 }

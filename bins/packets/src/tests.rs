@@ -4,11 +4,13 @@ use actor_runtime::keys::Secret;
 use actor_runtime::wire::{ClusterId, Codec, Generations, Peer};
 use paxos_chat::message::{
     Accept, Accepted, Acknowledged, AppliedValue, Busy, Entries, Fetch, Heartbeat, HeartbeatAck,
-    Outcome, Page, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise, Redirect, Reject,
-    Relay, SessionExpired, SessionOpened, Tail,
+    Outcome, Page, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise, Read, ReadBound,
+    Redirect, Reject, Relay, RelayBound, RelayedRead, Round, RoundAck, SessionExpired,
+    SessionOpened, Tail,
 };
 use paxos_chat::types::{
-    Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User, Value, Vote,
+    Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
+    Value, Vote,
 };
 use quickcheck::{Arbitrary, Gen};
 
@@ -94,7 +96,8 @@ fn promise(g: &mut Gen) -> Promise {
 fn to_replica(number: u32, g: &mut Gen) -> ToReplica {
     match number {
         0 => ToReplica::Request(command(g)),
-        _ => ToReplica::Tail(Tail { from: bool::arbitrary(g).then(|| slot(g)) }),
+        1 => ToReplica::Tail(Tail { from: bool::arbitrary(g).then(|| slot(g)) }),
+        _ => ToReplica::Read(Read { nonce: Nonce(u64::arbitrary(g)) }),
     }
 }
 
@@ -112,7 +115,8 @@ fn to_client(number: u32, g: &mut Gen) -> ToClient {
         4 => ToClient::Busy(Busy { queued: u32::arbitrary(g) }),
         5 => ToClient::Redirect(Redirect { leader: ReplicaId(u8::arbitrary(g)) }),
         6 => ToClient::SessionExpired(SessionExpired { session: session(g) }),
-        _ => ToClient::Entries(page(g)),
+        7 => ToClient::Entries(page(g)),
+        _ => ToClient::ReadBound(ReadBound { nonce: Nonce(u64::arbitrary(g)), upto: slot(g) }),
     }
 }
 
@@ -131,10 +135,22 @@ fn to_peer(number: u32, g: &mut Gen) -> ToPeer {
         18 => ToPeer::HeartbeatAck(HeartbeatAck { ballot }),
         19 => ToPeer::Fetch(Fetch { from: slot }),
         20 => ToPeer::Decided(entries(g)),
-        _ => ToPeer::Relay(Relay {
+        21 => ToPeer::Relay(Relay {
             passed: [ReplicaId(u8::arbitrary(g) % 64)].into_iter().collect(),
             command: command(g),
         }),
+        24 => ToPeer::RelayRead(relayed_read(g)),
+        25 => ToPeer::RelayBound(RelayBound { read: relayed_read(g), upto: slot }),
+        26 => ToPeer::Round(Round { ballot, round: u64::arbitrary(g) }),
+        _ => ToPeer::RoundAck(RoundAck { ballot, round: u64::arbitrary(g) }),
+    }
+}
+
+fn relayed_read(g: &mut Gen) -> RelayedRead {
+    RelayedRead {
+        passed: (0..u8::arbitrary(g) % 4).map(|_| ReplicaId(u8::arbitrary(g))).collect(),
+        reader: NodeId(u64::arbitrary(g)),
+        nonce: Nonce(u64::arbitrary(g)),
     }
 }
 

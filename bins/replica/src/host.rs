@@ -192,7 +192,7 @@ impl Host<Replica> for ReplicaHost {
     }
 
     fn may_wait(&self, message: &Message) -> bool {
-        matches!(message, Message::ToReplica(ToReplica::Tail(_)))
+        matches!(message, Message::ToReplica(ToReplica::Tail(_) | ToReplica::Read(_)))
     }
 
     fn release(&mut self, message: Message) -> Option<Packet> {

@@ -49,7 +49,7 @@ impl Listener {
         let codec = codec.with_packing(bounds.packing).with_formats(bounds.formats);
         let replicas = (0..bounds.replicas).map(|id| NodeId(id.into())).collect();
         let tuning = ClientTuning::default();
-        let reader = Reader { replicas, from: Some(Slot(0)), tuning };
+        let reader = Reader { replicas, from: Some(Slot(0)), follows: true, tuning };
         let actor = Played::new(reader, &stage.reader);
         let recording = Memory::default();
         let world = World {

@@ -212,16 +212,33 @@ impl Reader {
         Reader { number, next: state.next }
     }
 
-    /// A handler has run, and reports this.
-    pub(super) fn handle(&mut self, reports: &[Message], history: &mut History) {
+    /// It is gone, and so are its current reads.
+    pub(super) fn end(&self, history: &mut History) {
+        history.real_time.reads.retain(|(reader, _), _| *reader != self.number);
+    }
+
+    /// A handler has run.
+    pub(super) fn handle(&mut self, step: &Handled<'_, ReaderState, ()>, history: &mut History) {
         let party = Party::Reader(self.number);
-        for report in reports {
+        if let Cause::Message(Message::Input(Input::ReadCurrent(nonce))) = step.cause {
+            history.real_time.begin_read(self.number, *nonce);
+        }
+        for report in step.reports {
             let (next, holds) = match report {
                 Message::Output(Output::EndFound { end }) => (*end, self.next.is_none()),
                 Message::Output(Output::Applied { slot, value, outcomes }) => {
                     let is_so = history.is_chosen(*slot, value) == Answer::Yes
                         && history.are_outcomes(*slot, outcomes) == Answer::Yes;
                     (slot.next(), self.next == Some(*slot) && is_so)
+                }
+                Message::Output(Output::Current { nonce, upto }) => {
+                    history.real_time.end_read(self.number, *nonce, *upto);
+                    let is_stale = std::mem::take(&mut history.real_time.is_stale);
+                    let holds = !is_stale && self.next >= Some(*upto);
+                    history.report.judge(Safety::CurrentRead, party, holds, || {
+                        format!("{report}, with everything below {:?}", self.next)
+                    });
+                    continue;
                 }
                 _ => continue,
             };

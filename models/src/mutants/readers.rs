@@ -2,10 +2,10 @@
 
 use super::Mutant;
 use paxos_chat::effects::Timer;
-use paxos_chat::message::{Message, ToClient};
+use paxos_chat::message::{Message, Output, ToClient};
 use paxos_chat::reader::{Reader, ReaderState};
 use paxos_chat::session::Sessions;
-use paxos_chat::types::Slot;
+use paxos_chat::types::{NodeId, Slot};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 
@@ -26,6 +26,8 @@ impl Mutant {
             Mutant::AnyAnswerTakenForLast
                 | Mutant::ReadAgain
                 | Mutant::OutcomesFoundAnew
+                | Mutant::ReadEndsAtBound
+                | Mutant::AnyBoundTaken
                 | Mutant::ReaderNeverAsksAgain
                 | Mutant::ReaderStays
         )
@@ -60,6 +62,21 @@ impl MutantReader {
                     for (slot, applied) in (page.from.0..).map(Slot).zip(&mut page.values) {
                         applied.outcomes = Sessions::default().apply(slot, &applied.value, 1);
                     }
+                }
+                _ => {}
+            }
+        }
+        if let Message::ToClient(ToClient::ReadBound(bound)) = &mut msg {
+            let unanswered = state.reads.iter().find(|(_, bound)| bound.is_none());
+            match self.mutant {
+                Mutant::AnyBoundTaken => {
+                    bound.nonce = unanswered.map_or(bound.nonce, |(nonce, _)| *nonce);
+                }
+                Mutant::ReadEndsAtBound if state.reads.contains_key(&bound.nonce) => {
+                    let (nonce, upto) = (bound.nonce, bound.upto);
+                    state.to_mut().reads.remove(&nonce);
+                    let report = Message::Output(Output::Current { nonce, upto });
+                    out.send(NodeId::LOCAL.into(), report);
                 }
                 _ => {}
             }

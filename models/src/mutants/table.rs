@@ -137,6 +137,21 @@ mutants! {
         R02 ReadAgain: "what comes again is read again", "our own", ["reader"];
         R03 OutcomesFoundAnew:
             "a reader finds out itself what took effect", "our own", ["reader-end"];
+        R04 ReadEndsAtBound:
+            "a current read ends before it has read", "our own", ["current-read-relayed"];
+        R05 AnyBoundTaken: "a bound of another read taken", "our own", ["current-reads"];
+        K01 ReadWithoutRound: "a read answered without a round", "etcd #741", ["current-read"];
+        K02 OtherBallotsRoundCounted:
+            "a round of another ballot counted", "design review", ["current-reads-two-rounds"];
+        K03 OtherRoundCounted:
+            "an acknowledgement of an earlier round counted", "design review", ["current-reads"];
+        K04 ReadBelowReported:
+            "a read below what was reported", "Raft thesis, 6.4", ["current-read-new-leader"];
+        // A read that comes while a round is on is answered when that is over.
+        K05 JoinsRoundThatIsOn:
+            "a read joins a round that is on", "design review", ["current-reads"];
+        K06 RoundBelowPromise:
+            "a round acknowledged below the promise", "our own", ["current-read"];
         // A new leader closes a gap by the places of the votes that were reported, not by their
         // slots.
         S01 GapClosedByPlace:

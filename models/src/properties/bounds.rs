@@ -61,7 +61,10 @@ pub(crate) fn waits_within(tuning: &Tuning, state: &State) -> bool {
     };
     let is_intake_within = match &state.phase {
         Phase::Leading(leading) => {
-            is_intake_within(tuning, &leading.intake) && holds_what_is_wanted(state, leading)
+            let reads = leading.reads.asked.len() + leading.reads.waiting.len();
+            is_intake_within(tuning, &leading.intake)
+                && holds_what_is_wanted(state, leading)
+                && reads <= tuning.reads_max
         }
         _ => true,
     };

@@ -65,4 +65,9 @@ milestones! {
     PendingAcknowledged: "a request is acknowledged that was pending in a crash",
     ExpiredAfterCrash: "a client that came back is told that its session has expired",
     AllRead: "a reader has read everything",
+    ReadAfterAcknowledgement: "a current read begins after an acknowledgement",
+    ReadEnded: "a current read ends",
+    ReadPassedOn: "a current read is passed on, and answered",
+    ReadsShareRound: "two current reads share a round",
+    ReadRefused: "a current read's round is refused",
 }

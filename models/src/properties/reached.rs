@@ -47,6 +47,7 @@ pub fn reached(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
             Message::ToClient(ToClient::Busy(_)) => Some(Milestone::BusyTold),
             Message::ToClient(ToClient::Redirect(_)) => Some(Milestone::ClientRedirected),
             Message::ToPeer(ToPeer::PreVoteGranted(_)) => Some(Milestone::PreVoteGranted),
+            Message::ToPeer(ToPeer::RelayBound(_)) => Some(Milestone::ReadPassedOn),
             _ => None,
         });
     }
@@ -56,6 +57,9 @@ pub fn reached(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
         reached.push(Milestone::AnsweredFromLog);
     }
     for report in step.reports {
+        if let Message::Output(Output::Current { .. }) = report {
+            reached.push(Milestone::ReadEnded);
+        }
         let Message::Output(Output::Applied { outcomes, .. }) = report else { continue };
         for outcome in outcomes {
             reached.extend(match outcome {
@@ -181,6 +185,14 @@ fn reached_by_message(
             if after.learner.applied_upto > before.learner.applied_upto =>
         {
             reached.push(Milestone::CaughtUp);
+        }
+        Message::ToPeer(ToPeer::Round(_)) if sends(Class::Reject) => {
+            reached.push(Milestone::ReadRefused);
+        }
+        Message::ToPeer(ToPeer::RoundAck(_))
+            if after.leading().is_some_and(|leading| leading.reads.asked.len() > 1) =>
+        {
+            reached.push(Milestone::ReadsShareRound);
         }
         Message::ToPeer(ToPeer::Accept(_)) if sends(Class::Decided) => {
             reached.push(Milestone::AcceptBelowBound);

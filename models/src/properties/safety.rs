@@ -139,6 +139,11 @@ properties! {
         misses: "a reader that is given nothing more: that everything is read is a milestone",
         kept: None,
     }
+    CurrentRead {
+        name: "a current read has everything that was acknowledged before it began",
+        misses: "a read that never ends, and one that lacks what only another reader was shown before",
+        kept: None,
+    }
     OwnBallot {
         name: "a leader decides only what is chosen in its own ballot",
         misses: "a follower that decides by the wrong ballot, and a leader that steps down right after",

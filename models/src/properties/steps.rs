@@ -171,7 +171,12 @@ pub(crate) fn reveals_unsaved<'a>(
             | ToPeer::PreVoteRefused(_)
             | ToPeer::Fetch(_)
             | ToPeer::Decided(_)
-            | ToPeer::Relay(_) => false,
+            | ToPeer::Relay(_)
+            | ToPeer::RelayRead(_)
+            | ToPeer::RelayBound(_)
+            | ToPeer::Round(_) => false,
+            // That nothing higher is promised.
+            ToPeer::RoundAck(_) => false,
         },
         // What clients ask and are answered, and what drivers are told.
         Message::ToReplica(_) | Message::ToClient(_) | Message::Input(_) | Message::Output(_) => {

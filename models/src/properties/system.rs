@@ -37,6 +37,7 @@ const JUDGES: &[(Safety, Judge)] = &[
     (Safety::EqualReplicas, are_deliveries_equal),
     (Safety::Inductive, is_inductive),
     (Safety::RealTime, |system| !system.history.broken),
+    (Safety::CurrentRead, |system| !system.history.is_stale),
     (Safety::AcknowledgedIsChosen, is_acknowledged_chosen),
     (Safety::EverySlotRead, is_what_is_read_known),
 ];
@@ -59,6 +60,7 @@ const MILESTONES: &[(Milestone, Reached)] = &[
         system.is_all_delivered() && down >= usize::from(system.spec.cluster.len() - 1) / 2
     }),
     (Milestone::PendingAppliedWhileDown, is_pending_applied_while_down),
+    (Milestone::ReadAfterAcknowledgement, |system| !system.history.reads.is_empty()),
     (Milestone::AskedAfterAcknowledgement, |system| {
         let is_first = |client: usize| match system.views[client] {
             View::Client { acknowledged, .. } => acknowledged.is_empty(),

@@ -6,7 +6,7 @@
 use paxos_chat::client::{ClientPhase, ClientState};
 use paxos_chat::message::{
     Accept, Accepted, Acknowledged, Heartbeat, HeartbeatAck, Message, PreVoteGranted, Prepare,
-    Reject, ToClient, ToPeer, ToReplica,
+    Reject, Round, RoundAck, ToClient, ToPeer, ToReplica,
 };
 use paxos_chat::state::Phase;
 use paxos_chat::state::State;
@@ -60,13 +60,24 @@ fn is_from_past(state: &State, src: usize, msg: &ToPeer, mortal: bool, highest: 
                 && last_ballot
                 && state.durable.snapshot.upto == Slot(0)
         }
-        ToPeer::Prepare(Prepare { ballot, .. }) | ToPeer::Heartbeat(Heartbeat { ballot, .. }) => {
-            *ballot < promised && last_ballot
-        }
+        ToPeer::Prepare(Prepare { ballot, .. })
+        | ToPeer::Heartbeat(Heartbeat { ballot, .. })
+        | ToPeer::Round(Round { ballot, .. }) => *ballot < promised && last_ballot,
+        ToPeer::RoundAck(RoundAck { ballot, round }) => match &state.phase {
+            Phase::Leading(leading) if leading.ballot == *ballot => {
+                let is_over = leading.reads.asked.is_empty();
+                *round < leading.reads.round || is_over && *round == leading.reads.round
+            }
+            // The mutants that count it are to be found.
+            _ => false,
+        },
         ToPeer::Decided(entries) => entries.end() <= known,
-        ToPeer::PreVote(_) | ToPeer::PreVoteRefused(_) | ToPeer::Fetch(_) | ToPeer::Relay(_) => {
-            false
-        }
+        ToPeer::PreVote(_)
+        | ToPeer::PreVoteRefused(_)
+        | ToPeer::Fetch(_)
+        | ToPeer::Relay(_)
+        | ToPeer::RelayRead(_)
+        | ToPeer::RelayBound(_) => false,
     }
 }
 
@@ -81,6 +92,9 @@ pub fn at_client(state: &ClientState, msg: &Message) -> bool {
         }
         ToClient::SessionOpened(_) => known.phase != ClientPhase::Opening,
         ToClient::Busy(_) => true,
-        ToClient::Redirect(_) | ToClient::SessionExpired(_) | ToClient::Entries(_) => false,
+        ToClient::Redirect(_)
+        | ToClient::SessionExpired(_)
+        | ToClient::Entries(_)
+        | ToClient::ReadBound(_) => false,
     }
 }

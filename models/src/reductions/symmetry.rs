@@ -30,8 +30,8 @@ use paxos_chat::effects::Durable;
 use paxos_chat::message::{
     Accept, Accepted, Acknowledged, AppliedValue, Asker, Busy, Entries, Fetch, Heartbeat,
     HeartbeatAck, Input, LogRead, Message, Outcome, Output, Page, PreVote, PreVoteGranted,
-    PreVoteRefused, Prepare, Promise, Redirect, Reject, Relay, SessionExpired, SessionOpened, Tail,
-    ToClient, ToPeer, ToReplica,
+    PreVoteRefused, Prepare, Promise, Read, ReadBound, Redirect, Reject, Relay, RelayBound,
+    RelayedRead, Round, RoundAck, SessionExpired, SessionOpened, Tail, ToClient, ToPeer, ToReplica,
 };
 use paxos_chat::pacing::{Flight, Pacing};
 use paxos_chat::patience::Patience;
@@ -39,6 +39,7 @@ use paxos_chat::quorum::ReplicaSet;
 use paxos_chat::reader::ReaderState;
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::state::Intake;
+use paxos_chat::state::Reads;
 use paxos_chat::state::State;
 use paxos_chat::state::{CatchUp, Learner};
 use paxos_chat::state::{Leading, Phase, PreVoting, Preparing};
@@ -262,7 +263,9 @@ impl Renaming {
         match message {
             ToReplica::Request(command) => ToReplica::Request(self.command(command)),
             // It names nobody.
-            ToReplica::Tail(Tail { from: _ }) => message.clone(),
+            ToReplica::Tail(Tail { from: _ }) | ToReplica::Read(Read { nonce: _ }) => {
+                message.clone()
+            }
         }
     }
 
@@ -288,8 +291,9 @@ impl Renaming {
                 let (values, from, applied_upto) = (values.collect(), *from, *applied_upto);
                 ToClient::Entries(Page { from, values, applied_upto })
             }
-            // It names nobody.
-            ToClient::Busy(Busy { queued: _ }) => message.clone(),
+            // These name nobody.
+            ToClient::Busy(Busy { queued: _ })
+            | ToClient::ReadBound(ReadBound { nonce: _, upto: _ }) => message.clone(),
         }
     }
 
@@ -309,6 +313,10 @@ impl Renaming {
                 passed: self.replicas(*passed),
                 command: self.command(command),
             }),
+            ToPeer::RelayRead(read) => ToPeer::RelayRead(self.read(read)),
+            ToPeer::RelayBound(RelayBound { read, upto }) => {
+                ToPeer::RelayBound(RelayBound { read: self.read(read), upto: *upto })
+            }
             // These name nobody who could change places: who stands for election does not.
             ToPeer::PreVote(PreVote { promised: _, applied_upto: _ })
             | ToPeer::PreVoteGranted(PreVoteGranted { asked: _, promised: _ })
@@ -318,6 +326,8 @@ impl Renaming {
             | ToPeer::Reject(Reject { promised: _ })
             | ToPeer::Heartbeat(Heartbeat { ballot: _, decided_upto: _ })
             | ToPeer::HeartbeatAck(HeartbeatAck { ballot: _ })
+            | ToPeer::Round(Round { ballot: _, round: _ })
+            | ToPeer::RoundAck(RoundAck { ballot: _, round: _ })
             | ToPeer::Fetch(Fetch { from: _ }) => message.clone(),
         }
     }
@@ -327,6 +337,7 @@ impl Renaming {
             Input::Submit(body) => Input::Submit(image(&self.bodies, body)),
             Input::SkipSlot => Input::SkipSlot,
             Input::Recall(entries) => Input::Recall(self.entries(entries)),
+            Input::ReadCurrent(nonce) => Input::ReadCurrent(*nonce),
         }
     }
 
@@ -344,9 +355,9 @@ impl Renaming {
             Output::EndFound { end } => Output::EndFound { end: *end },
             Output::Opened { session } => Output::Opened { session: self.session(*session) },
             // These name nobody.
-            Output::Confirmed { seq: _, slot: _ } | Output::OutcomeUnknown { unknown: _ } => {
-                output.clone()
-            }
+            Output::Confirmed { seq: _, slot: _ }
+            | Output::OutcomeUnknown { unknown: _ }
+            | Output::Current { nonce: _, upto: _ } => output.clone(),
         }
     }
 
@@ -418,13 +429,14 @@ impl Renaming {
             }
             NodeState::Client(state) => NodeState::Client(self.client_state(state)),
             // A reader's target is a place in its own list.
-            NodeState::Reader(ReaderState { next, target, answered, moved, beside }) => {
+            NodeState::Reader(ReaderState { next, target, answered, moved, beside, reads }) => {
                 NodeState::Reader(ReaderState {
                     next: *next,
                     target: *target,
                     answered: *answered,
                     moved: *moved,
                     beside: *beside,
+                    reads: reads.clone(),
                 })
             }
         }
@@ -507,7 +519,11 @@ impl Renaming {
     }
 
     fn leading(&self, leading: &Leading) -> Leading {
-        let Leading { ballot, base, next, in_flight, pacing, heard, outbid, intake } = leading;
+        let Leading { ballot, base, next, in_flight, pacing, heard, outbid, intake, .. } = leading;
+        let Leading { end, reads: Reads { round, asked, acknowledged, waiting }, .. } = leading;
+        let open = |reads: &BTreeMap<RelayedRead, Slot>| {
+            reads.iter().map(|(read, upto)| (self.read(read), *upto)).collect()
+        };
         let in_flight = in_flight.iter().map(|(slot, flight)| (*slot, self.flight(flight)));
         Leading {
             ballot: *ballot,
@@ -518,7 +534,20 @@ impl Renaming {
             heard: self.replicas(*heard),
             outbid: *outbid,
             intake: self.intake(intake),
+            end: *end,
+            reads: Reads {
+                round: *round,
+                asked: open(asked),
+                acknowledged: self.replicas(*acknowledged),
+                waiting: open(waiting),
+            },
         }
+    }
+
+    /// Who reads changes places with nobody.
+    fn read(&self, RelayedRead { passed, reader, nonce }: &RelayedRead) -> RelayedRead {
+        let passed = passed.iter().map(|replica| self.replica(*replica)).collect();
+        RelayedRead { passed, reader: *reader, nonce: *nonce }
     }
 
     fn pacing(&self, pacing: &Pacing) -> Pacing {
@@ -667,13 +696,15 @@ impl Renaming {
 
     /// What is remembered of the system becomes this.
     pub fn history(&self, history: &RealTime) -> RealTime {
-        let RealTime { acknowledged, fences, broken } = history;
+        let RealTime { acknowledged, fences, broken, reads, is_stale } = history;
         let renamed =
             |((client, seq), at): (&(usize, Seq), &Slot)| ((self.actors[*client], *seq), *at);
         RealTime {
             acknowledged: *acknowledged,
             fences: fences.iter().map(renamed).collect(),
             broken: *broken,
+            reads: reads.clone(),
+            is_stale: *is_stale,
         }
     }
 }
