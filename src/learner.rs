@@ -217,7 +217,8 @@ pub fn decide(step: &mut Step<'_, '_>, values: Vec<(Slot, Value)>) {
     }
     let applied_upto = step.state.learner.applied_upto;
     if applied_upto > before {
-        if step.state.leading().is_some() {
+        if let Some(leading) = step.state.to_mut().leading_mut() {
+            leading.end.take_if(|end| *end <= applied_upto);
             election::restart_timer(step);
         } else {
             step.state.to_mut().patience.shrink(applied_upto, step.tuning);

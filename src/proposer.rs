@@ -107,6 +107,7 @@ fn lead_if_promised(step: &mut Step<'_, '_>) {
     reported.retain(|slot, _| *slot >= base);
     let next = reported.keys().next_back().map_or(base, |highest| highest.next());
     // From here on a slot at or above the base is decided by counting votes of this ballot only.
+    let end = (next > step.state.learner.applied_upto).then_some(next);
     let state = step.state.to_mut();
     state.learner.decided = state.learner.decided.split(&base).0;
     state.phase = Phase::Leading(Leading {
@@ -118,7 +119,7 @@ fn lead_if_promised(step: &mut Step<'_, '_>) {
         heard: ReplicaSet::default(),
         outbid: Ballot::ZERO,
         intake: Intake::default(),
-        end: next,
+        end,
         reads: Reads::default(),
     });
     step.effects.set_timer(Timer::Heartbeat, step.tuning.heartbeat_delay());

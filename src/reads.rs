@@ -48,7 +48,7 @@ fn take(step: &mut Step<'_, '_>, mut read: RelayedRead) {
     if is_open || reads.asked.len() + reads.waiting.len() >= step.tuning.reads_max {
         return;
     }
-    let upto = applied_upto.max(leading.end);
+    let upto = leading.end.unwrap_or(applied_upto);
     if let Some(leading) = step.state.to_mut().leading_mut() {
         leading.reads.waiting.insert(read, upto);
     }
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn the_bound_covers_what_was_reported_though_it_is_not_decided_yet_and_not_what_is_new() {
         let mut bench = Bench::new(0, 3).leading(1, 0);
-        bench.leader_mut().end = Slot(2);
+        bench.leader_mut().end = Some(Slot(2));
         bench.leader_mut().next = Slot(5);
         asks(&mut bench, 7);
         let answered = acknowledges(&mut bench, 1, ballot(1, 0), 1);
@@ -217,7 +217,7 @@ mod tests {
         let mut bench = Bench::new(0, 5).leading(1, 0);
         asks(&mut bench, 7);
         acknowledges(&mut bench, 3, ballot(1, 0), 1);
-        let again = bench.step_untouched(|step| crate::election::on_heartbeat_timeout(step));
+        let again = bench.step_untouched(crate::election::on_heartbeat_timeout);
         let expected = Effects::none().sent_to_all([1, 2, 3, 4], heartbeat(ballot(1, 0), 0));
         let expected = expected.sent_to_all([1, 2, 4], round(1)).set(Timer::Heartbeat);
         assert_eq!(again, expected);

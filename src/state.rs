@@ -110,6 +110,7 @@ pub struct CatchUp {
 
 /// What a replica is doing about leadership.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::large_enum_variant, reason = "a leader's is the one that is worked with")]
 pub enum Phase {
     /// Follows whoever leads.
     Follower,
@@ -175,8 +176,9 @@ pub struct Leading {
     pub outbid: Ballot,
     /// What clients want.
     pub intake: Intake,
-    /// Above everything that the promises of this ballot reported: whatever was chosen in lower ballots is below.
-    pub end: Slot,
+    /// The end of what the promises of this ballot reported, until everything below is applied: whatever was chosen in
+    /// lower ballots is below.
+    pub end: Option<Slot>,
     /// The current reads that are open.
     pub reads: Reads,
 }

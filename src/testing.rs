@@ -290,7 +290,7 @@ impl Bench {
             heard: ReplicaSet::default(),
             outbid: Ballot::ZERO,
             intake: Intake::default(),
-            end: Slot(base),
+            end: None,
             reads: Reads::default(),
         });
         bench

@@ -1,6 +1,7 @@
 //! Each alert of `deploy/prometheus/alerts.yml`, by Prometheus itself, of a cluster that is brought into the state that it
 //! tells of. Left out where Prometheus is not installed.
 
+mod recordings;
 mod replicas;
 mod support;
 

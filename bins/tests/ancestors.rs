@@ -1,6 +1,7 @@
 //! The table of docs/ancestors.md, of what older projects could do: every command in it is run, over real
 //! processes, in a folder of its own.
 
+mod recordings;
 mod replicas;
 mod support;
 

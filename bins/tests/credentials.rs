@@ -1,6 +1,7 @@
 //! Secret files on the command line: who makes them, with which mode, and what is said when one is
 //! missing, damaged, or for other eyes too.
 
+mod recordings;
 mod replicas;
 mod support;
 

@@ -1,5 +1,6 @@
 //! `max_datagram` of real replicas: nothing longer leaves, and what is longer arrives all the same.
 
+mod recordings;
 mod replicas;
 mod support;
 

@@ -2,6 +2,7 @@
 //! then, and that a replica serves on and obeys.
 
 mod dead;
+mod recordings;
 mod replicas;
 mod senders;
 mod support;

@@ -1,5 +1,6 @@
 //! The command lines in `deploy/` are ones that `replica` takes.
 
+mod recordings;
 mod replicas;
 mod support;
 

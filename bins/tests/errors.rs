@@ -3,6 +3,7 @@
 //! Each says what is wrong, where, and what to do, ends with a documented status, and shows nothing that a terminal
 //! would act on.
 
+mod recordings;
 mod replicas;
 mod support;
 

@@ -1,5 +1,6 @@
 //! What clients say and how they insist, and configurations with faults, over real processes.
 
+mod recordings;
 mod replicas;
 mod support;
 

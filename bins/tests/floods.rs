@@ -7,6 +7,7 @@
 //! does meets both. What is asserted is the median of the ratios of neighbours. `FLOOD_ROUNDS` sets how
 //! many there are; `--nocapture` shows the figures.
 
+mod recordings;
 mod replicas;
 mod senders;
 mod support;

@@ -1,6 +1,7 @@
 //! The leadership moves while clients write: how long nothing is acknowledged, and that nothing is lost.
 //! An election time-out is long here, so that an ordinary election can't be taken for a move.
 
+mod recordings;
 mod replicas;
 mod support;
 

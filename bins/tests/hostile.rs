@@ -1,6 +1,7 @@
 //! Hostile datagrams at replicas that serve, over real sockets: whoever has no key, or another's, is
 //! dropped, counted and not answered; and a user can do what a user may, and nothing more.
 
+mod recordings;
 mod replicas;
 mod senders;
 mod support;

@@ -2,11 +2,12 @@
 //! file of hosts that the test changes, in a mount namespace of its own.
 
 mod hosts;
+mod recordings;
 mod replicas;
 mod support;
 
 use hosts::Hosts;
-use replicas::recordings::Recordings;
+use recordings::Recordings;
 use replicas::{CLIENT, CLUSTER, REPLICA, Replica};
 use std::path::PathBuf;
 use std::process::Output;

@@ -1,5 +1,6 @@
 //! Operators at clusters of real processes: what they see, what they bring about, and who is none.
 
+mod recordings;
 mod replicas;
 mod support;
 

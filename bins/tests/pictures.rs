@@ -8,6 +8,7 @@
 //! pictures tell is tested all the same. (tests/tutorial.rs has the chart of a view change, which does not
 //! depend on chance.)
 
+mod recordings;
 mod screens;
 mod support;
 

@@ -1,6 +1,7 @@
 //! The client in a pipe: what is sent arrives as it was, `tail` shows what is asked for, and
 //! nothing grows without bound.
 
+mod recordings;
 mod screens;
 mod support;
 

@@ -1,6 +1,7 @@
 //! Single processes: wrong input and what is answered, the console, hostile datagrams, and that
 //! nothing is left behind.
 
+mod recordings;
 mod replicas;
 mod support;
 

@@ -1,5 +1,6 @@
 //! A cluster's secret is replaced while the cluster serves.
 
+mod recordings;
 mod replicas;
 mod support;
 

@@ -1,5 +1,6 @@
 //! `cluster simulate`, as whoever runs it sees it.
 
+mod recordings;
 mod replicas;
 mod support;
 

@@ -1,5 +1,6 @@
 //! A client that keeps its state: killed whenever it may be, it says each message once and in order.
 
+mod recordings;
 mod screens;
 mod support;
 

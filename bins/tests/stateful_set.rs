@@ -3,11 +3,12 @@
 //! namespace of its own.
 
 mod hosts;
+mod recordings;
 mod replicas;
 mod support;
 
 use hosts::Hosts;
-use replicas::recordings::Recordings;
+use recordings::Recordings;
 use replicas::{CLIENT, CLUSTER};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

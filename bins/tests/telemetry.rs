@@ -1,5 +1,6 @@
 //! What a running replica shows to others than operators: metrics and logs.
 
+mod recordings;
 mod replicas;
 mod support;
 

@@ -1,5 +1,6 @@
 //! The full-screen client, driven on a pseudo-terminal against real replicas that are killed.
 
+mod recordings;
 mod screens;
 mod support;
 

@@ -8,12 +8,13 @@
 //! With `RECORD_PICTURES=1` a browser makes docs/explorer.png of the second.
 
 mod explorer;
+mod recordings;
 mod replicas;
 mod screens;
 mod support;
 
 use explorer::Explorer;
-use replicas::recordings::Recordings;
+use recordings::Recordings;
 use replicas::{REPLICA, Replica};
 use screens::Screen;
 use std::collections::VecDeque;

@@ -1,6 +1,7 @@
 //! Two builds side by side: a cluster goes from one to the other and back, one replica after the other, while clients of
 //! both talk, and operators of both ask. `deploy/try-upgrade` makes the other build, and runs this.
 
+mod recordings;
 mod replicas;
 mod support;
 

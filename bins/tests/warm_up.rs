@@ -1,5 +1,6 @@
 //! Replicas in terminals of their own that wait for one another.
 
+mod recordings;
 mod replicas;
 mod support;
 

@@ -1,5 +1,6 @@
 //! `cluster watch` on a terminal, while the leader is killed.
 
+mod recordings;
 mod screens;
 mod support;
 

@@ -57,8 +57,6 @@ pub struct ChatSpec {
     pub durability: Durability,
     /// The first slot that a reader reads; none, if it begins at the end of the log.
     pub reads_from: Option<Slot>,
-    /// Does anybody make current reads?
-    pub reads_current: bool,
     /// How many rounds a leader begins in a ballot: without a bound it begins one each time that a read arrives again.
     pub rounds: u64,
     /// The renamings of alike nodes under which the system looks the same.
@@ -504,16 +502,11 @@ impl Spec<Node> for ChatSpec {
     }
 
     fn canonical(&self, _actor: usize, state: NodeState) -> NodeState {
-        let state = dead::without_heard(state);
-        if self.reads_current { state } else { dead::without_end(state) }
+        dead::without_heard(state)
     }
 
     fn variants(&self, actor: usize, state: &NodeState) -> Vec<NodeState> {
-        let mut variants = dead::with_anyone_heard(self.cluster, actor, state);
-        if !self.reads_current {
-            variants.extend(dead::with_an_end(state));
-        }
-        variants
+        dead::with_anyone_heard(self.cluster, actor, state)
     }
 
     fn renamings(&self) -> usize {

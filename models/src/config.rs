@@ -186,11 +186,6 @@ impl Config {
             || client.and_then(|index| self.clients.get(index)).is_some_and(|plan| plan.crashes)
     }
 
-    /// Does anybody make current reads?
-    fn reads_current(&self) -> bool {
-        self.inputs.iter().any(|(_, input)| matches!(input, Input::ReadCurrent(_)))
-    }
-
     /// The names of the actors, as lanes and messages show them.
     pub fn names(&self) -> Vec<String> {
         let nodes: Vec<_> = self.nodes(self.genesis()).into_iter().map(|(node, _)| node).collect();
@@ -219,7 +214,6 @@ impl Config {
             tuning: self.tuning.clone(),
             durability: self.durability,
             reads_from: self.reads_from,
-            reads_current: self.reads_current(),
             rounds: self.rounds,
             renamings: self.renamings(),
             agenda: Agenda::of(asked),

@@ -212,7 +212,7 @@ mod a_new_leader {
             heard: ReplicaSet::default(),
             outbid: Ballot::ZERO,
             intake: Intake::default(),
-            end: Slot(0),
+            end: None,
             reads: Reads::default(),
         };
         assert_eq!(leading, fresh);

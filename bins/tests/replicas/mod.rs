@@ -2,11 +2,8 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own, and none uses everything")]
 
-#[path = "../recordings/mod.rs"]
-pub(crate) mod recordings;
-
+use crate::recordings::Recordings;
 use crate::support::{Ended, arg, eventually, free_ports, run, run_with_input};
-use recordings::Recordings;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};

@@ -4,12 +4,9 @@
 
 mod svg;
 
-#[path = "../recordings/mod.rs"]
-pub(crate) mod recordings;
-
+use crate::recordings::Recordings;
 use crate::support::{arg, eventually, free_ports, run};
 use ptyprocess::{PtyProcess, Signal, WaitStatus};
-use recordings::Recordings;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::num::NonZeroU16;

@@ -10,13 +10,14 @@ use paxos_chat::effects::Timer;
 use paxos_chat::message::{
     Accept, Accepted, Acknowledged, AppliedValue, Busy, Class, Entries, Fetch, Heartbeat,
     HeartbeatAck, Input, Message, Page, PreVote, PreVoteGranted, PreVoteRefused, Prepare, Promise,
-    Redirect, Reject, Relay, SessionExpired, SessionOpened, Tail, Taker, ToPeer, ToReplica,
+    Read, ReadBound, Redirect, Reject, Relay, RelayBound, RelayedRead, Round, RoundAck,
+    SessionExpired, SessionOpened, Tail, Taker, ToPeer, ToReplica,
 };
 use paxos_chat::quorum::ReplicaSet;
 use paxos_chat::state::Phase;
 use paxos_chat::types::{
-    Ballot, Body, Command, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
-    Value,
+    Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp,
+    User, Value,
 };
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ const REPLICAS: usize = 5;
 const CLIENT: usize = REPLICAS;
 const NEWCOMER: usize = CLIENT + 1;
 const READER: usize = NEWCOMER + 1;
+/// A current read that is open.
+const READ: Nonce = Nonce(9_000);
 
 /// Everybody waits for something: a client for what its leader has proposed and no other replica hears, a
 /// newcomer for its session, and a replica that hears nobody for support, or for promises.
@@ -81,6 +84,8 @@ fn waiting(deployed: &Deployed, prepares: bool, seed: u64) -> Result<Waiter, Str
             world.simulation.forge(supporter, candidate, granted);
         }
     }
+    world.simulation.input(READER, Message::Input(Input::ReadCurrent(READ)));
+    world.simulation.forge(READER, leader, Read { nonce: READ }.into());
     let is_so = match &world.replica(candidate).phase {
         Phase::PreVoting(_) => !prepares,
         Phase::Preparing(_) => prepares,
@@ -126,9 +131,12 @@ impl Waiter {
         let candidate = world.replica(*candidate);
         let (asked, own) = (candidate.durable.promised, candidate.phase.own_ballot());
         let led = world.leads(*leader).unwrap_or_default();
+        let reader = NodeId(READER as u64);
+        let read = RelayedRead { passed: Vec::new(), reader, nonce: Nonce(READ.0 + 2) };
         vec![
             Message::ToReplica(ToReplica::Request(command.clone())),
             Tail { from: Some(Slot(0)) }.into(),
+            Read { nonce: READ }.into(),
             SessionOpened { nonce, session }.into(),
             Acknowledged { session, seq, slot }.into(),
             Busy { queued: 1 }.into(),
@@ -136,6 +144,7 @@ impl Waiter {
             Redirect { leader: ReplicaId(3) }.into(),
             SessionExpired { session }.into(),
             Page { from: slot, values: vec![applied], applied_upto: slot.next() }.into(),
+            ReadBound { nonce: READ, upto: slot }.into(),
             PreVote { promised: ballot, applied_upto: slot }.into(),
             PreVoteGranted { asked, promised: asked }.into(),
             PreVoteRefused { asked }.into(),
@@ -149,9 +158,14 @@ impl Waiter {
             Fetch { from: Slot(0) }.into(),
             Message::ToPeer(ToPeer::Decided(entries.clone())),
             Relay { passed: ReplicaSet::default(), command }.into(),
+            read.clone().into(),
+            RelayBound { read, upto: slot }.into(),
+            Round { ballot: led, round: 1 }.into(),
+            RoundAck { ballot: led, round: 1 }.into(),
             Message::Input(Input::Submit(Body::write("hi"))),
             Message::Input(Input::SkipSlot),
             Message::Input(Input::Recall(entries)),
+            Message::Input(Input::ReadCurrent(Nonce(READ.0 + 1))),
         ]
     }
 
@@ -259,6 +273,7 @@ pub(super) fn late_answers(deployed: &Deployed) -> Result<u32, String> {
                 Accepted { ballot: old, slot }.into(),
                 Reject { promised: old }.into(),
                 HeartbeatAck { ballot: old }.into(),
+                RoundAck { ballot: old, round: 1 }.into(),
             ];
             for dst in [late.leader, late.candidate] {
                 for src in (0..REPLICAS).filter(|src| *src != dst) {

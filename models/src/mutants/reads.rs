@@ -3,7 +3,7 @@
 use super::{Cmd, Mutant};
 use paxos_chat::message::{Message, ReadBound, RelayBound, Round, RoundAck, ToPeer, ToReplica};
 use paxos_chat::state::{Leading, State};
-use paxos_chat::types::{NodeId, Slot};
+use paxos_chat::types::NodeId;
 use stateright::actor::{Command, Id};
 
 fn is_read(msg: &Message) -> bool {
@@ -21,7 +21,7 @@ impl Mutant {
             (Mutant::OtherRoundCounted, Message::ToPeer(ToPeer::RoundAck(ack))) => {
                 ack.round = leading.reads.round;
             }
-            (Mutant::ReadBelowReported, msg) if is_read(msg) => leading.end = Slot(0),
+            (Mutant::ReadBelowReported, msg) if is_read(msg) => leading.end = None,
             _ => {}
         }
     }

@@ -4,7 +4,7 @@
 use crate::node::NodeState;
 use paxos_chat::quorum::{Cluster, ReplicaSet};
 use paxos_chat::state::Phase;
-use paxos_chat::types::{Ballot, ReplicaId, Slot};
+use paxos_chat::types::{Ballot, ReplicaId};
 
 /// The state of a leader that has heard nobody yet: whom it has heard decides only when its election
 /// timer is set anew, and here that timer is always set and may fire at any moment. A leader that was
@@ -44,24 +44,4 @@ pub(crate) fn with_anyone_heard(
         NodeState::Replica(machine)
     };
     (1..1 << others.len()).map(with).collect()
-}
-
-/// The state of a leader to which nothing was reported, where nobody makes current reads: nothing else asks for the end of
-/// what was reported.
-pub(crate) fn without_end(mut state: NodeState) -> NodeState {
-    if let NodeState::Replica(machine) = &mut state
-        && let Phase::Leading(leading) = &mut machine.replica.phase
-    {
-        leading.end = Slot(0);
-    }
-    state
-}
-
-/// The state of a leader to which something was reported.
-pub(crate) fn with_an_end(state: &NodeState) -> Option<NodeState> {
-    let NodeState::Replica(machine) = state else { return None };
-    let mut machine = machine.clone();
-    let Phase::Leading(leading) = &mut machine.replica.phase else { return None };
-    leading.end = leading.next.next();
-    Some(NodeState::Replica(machine))
 }
