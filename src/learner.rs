@@ -18,7 +18,7 @@ use crate::message::{Asker, Entries, Fetch, LogRead, Output, Page, Tail, ToPeer}
 use crate::state::{CatchUp, Learner, State};
 use crate::step::Step;
 use crate::types::{Ballot, NodeId, ReplicaId, Slot, Value};
-use crate::{election, proposer, requests};
+use crate::{election, proposer, reads, requests};
 
 /// A follower that lacks something below its leader's bound asks the leader for it, then whoever sends some; and
 /// others in turn, less and less often, for as long as nothing comes.
@@ -220,6 +220,7 @@ pub fn decide(step: &mut Step<'_, '_>, values: Vec<(Slot, Value)>) {
         if let Some(leading) = step.state.to_mut().leading_mut() {
             leading.end.take_if(|end| *end <= applied_upto);
             election::restart_timer(step);
+            reads::answer_applied(step);
         } else {
             step.state.to_mut().patience.shrink(applied_upto, step.tuning);
         }

@@ -17,7 +17,7 @@
 //! | [`election`], [`patience`] | time-outs, pre-votes, heartbeats |
 //! | [`pacing`] | when a leader sends again what was not answered |
 //! | [`session`], [`requests`], [`askers`] | exactly-once, and what clients are answered |
-//! | [`reads`] | how far one has to read, to have all that anybody was told of |
+//! | [`reads`], [`open_reads`] | how far one has to read, to have all that anybody was told of |
 //! | [`outline`] | what of a state is looked at after each step, where it is recorded |
 //! | [`replica`], [`client`], [`reader`], [`shell`] | the actors: the only files that name stateright |
 //!
@@ -33,6 +33,7 @@ pub mod effects;
 pub mod election;
 pub mod learner;
 pub mod message;
+pub mod open_reads;
 pub mod outline;
 pub mod pacing;
 pub mod patience;

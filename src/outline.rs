@@ -7,8 +7,9 @@
 //! **Absent**: whole states, which can be hashed as they are.
 
 use crate::client::{ClientState, ClientStorage};
+use crate::open_reads::OpenReads;
 use crate::reader::ReaderState;
-use crate::state::{Leading, Phase, Reads, State, Storage};
+use crate::state::{Leading, Phase, State, Storage};
 use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 
@@ -56,9 +57,11 @@ impl Outline for Leading {
         (in_flight.len(), in_flight.iter().next()).hash(hasher);
         (intake.queue.len(), intake.proposed.len(), intake.openings.len()).hash(hasher);
         (intake.held.len(), intake.held_bytes).hash(hasher);
-        let Reads { round, asked, acknowledged, waiting } = reads;
-        (end, round, acknowledged).hash(hasher);
-        (asked.len(), asked.iter().next(), waiting.len(), waiting.iter().next()).hash(hasher);
+        let OpenReads { round, asked, acknowledged, waiting, confirmed, users } = reads;
+        (end, round, acknowledged, users.len()).hash(hasher);
+        for reads in [asked, waiting, confirmed] {
+            (reads.len(), reads.iter().next()).hash(hasher);
+        }
     }
 }
 

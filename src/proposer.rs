@@ -19,9 +19,10 @@
 
 use crate::effects::Timer;
 use crate::message::{Accept, Accepted, Fetch, Prepare, Promise};
+use crate::open_reads::OpenReads;
 use crate::pacing::{Flight, Pacing, TICKS_MIN};
 use crate::quorum::ReplicaSet;
-use crate::state::{Intake, Leading, Phase, Preparing, Reads, State};
+use crate::state::{Intake, Leading, Phase, Preparing, State};
 use crate::step::Step;
 use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
 use crate::{acceptor, election, learner, requests};
@@ -120,7 +121,7 @@ fn lead_if_promised(step: &mut Step<'_, '_>) {
         outbid: Ballot::ZERO,
         intake: Intake::default(),
         end,
-        reads: Reads::default(),
+        reads: OpenReads::default(),
     });
     step.effects.set_timer(Timer::Heartbeat, step.tuning.heartbeat_delay());
     step.effects.set_timer(Timer::Resend, step.tuning.resend_delay());

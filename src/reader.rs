@@ -7,6 +7,9 @@
 //! **Invariant — a current read has all that anybody was told of before it began**: it ends when everything is read
 //! below a bound that a replica has answered it with ([`crate::reads`]), by its name.
 //!
+//! **Invariant — one question at a time**: a current read that begins while another one is asked waits for its answer, and
+//! the last of those that wait is asked for all of them.
+//!
 //! **Absent**: sessions. Reading changes nothing at a replica, and each entry tells what its commands came to, so a
 //! reader need not know what was before.
 //!
@@ -16,17 +19,18 @@ use crate::client::ClientTuning;
 use crate::effects::{Effects, Timer};
 use crate::message::{AppliedValue, Input, Message, Output, Page, Read, ReadBound, Tail, ToClient};
 use crate::shell::emit;
-use crate::types::{NodeId, Nonce, Slot};
+use crate::types::{NodeId, Nonce, Slot, User};
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// A reader of the replicated chat.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reader {
     /// The replicas to ask, in the order in which they are tried.
     pub replicas: Vec<NodeId>,
+    /// Whose reader it is.
+    pub user: User,
     /// The first slot to read; none, to begin at the end of the log.
     pub from: Option<Slot>,
     /// It follows the log; otherwise it asks for nothing but what its current reads need.
@@ -48,8 +52,29 @@ pub struct ReaderState {
     pub moved: bool,
     /// While nothing new comes another one is asked beside it: this many after it.
     pub beside: usize,
-    /// The current reads that have begun and not ended, each with its bound, if that is known.
-    pub reads: BTreeMap<Nonce, Option<Slot>>,
+    /// The current reads that have begun and not ended, in the order in which they began.
+    pub reads: Vec<CurrentRead>,
+}
+
+/// A current read that has begun and not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CurrentRead {
+    /// Its name.
+    pub nonce: Nonce,
+    /// Its bound, if that is known.
+    pub upto: Option<Slot>,
+}
+
+impl ReaderState {
+    /// The last one that is not answered. Its answer is one to those before it.
+    fn unanswered(&self) -> Option<Nonce> {
+        self.reads.iter().rev().find(|read| read.upto.is_none()).map(|read| read.nonce)
+    }
+
+    /// Is this one open?
+    fn is_open(&self, nonce: Nonce) -> bool {
+        self.reads.iter().any(|read| read.nonce == nonce)
+    }
 }
 
 impl Reader {
@@ -57,16 +82,23 @@ impl Reader {
         effects.send(self.replicas[state.target], Tail { from: state.next });
     }
 
+    fn read(&self, nonce: Nonce) -> Read {
+        Read { user: self.user.clone(), nonce }
+    }
+
     /// A current read begins.
     fn on_read(&self, state: &mut Cow<'_, ReaderState>, nonce: Nonce, effects: &mut Effects) {
-        if state.reads.contains_key(&nonce) {
+        if state.is_open(nonce) {
             return;
         }
         if state.reads.is_empty() && !self.follows {
             self.ask_again_later(effects);
         }
-        state.to_mut().reads.insert(nonce, None);
-        effects.send(self.replicas[state.target], Read { nonce });
+        let waits = state.unanswered().is_some();
+        state.to_mut().reads.push(CurrentRead { nonce, upto: None });
+        if !waits {
+            effects.send(self.replicas[state.target], self.read(nonce));
+        }
     }
 
     fn ask_again_later(&self, effects: &mut Effects) {
@@ -78,14 +110,20 @@ impl Reader {
     fn on_bound(
         &self,
         state: &mut Cow<'_, ReaderState>,
+        src: NodeId,
         ReadBound { nonce, upto }: ReadBound,
         effects: &mut Effects,
     ) {
-        if state.reads.get(&nonce) != Some(&None) {
+        self.note_answer(state, src);
+        let answered = state.reads.iter().position(|read| read.nonce == nonce);
+        let Some(answered) = answered.filter(|place| state.reads[*place].upto.is_none()) else {
             return;
-        }
+        };
         let state = state.to_mut();
-        state.reads.insert(nonce, Some(upto));
+        // It was asked for after those before it had begun.
+        for read in &mut state.reads[..=answered] {
+            read.upto.get_or_insert(upto);
+        }
         if state.next.is_none() {
             state.next = Some(upto);
             effects.report(Output::EndFound { end: upto });
@@ -93,15 +131,18 @@ impl Reader {
         if state.next < Some(upto) {
             self.ask(state, effects);
         }
+        if let Some(waits) = state.unanswered() {
+            effects.send(self.replicas[state.target], self.read(waits));
+        }
         self.end_reads(state, effects);
     }
 
     /// Ends the current reads of which everything is read.
     fn end_reads(&self, state: &mut ReaderState, effects: &mut Effects) {
         let (next, before) = (state.next, state.reads.len());
-        state.reads.retain(|nonce, bound| match *bound {
+        state.reads.retain(|read| match read.upto {
             Some(upto) if next >= Some(upto) => {
-                effects.report(Output::Current { nonce: *nonce, upto });
+                effects.report(Output::Current { nonce: read.nonce, upto });
                 false
             }
             _ => true,
@@ -119,23 +160,37 @@ impl Reader {
         if state.answered {
             state.to_mut().answered = false;
         }
-        // Who begins at the end is told by the read where that is.
-        if state.next.is_some() || state.reads.is_empty() {
-            self.ask(state, effects);
-        }
-        for (nonce, _) in state.reads.iter().filter(|(_, bound)| bound.is_none()) {
-            effects.send(self.replicas[state.target], Read { nonce: *nonce });
-        }
-        // Who answers may lag for ever. Whoever has more is asked from then on.
-        if state.moved {
+        let has_moved = state.moved;
+        if has_moved {
             state.to_mut().moved = false;
-        } else if count > 1 {
+        }
+        self.ask_as_needed(state, self.replicas[state.target], effects);
+        // Who answers may lag for ever, or be cut off from those who lead. Whoever has more is asked from then on.
+        if count > 1 && (!has_moved || state.unanswered().is_some()) {
             let state = state.to_mut();
             state.beside = 1 + state.beside % (count - 1);
             let other = self.replicas[(state.target + state.beside) % count];
-            effects.send(other, Tail { from: state.next });
+            self.ask_as_needed(state, other, effects);
         }
         self.ask_again_later(effects);
+    }
+
+    /// Asks this replica for entries, if any are wanted, and how far the last read goes, if that is not known.
+    fn ask_as_needed(&self, state: &ReaderState, replica: NodeId, effects: &mut Effects) {
+        // Who begins at the end is told by the read where that is.
+        let is_bound_known = state.reads.iter().any(|read| read.upto.is_some());
+        if state.reads.is_empty() || is_bound_known || (self.follows && state.next.is_some()) {
+            effects.send(replica, Tail { from: state.next });
+        }
+        if let Some(nonce) = state.unanswered() {
+            effects.send(replica, self.read(nonce));
+        }
+    }
+
+    fn note_answer(&self, state: &mut Cow<'_, ReaderState>, src: NodeId) {
+        if !state.answered && src == self.replicas[state.target] {
+            state.to_mut().answered = true;
+        }
     }
 
     fn on_entries(
@@ -145,9 +200,7 @@ impl Reader {
         page: Page,
         effects: &mut Effects,
     ) {
-        if !state.answered && src == self.replicas[state.target] {
-            state.to_mut().answered = true;
-        }
+        self.note_answer(state, src);
         let Some(before) = state.next else {
             if !state.reads.is_empty() {
                 // This replica may lag; the bound is where to begin.
@@ -177,10 +230,10 @@ impl Reader {
             state.target = sender;
             state.answered = true;
         }
-        if next < page.applied_upto {
+        self.end_reads(state, effects);
+        if next < page.applied_upto && (self.follows || !state.reads.is_empty()) {
             self.ask(state, effects);
         }
-        self.end_reads(state, effects);
     }
 }
 
@@ -199,7 +252,7 @@ impl Actor for Reader {
             answered: true,
             moved: false,
             beside: 0,
-            reads: BTreeMap::new(),
+            reads: Vec::new(),
         };
         let mut effects = Effects::default();
         if self.follows {
@@ -225,7 +278,7 @@ impl Actor for Reader {
                 self.on_entries(state, src, page, &mut effects);
             }
             Message::ToClient(ToClient::ReadBound(bound)) if self.replicas.contains(&src) => {
-                self.on_bound(state, bound, &mut effects);
+                self.on_bound(state, src, bound, &mut effects);
             }
             Message::Input(Input::ReadCurrent(nonce)) if src == NodeId::LOCAL => {
                 self.on_read(state, nonce, &mut effects);
@@ -263,11 +316,12 @@ mod tests {
 
     fn reader() -> Reader {
         let replicas = vec![NodeId(0), NodeId(1)];
-        Reader { replicas, from: Some(Slot(0)), follows: true, tuning: ClientTuning::default() }
+        let (user, from, tuning) = (User::new("ann"), Some(Slot(0)), ClientTuning::default());
+        Reader { replicas, user, from, follows: true, tuning }
     }
 
     fn state(next: u64, target: usize, answered: bool) -> ReaderState {
-        let (next, reads) = (Some(Slot(next)), BTreeMap::new());
+        let (next, reads) = (Some(Slot(next)), Vec::new());
         ReaderState { next, target, answered, moved: false, beside: 0, reads }
     }
 
@@ -397,13 +451,14 @@ mod tests {
     }
 
     fn reads(upto: Option<u64>, before: ReaderState) -> ReaderState {
-        ReaderState { reads: [(READ, upto.map(Slot))].into(), ..before }
+        let read = CurrentRead { nonce: READ, upto: upto.map(Slot) };
+        ReaderState { reads: vec![read], ..before }
     }
 
     fn is_told(before: ReaderState, bound: ReadBound) -> (Effects, ReaderState) {
         let mut effects = Effects::default();
         let mut cow = Cow::Borrowed(&before);
-        reader().on_bound(&mut cow, bound, &mut effects);
+        reader().on_bound(&mut cow, NodeId(0), bound, &mut effects);
         (effects, cow.into_owned())
     }
 
@@ -412,17 +467,20 @@ mod tests {
     }
 
     #[test]
-    fn a_current_read_is_asked_at_once_and_again_until_it_is_answered() {
+    fn a_current_read_is_asked_at_once_if_no_other_one_is_and_again_until_it_is_answered() {
         let (before, mut effects) = (state(4, 0, true), Effects::default());
         let mut cow = Cow::Borrowed(&before);
         reader().on_read(&mut cow, READ, &mut effects);
-        assert_eq!(effects, Effects::none().sent(0, Read { nonce: READ }));
+        assert_eq!(effects, Effects::none().sent(0, reader().read(READ)));
         let open = reads(None, state(4, 0, true));
         assert_eq!(*cow, open);
+        let (mut later, mut effects) = (Cow::Borrowed(&open), Effects::default());
+        reader().on_read(&mut later, Nonce(8), &mut effects);
+        assert_eq!((effects, later.reads.len()), (Effects::none(), 2));
         let (effects, _) = times_out(moved(open.clone()));
-        assert!(effects.sends.contains(&(NodeId(0), Read { nonce: READ }.into())), "{effects:?}");
+        assert!(effects.sends.contains(&(NodeId(0), reader().read(READ).into())), "{effects:?}");
         let (effects, _) = times_out(moved(reads(Some(9), open)));
-        assert!(!effects.sends.contains(&(NodeId(0), Read { nonce: READ }.into())), "{effects:?}");
+        assert!(!effects.sends.contains(&(NodeId(0), reader().read(READ).into())), "{effects:?}");
     }
 
     #[test]
@@ -440,17 +498,56 @@ mod tests {
 
     #[test]
     fn who_does_not_follow_asks_from_its_first_open_read_to_the_end_of_the_last() {
-        let reader = Reader { follows: false, ..reader() };
+        let reader = Reader { follows: false, ..self::reader() };
         let before = state(4, 0, true);
         let (mut cow, mut effects) = (Cow::Borrowed(&before), Effects::default());
         reader.on_read(&mut cow, READ, &mut effects);
         let delay = ClientTuning::default().retry_interval;
-        let mut expected = Effects::none().sent(0, Read { nonce: READ });
+        let mut expected = Effects::none().sent(0, reader.read(READ));
         expected.set_timer(Timer::Retry, delay..delay * 5 / 4);
         assert_eq!(effects, expected);
         let mut effects = Effects::default();
-        reader.on_bound(&mut cow, bound(4), &mut effects);
+        reader.on_bound(&mut cow, NodeId(0), bound(4), &mut effects);
         assert_eq!(effects, Effects::none().reported(current(4)).cancelled(Timer::Retry));
+    }
+
+    #[test]
+    fn who_does_not_follow_reads_no_further_than_it_asks() {
+        let reader = Reader { follows: false, ..self::reader() };
+        let (before, mut effects) = (reads(Some(5), state(4, 0, true)), Effects::default());
+        let mut cow = Cow::Borrowed(&before);
+        reader.on_entries(&mut cow, NodeId(0), page(4, vec![say("a")], 9), &mut effects);
+        let expected = Effects::none().reported(news(4, "a")).reported(current(5));
+        assert_eq!(effects, expected.cancelled(Timer::Retry));
+    }
+
+    #[test]
+    fn of_many_current_reads_the_last_is_asked_again_and_its_answer_is_one_to_those_before_it() {
+        let open = |nonce, upto: Option<u64>| CurrentRead { nonce, upto: upto.map(Slot) };
+        let all = vec![open(Nonce(9), None), open(READ, None), open(Nonce(3), None)];
+        let before = ReaderState { reads: all, ..state(4, 0, true) };
+        let (effects, _) = times_out(before.clone());
+        let asked = effects.sends.iter().filter_map(|(to, message)| match message {
+            Message::ToReplica(ToReplica::Read(read)) => Some((*to, read.nonce)),
+            _ => None,
+        });
+        let asked: Vec<_> = asked.collect();
+        assert_eq!(asked, [(NodeId(0), Nonce(3)), (NodeId(1), Nonce(3))]);
+        let (effects, after) = is_told(before, bound(4));
+        let ended = |nonce| Output::Current { nonce, upto: Slot(4) };
+        let expected = Effects::none().sent(0, reader().read(Nonce(3)));
+        assert_eq!(effects, expected.reported(ended(Nonce(9))).reported(ended(READ)));
+        assert_eq!(after.reads, [open(Nonce(3), None)]);
+    }
+
+    #[test]
+    fn a_replica_that_answers_and_is_cut_off_from_those_who_lead_keeps_no_read_from_ending() {
+        let (effects, after) = times_out(moved(reads(None, state(4, 0, true))));
+        assert!(effects.sends.contains(&(NodeId(1), reader().read(READ).into())), "{effects:?}");
+        let (effects, _) = times_out(moved(reads(Some(9), state(4, 0, true))));
+        let is_beside = |(to, _): &(NodeId, Message)| *to == NodeId(1);
+        assert!(!effects.sends.iter().any(is_beside), "only entries are lacking: {effects:?}");
+        assert_eq!(after.beside, 1);
     }
 
     #[test]

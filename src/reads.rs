@@ -9,7 +9,9 @@
 //!   then the leader had applied it; or in a lower one, and then it was reported, or is below the base.
 //! - *And nothing was chosen in a higher ballot*: a quorum acknowledges a round that began after the read came. Whoever
 //!   has promised a higher ballot doesn't, and a quorum that has voted in one has a member in common with this one.
-//! - *A round is for what had come when it began*: what comes later waits for the next, and many reads share one.
+//! - *Nothing is promised that may not come*: a read is answered when everything below its bound is applied.
+//! - *A round is for what had come when it began* ([`crate::open_reads`]), and many reads share one.
+//! - *Bounded*: what finds no place is asked again.
 //! - *Nobody is remembered on the way*: a read carries the replicas that it has passed, and the answer goes back through
 //!   them. What is lost is asked again by the reader.
 //!
@@ -19,13 +21,12 @@
 //! was reported in place of an entry at the beginning of a term.
 
 use crate::message::{Read, ReadBound, Reject, RelayBound, RelayedRead, Round, RoundAck};
-use crate::quorum::ReplicaSet;
 use crate::step::Step;
 use crate::types::{NodeId, ReplicaId, Slot};
 
 /// A client asks how far it has to read.
-pub fn on_read(step: &mut Step<'_, '_>, reader: NodeId, Read { nonce }: Read) {
-    take(step, RelayedRead { passed: Vec::new(), reader, nonce });
+pub fn on_read(step: &mut Step<'_, '_>, reader: NodeId, Read { user, nonce }: Read) {
+    take(step, RelayedRead { passed: Vec::new(), reader, user, nonce });
 }
 
 /// Another replica asks that for a client.
@@ -44,13 +45,12 @@ fn take(step: &mut Step<'_, '_>, mut read: RelayedRead) {
         return;
     };
     let reads = &leading.reads;
-    let is_open = reads.asked.contains_key(&read) || reads.waiting.contains_key(&read);
-    if is_open || reads.asked.len() + reads.waiting.len() >= step.tuning.reads_max {
+    if reads.is_open(&read) || reads.is_full_for(&read.user, step.tuning) {
         return;
     }
     let upto = leading.end.unwrap_or(applied_upto);
     if let Some(leading) = step.state.to_mut().leading_mut() {
-        leading.reads.waiting.insert(read, upto);
+        leading.reads.open(read, upto);
     }
     begin_if_needed(step);
 }
@@ -59,12 +59,10 @@ fn take(step: &mut Step<'_, '_>, mut read: RelayedRead) {
 fn begin_if_needed(step: &mut Step<'_, '_>) {
     let Some(leading) = step.state.to_mut().leading_mut() else { return };
     let reads = &mut leading.reads;
-    if !reads.asked.is_empty() || reads.waiting.is_empty() {
+    if reads.is_asked() || reads.waiting.is_empty() {
         return;
     }
-    reads.round += 1;
-    reads.asked = std::mem::take(&mut reads.waiting);
-    reads.acknowledged = ReplicaSet::default();
+    reads.begin();
     let (ballot, round) = (leading.ballot, leading.reads.round);
     step.send_to_peers(Round { ballot, round });
     answer_if_acknowledged(step);
@@ -74,7 +72,7 @@ fn begin_if_needed(step: &mut Step<'_, '_>) {
 pub fn ask_again(step: &mut Step<'_, '_>) {
     let Some(leading) = step.state.leading() else { return };
     let reads = &leading.reads;
-    if reads.asked.is_empty() {
+    if !reads.is_asked() {
         return;
     }
     let (ballot, round) = (leading.ballot, reads.round);
@@ -101,7 +99,7 @@ pub fn on_round_ack(
 ) {
     let Some(leading) = step.state.leading() else { return };
     let reads = &leading.reads;
-    let is_on = !reads.asked.is_empty() && (ballot, round) == (leading.ballot, reads.round);
+    let is_on = reads.is_asked() && (ballot, round) == (leading.ballot, reads.round);
     if !is_on || reads.acknowledged.contains(peer) {
         return;
     }
@@ -111,7 +109,7 @@ pub fn on_round_ack(
     answer_if_acknowledged(step);
 }
 
-/// Answers the reads that the round is for, if a quorum has acknowledged it; then begins the next.
+/// Ends the round, if a quorum has acknowledged it; then begins the next.
 fn answer_if_acknowledged(step: &mut Step<'_, '_>) {
     let Some(leading) = step.state.leading() else { return };
     let mut acknowledged = leading.reads.acknowledged;
@@ -121,10 +119,22 @@ fn answer_if_acknowledged(step: &mut Step<'_, '_>) {
         return;
     }
     let Some(leading) = step.state.to_mut().leading_mut() else { return };
-    for (read, upto) in std::mem::take(&mut leading.reads.asked) {
+    leading.reads.confirm();
+    answer_applied(step);
+    begin_if_needed(step);
+}
+
+/// Answers the reads of rounds that are over, if everything below their bounds is applied: what was only reported may
+/// never be decided.
+pub fn answer_applied(step: &mut Step<'_, '_>) {
+    let applied_upto = step.state.learner.applied_upto;
+    if step.state.leading().is_none_or(|leading| leading.reads.confirmed.is_empty()) {
+        return;
+    }
+    let Some(leading) = step.state.to_mut().leading_mut() else { return };
+    for (read, upto) in leading.reads.take_applied(applied_upto) {
         send_back(step, read, upto);
     }
-    begin_if_needed(step);
 }
 
 /// An answer on its way back to whoever asked here.
@@ -146,14 +156,24 @@ mod tests {
     use crate::effects::{Effects, Timer};
     use crate::message::Message;
     use crate::testing::*;
-    use crate::types::{Ballot, Nonce};
+    use crate::types::{Ballot, Nonce, User};
+
+    fn of_user(user: &str, nonce: u64) -> RelayedRead {
+        let (user, nonce) = (User::new(user), Nonce(nonce));
+        RelayedRead { passed: Vec::new(), reader: ANN, user, nonce }
+    }
 
     fn read(nonce: u64) -> RelayedRead {
-        RelayedRead { passed: Vec::new(), reader: ANN, nonce: Nonce(nonce) }
+        of_user("ann", nonce)
+    }
+
+    fn asks_as(bench: &mut Bench, user: &str, nonce: u64) -> Effects {
+        let read = Read { user: User::new(user), nonce: Nonce(nonce) };
+        bench.step(|step| on_read(step, ANN, read))
     }
 
     fn asks(bench: &mut Bench, nonce: u64) -> Effects {
-        bench.step(|step| on_read(step, ANN, Read { nonce: Nonce(nonce) }))
+        asks_as(bench, "ann", nonce)
     }
 
     fn acknowledges(bench: &mut Bench, peer: u8, ballot: Ballot, round: u64) -> Effects {
@@ -203,13 +223,25 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_covers_what_was_reported_though_it_is_not_decided_yet_and_not_what_is_new() {
+    fn the_bound_covers_what_was_reported_and_not_what_is_new_and_is_told_when_it_is_applied() {
         let mut bench = Bench::new(0, 3).leading(1, 0);
         bench.leader_mut().end = Some(Slot(2));
         bench.leader_mut().next = Slot(5);
         asks(&mut bench, 7);
-        let answered = acknowledges(&mut bench, 1, ballot(1, 0), 1);
-        assert_eq!(answered, Effects::none().sent_to(ANN, answer(7, 2)));
+        assert_eq!(acknowledges(&mut bench, 1, ballot(1, 0), 1), Effects::none());
+        asks(&mut bench, 8);
+        let decided = |slot, text| vec![(Slot(slot), say(text))];
+        let answers = |effects: &Effects| {
+            let answers = effects.sends.iter().filter(|(to, _)| *to == ANN);
+            answers.cloned().collect::<Vec<_>>()
+        };
+        let effects = bench.step(|step| crate::learner::decide(step, decided(0, "a")));
+        assert_eq!(answers(&effects), [], "one slot is lacking");
+        let effects = bench.step(|step| crate::learner::decide(step, decided(1, "b")));
+        assert_eq!(answers(&effects), [(ANN, answer(7, 2))]);
+        let answered = acknowledges(&mut bench, 1, ballot(1, 0), 2);
+        assert_eq!(answered, Effects::none().sent_to(ANN, answer(8, 2)));
+        assert_eq!(bench.leader().reads.users, [].into(), "nobody waits");
     }
 
     #[test]
@@ -277,5 +309,27 @@ mod tests {
         (0..5).for_each(|nonce| drop(asks(&mut bench, nonce)));
         let reads = &bench.leader().reads;
         assert_eq!(reads.asked.len() + reads.waiting.len(), 2);
+    }
+
+    #[test]
+    fn whoever_asks_for_much_takes_no_place_from_others_for_longer_than_a_round() {
+        let mut bench = Bench::new(0, 3).leading(1, 0);
+        bench.tuning.reads_max = 6;
+        let open = |bench: &Bench| -> Vec<(String, usize)> {
+            let users = bench.leader().reads.users.iter();
+            users.map(|(user, count)| (user.to_string(), *count)).collect()
+        };
+        let count = |name: &str, count| (name.to_owned(), count);
+        (0..20).for_each(|nonce| drop(asks_as(&mut bench, "mallory", nonce)));
+        assert_eq!(open(&bench), [count("mallory", 6)]);
+        for user in ["bob", "zoe"] {
+            (0..20).for_each(|nonce| drop(asks_as(&mut bench, user, nonce)));
+        }
+        assert_eq!(open(&bench), [count("bob", 3), count("mallory", 6), count("zoe", 2)]);
+        acknowledges(&mut bench, 1, ballot(1, 0), 1);
+        assert_eq!(open(&bench), [count("bob", 3), count("mallory", 5), count("zoe", 2)]);
+        (20..40).for_each(|nonce| drop(asks_as(&mut bench, "mallory", nonce)));
+        acknowledges(&mut bench, 1, ballot(1, 0), 2);
+        assert_eq!(open(&bench), [], "nobody waits for anything");
     }
 }

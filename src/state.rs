@@ -7,7 +7,7 @@
 
 use crate::askers::Askers;
 use crate::effects::Durable;
-use crate::message::RelayedRead;
+use crate::open_reads::OpenReads;
 use crate::pacing::{Flight, Pacing};
 use crate::patience::Patience;
 use crate::queue::Queue;
@@ -180,20 +180,7 @@ pub struct Leading {
     /// lower ballots is below.
     pub end: Option<Slot>,
     /// The current reads that are open.
-    pub reads: Reads,
-}
-
-/// The current reads that wait for a leader's rounds, each with its bound.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Reads {
-    /// The number of the last round that was begun.
-    pub round: u64,
-    /// The reads that it is for: all that had come when it began. None, if it is over.
-    pub asked: BTreeMap<RelayedRead, Slot>,
-    /// The peers that have acknowledged it.
-    pub acknowledged: ReplicaSet,
-    /// The reads that have come since, for which another round is needed.
-    pub waiting: BTreeMap<RelayedRead, Slot>,
+    pub reads: OpenReads,
 }
 
 impl State {

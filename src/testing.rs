@@ -12,12 +12,13 @@ use crate::message::{
     Accept, Accepted, Acknowledged, AppliedValue, Entries, Fetch, Heartbeat, Message, Outcome,
     Output, Page, Prepare, Promise,
 };
+use crate::open_reads::OpenReads;
 use crate::pacing::{Flight, Pacing};
 use crate::quorum::{Cluster, ReplicaSet};
 use crate::state::Intake;
 use crate::state::State;
 use crate::state::Storage;
-use crate::state::{Leading, Phase, Reads};
+use crate::state::{Leading, Phase};
 use crate::step::Step;
 use crate::tuning::Tuning;
 use crate::types::{
@@ -291,7 +292,7 @@ impl Bench {
             outbid: Ballot::ZERO,
             intake: Intake::default(),
             end: None,
-            reads: Reads::default(),
+            reads: OpenReads::default(),
         });
         bench
     }

@@ -29,7 +29,8 @@ pub struct Tuning {
     pub queue_bytes_max: usize,
     /// Commands that came before an earlier one of their session and are kept until that comes.
     pub held_commands_max: usize,
-    /// Current reads that a leader has open at once. Whoever asks for more asks again.
+    /// Current reads that a leader has open at once, shared by the users who ask: up to twice as many while the shares
+    /// shrink, and one of each user. Whoever asks for more asks again.
     pub reads_max: usize,
     /// Commands in one value.
     pub batch_commands_max: usize,

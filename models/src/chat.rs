@@ -125,6 +125,8 @@ pub struct ReaderGhost {
     pub begins: Option<Slot>,
     /// The values that it was given.
     pub read: BTreeMap<Slot, AppliedValue>,
+    /// The highest bound that it was told: of the end, or of a current read.
+    pub told: Slot,
     /// The step properties that it has broken, as bits of [`Safety`].
     pub broken: Verdict,
 }
@@ -150,9 +152,13 @@ pub struct RealTime {
     pub fences: BTreeMap<(usize, Seq), Slot>,
     /// A request was applied at or below a slot acknowledged before it was made.
     pub broken: bool,
-    /// For each current read in progress, by reader and name, the highest slot acknowledged to anyone before it began.
+    /// The highest bound that a current read has ended with. Of a real run, also that below which any replica has applied
+    /// everything.
+    pub shown: Slot,
+    /// For each current read in progress, by reader and name, a bound below which was, when it began, all that was
+    /// acknowledged or shown to anyone.
     pub reads: BTreeMap<(usize, Nonce), Slot>,
-    /// A current read has ended that goes not as far as what was acknowledged before it began.
+    /// A current read has ended below that.
     pub is_stale: bool,
 }
 
@@ -172,8 +178,13 @@ pub enum View {
         /// Nothing is left to say or to wait for.
         done: bool,
     },
-    /// Of a reader: the values it was given.
-    Reader(BTreeMap<Slot, AppliedValue>),
+    /// Of a reader.
+    Reader {
+        /// The values that it was given.
+        read: BTreeMap<Slot, AppliedValue>,
+        /// The highest bound that it was told.
+        told: Slot,
+    },
 }
 
 /// The part of a replica's state that judging the whole system needs.
@@ -212,15 +223,20 @@ impl RealTime {
 
     /// A current read begins.
     pub(crate) fn begin_read(&mut self, reader: usize, nonce: Nonce) {
-        if let Some(acknowledged) = self.acknowledged {
-            self.reads.insert((reader, nonce), acknowledged);
-        }
+        let acknowledged = self.acknowledged.map(Slot::next).unwrap_or_default();
+        self.reads.insert((reader, nonce), self.shown.max(acknowledged));
     }
 
     /// A current read ends: its reader has everything below this bound.
     pub(crate) fn end_read(&mut self, reader: usize, nonce: Nonce, upto: Slot) {
         let fence = self.reads.remove(&(reader, nonce));
-        self.is_stale |= fence.is_some_and(|fence| upto <= fence);
+        self.is_stale |= fence.is_some_and(|fence| upto < fence);
+        self.show(upto);
+    }
+
+    /// Everything below is shown to somebody.
+    pub(crate) fn show(&mut self, upto: Slot) {
+        self.shown = self.shown.max(upto);
     }
 }
 
@@ -348,6 +364,7 @@ impl ReaderGhost {
                     let is_wanted = spec.reads_from.is_none() && self.begins.is_none();
                     Safety::EverySlotRead.judge(&mut self.broken, is_wanted);
                     self.begins = Some(*end);
+                    self.told = self.told.max(*end);
                 }
                 Message::Output(Output::Applied { slot, value, outcomes }) => {
                     let first = spec.reads_from.or(self.begins);
@@ -360,6 +377,7 @@ impl ReaderGhost {
                     let first = spec.reads_from.or(self.begins);
                     let next = self.read.keys().next_back().map(|last| last.next()).or(first);
                     Safety::CurrentRead.judge(&mut self.broken, next >= Some(*upto));
+                    self.told = self.told.max(*upto);
                 }
                 _ => {}
             }
@@ -576,7 +594,7 @@ impl Spec<Node> for ChatSpec {
                     .and_then(NodeState::client)
                     .is_some_and(paxos_chat::client::ClientState::is_idle),
             },
-            Ghost::Reader(ghost) => View::Reader(ghost.read.clone()),
+            Ghost::Reader(ghost) => View::Reader { read: ghost.read.clone(), told: ghost.told },
         }
     }
 

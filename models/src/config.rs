@@ -268,6 +268,7 @@ impl Config {
         let reader = self.reader.map(|replica| {
             let reader = Reader {
                 replicas: vec![NodeId::from(ReplicaId(replica))],
+                user: User::new("reader"),
                 from: self.reads_from,
                 follows: self.follows,
                 tuning: self.client_tuning(1),

@@ -61,6 +61,7 @@ impl Deployed {
     pub(crate) fn reader(&self, replicas: Vec<NodeId>) -> Placed {
         let reader = Reader {
             replicas,
+            user: User::new("reader"),
             from: Some(Slot(0)),
             follows: true,
             tuning: self.client_tuning.clone(),

@@ -2,7 +2,7 @@
 //! exploration.
 //!
 //! **The goal**: every client has its acknowledgements or was told that its session has expired, every reader has read
-//! everything, and all live replicas have applied the same log, up to and including the highest slot that was chosen, with
+//! everything, if it follows the log, every current read has ended, and all live replicas have applied the same log, up to and including the highest slot that was chosen, with
 //! no gap. Injected skips stay as they are. Replicas ask for support before they use a ballot if those of the entry do;
 //! [`check_with_pre_votes`] makes them, as the deployed ones do, from states that were explored without.
 //!
@@ -32,6 +32,8 @@ pub struct Delivered {
     cluster: Cluster,
     tuning: Tuning,
     client: ClientTuning,
+    /// Readers are to read everything, and not only as far as they ask.
+    follows: bool,
 }
 
 /// The part of a node that the goal needs.
@@ -47,8 +49,13 @@ pub enum Standing {
     },
     /// Of a client: nothing is left to say or to wait for.
     Client(bool),
-    /// Of a reader: the next slot to read, once it is known.
-    Reader(Option<Slot>),
+    /// Of a reader.
+    Reader {
+        /// The next slot to read, once it is known.
+        next: Option<Slot>,
+        /// All its current reads have ended.
+        is_done: bool,
+    },
 }
 
 impl Delivered {
@@ -58,6 +65,7 @@ impl Delivered {
             cluster: Cluster::new(config.replicas),
             tuning: config.tuning.clone(),
             client: ClientTuning::default(),
+            follows: config.follows,
         }
     }
 
@@ -105,7 +113,9 @@ impl Goal<Node> for Delivered {
                 ClientPhase::Open(_) => client.is_idle(),
                 ClientPhase::Expired => true,
             }),
-            Some(NodeState::Reader(reader)) => Standing::Reader(reader.next),
+            Some(NodeState::Reader(reader)) => {
+                Standing::Reader { next: reader.next, is_done: reader.reads.is_empty() }
+            }
             Some(NodeState::Replica(_)) | None => Delivered::replica(state, stored),
         }
     }
@@ -125,7 +135,9 @@ impl Goal<Node> for Delivered {
         }
         let in_step = views.iter().all(|view| match view {
             Standing::Client(_) => true,
-            Standing::Reader(next) => *next == Some(bound),
+            Standing::Reader { next, is_done } => {
+                *is_done && (!self.follows || *next == Some(bound))
+            }
             Standing::Replica { applied_upto, decided, .. } => {
                 let known = decided.keys().next_back();
                 let same = applied_upto.is_none() || decided == log;

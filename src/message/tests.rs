@@ -17,14 +17,15 @@ fn one_of_each() -> Vec<(Message, &'static str)> {
     let noop = AppliedValue { value: Value::Noop, outcomes: vec![] };
     let outcomes = vec![Outcome::Opened(session(8, 0))];
     let opening = AppliedValue { value: one(open("ann", 1)), outcomes };
-    let read = RelayedRead { passed: vec![ReplicaId(2)], reader: NodeId(9), nonce: Nonce(255) };
+    let (passed, user) = (vec![ReplicaId(2)], User::new("ann"));
+    let read = RelayedRead { passed, reader: NodeId(9), user: user.clone(), nonce: Nonce(255) };
     vec![
         (
             Message::ToReplica(ToReplica::Request(post("ann", ann, 2, "hi"))),
             "Request(\"hi\"#ann.2)",
         ),
         (Tail { from: Some(Slot(5)) }.into(), "Tail(from 5)"),
-        (Read { nonce: Nonce(255) }.into(), "Read(nonce ff)"),
+        (Read { user, nonce: Nonce(255) }.into(), "Read(nonce ff of ann)"),
         (SessionOpened { nonce: Nonce(255), session: ann }.into(), "SessionOpened(nonce ff, s3.1)"),
         (acknowledged(ann, 2, 9).into(), "Acknowledged(s3.1, #2, slot 9)"),
         (Busy { queued: 1 }.into(), "Busy(1 queued)"),
@@ -55,8 +56,8 @@ fn one_of_each() -> Vec<(Message, &'static str)> {
                 .into(),
             "Relay(\"hi\"#ann.2, passed {r2})",
         ),
-        (read.clone().into(), "RelayRead(nonce ff of n9, passed [r2])"),
-        (RelayBound { read, upto: Slot(5) }.into(), "RelayBound(nonce ff of n9, below 5)"),
+        (read.clone().into(), "RelayRead(nonce ff of ann at n9, passed [r2])"),
+        (RelayBound { read, upto: Slot(5) }.into(), "RelayBound(nonce ff of ann at n9, below 5)"),
         (Round { ballot: b1, round: 3 }.into(), "Round(b1.r0, 3)"),
         (RoundAck { ballot: b1, round: 3 }.into(), "RoundAck(b1.r0, 3)"),
         (Message::Input(Input::Submit(Body::Sync)), "Submit(Sync)"),

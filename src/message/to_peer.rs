@@ -5,7 +5,7 @@
 
 use super::{Entries, Plausible};
 use crate::quorum::ReplicaSet;
-use crate::types::{Ballot, Command, NodeId, Nonce, ReplicaId, Slot, Value, Vote};
+use crate::types::{Ballot, Command, NodeId, Nonce, ReplicaId, Slot, User, Value, Vote};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Display, Formatter};
 
@@ -167,6 +167,8 @@ pub struct RelayedRead {
     pub passed: Vec<ReplicaId>,
     /// Who reads, as the first of these knows it.
     pub reader: NodeId,
+    /// Whose read it is.
+    pub user: User,
     /// The read.
     pub nonce: Nonce,
 }
@@ -274,11 +276,12 @@ impl Display for ToPeer {
             ToPeer::Fetch(Fetch { from }) => write!(f, "(from {from})"),
             ToPeer::Decided(entries) => write!(f, "({entries:?})"),
             ToPeer::Relay(Relay { passed, command }) => write!(f, "({command}, passed {passed:?})"),
-            ToPeer::RelayRead(RelayedRead { passed, reader, nonce }) => {
-                write!(f, "({nonce} of {reader}, passed {passed:?})")
+            ToPeer::RelayRead(RelayedRead { passed, reader, user, nonce }) => {
+                write!(f, "({nonce} of {user} at {reader}, passed {passed:?})")
             }
             ToPeer::RelayBound(RelayBound { read, upto }) => {
-                write!(f, "({} of {}, below {upto})", read.nonce, read.reader)
+                let RelayedRead { passed: _, reader, user, nonce } = read;
+                write!(f, "({nonce} of {user} at {reader}, below {upto})")
             }
             ToPeer::Round(Round { ballot, round })
             | ToPeer::RoundAck(RoundAck { ballot, round }) => {

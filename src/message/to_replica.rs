@@ -1,7 +1,7 @@
 //! What clients ask of replicas.
 
 use super::Plausible;
-use crate::types::{Command, Nonce, Slot};
+use crate::types::{Command, Nonce, Slot, User};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
 
@@ -24,8 +24,10 @@ pub struct Tail {
 }
 
 /// Asks for a bound below which is all that anybody was told of before this was first asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Read {
+    /// Whose read it is: users share the places that a leader has for open reads.
+    pub user: User,
     /// The name of the read. No other read of this reader has it, in whatever life.
     pub nonce: Nonce,
 }
@@ -35,7 +37,7 @@ impl Plausible for ToReplica {
         match self {
             ToReplica::Request(command) => command.is_plausible(),
             ToReplica::Tail(Tail { from }) => from.is_none_or(|from| from.is_plausible()),
-            ToReplica::Read(Read { nonce: _ }) => true,
+            ToReplica::Read(Read { user: _, nonce: _ }) => true,
         }
     }
 }
@@ -47,7 +49,7 @@ impl Display for ToReplica {
             ToReplica::Request(command) => write!(f, "({command})"),
             ToReplica::Tail(Tail { from: Some(from) }) => write!(f, "(from {from})"),
             ToReplica::Tail(Tail { from: None }) => f.write_str("(end)"),
-            ToReplica::Read(Read { nonce }) => write!(f, "({nonce})"),
+            ToReplica::Read(Read { user, nonce }) => write!(f, "({nonce} of {user})"),
         }
     }
 }

@@ -213,7 +213,7 @@ mod a_new_leader {
             outbid: Ballot::ZERO,
             intake: Intake::default(),
             end: None,
-            reads: Reads::default(),
+            reads: OpenReads::default(),
         };
         assert_eq!(leading, fresh);
     }

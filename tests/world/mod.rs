@@ -126,6 +126,7 @@ impl World {
         let replicas = (0..self.replicas as u64).map(NodeId).collect();
         let reader = Reader {
             replicas,
+            user: User::new(name),
             from: Some(Slot(0)),
             follows: true,
             tuning: ClientTuning::default(),

@@ -117,6 +117,16 @@ pub struct Access {
 }
 
 impl Access {
+    /// What a client of this user needs that keeps and records nothing, and loses nothing but what the network does.
+    ///
+    /// # Errors
+    /// When nothing can look names up.
+    pub fn of(config: Config, token: Token, patience: Duration) -> io::Result<Access> {
+        let addresses = config.addresses()?;
+        let (loss, seed) = (Loss::default(), rand::random());
+        Ok(Access { config, addresses, token, loss, seed, patience, state: None, recordings: None })
+    }
+
     /// A socket towards the replicas.
     fn socket(&self) -> io::Result<UdpNetwork> {
         UdpNetwork::bind_any(0, self.addresses.may_be_ipv6())
@@ -165,6 +175,7 @@ impl Access {
     fn reader(&self, from: Option<Slot>) -> Reader {
         Reader {
             replicas: self.config.nodes(),
+            user: User::new(self.token.user()),
             from,
             follows: true,
             tuning: self.config.client_tuning(),

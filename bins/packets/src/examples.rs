@@ -79,7 +79,7 @@ fn to_replica() -> Vec<ToReplica> {
     let said = [Body::write("hé"), Body::Sync].map(saying);
     let requests = [opening()].into_iter().chain(said).map(ToReplica::Request);
     let tails = [Some(SLOT), None].map(|from| ToReplica::Tail(Tail { from }));
-    let read = ToReplica::Read(Read { nonce: NONCE });
+    let read = ToReplica::Read(Read { user: User::new("ann"), nonce: NONCE });
     requests.chain(tails).chain([read]).collect()
 }
 
@@ -101,7 +101,8 @@ fn to_peer() -> Vec<ToPeer> {
     let accept = |value| Accept { ballot, slot, value, decided_upto: Slot(299) };
     let accepts = values().into_iter().map(accept).map(ToPeer::Accept);
     let passed = [ReplicaId(0), ReplicaId(2)].into_iter().collect();
-    let read = RelayedRead { passed: vec![ReplicaId(2)], reader: NodeId(70_000), nonce: NONCE };
+    let (by, user) = (vec![ReplicaId(2)], User::new("ann"));
+    let read = RelayedRead { passed: by, reader: NodeId(70_000), user, nonce: NONCE };
     let others = [
         ToPeer::PreVote(PreVote { promised: ballot, applied_upto: slot }),
         ToPeer::PreVoteGranted(PreVoteGranted { asked: Ballot::ZERO, promised: ballot }),

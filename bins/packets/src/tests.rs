@@ -32,6 +32,10 @@ fn session(g: &mut Gen) -> SessionId {
     SessionId { slot: slot(g), index: u32::arbitrary(g) }
 }
 
+fn user(g: &mut Gen) -> User {
+    User::new(&String::arbitrary(g))
+}
+
 fn command(g: &mut Gen) -> Command {
     let operation = match u8::arbitrary(g) % 3 {
         0 => Operation::OpenSession { nonce: Nonce(u64::arbitrary(g)) },
@@ -42,8 +46,7 @@ fn command(g: &mut Gen) -> Command {
             body: if kind == 1 { Body::Sync } else { Body::write(Vec::<u8>::arbitrary(g)) },
         },
     };
-    let user = User::new(&String::arbitrary(g));
-    Command { stamp: Timestamp(u64::arbitrary(g)), user, operation }
+    Command { stamp: Timestamp(u64::arbitrary(g)), user: user(g), operation }
 }
 
 fn value(g: &mut Gen) -> Value {
@@ -97,7 +100,7 @@ fn to_replica(number: u32, g: &mut Gen) -> ToReplica {
     match number {
         0 => ToReplica::Request(command(g)),
         1 => ToReplica::Tail(Tail { from: bool::arbitrary(g).then(|| slot(g)) }),
-        _ => ToReplica::Read(Read { nonce: Nonce(u64::arbitrary(g)) }),
+        _ => ToReplica::Read(Read { user: user(g), nonce: Nonce(u64::arbitrary(g)) }),
     }
 }
 
@@ -150,6 +153,7 @@ fn relayed_read(g: &mut Gen) -> RelayedRead {
     RelayedRead {
         passed: (0..u8::arbitrary(g) % 4).map(|_| ReplicaId(u8::arbitrary(g))).collect(),
         reader: NodeId(u64::arbitrary(g)),
+        user: user(g),
         nonce: Nonce(u64::arbitrary(g)),
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! **Invariants**
 //! - *A client can't send what replicas send*, nor the other way round.
-//! - *Nobody speaks in another's name*: a request's user is the one who has sealed it.
+//! - *Nobody speaks in another's name*: the user of a request, or of a current read, is the one who has sealed it.
 //! - *A request is stamped where it enters*, and only if its name and text are short enough. To the protocol a text
 //!   is bytes, so what is no text is refused here.
 //! - *The chat log is written at the end of each turn*, so that it never lags behind an answer by
@@ -141,10 +141,15 @@ impl ReplicaHost {
 
     /// What this user asks, as it enters the cluster, unless it asks too much or in another's name.
     fn stamped(&self, message: ToReplica, user: &str, now: Duration) -> Option<ToReplica> {
-        let ToReplica::Request(mut command) = message else { return Some(message) };
-        command.stamp = Timestamp(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-        let is_own = *command.user.0 == *user;
-        (is_own && self.is_within_limits(&command)).then_some(ToReplica::Request(command))
+        match message {
+            ToReplica::Request(mut command) => {
+                command.stamp = Timestamp(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+                let is_own = *command.user.0 == *user;
+                (is_own && self.is_within_limits(&command)).then_some(ToReplica::Request(command))
+            }
+            ToReplica::Read(ref read) => (*read.user.0 == *user).then_some(message),
+            ToReplica::Tail(_) => Some(message),
+        }
     }
 
     fn is_within_limits(&self, command: &Command) -> bool {
@@ -192,7 +197,7 @@ impl Host<Replica> for ReplicaHost {
     }
 
     fn may_wait(&self, message: &Message) -> bool {
-        matches!(message, Message::ToReplica(ToReplica::Tail(_) | ToReplica::Read(_)))
+        matches!(message, Message::ToReplica(ToReplica::Tail(_)))
     }
 
     fn release(&mut self, message: Message) -> Option<Packet> {

@@ -1,4 +1,4 @@
-//! A reader, which follows the chat log from its beginning.
+//! A reader, which follows the chat log from its beginning, and asks how far it goes.
 
 use crate::air::{Air, Endpoint, SKEW, address};
 use crate::bounds::{Bounds, Keys};
@@ -9,8 +9,9 @@ use actor_runtime::loss::LossyNetwork;
 use actor_runtime::nodes::NodeTable;
 use actor_runtime::storage::MemoryStorage;
 use paxos_chat::client::ClientTuning;
+use paxos_chat::message::{Input, Message};
 use paxos_chat::reader::Reader;
-use paxos_chat::types::{NodeId, Slot};
+use paxos_chat::types::{NodeId, Nonce, Slot, User};
 use paxos_chat_client::host::{News, ReaderHost};
 use paxos_chat_client::recordings;
 use paxos_chat_validation::process::Stage;
@@ -29,6 +30,8 @@ pub struct Listener {
     air: Rc<Air>,
     driver: Driver<Played<Reader>, Hosted<ReaderHost<Sink>>>,
     recording: Memory,
+    /// Current reads that have begun.
+    reads: u64,
 }
 
 impl Listener {
@@ -45,11 +48,13 @@ impl Listener {
         let endpoint = Endpoint::new(air, number.into(), &Rc::default(), &ahead);
         let lossy = LossyNetwork::new(endpoint.clone(), bounds.loss(), seed);
         let sink: Sink = Box::new(|_| Ok(()));
-        let codec = keys.client(&format!("user-{number}"), bounds.replicas);
+        let user = format!("user-{number}");
+        let codec = keys.client(&user, bounds.replicas);
         let codec = codec.with_packing(bounds.packing).with_formats(bounds.formats);
         let replicas = (0..bounds.replicas).map(|id| NodeId(id.into())).collect();
+        let (user, from) = (User::new(&user), Some(Slot(0)));
         let tuning = ClientTuning::default();
-        let reader = Reader { replicas, from: Some(Slot(0)), follows: true, tuning };
+        let reader = Reader { replicas, user, from, follows: true, tuning };
         let actor = Played::new(reader, &stage.reader);
         let recording = Memory::default();
         let world = World {
@@ -63,7 +68,7 @@ impl Listener {
         let (id, nodes) = (NodeId(number.into()).into(), NodeTable::new(addresses, 0));
         let driver = Driver::start(actor, id, nodes, codec, Hosted(ReaderHost::new(sink)), world);
         let driver = driver.expect("a start sends and saves nothing");
-        Listener { number, air: Rc::clone(air), driver, recording }
+        Listener { number, air: Rc::clone(air), driver, recording, reads: 0 }
     }
 
     /// What was recorded of it so far.
@@ -74,6 +79,17 @@ impl Listener {
     /// It has read everything below this slot.
     pub fn read_upto(&self) -> Slot {
         self.driver.state().next.unwrap_or_default()
+    }
+
+    /// Begins a current read.
+    pub(crate) fn read_current(&mut self) {
+        self.reads += 1;
+        self.driver.deliver(Message::Input(Input::ReadCurrent(Nonce(self.reads))));
+    }
+
+    /// Current reads that have not ended.
+    pub fn open_reads(&self) -> usize {
+        self.driver.state().reads.len()
     }
 
     pub(crate) fn deadline(&self) -> Option<Duration> {

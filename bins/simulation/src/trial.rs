@@ -40,6 +40,12 @@ const SYNC_EVERY: u32 = 8;
 
 /// Longer than anything lasts.
 const FOR_EVER: Duration = Duration::from_secs(1 << 30);
+/// A reader asks this many times less often than a client speaks.
+const READ_PACE: u64 = 4;
+/// Current reads of a reader that are open at once while things go wrong.
+const OPEN_READS_MAX: usize = 8;
+/// What the seed of current reads differs by from that of the rest.
+const READINGS: u64 = 0x7ead;
 
 /// What must not be.
 #[derive(Clone, Debug)]
@@ -194,6 +200,8 @@ struct Trial<'a> {
     nemesis: Nemesis,
     /// When each client speaks next, and from what that is drawn.
     speeches: Vec<(Duration, StdRng)>,
+    /// The same of current reads, for all readers.
+    readings: (Duration, StdRng),
     power_cuts: u64,
 }
 
@@ -223,7 +231,8 @@ impl<'a> Trial<'a> {
             (Duration::ZERO, StdRng::seed_from_u64(seed))
         };
         let speeches = (0..plan.clients).map(speech).collect();
-        Trial { plan, cluster, nemesis, speeches, power_cuts: 0 }
+        let readings = (Duration::ZERO, StdRng::seed_from_u64(plan.seed.wrapping_add(READINGS)));
+        Trial { plan, cluster, nemesis, speeches, readings, power_cuts: 0 }
     }
 
     fn run(
@@ -253,10 +262,12 @@ impl<'a> Trial<'a> {
     fn live(&mut self, figures: &mut Figures) -> Result<(), Failure> {
         while self.now() < self.plan.faulty {
             let speaks = self.speeches.iter().map(|(at, _)| *at).min();
-            let next = self.nemesis.deadline().into_iter().chain(speaks).min();
+            let reads = Some(self.readings.0);
+            let next = self.nemesis.deadline().into_iter().chain(speaks).chain(reads).min();
             self.advance(next.unwrap_or(Duration::MAX).min(self.plan.faulty))?;
             self.nemesis.act(&mut self.cluster);
             self.speak();
+            self.read();
         }
         self.heal_majority();
         let healed_at = self.now();
@@ -291,6 +302,18 @@ impl<'a> Trial<'a> {
                     speaker.say_next();
                 }
             }
+        }
+    }
+
+    /// Begins a current read of each reader, if it is time.
+    fn read(&mut self) {
+        let (now, (next, rng)) = (self.now(), &mut self.readings);
+        if *next <= now {
+            let pace = READ_PACE * self.plan.pace.as_micros().max(1) as u64;
+            *next = now + Duration::from_micros(rng.random_range(1..=2 * pace));
+            let idle =
+                self.cluster.listeners.iter_mut().filter(|l| l.open_reads() < OPEN_READS_MAX);
+            idle.for_each(crate::listener::Listener::read_current);
         }
     }
 
@@ -330,6 +353,8 @@ impl<'a> Trial<'a> {
         for speaker in &mut self.cluster.speakers {
             speaker.bring_back();
         }
+        // Those that were open may have been answered, and this one not.
+        self.cluster.listeners.iter_mut().for_each(crate::listener::Listener::read_current);
     }
 
     fn heal_all(&mut self) {
@@ -350,6 +375,12 @@ impl<'a> Trial<'a> {
             if speaker.pending() > 0 {
                 let pending = speaker.pending();
                 return Some(format!("{pending} messages of client {number} are not acknowledged"));
+            }
+        }
+        for (number, reader) in self.cluster.listeners.iter().enumerate() {
+            if reader.open_reads() > 0 {
+                let open = reader.open_reads();
+                return Some(format!("{open} current reads of reader {number} have not ended"));
             }
         }
         let upto = self.applied_upto();

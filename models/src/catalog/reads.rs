@@ -34,7 +34,7 @@ fn current_read() -> Entry {
         "current-read",
         "a current read at a leader that another one deposes, who acknowledges something",
         reading(3, 1, 0, 1).ballots(&[(1, 0), (1, 1)]),
-        49_148,
+        36_424,
     )
     .reaches(&[ReadAfterAcknowledgement, ReadEnded, ReadRefused])
 }
@@ -44,7 +44,7 @@ fn current_read_new_leader() -> Entry {
         "current-read-new-leader",
         "a current read at a new leader, which has yet to decide what its predecessor acknowledged",
         reading(3, 0, 1, 1).ballots(&[(1, 0), (1, 1)]),
-        22_642,
+        15_853,
     )
     .reaches(&[ReadAfterAcknowledgement, ReadEnded, OldValueAdopted])
 }
@@ -54,7 +54,7 @@ fn current_read_relayed() -> Entry {
         "current-read-relayed",
         "a current read at a replica that does not lead, and may lag",
         Config { reads_from: Some(Slot(0)), ..reading(3, 0, 2, 1) }.ballots(&[(1, 0), (1, 1)]),
-        1_982_335,
+        649_918,
     )
     .reaches(&[ReadAfterAcknowledgement, ReadEnded, ReadPassedOn, CaughtUp])
 }
@@ -64,7 +64,7 @@ fn current_read_crash() -> Entry {
         "current-read-crash",
         "a current read over a leader change, while any replica crashes and comes back",
         reading(3, 0, 1, 1).ballots(&[(1, 0), (1, 1)]).crashes(&[0, 1, 2], 1, true),
-        227_900,
+        160_145,
     )
     .reaches(&[ReadAfterAcknowledgement, ReadEnded, RecoveredInPhase2])
 }
@@ -74,7 +74,7 @@ fn current_read_overlap() -> Entry {
         "current-read-overlap",
         "a current read over a leader change, while saves are pending and any replica crashes",
         reading(3, 1, 0, 1).ballots(&[(1, 0), (1, 1)]).crashes(&[0, 1, 2], 1, true).overlapping(),
-        10_482_828,
+        7_858_871,
     )
     .reaches(&[ReadAfterAcknowledgement, ReadEnded, ReadRefused, PendingSaveLost])
 }
@@ -84,7 +84,7 @@ fn current_reads() -> Entry {
         "current-reads",
         "two current reads at a leader that another one deposes: each in a round of its own, or both in one",
         reading(3, 1, 0, 2).ballots(&[(1, 0), (1, 1)]),
-        1_056_321,
+        727_467,
     )
     .reaches(&[ReadAfterAcknowledgement, ReadEnded])
 }
@@ -94,7 +94,7 @@ fn current_reads_shared() -> Entry {
         "current-reads-shared",
         "three current reads at the only leader, of which two share a round",
         reading(3, 0, 0, 3).ballots(&[(1, 0)]),
-        430_598,
+        660_839,
     )
     .reaches(&[ReadEnded, ReadsShareRound])
 }
@@ -104,7 +104,7 @@ fn current_reads_two_rounds() -> Entry {
         "current-reads-two-rounds",
         "two current reads at a replica that leads in one ballot, and again in another",
         reading(3, 1, 0, 2).ballots(&[(1, 0), (2, 0), (3, 1)]),
-        64_527_348,
+        43_495_336,
     )
     .reaches(&[ReadAfterAcknowledgement, ReadEnded, ReadRefused])
     .full()
@@ -115,7 +115,7 @@ fn current_reads_five() -> Entry {
         "current-reads-five",
         "three current reads at the only leader of five, of which two share a round",
         reading(5, 0, 0, 3).ballots(&[(1, 0)]),
-        6_099_483,
+        9_399_297,
     )
     .reaches(&[ReadEnded, ReadsShareRound])
     .full()

@@ -85,7 +85,7 @@ fn waiting(deployed: &Deployed, prepares: bool, seed: u64) -> Result<Waiter, Str
         }
     }
     world.simulation.input(READER, Message::Input(Input::ReadCurrent(READ)));
-    world.simulation.forge(READER, leader, Read { nonce: READ }.into());
+    world.simulation.forge(READER, leader, Read { user: eve(), nonce: READ }.into());
     let is_so = match &world.replica(candidate).phase {
         Phase::PreVoting(_) => !prepares,
         Phase::Preparing(_) => prepares,
@@ -96,6 +96,11 @@ fn waiting(deployed: &Deployed, prepares: bool, seed: u64) -> Result<Waiter, Str
     let is_open = matches!(world.client(0).durable.phase, ClientPhase::Open(_));
     demand(is_so && is_under_way && is_open, seed, || String::from("somebody waits for nothing"))?;
     Ok(Waiter { world, leader, candidate, old })
+}
+
+/// Who is not there.
+fn eve() -> User {
+    User::new("eve")
 }
 
 /// Something that this user asks in a session.
@@ -123,7 +128,7 @@ impl Waiter {
             Entries { from: slot, values: vec![value.clone()], applied_upto: slot.next() };
         let applied = AppliedValue { value: value.clone(), outcomes: Vec::new() };
         let operation = Operation::OpenSession { nonce: Nonce(7_000) };
-        let command = Command { stamp: Timestamp(0), user: User::new("eve"), operation };
+        let command = Command { stamp: Timestamp(0), user: eve(), operation };
         let storage = &world.client(0).durable;
         let session = self.session();
         let nonce = world.client(NEWCOMER - CLIENT).durable.nonce;
@@ -132,11 +137,12 @@ impl Waiter {
         let (asked, own) = (candidate.durable.promised, candidate.phase.own_ballot());
         let led = world.leads(*leader).unwrap_or_default();
         let reader = NodeId(READER as u64);
-        let read = RelayedRead { passed: Vec::new(), reader, nonce: Nonce(READ.0 + 2) };
+        let read =
+            RelayedRead { passed: Vec::new(), reader, user: eve(), nonce: Nonce(READ.0 + 2) };
         vec![
             Message::ToReplica(ToReplica::Request(command.clone())),
             Tail { from: Some(Slot(0)) }.into(),
-            Read { nonce: READ }.into(),
+            Read { user: eve(), nonce: READ }.into(),
             SessionOpened { nonce, session }.into(),
             Acknowledged { session, seq, slot }.into(),
             Busy { queued: 1 }.into(),

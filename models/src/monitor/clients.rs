@@ -225,16 +225,19 @@ impl Reader {
         }
         for report in step.reports {
             let (next, holds) = match report {
-                Message::Output(Output::EndFound { end }) => (*end, self.next.is_none()),
+                Message::Output(Output::EndFound { end }) => {
+                    (*end, self.next.is_none() && *end <= history.real_time.shown)
+                }
                 Message::Output(Output::Applied { slot, value, outcomes }) => {
                     let is_so = history.is_chosen(*slot, value) == Answer::Yes
                         && history.are_outcomes(*slot, outcomes) == Answer::Yes;
                     (slot.next(), self.next == Some(*slot) && is_so)
                 }
                 Message::Output(Output::Current { nonce, upto }) => {
+                    let is_applied = *upto <= history.real_time.shown;
                     history.real_time.end_read(self.number, *nonce, *upto);
                     let is_stale = std::mem::take(&mut history.real_time.is_stale);
-                    let holds = !is_stale && self.next >= Some(*upto);
+                    let holds = !is_stale && is_applied && self.next >= Some(*upto);
                     history.report.judge(Safety::CurrentRead, party, holds, || {
                         format!("{report}, with everything below {:?}", self.next)
                     });

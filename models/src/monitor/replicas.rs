@@ -149,6 +149,7 @@ impl Replica {
         history.report.judge(Safety::AppliedMonotone, party, applied >= floor, || {
             format!("starts at slot {applied}, and its snapshot is of {floor}")
         });
+        history.real_time.show(applied);
         self.judge_table(floor, &self.durable.snapshot.sessions, history);
         self.judge_table(applied, &state.learner.sessions, history);
         for (slot, value) in &state.learner.decided {

@@ -67,14 +67,16 @@ impl MutantReader {
             }
         }
         if let Message::ToClient(ToClient::ReadBound(bound)) = &mut msg {
-            let unanswered = state.reads.iter().find(|(_, bound)| bound.is_none());
+            let unanswered = state.reads.iter().find(|read| read.upto.is_none());
             match self.mutant {
                 Mutant::AnyBoundTaken => {
-                    bound.nonce = unanswered.map_or(bound.nonce, |(nonce, _)| *nonce);
+                    bound.nonce = unanswered.map_or(bound.nonce, |read| read.nonce);
                 }
-                Mutant::ReadEndsAtBound if state.reads.contains_key(&bound.nonce) => {
+                Mutant::ReadEndsAtBound
+                    if state.reads.iter().any(|read| read.nonce == bound.nonce) =>
+                {
                     let (nonce, upto) = (bound.nonce, bound.upto);
-                    state.to_mut().reads.remove(&nonce);
+                    state.to_mut().reads.retain(|read| read.nonce != nonce);
                     let report = Message::Output(Output::Current { nonce, upto });
                     out.send(NodeId::LOCAL.into(), report);
                 }

@@ -1,9 +1,11 @@
 //! Bugs of current reads: the wrong bound, or a round that proves nothing.
 
 use super::{Cmd, Mutant};
-use paxos_chat::message::{Message, ReadBound, RelayBound, Round, RoundAck, ToPeer, ToReplica};
+use paxos_chat::message::{
+    Message, ReadBound, RelayBound, RelayedRead, Round, RoundAck, ToPeer, ToReplica,
+};
 use paxos_chat::state::{Leading, State};
-use paxos_chat::types::NodeId;
+use paxos_chat::types::{NodeId, Slot};
 use stateright::actor::{Command, Id};
 
 fn is_read(msg: &Message) -> bool {
@@ -40,6 +42,11 @@ impl Mutant {
                     answer_all(leading, commands);
                 }
             }
+            (Mutant::ReadBeforeApplied, Message::ToPeer(ToPeer::RoundAck(_))) => {
+                if let Some(leading) = state.leading_mut() {
+                    answer(leading.reads.take_applied(Slot(u64::MAX)), commands);
+                }
+            }
             (Mutant::JoinsRoundThatIsOn, msg) if is_read(msg) => {
                 if let Some(leading) = state.leading_mut() {
                     let waiting = std::mem::take(&mut leading.reads.waiting);
@@ -60,8 +67,13 @@ impl Mutant {
 
 fn answer_all(leading: &mut Leading, commands: &mut Vec<Cmd>) {
     let reads = &mut leading.reads;
-    let open = [&mut reads.asked, &mut reads.waiting].map(std::mem::take);
-    for (mut read, upto) in open.into_iter().flatten() {
+    let open = [&mut reads.asked, &mut reads.waiting, &mut reads.confirmed].map(std::mem::take);
+    reads.users.clear();
+    answer(open.into_iter().flatten(), commands);
+}
+
+fn answer(reads: impl IntoIterator<Item = (RelayedRead, Slot)>, commands: &mut Vec<Cmd>) {
+    for (mut read, upto) in reads {
         let (to, answer): (NodeId, Message) = match read.passed.pop() {
             Some(before) => (before.into(), RelayBound { read, upto }.into()),
             None => (read.reader, ReadBound { nonce: read.nonce, upto }.into()),

@@ -152,6 +152,8 @@ mutants! {
             "a read joins a round that is on", "design review", ["current-reads"];
         K06 RoundBelowPromise:
             "a round acknowledged below the promise", "our own", ["current-read"];
+        K07 ReadBeforeApplied:
+            "a read answered before its bound is applied", "review of the protocol", ["current-read-new-leader"];
         // A new leader closes a gap by the places of the votes that were reported, not by their
         // slots.
         S01 GapClosedByPlace:

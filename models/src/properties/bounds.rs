@@ -8,6 +8,7 @@ use crate::node::{Node, NodeState};
 use actor_checker::spec::{Event, Step};
 use paxos_chat::client::ClientState;
 use paxos_chat::message::{Accept, AppliedValue, Message, ToClient, ToPeer};
+use paxos_chat::open_reads::OpenReads;
 use paxos_chat::state::Intake;
 use paxos_chat::state::State;
 use paxos_chat::state::{Leading, Phase};
@@ -61,10 +62,9 @@ pub(crate) fn waits_within(tuning: &Tuning, state: &State) -> bool {
     };
     let is_intake_within = match &state.phase {
         Phase::Leading(leading) => {
-            let reads = leading.reads.asked.len() + leading.reads.waiting.len();
             is_intake_within(tuning, &leading.intake)
                 && holds_what_is_wanted(state, leading)
-                && reads <= tuning.reads_max
+                && are_reads_within(tuning, &leading.reads)
         }
         _ => true,
     };
@@ -72,6 +72,17 @@ pub(crate) fn waits_within(tuning: &Tuning, state: &State) -> bool {
         && state.askers.sessions.len() <= 2 * tuning.sessions_max
         && behind <= tuning.recent_slots.saturating_add(snapshots)
         && is_intake_within
+}
+
+/// No more reads are open than may be, and users are known to have those that they have.
+fn are_reads_within(tuning: &Tuning, reads: &OpenReads) -> bool {
+    let mut users: BTreeMap<User, usize> = BTreeMap::new();
+    for read in
+        [&reads.asked, &reads.waiting, &reads.confirmed].into_iter().flat_map(BTreeMap::keys)
+    {
+        *users.entry(read.user.clone()).or_default() += 1;
+    }
+    reads.len() <= 2 * tuning.reads_max + users.len() && users == reads.users
 }
 
 /// What is held is of sessions that are open, and not applied yet.

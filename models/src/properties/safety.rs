@@ -140,8 +140,8 @@ properties! {
         kept: None,
     }
     CurrentRead {
-        name: "a current read has everything that was acknowledged before it began",
-        misses: "a read that never ends, and one that lacks what only another reader was shown before",
+        name: "a current read has everything that was acknowledged or shown before it began, and goes no further than what is chosen",
+        misses: "a read that never ends, which is judged as progress",
         kept: None,
     }
     OwnBallot {

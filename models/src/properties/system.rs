@@ -37,7 +37,7 @@ const JUDGES: &[(Safety, Judge)] = &[
     (Safety::EqualReplicas, are_deliveries_equal),
     (Safety::Inductive, is_inductive),
     (Safety::RealTime, |system| !system.history.broken),
-    (Safety::CurrentRead, |system| !system.history.is_stale),
+    (Safety::CurrentRead, |system| !system.history.is_stale && is_what_is_told_chosen(system)),
     (Safety::AcknowledgedIsChosen, is_acknowledged_chosen),
     (Safety::EverySlotRead, is_what_is_read_known),
 ];
@@ -87,7 +87,7 @@ impl<'a> System<'a> {
     fn of(spec: &'a ChatSpec, views: &'a [&'a View], history: &'a RealTime) -> System<'a> {
         let replica = |view: &&'a View| match view {
             View::Replica(replica) => Some(replica),
-            View::Client { .. } | View::Reader(_) => None,
+            View::Client { .. } | View::Reader { .. } => None,
         };
         let replicas: Vec<&ReplicaView> = views.iter().filter_map(replica).collect();
         let mut votes: BTreeMap<Slot, VotesAt<&Value>> = BTreeMap::new();
@@ -131,9 +131,19 @@ impl<'a> System<'a> {
     fn is_all_delivered(&self) -> bool {
         self.views.iter().all(|view| match view {
             View::Client { acknowledged, done, .. } => *done && !acknowledged.is_empty(),
-            View::Replica(_) | View::Reader(_) => true,
+            View::Replica(_) | View::Reader { .. } => true,
         })
     }
+}
+
+/// Is everything chosen that is below a bound which a reader was told?
+fn is_what_is_told_chosen(system: &System<'_>) -> bool {
+    let is_known =
+        |slot: Slot| slot < system.spec.genesis_upto || system.chosen.contains_key(&slot);
+    system.views.iter().all(|view| match view {
+        View::Reader { told, .. } => system.spec.genesis_upto.upto(*told).all(is_known),
+        View::Replica(_) | View::Client { .. } => true,
+    })
 }
 
 fn is_decided_chosen(system: &System<'_>) -> bool {
@@ -184,7 +194,7 @@ fn is_acknowledged_chosen(system: &System<'_>) -> bool {
         View::Client { user, acknowledged, .. } => {
             acknowledged.iter().all(|(seq, slot)| is_delivered(system, user, *seq, *slot))
         }
-        View::Replica(_) | View::Reader(_) => true,
+        View::Replica(_) | View::Reader { .. } => true,
     })
 }
 
@@ -211,14 +221,14 @@ fn is_what_is_read_known(system: &System<'_>) -> bool {
             && system.replicas.iter().any(|replica| replica.decided.get(slot) == Some(value))
     };
     system.views.iter().all(|view| match view {
-        View::Reader(read) if !read.is_empty() => {
+        View::Reader { read, .. } if !read.is_empty() => {
             let came_to = system.outcomes();
             read.iter().all(|(slot, AppliedValue { value, outcomes })| {
                 let is_known = system.is_chosen(slot, value) || is_first(slot, value);
                 is_known && came_to.get(slot) == Some(outcomes)
             })
         }
-        View::Reader(_) | View::Replica(_) | View::Client { .. } => true,
+        View::Reader { .. } | View::Replica(_) | View::Client { .. } => true,
     })
 }
 
@@ -227,7 +237,9 @@ fn is_all_read(system: &System<'_>) -> bool {
     let applied = system.replicas.iter().map(|replica| replica.applied_upto);
     let bound = applied.max().unwrap_or_default();
     let to_the_end = |view: &&View| match view {
-        View::Reader(read) => read.keys().next_back().is_some_and(|last| last.next() == bound),
+        View::Reader { read, .. } => {
+            read.keys().next_back().is_some_and(|last| last.next() == bound)
+        }
         View::Replica(_) | View::Client { .. } => true,
     };
     bound > system.spec.genesis_upto && system.views.iter().all(to_the_end)
@@ -242,6 +254,6 @@ fn is_pending_applied_while_down(system: &System<'_>) -> bool {
         View::Client { user, pending_while_down, .. } => {
             pending_while_down.iter().any(|seq| is_applied(user, seq))
         }
-        View::Replica(_) | View::Reader(_) => false,
+        View::Replica(_) | View::Reader { .. } => false,
     })
 }

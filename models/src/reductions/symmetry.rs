@@ -33,13 +33,13 @@ use paxos_chat::message::{
     PreVoteRefused, Prepare, Promise, Read, ReadBound, Redirect, Reject, Relay, RelayBound,
     RelayedRead, Round, RoundAck, SessionExpired, SessionOpened, Tail, ToClient, ToPeer, ToReplica,
 };
+use paxos_chat::open_reads::OpenReads;
 use paxos_chat::pacing::{Flight, Pacing};
 use paxos_chat::patience::Patience;
 use paxos_chat::quorum::ReplicaSet;
 use paxos_chat::reader::ReaderState;
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::state::Intake;
-use paxos_chat::state::Reads;
 use paxos_chat::state::State;
 use paxos_chat::state::{CatchUp, Learner};
 use paxos_chat::state::{Leading, Phase, PreVoting, Preparing};
@@ -263,7 +263,7 @@ impl Renaming {
         match message {
             ToReplica::Request(command) => ToReplica::Request(self.command(command)),
             // It names nobody.
-            ToReplica::Tail(Tail { from: _ }) | ToReplica::Read(Read { nonce: _ }) => {
+            ToReplica::Tail(Tail { from: _ }) | ToReplica::Read(Read { user: _, nonce: _ }) => {
                 message.clone()
             }
         }
@@ -520,7 +520,8 @@ impl Renaming {
 
     fn leading(&self, leading: &Leading) -> Leading {
         let Leading { ballot, base, next, in_flight, pacing, heard, outbid, intake, .. } = leading;
-        let Leading { end, reads: Reads { round, asked, acknowledged, waiting }, .. } = leading;
+        let Leading { end, reads, .. } = leading;
+        let OpenReads { round, asked, acknowledged, waiting, confirmed, users } = reads;
         let open = |reads: &BTreeMap<RelayedRead, Slot>| {
             reads.iter().map(|(read, upto)| (self.read(read), *upto)).collect()
         };
@@ -535,19 +536,21 @@ impl Renaming {
             outbid: *outbid,
             intake: self.intake(intake),
             end: *end,
-            reads: Reads {
+            reads: OpenReads {
                 round: *round,
                 asked: open(asked),
                 acknowledged: self.replicas(*acknowledged),
                 waiting: open(waiting),
+                confirmed: open(confirmed),
+                users: users.clone(),
             },
         }
     }
 
     /// Who reads changes places with nobody.
-    fn read(&self, RelayedRead { passed, reader, nonce }: &RelayedRead) -> RelayedRead {
+    fn read(&self, RelayedRead { passed, reader, user, nonce }: &RelayedRead) -> RelayedRead {
         let passed = passed.iter().map(|replica| self.replica(*replica)).collect();
-        RelayedRead { passed, reader: *reader, nonce: *nonce }
+        RelayedRead { passed, reader: *reader, user: user.clone(), nonce: *nonce }
     }
 
     fn pacing(&self, pacing: &Pacing) -> Pacing {
@@ -686,23 +689,24 @@ impl Renaming {
                     broken: *broken,
                 })
             }
-            Ghost::Reader(ReaderGhost { begins, read, broken }) => {
+            Ghost::Reader(ReaderGhost { begins, read, told, broken }) => {
                 let read =
                     read.iter().map(|(s, applied)| (*s, self.applied(*s, applied))).collect();
-                Ghost::Reader(ReaderGhost { begins: *begins, read, broken: *broken })
+                Ghost::Reader(ReaderGhost { begins: *begins, read, told: *told, broken: *broken })
             }
         }
     }
 
     /// What is remembered of the system becomes this.
     pub fn history(&self, history: &RealTime) -> RealTime {
-        let RealTime { acknowledged, fences, broken, reads, is_stale } = history;
+        let RealTime { acknowledged, fences, broken, shown, reads, is_stale } = history;
         let renamed =
             |((client, seq), at): (&(usize, Seq), &Slot)| ((self.actors[*client], *seq), *at);
         RealTime {
             acknowledged: *acknowledged,
             fences: fences.iter().map(renamed).collect(),
             broken: *broken,
+            shown: *shown,
             reads: reads.clone(),
             is_stale: *is_stale,
         }

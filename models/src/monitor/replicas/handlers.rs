@@ -38,6 +38,7 @@ impl Replica {
             self.pending.push_back(Save { storage: storage.clone(), passing });
         }
         self.applied_upto = self.applied_upto.max(step.after.learner.applied_upto);
+        history.real_time.show(self.applied_upto);
         self.held = Some(Held::of(step.after));
     }
 
