@@ -12,12 +12,11 @@ mod replicas;
 mod senders;
 mod support;
 
-use actor_runtime::loss::Loss;
 use actor_runtime::wire::Packing;
 use paxos_chat::message::{Acknowledged, Tail, ToClient, ToReplica};
 use paxos_chat::types::{Body, Nonce, Operation, Seq, SessionId, Slot};
 use paxos_chat_client::Access;
-use paxos_chat_client::load::{self, LoadOptions, LoadReport};
+use paxos_chat_client::load::{self, LoadOptions, LoadReport, Work};
 use paxos_chat_config::credentials::Token;
 use paxos_chat_packets::Packet;
 use replicas::{Replica, TestCluster, leader_of, number};
@@ -445,17 +444,7 @@ fn measure(
     let config = config(cluster);
     let token = Token::issue(&secret(cluster), &config, "alice").unwrap();
     let patience = Duration::from_secs(20);
-    let addresses = config.addresses().unwrap();
-    let access = Access {
-        config,
-        addresses,
-        token,
-        loss: Loss::NONE,
-        seed: 1,
-        patience,
-        state: None,
-        recordings: None,
-    };
+    let access = Access { seed: 1, ..Access::of(config, token, patience).unwrap() };
     let (messages, duration, warmup) = (None, None, Duration::ZERO);
     let options = LoadOptions {
         clients: 2,
@@ -463,7 +452,7 @@ fn measure(
         duration,
         warmup,
         outstanding: 8,
-        body: Body::write("x".repeat(100)),
+        work: Work::Messages(Body::write("x".repeat(100))),
         pack: 1,
     };
     let (acknowledged, ending) = (AtomicU64::new(0), AtomicBool::new(false));

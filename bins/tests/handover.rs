@@ -5,7 +5,6 @@ mod recordings;
 mod replicas;
 mod support;
 
-use actor_runtime::loss::Loss;
 use paxos_chat_client::envelope::{Room, Said};
 use paxos_chat_client::host::Event;
 use paxos_chat_client::meter::Meter;
@@ -79,18 +78,8 @@ impl Load {
         let client = |index: usize| {
             let user = format!("user{index}");
             let token = Token::issue(&secret, &config, &user).unwrap();
-            let (config, loss, seed) = (config.clone(), Loss::NONE, index as u64);
-            let addresses = config.addresses().unwrap();
-            let access = Access {
-                config,
-                addresses,
-                token,
-                loss,
-                seed,
-                patience: Duration::from_secs(30),
-                state: None,
-                recordings: None,
-            };
+            let access = Access::of(config.clone(), token, Duration::from_secs(30)).unwrap();
+            let access = Access { seed: index as u64, ..access };
             let (stop, acknowledged) = (Arc::clone(&stop), Arc::clone(&acknowledged));
             let listener = Box::new(move |event, _| {
                 if matches!(event, Event::Confirmed { .. }) {

@@ -239,7 +239,7 @@ fn a_file_that_cannot_be_used_is_an_error_that_says_what_to_do() {
         }
     };
     let send = ["--name", "ann", "send", "a"];
-    refused(&["--name", "ann", "tail"], &["--state", "`tail` and `load` keep nothing"]);
+    refused(&["--name", "ann", "tail"], &["--state", "`tail`, `read` and `load` keep nothing"]);
     refused(&["--name", "ann", "load"], &["--state", "leave it out"]);
     let record = arg(&cluster.config.with_file_name("r.jsonl")).to_owned();
     refused(&["--record", &record, "--name", "ann", "send"], &["cannot be used with"]);

@@ -116,6 +116,8 @@ fn follow(access: &Access, own: OwnSession, meter: &Meter) -> io::Result<Followe
                 }
             }
             News::Applied(slot, applied) => show(posts(slot, &applied)),
+            // Nobody has asked.
+            News::Current(_) => {}
         }
         Ok(())
     };

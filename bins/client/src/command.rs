@@ -1,12 +1,13 @@
-//! A client as a process: a chat on a terminal, a pipe otherwise; `send`, `tail` and `load`.
+//! A client as a process: a chat on a terminal, a pipe otherwise; `send`, `tail`, `read` and `load`.
 
 use crate::envelope::{Room, Said};
 use crate::format::Format;
 use crate::host::Event;
-use crate::load::{self, LoadOptions};
+use crate::load::{self, LoadOptions, Work};
 use crate::meter::Meter;
 use crate::pipe::Policy;
 use crate::place::From;
+use crate::reading::{self, Current};
 use crate::record::RecordWriter;
 use crate::recordings::Recordings;
 use crate::state::{Expired, Interrupted, Lock, Owner, State};
@@ -125,6 +126,17 @@ enum Command {
         /// Go on when the end is reached.
         #[arg(long)]
         follow: bool,
+        /// Show all that anybody was told is committed before this command began. Without it, the end is where the
+        /// first replica that answers knows it to be, and that one may lag. It takes a majority of the replicas.
+        #[arg(long)]
+        current: bool,
+    },
+    /// Tells how far the log goes now: the slot below which is all that anybody was told is committed before this command
+    /// began. It takes a majority of the replicas, and no slot of the log.
+    Read {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
     },
     /// Makes load and measures it. An interrupt ends it early, with what was measured.
     Load {
@@ -149,6 +161,9 @@ enum Command {
         /// The most messages of a client that share a datagram.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
         pack: u16,
+        /// Current reads in place of messages.
+        #[arg(long, conflicts_with_all = ["size", "room"])]
+        reads: bool,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -242,9 +257,15 @@ fn access(args: &Args) -> Result<(Access, Option<Lock>)> {
     if let Some(state) = &args.state {
         places::check("--state", state).map_err(Error::msg)?;
     }
-    if let Some(Command::Tail { .. } | Command::Load { .. }) = args.command {
-        ensure!(args.state.is_none(), "--state: `tail` and `load` keep nothing; leave it out");
-        ensure!(args.record.is_none(), "--record: `tail` and `load` record nothing; leave it out");
+    if let Some(Command::Tail { .. } | Command::Read { .. } | Command::Load { .. }) = args.command {
+        ensure!(
+            args.state.is_none(),
+            "--state: `tail`, `read` and `load` keep nothing; leave it out"
+        );
+        ensure!(
+            args.record.is_none(),
+            "--record: `tail`, `read` and `load` record nothing; leave it out"
+        );
     }
     ensure!(
         !args.plain || args.command.is_none(),
@@ -332,15 +353,17 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
             let say = |speaker: &mut Speaker| Ok(pipe::run(speaker, &room, policy, stdin().lock()));
             conclude(access, &speak(args, access, Unsaid::FromLine(1), say)?)
         }
-        Some(Command::Tail { from, count, json, format, follow }) => {
+        Some(Command::Tail { from, count, json, format, follow, current }) => {
             let style = match format {
                 Some(format) => Style::Format(format.clone()),
                 None if *json => Style::Json,
                 None => Style::Line,
             };
-            let (from, count, follow) = (*from, *count, *follow);
-            show(access, TailOptions { from, count, room: args.room.clone(), style, follow })
+            let (from, count, room) = (*from, *count, args.room.clone());
+            let (follow, current) = (*follow, *current);
+            show(access, TailOptions { from, count, room, style, follow, current })
         }
+        Some(Command::Read { json }) => read(access, *json),
         Some(Command::Load {
             clients,
             messages,
@@ -349,18 +372,23 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
             outstanding,
             size,
             pack,
+            reads,
             json,
         }) => {
+            let work = match reads {
+                true => Work::Reads,
+                false => Work::Messages(load_body(args, *size)?),
+            };
             let options = LoadOptions {
                 clients: *clients,
                 messages: messages.or(seconds.is_none().then_some(MESSAGES)),
                 duration: *seconds,
                 warmup: *warmup,
                 outstanding: usize::from(*outstanding),
-                body: load_body(args, *size)?,
+                work,
                 pack: usize::from(*pack),
             };
-            make_load(access, &load_room(args), &options, *json)
+            make_load(access, args, &options, *json)
         }
     }
 }
@@ -375,6 +403,18 @@ fn show(access: &Access, options: TailOptions) -> Result<bool> {
         }
         false
     })?;
+    Ok(true)
+}
+
+/// Tells how far the log goes now.
+fn read(access: &Access, json: bool) -> Result<bool> {
+    let current = reading::current(access, || false)?;
+    let Some(Current { upto, took }) = current else { return Ok(false) };
+    if json {
+        say!("{}", serde_json::json!({ "upto": upto.0, "us": took.as_micros() as u64 }));
+    } else {
+        say!("{upto}");
+    }
     Ok(true)
 }
 
@@ -501,7 +541,7 @@ fn tell_failure(access: &Access, summary: &Summary) {
     }
 }
 
-fn make_load(access: &Access, room: &Room, options: &LoadOptions, json: bool) -> Result<bool> {
+fn make_load(access: &Access, args: &Args, options: &LoadOptions, json: bool) -> Result<bool> {
     // Hidden by itself where standard error is no terminal.
     let bar = match options.messages {
         Some(messages) => ProgressBar::new(u64::from(options.clients) * messages),
@@ -519,11 +559,13 @@ fn make_load(access: &Access, room: &Room, options: &LoadOptions, json: bool) ->
     if json {
         say!("{}", serde_json::to_string(&report)?);
     } else {
+        let what = match options.work {
+            Work::Messages(_) => format!("messages in the room {}", load_room(args)),
+            Work::Reads => "current reads".into(),
+        };
         say!(
-            "{} messages in the room {} in {:.2} s: {:.0}/s with {} outstanding; p50 {} us, p99 {} us, p99.9 {} us; \
-             {} errors",
+            "{} {what} in {:.2} s: {:.0}/s with {} outstanding; p50 {} us, p99 {} us, p99.9 {} us; {} errors",
             report.acknowledged,
-            room,
             report.seconds,
             report.ops_per_s,
             report.outstanding,

@@ -9,7 +9,9 @@ use super::meter::{Meter, Metered};
 use crate::host::{News, ReaderHost};
 use actor_runtime::driver::{Driver, DriverError, Handle, Order};
 use actor_runtime::storage::MemoryStorage;
+use paxos_chat::message::{Input, Message};
 use paxos_chat::reader::Reader;
+use paxos_chat::types::Nonce;
 use std::io;
 
 type NewsSink = Box<dyn FnMut(News) -> io::Result<()> + Send>;
@@ -49,6 +51,14 @@ impl Follower {
         };
         std::thread::Builder::new().name("reader".into()).spawn(thread)?;
         Ok(Follower(handle))
+    }
+}
+
+impl Follower {
+    /// Begins a current read, whose end is news.
+    pub fn read_current(&self) {
+        let read = Input::ReadCurrent(Nonce(rand::random()));
+        self.0.give(Order::Deliver(Message::Input(read)));
     }
 }
 

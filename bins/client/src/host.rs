@@ -115,6 +115,9 @@ pub enum News {
     End(Slot),
     /// What was applied at the next slot.
     Applied(Slot, AppliedValue),
+    /// A current read has ended: everything is read below this bound, and so all that anybody was told of before it
+    /// began.
+    Current(Slot),
 }
 
 /// The host of a reader.
@@ -141,8 +144,11 @@ impl<F: FnMut(News) -> io::Result<()>> Host<Reader> for ReaderHost<F> {
 
     fn admit(&mut self, from: Sender<'_>, packet: Packet, _now: Duration) -> Option<Message> {
         let answer = answer(from, packet)?;
-        let ToClient::Entries(entries) = &answer else { return None };
-        self.applied_upto = Some(entries.applied_upto);
+        match &answer {
+            ToClient::Entries(entries) => self.applied_upto = Some(entries.applied_upto),
+            ToClient::ReadBound(_) => {}
+            _ => return None,
+        }
         Some(answer.into())
     }
 
@@ -155,6 +161,9 @@ impl<F: FnMut(News) -> io::Result<()>> Host<Reader> for ReaderHost<F> {
             Message::Output(Output::EndFound { end }) => (self.on_news)(News::End(end)),
             Message::Output(Output::Applied { slot, value, outcomes }) => {
                 (self.on_news)(News::Applied(slot, AppliedValue { value, outcomes }))
+            }
+            Message::Output(Output::Current { nonce: _, upto }) => {
+                (self.on_news)(News::Current(upto))
             }
             _ => Ok(()),
         }

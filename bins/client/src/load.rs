@@ -1,4 +1,5 @@
-//! Many clients at once, each with a number of requests outstanding, and how fast they are served.
+//! Many clients at once, each with a number of requests outstanding, and how fast they are served. What is said below of
+//! messages holds of current reads, too.
 //!
 //! **Invariants**
 //! - *What counts* is a message that was submitted after the warm-up and acknowledged before the
@@ -11,20 +12,32 @@
 
 use super::Access;
 use crate::host::answer;
+use crate::recordings::Recorded;
 use actor_runtime::driver::{Driver, Host, Sender};
 use actor_runtime::storage::MemoryStorage;
 use actor_runtime::wire::Packing;
 use hdrhistogram::Histogram;
-use paxos_chat::client::{Client, ClientTuning};
+use paxos_chat::client::ClientTuning;
 use paxos_chat::message::{Input, Message, Output};
+use paxos_chat::reader::Reader;
 use paxos_chat::types::{Body, Nonce};
 use paxos_chat_packets::Packet;
 use serde::Serialize;
+use stateright::actor::Actor;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// What clients ask again and again.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// That this message is said.
+    Messages(Body),
+    /// How far the log goes now.
+    Reads,
+}
 
 /// What load to make. It ends with the messages, with the time, or when it is told to, whichever is
 /// first.
@@ -40,8 +53,8 @@ pub struct LoadOptions {
     pub warmup: Duration,
     /// Messages of each client that are unacknowledged at once.
     pub outstanding: usize,
-    /// Each message.
-    pub body: Body,
+    /// What they ask.
+    pub work: Work,
     /// Messages of a client that share a datagram, at most.
     pub pack: usize,
 }
@@ -148,9 +161,11 @@ impl Measurement {
     }
 }
 
-/// The host of a client that is measured: takes note of acknowledgements.
+/// The host of an actor that is measured: takes note of acknowledgements.
 struct Tally {
     is_open: bool,
+    /// The number 0 among the names of reads.
+    zeroth: Nonce,
     has_expired: bool,
     window: Window,
     /// When each message was submitted that is not acknowledged, or is behind one that is not.
@@ -187,7 +202,8 @@ impl Tally {
     fn new(options: &LoadOptions) -> Tally {
         let now = Instant::now();
         Tally {
-            is_open: false,
+            is_open: matches!(options.work, Work::Reads),
+            zeroth: Nonce(rand::random()),
             has_expired: false,
             window: Window::of(options, now),
             submitted: VecDeque::new(),
@@ -200,9 +216,15 @@ impl Tally {
         }
     }
 
-    fn submit(&mut self, now: Instant) {
+    /// The next one is submitted; gives its number.
+    fn submit(&mut self, now: Instant) -> u64 {
         self.submitted.push_back(Some(now));
         self.outstanding += 1;
+        self.first + self.submitted.len() as u64 - 1
+    }
+
+    fn name(&self, number: u64) -> Nonce {
+        Nonce(self.zeroth.0.wrapping_add(number))
     }
 
     fn confirm(&mut self, number: u64, now: Instant) {
@@ -233,7 +255,7 @@ impl Tally {
     }
 }
 
-impl Host<Client> for Tally {
+impl<A: Actor<Msg = Message>> Host<A> for Tally {
     type Packet = Packet;
 
     fn admit(&mut self, from: Sender<'_>, packet: Packet, _now: Duration) -> Option<Message> {
@@ -249,6 +271,9 @@ impl Host<Client> for Tally {
             Message::Output(Output::Opened { .. }) => self.is_open = true,
             Message::Output(Output::Confirmed { seq, .. }) => self.confirm(seq.0, Instant::now()),
             Message::Output(Output::OutcomeUnknown { .. }) => self.has_expired = true,
+            Message::Output(Output::Current { nonce, .. }) => {
+                self.confirm(nonce.0.wrapping_sub(self.zeroth.0), Instant::now());
+            }
             _ => {}
         }
         Ok(())
@@ -274,26 +299,43 @@ impl Load<'_> {
                 self.barrier.wait();
             }
         };
-        let measurement = self.measure(&mut start_together);
+        let Load { access, options, .. } = *self;
+        let measurement = match &options.work {
+            Work::Messages(body) => {
+                let tuning =
+                    ClientTuning { window: options.outstanding, ..access.config.client_tuning() };
+                let client = access.client(access.token.user(), Nonce(rand::random()), tuning);
+                let ask = |_: &Tally, _| Input::Submit(body.clone());
+                self.measure(client, &ask, &mut start_together)
+            }
+            Work::Reads => {
+                let reader = Reader { follows: false, ..access.reader(None) };
+                let ask = |tally: &Tally, number| Input::ReadCurrent(tally.name(number));
+                self.measure(reader, &ask, &mut start_together)
+            }
+        };
         // Whoever failed early must not keep the others waiting.
         start_together();
         measurement.unwrap_or_else(|error| Measurement::failed(self.options, &error))
     }
 
     /// Fails if the session cannot be opened; any later failure is a part of what was measured.
-    fn measure(&self, start_together: &mut dyn FnMut()) -> Result<Measurement, String> {
+    fn measure<A: Recorded + Actor<Random = (), Msg = Message>>(
+        &self,
+        actor: A,
+        ask: &dyn Fn(&Tally, u64) -> Input,
+        start_together: &mut dyn FnMut(),
+    ) -> Result<Measurement, String> {
         let Load { access, options, .. } = *self;
         let text = |error: &dyn ToString| error.to_string();
         let socket = access.socket().map_err(|error| text(&error))?;
-        let tuning = ClientTuning { window: options.outstanding, ..access.config.client_tuning() };
-        let client = access.client(access.token.user(), Nonce(rand::random()), tuning);
         let (id, nodes) = access.nodes();
-        let recorder = access.recorder(&client).map_err(|error| text(&error))?;
+        let recorder = access.recorder(&actor).map_err(|error| text(&error))?;
         let world = access.world(socket, Box::new(MemoryStorage::default()), recorder);
         let packing =
             Packing { messages_per_datagram_max: options.pack, ..access.config.packing() };
         let codec = access.codec().with_packing(packing);
-        let mut driver = Driver::start(client, id, nodes, codec, Tally::new(options), world)
+        let mut driver = Driver::start(actor, id, nodes, codec, Tally::new(options), world)
             .map_err(|error| text(&error))?;
         while !driver.host().is_open {
             pause(&mut driver, access.patience, None)?;
@@ -303,7 +345,7 @@ impl Load<'_> {
         let start = Instant::now();
         driver.host_mut().window = Window::of(options, start);
         driver.host_mut().heard = start;
-        let (unsaid, error) = self.make(&mut driver);
+        let (unsaid, error) = self.make(&mut driver, ask);
         let Tally { window, outstanding, heard, silence, latencies, .. } = driver.host();
         let unacknowledged = *outstanding as u64 + unsaid;
         Ok(Measurement {
@@ -321,7 +363,11 @@ impl Load<'_> {
     }
 
     /// Makes the load until its end; gives how many messages were to be said and were not, and why.
-    fn make(&self, driver: &mut Driver<Client, Tally>) -> (u64, Option<String>) {
+    fn make<A: Actor<Msg = Message, Random = (), State: 'static>>(
+        &self,
+        driver: &mut Driver<A, Tally>,
+        ask: &dyn Fn(&Tally, u64) -> Input,
+    ) -> (u64, Option<String>) {
         let Load { options, ending, progress, .. } = *self;
         let mut unsaid = options.messages.unwrap_or(u64::MAX);
         let mut counted = 0;
@@ -332,8 +378,8 @@ impl Load<'_> {
             while unsaid > 0 && !is_over && driver.host().outstanding < options.outstanding {
                 let now = Instant::now();
                 unsaid -= u64::from(now >= window.from);
-                driver.host_mut().submit(now);
-                driver.deliver(Message::Input(Input::Submit(options.body.clone())));
+                let number = driver.host_mut().submit(now);
+                driver.deliver(Message::Input(ask(driver.host(), number)));
             }
             if driver.host().outstanding == 0 {
                 break None;
@@ -366,8 +412,8 @@ impl Load<'_> {
 }
 
 /// Sleeps until something happens, or until then.
-fn pause(
-    driver: &mut Driver<Client, Tally>,
+fn pause<A: Actor<Msg = Message, Random = (), State: 'static>>(
+    driver: &mut Driver<A, Tally>,
     patience: Duration,
     until: Option<Instant>,
 ) -> Result<(), String> {
@@ -393,7 +439,7 @@ mod tests {
             duration,
             warmup,
             outstanding: 4,
-            body: Body::write("x"),
+            work: Work::Messages(Body::write("x")),
             pack: 1,
         }
     }

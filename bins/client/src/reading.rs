@@ -1,4 +1,5 @@
-//! The log, read by a driver that takes its turns when it is asked to: from any slot on, or from the end.
+//! The log, read by a driver that takes its turns when it is asked to: from any slot on, or from the end; and how far it goes
+//! now.
 //!
 //! **Invariants**
 //! - *A stretch is whole*: it is given slot by slot, in order, without a gap.
@@ -11,9 +12,10 @@ use crate::host::{News, ReaderHost};
 use actor_runtime::addresses::Addresses;
 use actor_runtime::driver::{Driver, DriverError};
 use actor_runtime::storage::MemoryStorage;
+use paxos_chat::message::{Input, Message};
 use paxos_chat::reader::Reader;
-use paxos_chat::types::Slot;
-use std::cell::RefCell;
+use paxos_chat::types::{Nonce, Slot};
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
@@ -39,6 +41,26 @@ pub enum ReadingError {
         /// What to look at.
         look: String,
     },
+    /// Nobody who leads answers.
+    #[error(
+        "for {seconds} s no replica could tell how far the log goes now: that takes a leader whom a majority hears; `cluster \
+         status` shows who leads; if nobody answers that either, {look}"
+    )]
+    NotCurrent {
+        /// For how long.
+        seconds: f32,
+        /// What to look at.
+        look: String,
+    },
+}
+
+/// How far the log goes now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// Everything that anybody was told is committed, before this was asked for, is below.
+    pub upto: Slot,
+    /// From the question to the answer.
+    pub took: Duration,
 }
 
 /// What the driver hands over.
@@ -48,6 +70,8 @@ type Sink = Box<dyn FnMut(News) -> io::Result<()>>;
 pub struct Reading {
     driver: Driver<Reader, ReaderHost<Sink>>,
     posts: Rc<RefCell<Vec<Post>>>,
+    /// The bound of the current read that has ended.
+    current: Rc<Cell<Option<Slot>>>,
     addresses: Addresses,
     patience: Duration,
     heard: Instant,
@@ -62,16 +86,24 @@ impl Reading {
     /// # Errors
     /// When there is no socket.
     pub fn begin(access: &Access, from: Option<Slot>) -> Result<Reading, ReadingError> {
+        Reading::of(access, access.reader(from))
+    }
+
+    fn of(access: &Access, reader: Reader) -> Result<Reading, ReadingError> {
         let (id, nodes) = access.nodes();
         let socket = access.socket().map_err(ReadingError::Socket)?;
-        let reader = access.reader(from);
         let recorder = access.recorder(&reader).map_err(DriverError::Host)?;
         let world = access.world(socket, Box::new(MemoryStorage::default()), recorder);
         let posts = Rc::<RefCell<Vec<Post>>>::default();
-        let read = Rc::clone(&posts);
+        let current = Rc::<Cell<Option<Slot>>>::default();
+        let (read, ended) = (Rc::clone(&posts), Rc::clone(&current));
         let sink: Sink = Box::new(move |news| {
-            if let News::Applied(slot, applied) = news {
-                read.borrow_mut().extend(self::posts(slot, &applied));
+            match news {
+                News::Applied(slot, applied) => {
+                    read.borrow_mut().extend(self::posts(slot, &applied));
+                }
+                News::Current(upto) => ended.set(Some(upto)),
+                News::End(_) => {}
             }
             Ok(())
         });
@@ -79,7 +111,8 @@ impl Reading {
         let driver = Driver::start(reader, id, nodes, codec, host, world)?;
         let (patience, now) = (access.patience, Instant::now());
         let addresses = access.addresses.clone();
-        Ok(Reading { driver, posts, addresses, patience, heard: now, left: now, received: 0 })
+        let (heard, left) = (now, now);
+        Ok(Reading { driver, posts, current, addresses, patience, heard, left, received: 0 })
     }
 
     /// Waits a while for what comes, and gives what has come.
@@ -111,6 +144,35 @@ impl Reading {
     pub fn applied_upto(&self) -> Option<Slot> {
         self.driver.host().applied_upto()
     }
+}
+
+/// How far the log goes now; none, if `is_over` before that is known.
+///
+/// # Errors
+/// When there is no socket, the network fails, or nobody who leads answers.
+pub fn current(
+    access: &Access,
+    is_over: impl Fn() -> bool,
+) -> Result<Option<Current>, ReadingError> {
+    let mut reading = Reading::of(access, Reader { follows: false, ..access.reader(None) })?;
+    let asked = Instant::now();
+    reading.driver.deliver(Message::Input(Input::ReadCurrent(Nonce(rand::random()))));
+    // Whoever waits first has not asked yet.
+    reading.driver.turn()?;
+    while !is_over() {
+        if let Some(upto) = reading.current.get() {
+            return Ok(Some(Current { upto, took: asked.elapsed() }));
+        }
+        match reading.turn() {
+            Ok(_) if asked.elapsed() <= access.patience => {}
+            Ok(_) | Err(ReadingError::Silence { .. }) => {
+                let (seconds, look) = (access.patience.as_secs_f32(), silence(&access.addresses));
+                return Err(ReadingError::NotCurrent { seconds, look });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// The end of the log, as far as the first replica that answers knows; none, if `is_over` before that.

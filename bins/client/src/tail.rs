@@ -2,7 +2,7 @@
 //!
 //! **Invariants**
 //! - *A monotonic prefix*: what is shown is a stretch of the log as one replica knows it, without a gap. Each entry tells
-//!   what took effect, so the stretch may begin anywhere.
+//!   what took effect, so the stretch may begin anywhere. If it is to be *current*, it goes as far as a current read tells.
 //! - *Bounded*: of a log of any length, only the last N messages are held, and only when they are what is asked for.
 
 use super::Access;
@@ -36,6 +36,8 @@ pub struct TailOptions {
     pub style: Style,
     /// Go on when the end is reached.
     pub follow: bool,
+    /// The end is where the log ends now, and not where it did when a replica was last told.
+    pub current: bool,
 }
 
 /// How a message is shown.
@@ -97,11 +99,20 @@ fn show(
         access.patience = Duration::MAX;
     }
     let mut shown = Shown { out, options, left: options.count };
+    let mut end = None;
+    // Who follows from the beginning on reaches every end.
+    if options.current && (!options.follow || matches!(options.from, From::End | From::Last(_))) {
+        let Some(current) = reading::current(&access, &is_closed)? else { return Ok(()) };
+        end = Some(current.upto);
+    }
     let begins = match options.from {
         From::Beginning => Slot(0),
         From::At(slot) => slot,
         From::End | From::Last(_) => {
-            let Some(end) = reading::end(&access, &is_closed)? else { return Ok(()) };
+            if end.is_none() {
+                end = reading::end(&access, &is_closed)?;
+            }
+            let Some(end) = end else { return Ok(()) };
             if let From::Last(count) = options.from {
                 shown.all(last(&access, end, count, options.room.as_ref(), &is_closed)?)?;
             }
@@ -112,13 +123,12 @@ fn show(
         }
     };
     let mut reading = Reading::begin(&access, Some(begins))?;
-    let mut end = None;
     // A quiet chat writes nothing, so a reader that left is not noticed by writing.
     while shown.left != Some(0) && !is_closed() {
         let posts = reading.turn()?;
         shown.all(posts)?;
         shown.flush()?;
-        // Up to the bound that the first answer names.
+        // Up to the bound that the first answer names, if it is not known.
         end = end.or(reading.applied_upto());
         if !options.follow && end.is_some_and(|end| reading.next() >= Some(end)) {
             return Ok(());

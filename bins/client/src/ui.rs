@@ -12,6 +12,7 @@
 //! | [`scroll`] | which rows are seen |
 //! | [`window`], [`loading`], [`travel`] | which part of the log is held, and which one is asked for next |
 //! | [`pager`] | the thread that reads it |
+//! | [`freshness`] | whether everything is seen that anybody was told is committed |
 //! | [`event`] | what happens, and what is wanted done |
 //! | [`view`], [`theme`], [`clock`] | the screen, drawn into a buffer; the time of day |
 //! | [`terminal`] | the terminal, the threads, and the clock |
@@ -25,6 +26,7 @@ pub mod command;
 pub mod complete;
 pub mod conversation;
 pub mod event;
+pub mod freshness;
 pub mod input;
 pub mod keys;
 pub mod layout;

@@ -10,12 +10,19 @@ use crate::simulate::{SimulateArgs, simulate};
 use crate::soak::{SoakArgs, run_soak};
 use crate::verify::verify;
 use actor_runtime::keys::stay_out_of_core_dumps;
+use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
+use paxos_chat_client::Access;
+use paxos_chat_client::reading::{self, ReadingError};
+use paxos_chat_config::Config;
+use paxos_chat_config::credentials::Token;
 use paxos_chat_replica::operator::command::OperatorCommand;
+use paxos_chat_replica::operator::current::Current;
 use paxos_chat_shell::manual::{ManualCommand, Offer};
 use paxos_chat_shell::{output, tell};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Configures, runs and judges Multi-Paxos chat clusters.
 #[derive(Parser)]
@@ -63,6 +70,18 @@ enum Command {
     },
 }
 
+/// How far the log goes now, as a client is told.
+fn read_current(config: &Config, token: &Token, patience: Duration) -> Result<Option<Current>> {
+    let access = Access::of(config.clone(), token.clone(), patience)?;
+    match reading::current(&access, || false) {
+        Ok(current) => {
+            Ok(current.map(|current| Current { upto: current.upto.0, took: current.took }))
+        }
+        Err(ReadingError::NotCurrent { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The program `cluster`, which has the manuals of these others, too.
 pub fn main(others: Vec<(clap::Command, Vec<Offer>)>) -> ExitCode {
     output::end_on_panic();
@@ -78,7 +97,7 @@ pub fn main(others: Vec<(clap::Command, Vec<Offer>)>) -> ExitCode {
         }
         Command::Simulate(args) => simulate(&args),
         Command::Soak(args) => run_soak(&args),
-        Command::Operator(command) => command.run(),
+        Command::Operator(command) => command.run(read_current),
         Command::Manual(command) => {
             let values = scenarios::names().map(str::to_owned).collect();
             let scenarios = Offer { command: Some("run"), argument: "scenario", values };

@@ -29,6 +29,7 @@ pub mod ask;
 pub mod challenge;
 pub mod codecs;
 pub mod command;
+pub mod current;
 pub mod handover;
 pub mod keys;
 pub mod message;

@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::complete::Completion;
 use super::conversation::{Conversation, Item};
 use super::event::{Effect, Event, Standing};
+use super::freshness::Freshness;
 use super::input::Input;
 use super::layout;
 use super::loading::Loading;
@@ -59,6 +60,8 @@ pub struct App {
     pub clock: Clock,
     /// What is known of the cluster.
     pub standing: Standing,
+    /// How fresh it is what is seen.
+    pub freshness: Freshness,
     /// The session is open.
     pub is_open: bool,
     /// Why nothing is said any more.
@@ -85,6 +88,7 @@ impl App {
             loading: Loading::default(),
             clock: Clock::default(),
             standing: Standing::default(),
+            freshness: Freshness::default(),
             is_open: false,
             failure: None,
             alert: None,
@@ -127,6 +131,12 @@ impl App {
                 self.conversation.begin(end);
                 self.joined.iter().for_each(|room| self.conversation.enter(room));
                 self.tell_older();
+                let asks = self.freshness.begin();
+                self.read_current(asks);
+            }
+            Event::Current => {
+                let asks = self.freshness.end();
+                self.read_current(asks);
             }
             Event::Read(slot, posts) => self.on_read(slot, posts),
             Event::Loaded { room, slots, posts, of } => self.on_loaded(&room, slots, posts, of),
@@ -135,12 +145,20 @@ impl App {
             Event::Spoken(event) => self.on_spoken(event),
             Event::Measured(standing) => {
                 self.conversation.on_sent(standing.measured.sent_upto);
+                let asks = self.freshness.look(&standing.measured);
                 self.standing = standing;
+                self.read_current(asks);
             }
             Event::Failed(why) => self.tell(format!("! {why}")),
         }
         self.load_more();
         std::mem::take(&mut self.effects)
+    }
+
+    fn read_current(&mut self, asks: bool) {
+        if asks {
+            self.effects.push(Effect::ReadCurrent);
+        }
     }
 
     fn on_read(&mut self, slot: Slot, posts: Vec<Post>) {

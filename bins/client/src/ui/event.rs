@@ -21,6 +21,8 @@ pub enum Event {
     Begun(Slot),
     /// The log was read at its next slot.
     Read(Slot, Vec<Post>),
+    /// The log is read as far as it went when that was asked.
+    Current,
     /// Slots were read, as was asked.
     Loaded {
         /// The room.
@@ -61,6 +63,8 @@ pub enum Effect {
     Say(Said),
     /// Read this.
     Ask(Ask),
+    /// Find out whether the log is read as far as it goes now.
+    ReadCurrent,
     /// Call whoever sits here.
     Bell,
     /// Open another session.

@@ -114,6 +114,7 @@ pub fn run(
             queue,
             meter,
             speaker,
+            follower,
             pager,
             resumed: Instant::now(),
             is_recorded,
@@ -122,7 +123,7 @@ pub fn run(
         shell.run(&mut terminal, &incoming).map(|()| shell)
     });
     // Nothing waits for this thread any more.
-    drop((incoming, follower));
+    drop(incoming);
     let _ = reset_modes();
     // One that is gone cannot be given back.
     let _ = ratatui::try_restore();
@@ -164,6 +165,7 @@ fn start_follower(
         let event = match news {
             News::End(end) => Event::Begun(end),
             News::Applied(slot, applied) => Event::Read(slot, posts(slot, &applied)),
+            News::Current(_) => Event::Current,
         };
         queue.send(Incoming::Event(event)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     };
@@ -207,6 +209,7 @@ struct Shell<'a> {
     queue: SyncSender<Incoming>,
     meter: Meter,
     speaker: Speaker,
+    follower: Follower,
     pager: Pager,
     /// When it came back from its last stop, or began.
     resumed: Instant,
@@ -275,6 +278,10 @@ impl Shell<'_> {
             Effect::Reopen => self.reopen().err().map(|error| error.to_string()),
             Effect::Ask(ask) => {
                 self.pager.ask(ask);
+                None
+            }
+            Effect::ReadCurrent => {
+                self.follower.read_current();
                 None
             }
             Effect::Bell => {

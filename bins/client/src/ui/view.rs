@@ -158,6 +158,9 @@ pub fn status(app: &App) -> String {
     if let Some(silence) = measured.silence.filter(|silence| silence.as_secs() >= 2) {
         parts.push(format!("no answer for {} s", silence.as_secs()));
     }
+    if app.freshness.may_lack() {
+        parts.push("may lack messages".into());
+    }
     if let Some(below) = app.loading.searching {
         parts.push(format!("searching below slot {below}; Esc stops"));
     }

@@ -1,6 +1,7 @@
 //! The operator's commands: `cluster status`, `watch`, `move-leader`, `rotate`, `fault`.
 
 use super::ask::Operator;
+use super::current::{self, ReadCurrent};
 use super::handover::Reach;
 use super::rotate::RotateArgs;
 use super::table::{Health, Tint, json, table};
@@ -10,7 +11,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use crossterm::style::Stylize;
 use paxos_chat_config::Config;
-use paxos_chat_config::credentials::{read_keyring, secret_path};
+use paxos_chat_config::credentials::{Token, read_keyring, secret_path};
 use paxos_chat_shell::output::{Results, print};
 use paxos_chat_shell::{say, tell};
 use std::io::{IsTerminal, stdout};
@@ -21,6 +22,8 @@ use std::time::Duration;
 /// How long `move-leader` waits for the next leader, in election time-outs: an ordinary election, which
 /// follows if something goes wrong, is over by then.
 const ELECTIONS: u32 = 6;
+/// Who reads where the configuration names no users.
+const ANY_USER: &str = "operator";
 
 /// What needs the configuration and the cluster's secret, and replicas that run.
 #[derive(Subcommand)]
@@ -34,6 +37,10 @@ pub enum OperatorCommand {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
+        /// Have a majority confirm how far the log goes, before the replicas are asked; if none does, the exit status
+        /// is 3. What each replica tells of itself may be old.
+        #[arg(long)]
+        current: bool,
     },
     /// Shows how each replica is, again and again.
     Watch {
@@ -123,6 +130,12 @@ impl OperatorArgs {
         Ok((config, operator))
     }
 
+    /// A token of some user. Whoever has the secret may make one.
+    fn token(&self, config: &Config) -> Result<Token> {
+        let user = config.users.first().map_or(ANY_USER, String::as_str);
+        Ok(Token::issue(read_keyring(&self.secret_path())?.seals(), config, user)?)
+    }
+
     fn check_id(&self, config: &Config, id: u8) -> Result<()> {
         if usize::from(id) >= config.replicas.len() {
             let last = config.replicas.len() - 1;
@@ -133,13 +146,15 @@ impl OperatorArgs {
 }
 
 impl OperatorCommand {
-    /// Runs the command.
+    /// Runs the command, with this way to make a current read.
     ///
     /// # Errors
     /// When it is used wrongly.
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(self, read: ReadCurrent) -> Result<ExitCode> {
         match self {
-            OperatorCommand::Status { access, json } => status(&access, json),
+            OperatorCommand::Status { access, json, current } => {
+                status(&access, json, current.then_some(read))
+            }
             OperatorCommand::Watch { access, interval, count } => {
                 let (_, mut operator) = access.open()?;
                 let options = WatchOptions { interval: Duration::from_millis(interval), count };
@@ -168,8 +183,11 @@ impl OperatorCommand {
     }
 }
 
-fn status(access: &OperatorArgs, as_json: bool) -> Result<ExitCode> {
+fn status(access: &OperatorArgs, as_json: bool, read: Option<ReadCurrent>) -> Result<ExitCode> {
     let (config, mut operator) = access.open()?;
+    let patience = Duration::from_millis(access.patience);
+    // First, so that whoever lags behind it is seen to.
+    let current = read.map(|read| read(&config, &access.token(&config)?, patience)).transpose()?;
     let statuses = operator.statuses()?;
     if statuses.iter().all(Option::is_none) {
         tell!(
@@ -181,12 +199,22 @@ fn status(access: &OperatorArgs, as_json: bool) -> Result<ExitCode> {
         );
     }
     let text = if as_json {
-        format!("{}\n", json(&statuses))
+        let mut all = json(&statuses);
+        if let Some(current) = current {
+            all["current"] = current::value(current);
+        }
+        format!("{all}\n")
     } else {
-        table(&statuses, terminal_width().unwrap_or(usize::MAX), paint)
+        let table = table(&statuses, terminal_width().unwrap_or(usize::MAX), paint);
+        let line = current.map(|current| current::line(current, patience) + "\n");
+        table + &line.unwrap_or_default()
     };
     print(&text);
-    Ok(ExitCode::from(Health::of(&statuses).exit_code()))
+    let health = match current {
+        Some(None) => Health::Down,
+        _ => Health::of(&statuses),
+    };
+    Ok(ExitCode::from(health.exit_code()))
 }
 
 /// How wide the terminal is that takes the output, if it is one.
