@@ -113,6 +113,10 @@ class Cluster:
         command = [self.programs / "client", "--config", self.config, "--name", "load", "load",
                    "--outstanding", outstanding, "--seconds", seconds, "--warmup", warmup,
                    "--size", size, "--pack", pack, "--json"]
+        return self.begin(command)
+
+    def begin(self, command):
+        """Starts a client, which ends with the cluster at the latest."""
         self.clients.append(
             subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True))
         return self.clients[-1]
