@@ -354,11 +354,7 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
             conclude(access, &speak(args, access, Unsaid::FromLine(1), say)?)
         }
         Some(Command::Tail { from, count, json, format, follow, current }) => {
-            let style = match format {
-                Some(format) => Style::Format(format.clone()),
-                None if *json => Style::Json,
-                None => Style::Line,
-            };
+            let style = style(format.as_ref(), *json);
             let (from, count, room) = (*from, *count, args.room.clone());
             let (follow, current) = (*follow, *current);
             show(access, TailOptions { from, count, room, style, follow, current })
@@ -390,6 +386,14 @@ fn run(args: &Args, access: &Access) -> Result<bool> {
             };
             make_load(access, args, &options, *json)
         }
+    }
+}
+
+fn style(format: Option<&Format>, json: bool) -> Style {
+    match format {
+        Some(format) => Style::Format(format.clone()),
+        None if json => Style::Json,
+        None => Style::Line,
     }
 }
 
