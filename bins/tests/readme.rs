@@ -19,11 +19,12 @@ const TEXTS: [&str; 6] = [
 ];
 const PROGRAMS: [&str; 4] = ["check", "cluster", "replica", "client"];
 /// What else stands in their blocks, by its first words.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     "cargo test --release",
     "cargo bench -p",
     "export PATH=",
     "python3 benches/compare.py",
+    "python3 benches/reads.py",
     "make 2>&1",
 ];
 
