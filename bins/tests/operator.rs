@@ -388,7 +388,7 @@ fn the_leader_moves_to_whom_one_wants_and_nobody_else_is_told_anything() {
 
 #[test]
 fn the_guide_s_commands_for_operators_work() {
-    let cluster = TestCluster::new(&[]);
+    let cluster = TestCluster::unrecorded("an operator's reader records nothing", &[]);
     let _replicas = start(&cluster, &["--enable-faults"]);
     let guide = include_str!("../../docs/operate.md");
     let section =
