@@ -100,11 +100,17 @@ fn lose_patience(step: &mut Step<'_, '_>) {
     step_down(step);
 }
 
-/// Stands for election, or asks first whether that would be supported.
+/// Stands for election, or asks first whether that would be supported. Who is no member asks what it lacks.
 fn stand(step: &mut Step<'_, '_>) {
+    if !step.is_member() {
+        step.state.to_mut().phase = Phase::Follower;
+        learner::pull(step);
+        restart_timer(step);
+        return;
+    }
     let promised = step.promised();
     let granted = ReplicaSet::of(step.me);
-    if !step.tuning.pre_vote || step.cluster.is_quorum(granted) {
+    if !step.tuning.pre_vote || step.is_quorum(granted) {
         proposer::start(step, promised.successor(step.me));
         return;
     }
@@ -128,6 +134,11 @@ pub fn on_pre_vote(
     candidate: ReplicaId,
     PreVote { promised: asked, applied_upto }: PreVote,
 ) {
+    let changed_at = step.state.learner.memberships.changed_at(step.cluster);
+    if changed_at >= Some(applied_upto) {
+        // It asks for the support of members of whom some may be none any more.
+        return learner::send_entries(step, candidate, applied_upto);
+    }
     let hears = step.state.leader_alive || step.state.leading().is_some();
     let guide = step.state.pre_voting().and_then(|attempt| attempt.guide);
     let is_guided = guide.is_some_and(|guide| guide != candidate);
@@ -180,7 +191,7 @@ pub fn on_pre_vote_granted(
     attempt.granted.insert(supporter);
     attempt.highest = attempt.highest.max(promised);
     let (granted, highest) = (attempt.granted, attempt.highest);
-    if step.cluster.is_quorum(granted) {
+    if step.is_quorum(granted) {
         let highest = highest.max(step.promised());
         proposer::start(step, highest.successor(step.me));
     }
@@ -255,7 +266,8 @@ pub fn on_heartbeat_ack(
     heard.insert(follower);
     let mut with_me = heard;
     with_me.insert(step.me);
-    if step.cluster.is_quorum(with_me) {
+    let last = leading.in_flight.keys().next_back().copied().unwrap_or_default();
+    if step.is_quorum_upto(last, with_me) {
         if outbid > ballot {
             // Nobody else leads, so whoever has promised more gets a ballot that it can follow.
             let ballot = outbid.successor(step.me);

@@ -14,11 +14,11 @@
 //! **Source**: *Paxos Made Simple* (2001), sections 2.3 and 3. The announced bound is Raft's commit
 //! index (Ongaro's thesis, section 3.6.2), with ballots in place of terms.
 
-use crate::message::{Asker, Entries, Fetch, LogRead, Output, Page, Tail, ToPeer};
+use crate::message::{Asker, Entries, Fetch, LogRead, Outcome, Output, Page, Tail, ToPeer};
 use crate::state::{CatchUp, Learner, State};
 use crate::step::Step;
-use crate::types::{Ballot, NodeId, ReplicaId, Slot, Value};
-use crate::{election, proposer, reads, requests};
+use crate::types::{Ballot, Body, NodeId, Operation, Reconfigure, ReplicaId, Slot, Value};
+use crate::{election, joining, proposer, reads, requests};
 
 /// A follower that lacks something below its leader's bound asks the leader for it, then whoever sends some; and
 /// others in turn, less and less often, for as long as nothing comes.
@@ -85,6 +85,12 @@ impl CatchUp {
 fn next_peer(step: &Step<'_, '_>, after: ReplicaId) -> ReplicaId {
     let peers = || step.peers();
     peers().find(|peer| *peer > after).or_else(|| peers().next()).unwrap_or(after)
+}
+
+/// Asks all members for what this replica may lack: it is none of them, so nobody need tell it.
+pub fn pull(step: &mut Step<'_, '_>) {
+    let from = step.state.learner.applied_upto;
+    step.send_to_peers(Fetch { from });
 }
 
 /// Sends a replica decided values from a slot on, as many as a chunk takes; or has the driver send them, if
@@ -220,12 +226,13 @@ pub fn decide(step: &mut Step<'_, '_>, values: Vec<(Slot, Value)>) {
         if let Some(leading) = step.state.to_mut().leading_mut() {
             leading.end.take_if(|end| *end <= applied_upto);
             election::restart_timer(step);
-            reads::answer_applied(step);
+            reads::on_applied(step);
         } else {
             step.state.to_mut().patience.shrink(applied_upto, step.tuning);
         }
         compact(step);
         forget(step, 2 * (applied_upto.0 - before.0));
+        joining::on_applied(step);
     }
 }
 
@@ -241,23 +248,41 @@ fn apply(step: &mut Step<'_, '_>, value: Value) {
     let learner = &mut step.state.to_mut().learner;
     let slot = learner.applied_upto;
     let outcomes = learner.sessions.apply(slot, &value, step.tuning.sessions_max);
+    for change in changes(&value, &outcomes) {
+        learner.memberships.decide(step.cluster, slot, change);
+    }
     learner.applied_upto = slot.next();
+    learner.memberships.advance(learner.applied_upto);
     requests::answer(step, slot, &value, &outcomes);
     step.effects.report(Output::Applied { slot, value, outcomes });
 }
 
-/// Drops the votes of applied slots, if a snapshot is due.
+/// The changes of members that a value brings: each once, as its session has it.
+fn changes<'a>(value: &'a Value, outcomes: &[Outcome]) -> impl Iterator<Item = &'a Reconfigure> {
+    let commands = value.commands().iter().zip(outcomes);
+    commands.filter(|(_, outcome)| **outcome == Outcome::Applied).filter_map(|(command, _)| {
+        match &command.operation {
+            Operation::InSession { body: Body::Reconfigure(change), .. } => Some(change),
+            _ => None,
+        }
+    })
+}
+
+/// Drops the votes of applied slots, if a snapshot is due: after so many slots, and when a change of members has come into
+/// force, since whoever was removed may go once the others have that.
 fn compact(step: &mut Step<'_, '_>) {
     let upto = step.state.learner.applied_upto;
     let from = step.state.durable.snapshot.upto;
-    let due = step.tuning.snapshot_slots;
-    if due == 0 || upto.0 - from.0 < due {
+    let slots = step.tuning.snapshot_slots;
+    let are_many = slots > 0 && upto.0 - from.0 >= slots;
+    if !are_many && from >= step.membership(upto).since {
         return;
     }
     let State { durable, learner, .. } = step.state.to_mut();
     let storage = durable.write(step.effects);
     storage.snapshot.upto = upto;
     storage.snapshot.sessions = learner.sessions.clone();
+    storage.snapshot.memberships = learner.memberships.clone();
     for slot in from.upto(upto) {
         assert!(learner.decided.contains_key(&slot), "an applied slot is decided");
         storage.votes.remove(&slot);

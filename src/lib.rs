@@ -8,11 +8,12 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`types`], [`message`], [`tuning`] | vocabulary, messages, parameters |
-//! | [`quorum`], [`chunk`] | majorities; how much goes into one message |
+//! | [`quorum`], [`membership`], [`chunk`] | majorities; whose votes count at a slot; how much goes into one message |
 //! | [`effects`] | what a handler wants done; durable state |
 //! | [`state`], [`step`] | what a replica knows, as plain data; what a handler is given |
 //! | [`acceptor`] | promises and votes |
 //! | [`proposer`] | phase 1, phase 2, the window |
+//! | [`joining`] | phase 1 among the members that a change brings |
 //! | [`learner`] | what is decided, the log, catch-up, compaction |
 //! | [`election`], [`patience`] | time-outs, pre-votes, heartbeats |
 //! | [`pacing`] | when a leader sends again what was not answered |
@@ -31,7 +32,9 @@ pub mod chunk;
 pub mod client;
 pub mod effects;
 pub mod election;
+pub mod joining;
 pub mod learner;
+pub mod membership;
 pub mod message;
 pub mod open_reads;
 pub mod outline;

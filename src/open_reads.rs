@@ -77,6 +77,14 @@ impl OpenReads {
         self.confirmed.append(&mut self.asked);
     }
 
+    /// More was reported: no bound is below this one.
+    pub fn raise(&mut self, end: Slot) {
+        let OpenReads { asked, waiting, confirmed, .. } = self;
+        for upto in [asked, waiting, confirmed].into_iter().flat_map(BTreeMap::values_mut) {
+            *upto = (*upto).max(end);
+        }
+    }
+
     /// Takes the reads of rounds that are over and whose bounds are applied.
     pub fn take_applied(&mut self, applied_upto: Slot) -> Vec<(RelayedRead, Slot)> {
         let is_applied = |(_, upto): &(RelayedRead, Slot)| *upto <= applied_upto;

@@ -52,8 +52,9 @@ impl Outline for State {
 impl Outline for Leading {
     fn outline(&self, hasher: &mut impl Hasher) {
         let Leading { ballot, base, next, in_flight, pacing, heard, outbid, .. } = self;
-        let Leading { intake, end, reads, .. } = self;
+        let Leading { intake, end, reads, reported, merged, joining, .. } = self;
         (ballot, base, next, pacing, heard, outbid).hash(hasher);
+        (reported.len(), reported.keys().next(), merged, joining).hash(hasher);
         (in_flight.len(), in_flight.iter().next()).hash(hasher);
         (intake.queue.len(), intake.proposed.len(), intake.openings.len()).hash(hasher);
         (intake.held.len(), intake.held_bytes).hash(hasher);

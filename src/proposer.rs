@@ -13,6 +13,9 @@
 //!   promise was saved before phase 1, and a bound that counted votes alone have moved. A leader that
 //!   crashes and forgets its vote never proposes in that ballot again.
 //! - *One value a (ballot, slot)*: a slot is handed out once a leadership.
+//! - *Nothing is proposed at a slot before its members are known* and a quorum of them has promised ([`crate::joining`]).
+//!   So in the handler that saves the promise of a lone member nothing is sent ahead: nobody else is a member of what it
+//!   proposes.
 //!
 //! **Source**: *Paxos Made Simple* (2001), sections 2.2 and 3; the pull of promises in chunks is our
 //! own, and so is the base: the lowest slot that a leader may propose at.
@@ -25,7 +28,7 @@ use crate::quorum::ReplicaSet;
 use crate::state::{Intake, Leading, Phase, Preparing, State};
 use crate::step::Step;
 use crate::types::{Ballot, ReplicaId, Slot, Value, Vote};
-use crate::{acceptor, election, learner, requests};
+use crate::{acceptor, election, joining, learner, requests};
 use std::collections::BTreeMap;
 
 /// Phase 1a: saves its own promise of a new ballot, then asks for those of the others.
@@ -33,17 +36,7 @@ pub fn start(step: &mut Step<'_, '_>, ballot: Ballot) {
     assert!(ballot > step.promised(), "a ballot is never used twice");
     acceptor::promise(step, ballot);
     let from = step.state.learner.applied_upto;
-    let own = step.state.durable.votes.range(from..);
-    let preparing = Preparing {
-        ballot,
-        from,
-        expected: BTreeMap::new(),
-        complete: ReplicaSet::of(step.me),
-        compacted_upto: from,
-        reported: own.map(|(slot, vote)| (*slot, vote.clone())).collect(),
-        ticks: 0,
-        wait: if step.tuning.adapts() { TICKS_MIN } else { 0 },
-    };
+    let preparing = preparing(step, ballot, from);
     step.state.to_mut().phase = Phase::Preparing(preparing);
     step.send_to_peers(Prepare { ballot, from });
     step.effects.set_timer(Timer::Resend, step.tuning.resend_delay());
@@ -51,21 +44,34 @@ pub fn start(step: &mut Step<'_, '_>, ballot: Ballot) {
     lead_if_promised(step);
 }
 
-/// Takes a chunk of a promise, if it is the one expected; then asks for the next, or leads.
+/// Phase 1 from this slot on, in which only oneself has promised.
+pub fn preparing(step: &Step<'_, '_>, ballot: Ballot, from: Slot) -> Preparing {
+    let own = step.state.durable.votes.range(from..);
+    Preparing {
+        ballot,
+        from,
+        expected: BTreeMap::new(),
+        complete: ReplicaSet::of(step.me),
+        compacted_upto: step.state.learner.applied_upto,
+        reported: own.map(|(slot, vote)| (*slot, vote.clone())).collect(),
+        ticks: 0,
+        wait: if step.tuning.adapts() { TICKS_MIN } else { 0 },
+    }
+}
+
+/// Takes a chunk of a promise, if it is the one expected; then asks for the next, leads, or proposes where it could not.
 pub fn on_promise(step: &mut Step<'_, '_>, acceptor: ReplicaId, chunk: Promise) {
-    let Some(preparing) = step.state.preparing() else { return };
+    let Some(preparing) = step.state.phase.promises() else { return };
     if chunk.ballot != preparing.ballot
         || preparing.complete.contains(acceptor)
         || chunk.from != preparing.expected_of(acceptor)
     {
         return;
     }
-    let Some(preparing) = step.state.to_mut().preparing_mut() else { return };
+    let Some(preparing) = step.state.to_mut().phase.promises_mut() else { return };
     preparing.ticks = 0;
     preparing.compacted_upto = preparing.compacted_upto.max(chunk.compacted_upto);
-    for (slot, vote) in chunk.votes {
-        preparing.report(slot, vote);
-    }
+    report(&mut preparing.reported, chunk.votes);
     if chunk.last {
         preparing.expected.remove(&acceptor);
         preparing.complete.insert(acceptor);
@@ -73,6 +79,9 @@ pub fn on_promise(step: &mut Step<'_, '_>, acceptor: ReplicaId, chunk: Promise) 
         preparing.expected.insert(acceptor, chunk.next);
         let ballot = preparing.ballot;
         step.send(acceptor, Prepare { ballot, from: chunk.next });
+    }
+    if step.state.leading().is_some() {
+        return joining::merge_if_promised(step);
     }
     if step.tuning.adapts() {
         // Many chunks take long, and each is progress.
@@ -86,56 +95,79 @@ impl Preparing {
     fn expected_of(&self, acceptor: ReplicaId) -> Slot {
         self.expected.get(&acceptor).copied().unwrap_or(self.from)
     }
+}
 
-    /// Keeps, for each slot, the vote of the highest ballot.
-    fn report(&mut self, slot: Slot, vote: Vote) {
-        let known = self.reported.get(&slot);
-        if known.is_none_or(|known| known.ballot < vote.ballot) {
-            self.reported.insert(slot, vote);
+/// Keeps, for each slot, the vote of the highest ballot.
+pub fn report(reported: &mut BTreeMap<Slot, Vote>, votes: impl IntoIterator<Item = (Slot, Vote)>) {
+    for (slot, vote) in votes {
+        if reported.get(&slot).is_none_or(|known| known.ballot < vote.ballot) {
+            reported.insert(slot, vote);
         }
     }
 }
 
-/// Starts phase 2 if a quorum has promised and reported everything.
+/// Starts phase 2 if a quorum of the members has promised and reported everything.
 fn lead_if_promised(step: &mut Step<'_, '_>) {
     let Some(preparing) = step.state.preparing() else { return };
-    if !step.cluster.is_quorum(preparing.complete) {
+    if !step.is_quorum(preparing.complete) {
         return;
     }
     let ballot = preparing.ballot;
-    let base = step.state.learner.applied_upto.max(preparing.compacted_upto);
+    let applied_upto = step.state.learner.applied_upto;
+    let base = applied_upto.max(preparing.compacted_upto);
     let mut reported = preparing.reported.clone();
     reported.retain(|slot, _| *slot >= base);
-    let next = reported.keys().next_back().map_or(base, |highest| highest.next());
+    let end = reported.keys().next_back().map_or(base, |highest| highest.next());
+    let merged = step.membership(applied_upto).since;
     // From here on a slot at or above the base is decided by counting votes of this ballot only.
-    let end = (next > step.state.learner.applied_upto).then_some(next);
     let state = step.state.to_mut();
     state.learner.decided = state.learner.decided.split(&base).0;
     state.phase = Phase::Leading(Leading {
         ballot,
         base,
-        next,
+        next: base,
+        reported,
         in_flight: BTreeMap::new(),
         pacing: Pacing::default(),
         heard: ReplicaSet::default(),
         outbid: Ballot::ZERO,
         intake: Intake::default(),
-        end,
+        end: (end > applied_upto).then_some(end),
         reads: OpenReads::default(),
+        merged,
+        joining: None,
     });
     step.effects.set_timer(Timer::Heartbeat, step.tuning.heartbeat_delay());
     step.effects.set_timer(Timer::Resend, step.tuning.resend_delay());
     election::restart_timer(step);
-    for slot in base.upto(next) {
-        let value = reported.remove(&slot).map_or(Value::Noop, |vote| vote.value);
-        propose(step, slot, Vote { ballot, value });
-    }
+    propose_reported(step);
     election::announce(step);
     requests::name_leader(step, step.me);
     ask_below_base(step);
+    joining::on_applied(step);
 }
 
-/// Phase 2a: asks for the votes of the others, casts its own, and saves meanwhile.
+/// Proposes what was reported, in every slot up to the end of it, as far as it may: `Noop` where nothing was.
+pub fn propose_reported(step: &mut Step<'_, '_>) {
+    while let Some(leading) = step.state.leading()
+        && Some(leading.next) < leading.end
+        && may_propose(step, leading.next)
+    {
+        let (ballot, slot) = (leading.ballot, leading.next);
+        let Some(leading) = step.state.to_mut().leading_mut() else { return };
+        let value = leading.reported.remove(&slot).map_or(Value::Noop, |vote| vote.value);
+        leading.next = slot.next();
+        propose(step, slot, Vote { ballot, value });
+    }
+}
+
+/// Are the members of this slot known, and have a quorum of them promised?
+fn may_propose(step: &Step<'_, '_>, slot: Slot) -> bool {
+    let merged = step.state.leading().map(|leading| leading.merged);
+    step.knows_members(slot) && Some(step.membership(slot).since) <= merged
+}
+
+/// Phase 2a: asks for the votes of the other members, casts its own, and saves meanwhile.
 fn propose(step: &mut Step<'_, '_>, slot: Slot, vote: Vote) {
     step.write().votes.insert(slot, vote.clone());
     let Vote { ballot, value } = vote;
@@ -143,9 +175,9 @@ fn propose(step: &mut Step<'_, '_>, slot: Slot, vote: Vote) {
     let flight = leading.pacing.proposed(value.size_bytes(), step.tuning);
     leading.in_flight.insert(slot, flight);
     let decided_upto = step.state.learner.applied_upto;
-    for peer in step.peers() {
+    for member in step.membership(slot).members.without(step.me).iter() {
         let value = value.clone();
-        step.effects.send_ahead(peer, Accept { ballot, slot, value, decided_upto });
+        step.effects.send_ahead(member, Accept { ballot, slot, value, decided_upto });
     }
     step.send(step.me, Accepted { ballot, slot });
 }
@@ -177,10 +209,11 @@ pub fn on_accepted(
     }
 }
 
-/// Decides a slot that a majority has voted for in this leader's ballot.
+/// Decides a slot that a majority of its members has voted for in this leader's ballot.
 fn decide_if_voted(step: &mut Step<'_, '_>, slot: Slot) {
+    let members = step.membership(slot).members;
     let Some(leading) = step.state.to_mut().leading_mut() else { return };
-    let is_voted = |flight: &Flight| step.cluster.is_quorum(flight.voters);
+    let is_voted = |flight: &Flight| flight.voters.is_quorum_of(members);
     if !leading.in_flight.get(&slot).is_some_and(is_voted) {
         return;
     }
@@ -191,8 +224,10 @@ fn decide_if_voted(step: &mut Step<'_, '_>, slot: Slot) {
     learner::decide(step, decided);
 }
 
-/// Proposes what is queued, as far as the window has room; in a busy leader, full values only.
+/// Proposes what is queued, as far as the window has room; in a busy leader, full values only. Where a change of members is
+/// to come and nothing is queued, it is brought into force by `Noop`s.
 pub fn propose_queued(step: &mut Step<'_, '_>) {
+    propose_reported(step);
     loop {
         let State { phase: Phase::Leading(leading), learner, .. } = step.state.to_mut() else {
             return;
@@ -205,8 +240,17 @@ pub fn propose_queued(step: &mut Step<'_, '_>) {
         {
             return;
         }
+        let next = leading.next;
+        if Some(next) < leading.end || !may_propose(step, next) {
+            return;
+        }
+        let State { phase: Phase::Leading(leading), learner, .. } = step.state.to_mut() else {
+            return;
+        };
         let is_busy = leading.in_flight.len() >= step.tuning.eager_slots;
-        let Some(value) = leading.intake.queue.next_value(step.tuning, is_busy) else { return };
+        let is_padded = learner.memberships.next.is_some_and(|change| next < change.since);
+        let queued = leading.intake.queue.next_value(step.tuning, is_busy);
+        let Some(value) = queued.or_else(|| is_padded.then_some(Value::Noop)) else { return };
         for command in value.commands() {
             leading.intake.refill(command.session(), &learner.sessions, step.tuning);
         }
@@ -236,6 +280,7 @@ pub fn on_resend_timeout(step: &mut Step<'_, '_>) {
         Phase::Leading(_) => {
             propose_again(step);
             fetch_below_base(step);
+            prepare_again(step);
         }
     }
     step.effects.set_timer(Timer::Resend, step.tuning.resend_delay());
@@ -244,7 +289,7 @@ pub fn on_resend_timeout(step: &mut Step<'_, '_>) {
 /// Asks those again who have not promised or not reported everything, less and less often.
 fn prepare_again(step: &mut Step<'_, '_>) {
     if step.tuning.adapts()
-        && let Some(preparing) = step.state.to_mut().preparing_mut()
+        && let Some(preparing) = step.state.to_mut().phase.promises_mut()
     {
         preparing.ticks += 1;
         if preparing.ticks < preparing.wait {
@@ -253,7 +298,7 @@ fn prepare_again(step: &mut Step<'_, '_>) {
         preparing.ticks = 0;
         preparing.wait = (2 * preparing.wait).min(step.tuning.resend_ticks_max);
     }
-    let Some(preparing) = step.state.preparing() else { return };
+    let Some(preparing) = step.state.phase.promises() else { return };
     let ballot = preparing.ballot;
     for peer in step.peers().filter(|p| !preparing.complete.contains(*p)) {
         let from = preparing.expected_of(peer);
@@ -299,7 +344,8 @@ fn overdue(step: &Step<'_, '_>, leading: &Leading) -> Vec<(Slot, ReplicaId)> {
     let mut bytes: BTreeMap<ReplicaId, usize> = BTreeMap::new();
     let mut again = Vec::new();
     for (slot, flight) in in_flight {
-        let silent = step.peers().filter(|peer| !flight.voters.contains(*peer));
+        let members = step.membership(*slot).members.without(step.me);
+        let silent = members.iter().filter(|peer| !flight.voters.contains(*peer));
         for peer in silent.filter(|peer| pacing.is_due(*peer, flight, step.tuning)) {
             let bytes = bytes.entry(peer).or_default();
             if *bytes == 0 || *bytes + flight.bytes <= allowance {
@@ -311,7 +357,7 @@ fn overdue(step: &Step<'_, '_>, leading: &Leading) -> Vec<(Slot, ReplicaId)> {
     again
 }
 
-/// A leader that lacks decided slots below its base asks everyone for them.
+/// A leader that lacks decided slots below its base asks for them again when it is time.
 fn fetch_below_base(step: &mut Step<'_, '_>) {
     let Some(leading) = step.state.leading() else { return };
     if step.state.learner.applied_upto >= leading.base {
@@ -327,7 +373,8 @@ fn fetch_below_base(step: &mut Step<'_, '_>) {
     ask_below_base(step);
 }
 
-fn ask_below_base(step: &mut Step<'_, '_>) {
+/// A leader that lacks decided slots below its base asks everyone for them.
+pub fn ask_below_base(step: &mut Step<'_, '_>) {
     let Some(leading) = step.state.leading() else { return };
     let from = step.state.learner.applied_upto;
     if from < leading.base {

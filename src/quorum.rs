@@ -5,30 +5,57 @@
 //!
 //! **Source**: *Paxos Made Simple* (2001), section 2.2.
 
-use crate::types::{NodeId, ReplicaId};
+use crate::membership::Membership;
+use crate::types::{NodeId, ReplicaId, Slot};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Formatter};
 
-/// The most replicas a cluster may have: a [`ReplicaSet`] is one machine word.
+/// The most ids of replicas that a cluster may have: a [`ReplicaSet`] is one machine word.
 pub const REPLICAS_MAX: u8 = 64;
 
-/// The size of the cluster.
+/// α, unless something else is said: far above what a leader has in flight, so that it bounds nothing else.
+const ALPHA: u64 = 1024;
+
+/// What is fixed of a cluster, and never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cluster {
     replicas: u8,
+    founders: ReplicaSet,
+    alpha: u64,
 }
 
 impl Cluster {
-    /// A cluster of this many replicas.
+    /// A cluster with ids for this many replicas, all of which are founders.
     ///
     /// # Panics
     /// When there are none, or more than [`REPLICAS_MAX`].
     pub fn new(replicas: u8) -> Cluster {
         assert!((1..=REPLICAS_MAX).contains(&replicas), "1 to {REPLICAS_MAX} replicas");
-        Cluster { replicas }
+        Cluster { replicas, founders: (0..replicas).map(ReplicaId).collect(), alpha: ALPHA }
     }
 
-    /// How many replicas there are.
+    /// With these founders: the members of all slots until the first change.
+    ///
+    /// # Panics
+    /// When there are none, or some have no id.
+    #[must_use]
+    pub fn founded_by(self, founders: ReplicaSet) -> Cluster {
+        let range = 1..=self.replicas;
+        assert!(range.contains(&founders.end()), "founders have ids below {}", self.replicas);
+        Cluster { founders, ..self }
+    }
+
+    /// With another α.
+    ///
+    /// # Panics
+    /// When it is 0: no slot's members depend on what is decided at that very slot.
+    #[must_use]
+    pub fn with_alpha(self, alpha: u64) -> Cluster {
+        assert!(alpha > 0, "the members of a slot are known before it is decided");
+        Cluster { alpha, ..self }
+    }
+
+    /// How many replicas have ids: those that are members, were, or will be.
     pub fn len(self) -> u8 {
         self.replicas
     }
@@ -38,14 +65,19 @@ impl Cluster {
         false
     }
 
-    /// How many replicas make a quorum: more than half.
-    pub fn majority(self) -> u32 {
-        u32::from(self.replicas) / 2 + 1
+    /// The members until the first change.
+    pub fn founding(self) -> Membership {
+        Membership { since: Slot(0), members: self.founders }
     }
 
-    /// Is this set a quorum?
-    pub fn is_quorum(self, set: ReplicaSet) -> bool {
-        set.len() >= self.majority()
+    /// So many slots after the one that decides it a change of members is in force.
+    pub fn alpha(self) -> u64 {
+        self.alpha
+    }
+
+    /// How many founders make a quorum: more than half.
+    pub fn majority(self) -> u32 {
+        self.founders.majority()
     }
 
     /// All replicas, in order.
@@ -57,11 +89,6 @@ impl Cluster {
     pub fn replica(self, node: NodeId) -> Option<ReplicaId> {
         let index = u8::try_from(node.0).ok()?;
         (index < self.replicas).then_some(ReplicaId(index))
-    }
-
-    /// All replicas but `me`, in order.
-    pub fn peers(self, me: ReplicaId) -> impl Iterator<Item = ReplicaId> {
-        self.replicas().filter(move |r| *r != me)
     }
 }
 
@@ -85,6 +112,33 @@ impl ReplicaSet {
     /// Is this replica in the set?
     pub fn contains(self, replica: ReplicaId) -> bool {
         self.0 & (1 << replica.0) != 0
+    }
+
+    /// Removes a replica, if it is there.
+    #[must_use]
+    pub fn without(self, replica: ReplicaId) -> ReplicaSet {
+        ReplicaSet(self.0 & !(1 << replica.0))
+    }
+
+    /// The replicas of both.
+    #[must_use]
+    pub fn union(self, other: ReplicaSet) -> ReplicaSet {
+        ReplicaSet(self.0 | other.0)
+    }
+
+    /// How many of these make a quorum: more than half.
+    pub fn majority(self) -> u32 {
+        self.len() / 2 + 1
+    }
+
+    /// Are more than half of these members in the set? Whoever else is in it counts for nothing.
+    pub fn is_quorum_of(self, members: ReplicaSet) -> bool {
+        ReplicaSet(self.0 & members.0).len() >= members.majority()
+    }
+
+    /// The id after the highest one.
+    pub fn end(self) -> u8 {
+        (u64::BITS - self.0.leading_zeros()) as u8
     }
 
     /// How many replicas are in the set.
@@ -125,15 +179,11 @@ mod tests {
     use quickcheck::quickcheck;
 
     quickcheck! {
-        /// Any two quorums intersect, for every cluster size and every pair of sets.
-        fn quorums_intersect(size: u8, left: u64, right: u64) -> bool {
-            let cluster = Cluster::new(size % REPLICAS_MAX + 1);
-            let members = |bits: u64| -> ReplicaSet {
-                cluster.replicas().filter(|r| bits >> r.0 & 1 == 1).collect()
-            };
-            let (left, right) = (members(left), members(right));
-            let disjoint = !left.iter().any(|r| right.contains(r));
-            !(disjoint && cluster.is_quorum(left) && cluster.is_quorum(right))
+        /// Any two quorums of the same members have one of them in common, whoever else is in them.
+        fn quorums_intersect(members: u64, left: u64, right: u64) -> bool {
+            let [members, left, right] = [members | 1, left, right].map(ReplicaSet);
+            let common = members.iter().any(|r| left.contains(r) && right.contains(r));
+            common || !left.is_quorum_of(members) || !right.is_quorum_of(members)
         }
 
         /// A set holds what was put in, and counts it once.

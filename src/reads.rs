@@ -110,12 +110,14 @@ pub fn on_round_ack(
 }
 
 /// Ends the round, if a quorum has acknowledged it; then begins the next.
-fn answer_if_acknowledged(step: &mut Step<'_, '_>) {
+pub fn answer_if_acknowledged(step: &mut Step<'_, '_>) {
     let Some(leading) = step.state.leading() else { return };
     let mut acknowledged = leading.reads.acknowledged;
     // A leader promises no other ballot without stepping down.
     acknowledged.insert(step.me);
-    if !step.cluster.is_quorum(acknowledged) {
+    let last = leading.reads.asked.values().copied().max().unwrap_or_default();
+    let is_reported = step.membership(last).since <= leading.merged;
+    if !step.knows_members(last) || !is_reported || !step.is_quorum_upto(last, acknowledged) {
         return;
     }
     let Some(leading) = step.state.to_mut().leading_mut() else { return };
@@ -124,9 +126,17 @@ fn answer_if_acknowledged(step: &mut Step<'_, '_>) {
     begin_if_needed(step);
 }
 
+/// More is applied: that may have been all that open reads have waited for.
+pub fn on_applied(step: &mut Step<'_, '_>) {
+    answer_applied(step);
+    if step.state.leading().is_some_and(|leading| leading.reads.is_asked()) {
+        answer_if_acknowledged(step);
+    }
+}
+
 /// Answers the reads of rounds that are over, if everything below their bounds is applied: what was only reported may
 /// never be decided.
-pub fn answer_applied(step: &mut Step<'_, '_>) {
+fn answer_applied(step: &mut Step<'_, '_>) {
     let applied_upto = step.state.learner.applied_upto;
     if step.state.leading().is_none_or(|leading| leading.reads.confirmed.is_empty()) {
         return;

@@ -7,6 +7,7 @@
 
 use crate::askers::Askers;
 use crate::effects::Durable;
+use crate::membership::Memberships;
 use crate::open_reads::OpenReads;
 use crate::pacing::{Flight, Pacing};
 use crate::patience::Patience;
@@ -46,6 +47,7 @@ impl State {
             applied_upto: storage.snapshot.upto,
             decided: OrdMap::new(),
             sessions: storage.snapshot.sessions.clone(),
+            memberships: storage.snapshot.memberships.clone(),
         };
         State {
             durable: Durable::restored(storage),
@@ -77,6 +79,8 @@ pub struct Snapshot {
     pub upto: Slot,
     /// The session table at that bound.
     pub sessions: Sessions,
+    /// The members at and above that bound, as far as they follow from what is below.
+    pub memberships: Memberships,
 }
 
 /// What a replica knows to be decided; rebuilt from the snapshot after a crash.
@@ -89,6 +93,8 @@ pub struct Learner {
     pub decided: OrdMap<Slot, Value>,
     /// The session table at `applied_upto`.
     pub sessions: Sessions,
+    /// The members at and above `applied_upto`, as far as they follow from what is below.
+    pub memberships: Memberships,
 }
 
 /// What a follower lacks of its leader's log, and whom it has asked for it.
@@ -164,8 +170,10 @@ pub struct Leading {
     pub ballot: Ballot,
     /// Everything below is decided; nothing is proposed there.
     pub base: Slot,
-    /// The slot of the next new value.
+    /// The slot of the next proposal.
     pub next: Slot,
+    /// The votes of the highest ballots that were reported and are not proposed yet, of slots from `next` on.
+    pub reported: BTreeMap<Slot, Vote>,
     /// Proposed and not yet decided.
     pub in_flight: BTreeMap<Slot, Flight>,
     /// When to send it again.
@@ -181,6 +189,20 @@ pub struct Leading {
     pub end: Option<Slot>,
     /// The current reads that are open.
     pub reads: OpenReads,
+    /// The first slot of the last membership of which a quorum's promises are merged: what was reported in them is
+    /// proposed before anything new.
+    pub merged: Slot,
+    /// Phase 1 among the members of later slots.
+    pub joining: Option<Joining>,
+}
+
+/// Phase 1 of a ballot in which one leads already, among the members that a change brings.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Joining {
+    /// Their membership, by its first slot.
+    pub since: Slot,
+    /// What they have promised so far.
+    pub promises: Preparing,
 }
 
 impl State {
@@ -222,6 +244,26 @@ impl Phase {
             Phase::Follower | Phase::PreVoting(_) => None,
             Phase::Preparing(preparing) => Some(preparing.ballot),
             Phase::Leading(leading) => Some(leading.ballot),
+        }
+    }
+
+    /// The promises that it gathers: in phase 1, or for the members of later slots.
+    pub fn promises(&self) -> Option<&Preparing> {
+        match self {
+            Phase::Follower | Phase::PreVoting(_) => None,
+            Phase::Preparing(preparing) => Some(preparing),
+            Phase::Leading(leading) => leading.joining.as_ref().map(|joining| &joining.promises),
+        }
+    }
+
+    /// As [`Phase::promises`], to be changed.
+    pub fn promises_mut(&mut self) -> Option<&mut Preparing> {
+        match self {
+            Phase::Follower | Phase::PreVoting(_) => None,
+            Phase::Preparing(preparing) => Some(preparing),
+            Phase::Leading(leading) => {
+                leading.joining.as_mut().map(|joining| &mut joining.promises)
+            }
         }
     }
 }

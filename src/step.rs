@@ -6,18 +6,19 @@
 //! **Absent**: what happened, which is the handler's own argument.
 
 use crate::effects::Effects;
+use crate::membership::Membership;
 use crate::message::Message;
-use crate::quorum::Cluster;
+use crate::quorum::{Cluster, ReplicaSet};
 use crate::state::{State, Storage};
 use crate::tuning::Tuning;
-use crate::types::{Ballot, NodeId, ReplicaId};
+use crate::types::{Ballot, NodeId, ReplicaId, Slot};
 use std::borrow::Cow;
 
 /// What a role's function is given.
 pub struct Step<'a, 's> {
     /// This replica.
     pub me: ReplicaId,
-    /// The size of the cluster.
+    /// What is fixed of the cluster.
     pub cluster: Cluster,
     /// Sizes, limits and time-outs.
     pub tuning: &'a Tuning,
@@ -28,9 +29,36 @@ pub struct Step<'a, 's> {
 }
 
 impl Step<'_, '_> {
-    /// The other replicas.
+    /// The other members, those to come included.
     pub fn peers(&self) -> impl Iterator<Item = ReplicaId> + use<> {
-        self.cluster.peers(self.me)
+        self.state.learner.memberships.everyone(self.cluster).without(self.me).iter()
+    }
+
+    /// The membership of a slot that is not applied yet, if it is known ([`Step::knows_members`]).
+    pub fn membership(&self, slot: Slot) -> Membership {
+        self.state.learner.memberships.at(self.cluster, slot)
+    }
+
+    /// Is this replica a member now?
+    pub fn is_member(&self) -> bool {
+        self.membership(self.state.learner.applied_upto).members.contains(self.me)
+    }
+
+    /// Does whatever is applied tell who the members of this slot are?
+    pub fn knows_members(&self, slot: Slot) -> bool {
+        slot.0 < self.state.learner.applied_upto.0.saturating_add(self.cluster.alpha())
+    }
+
+    /// Do these replicas hold a quorum of the members of all slots from the applied bound to this one?
+    pub fn is_quorum_upto(&self, last: Slot, set: ReplicaSet) -> bool {
+        let applied_upto = self.state.learner.applied_upto;
+        let memberships = &self.state.learner.memberships;
+        memberships.is_quorum(self.cluster, set, applied_upto, last.max(applied_upto))
+    }
+
+    /// Do these replicas hold a quorum of the members now?
+    pub fn is_quorum(&self, set: ReplicaSet) -> bool {
+        self.is_quorum_upto(self.state.learner.applied_upto, set)
     }
 
     /// The highest ballot promised.

@@ -293,6 +293,9 @@ impl Bench {
             intake: Intake::default(),
             end: None,
             reads: OpenReads::default(),
+            reported: Default::default(),
+            merged: Slot(0),
+            joining: None,
         });
         bench
     }

@@ -214,6 +214,7 @@ impl Command {
     pub fn body_bytes(&self) -> usize {
         match &self.operation {
             Operation::InSession { body: Body::Write(bytes), .. } => bytes.len(),
+            Operation::InSession { body: Body::Reconfigure(change), .. } => change.members.len(),
             Operation::InSession { body: Body::Sync, .. } | Operation::OpenSession { .. } => 0,
         }
     }
@@ -256,6 +257,17 @@ pub enum Body {
     Write(Bytes),
     /// Nothing: its acknowledgement names a slot at or after which a read is current.
     Sync,
+    /// That other replicas are the members.
+    Reconfigure(Reconfigure),
+}
+
+/// A change of the members: see [`crate::membership`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Reconfigure {
+    /// The first slot of the membership that it replaces.
+    pub replaces: Slot,
+    /// All members after it, and not only the new ones.
+    pub members: Arc<[ReplicaId]>,
 }
 
 impl Body {
@@ -313,6 +325,9 @@ impl Display for Body {
         match self {
             Body::Write(bytes) => write!(f, "{bytes:?}"),
             Body::Sync => f.write_str("Sync"),
+            Body::Reconfigure(Reconfigure { replaces, members }) => {
+                write!(f, "Reconfigure({members:?} after {replaces})")
+            }
         }
     }
 }

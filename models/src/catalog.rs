@@ -8,6 +8,7 @@
 //! | `faults` | replicas crash, recover, and compact |
 //! | `pairs` | features that meet nowhere else |
 //! | `reads` | current reads, over leader changes |
+//! | `members` | replicas are added, removed and replaced |
 //! | `relays` | whoever does not lead passes requests on |
 //! | `combined` | what real runs combine and no other entry does |
 //! | `batches`, `overlaps` | with batches; with saves that are pending while others go on |
@@ -23,6 +24,7 @@ mod faults;
 mod full;
 mod full_pairs;
 mod leadership;
+mod members;
 mod overlaps;
 mod pairs;
 mod reads;
@@ -69,6 +71,7 @@ pub fn entries() -> Vec<Entry> {
         pairs::entries(),
         relays::entries(),
         reads::entries(),
+        members::entries(),
         combined::entries(),
         batches::entries(),
         overlaps::entries(),

@@ -36,6 +36,8 @@ pub struct ChatSpec {
     pub cluster: Cluster,
     /// The ballots that are explored.
     pub ballots: BTreeSet<Ballot>,
+    /// Somebody asks for other members.
+    pub changes_members: bool,
     /// The replicas that may crash.
     pub mortals: Vec<ReplicaId>,
     /// Whether each client may crash.
@@ -510,9 +512,9 @@ impl Spec<Node> for ChatSpec {
                 // slot is forgotten, or the session is.
                 let is_late = matches!(msg, Message::ToReplica(ToReplica::Request(_)))
                     && self.mortal_clients.contains(&true);
-                !forgets
-                    && !is_late
-                    && stale::at_replica(&machine.replica, src, msg, mortal, highest)
+                let changes_members = self.changes_members;
+                let future = stale::Future { mortal, highest, changes_members };
+                !forgets && !is_late && stale::at_replica(&machine.replica, src, msg, future)
             }
             NodeState::Client(state) => stale::at_client(state, msg),
             NodeState::Reader(_) => false,

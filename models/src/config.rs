@@ -18,8 +18,8 @@ use paxos_chat::reader::Reader;
 use paxos_chat::replica::Replica;
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{
-    Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, SessionId, Slot, Timestamp, User,
-    Value,
+    Ballot, Body, Command, NodeId, Nonce, Operation, Reconfigure, ReplicaId, SessionId, Slot,
+    Timestamp, User, Value,
 };
 use std::collections::BTreeMap;
 
@@ -29,8 +29,12 @@ pub type ChatModel = CompactModel<Node, ChatSpec>;
 /// The bounds of a model.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How many replicas there are.
+    /// How many replicas there are, those that are no members yet included.
     pub replicas: u8,
+    /// The replicas that are no members at first, and begin with an empty disk.
+    pub newcomers: Vec<u8>,
+    /// So many slots after the one that decides it a change of members is in force.
+    pub alpha: u64,
     /// The clients, after the replicas.
     pub clients: Vec<ClientPlan>,
     /// A reader follows the log at this replica, after the clients.
@@ -72,6 +76,8 @@ pub struct ClientPlan {
     pub asks: Vec<u8>,
     /// The last thing it says is a `Sync`, which reads rather than writes.
     pub syncs: bool,
+    /// The last thing it says is that these are to be the members, in place of the founders.
+    pub becomes: Option<Vec<u8>>,
     /// It opens its session through the log; otherwise the session is open from the start.
     pub opens: bool,
     /// It may crash, and is durable; otherwise it saves nothing.
@@ -83,6 +89,8 @@ impl Config {
     pub fn new(replicas: u8) -> Config {
         Config {
             replicas,
+            newcomers: Vec::new(),
+            alpha: u64::MAX,
             clients: Vec::new(),
             reader: None,
             reads_from: Some(Slot(0)),
@@ -116,11 +124,36 @@ impl Config {
     /// With a client that says this many messages and asks only this replica.
     #[must_use]
     pub fn client(mut self, user: &'static str, messages: u32, asks: u8) -> Config {
-        let (syncs, opens, crashes) = (false, false, false);
+        let (syncs, becomes, opens, crashes) = (false, None, false, false);
         let asks = vec![asks];
-        let plan = ClientPlan { user, messages, window: 1, asks, syncs, opens, crashes };
+        let plan = ClientPlan { user, messages, window: 1, asks, syncs, becomes, opens, crashes };
         self.clients.push(plan);
         self
+    }
+
+    /// Without these as members at first, and with changes of members in force so many slots after they are decided.
+    #[must_use]
+    pub fn newcomers(mut self, newcomers: &[u8], alpha: u64) -> Config {
+        (self.newcomers, self.alpha) = (newcomers.to_vec(), alpha);
+        self
+    }
+
+    /// The client added last says at last that these are to be the members.
+    #[must_use]
+    pub fn becomes(self, members: &[u8]) -> Config {
+        self.last_client(|plan| plan.becomes = Some(members.to_vec()))
+    }
+
+    /// Does anybody ask for other members?
+    pub fn changes_members(&self) -> bool {
+        self.clients.iter().any(|plan| plan.becomes.is_some())
+    }
+
+    /// What is fixed of the cluster.
+    pub fn cluster(&self) -> Cluster {
+        let founders = (0..self.replicas).filter(|id| !self.newcomers.contains(id));
+        let founders = founders.map(ReplicaId).collect();
+        Cluster::new(self.replicas).founded_by(founders).with_alpha(self.alpha)
     }
 
     /// With only these ballots: round and replica.
@@ -196,9 +229,9 @@ impl Config {
     pub fn model(&self, asked: &[Milestone], reductions: Reductions) -> ChatModel {
         let genesis = self.genesis();
         let genesis_upto = genesis.storage.snapshot.upto;
-        let cluster = Cluster::new(self.replicas);
         let spec = ChatSpec {
-            cluster,
+            cluster: self.cluster(),
+            changes_members: self.changes_members(),
             ballots: self
                 .ballots
                 .iter()
@@ -228,7 +261,7 @@ impl Config {
 
     /// The actors, each with what its disk holds at the start.
     pub fn nodes(&self, genesis: Disk) -> Vec<(Node, Option<NodeStorage>)> {
-        let (cluster, durability) = (Cluster::new(self.replicas), self.durability);
+        let (cluster, durability) = (self.cluster(), self.durability);
         let replicas = cluster.replicas().map(|id| {
             let mut tuning = self.tuning.clone();
             let skips = self.skips.iter().filter(|(replica, _)| *replica == id.0);
@@ -237,12 +270,14 @@ impl Config {
             let node = match self.mutant.filter(|mutant| mutant.is_of_replicas()) {
                 None => Node::Replica { replica, durability },
                 Some(mutant) => {
-                    let (replicas, genesis) = (self.replicas, genesis.storage.clone());
-                    let replica = MutantReplica { replica, replicas, genesis, mutant };
+                    let genesis = genesis.storage.clone();
+                    let replica = MutantReplica { replica, genesis, mutant };
                     Node::MutantReplica { replica, durability }
                 }
             };
-            (node, Some(NodeStorage::Replica(genesis.clone())))
+            let is_new = self.newcomers.contains(&id.0);
+            let disk = if is_new { Disk::default() } else { genesis.clone() };
+            (node, Some(NodeStorage::Replica(disk)))
         });
         let sessions: BTreeMap<User, SessionId> = {
             let sessions = genesis.storage.snapshot.sessions.iter();
@@ -316,8 +351,17 @@ impl Config {
     }
 
     pub(crate) fn scripted(&self, plan: &ClientPlan) -> Vec<Body> {
-        let last = |i| plan.syncs && i == plan.messages;
         let post = |i| Body::write(format!("{}{i}", plan.user));
-        (1..=plan.messages).map(|i| if last(i) { Body::Sync } else { post(i) }).collect()
+        let change = |members: &Vec<u8>| {
+            let members = members.iter().copied().map(ReplicaId).collect();
+            Body::Reconfigure(Reconfigure { replaces: Slot(0), members })
+        };
+        let last = match &plan.becomes {
+            Some(members) => Some(change(members)),
+            None => plan.syncs.then_some(Body::Sync),
+        };
+        let is_last = |i| i == plan.messages;
+        let body = |i| last.clone().filter(|_| is_last(i)).unwrap_or_else(|| post(i));
+        (1..=plan.messages).map(body).collect()
     }
 }

@@ -36,8 +36,7 @@ impl Deployed {
         let node = match self.mutant.filter(|mutant| mutant.is_of_replicas()) {
             None => Node::Replica { replica, durability },
             Some(mutant) => {
-                let (replicas, genesis) = (cluster.len(), Storage::default());
-                let replica = MutantReplica { replica, replicas, genesis, mutant };
+                let replica = MutantReplica { replica, genesis: Storage::default(), mutant };
                 Node::MutantReplica { replica, durability }
             }
         };

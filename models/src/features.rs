@@ -124,7 +124,6 @@ const UNFINISHED: &str =
 /// Pairs that stand in no entry, each with the reason.
 pub const APART: &[(Feature, Feature, &str)] = &[
     (Feature::Recovery, Feature::CrashForGood, "one excludes the other"),
-    (Feature::Overlap, Feature::ThreeBallots, UNFINISHED),
     (Feature::Overlap, Feature::Busy, UNFINISHED),
     (Feature::WindowTwo, Feature::Busy, UNFINISHED),
 ];

@@ -28,6 +28,7 @@ pub mod chat;
 pub mod config;
 pub mod coverage;
 pub mod deployed;
+pub mod electorate;
 pub mod execution;
 pub mod explorer;
 pub mod features;

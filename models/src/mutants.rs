@@ -7,6 +7,7 @@
 pub mod availability;
 pub mod clients;
 pub mod liveness;
+mod members;
 pub mod readers;
 mod reads;
 mod sessions;
@@ -20,14 +21,14 @@ use paxos_chat::message::{
     Accept, Accepted, Acknowledged, Entries, Heartbeat, Input, Message, Outcome, Output, Prepare,
     Promise, SessionOpened, ToClient, ToPeer, ToReplica,
 };
-use paxos_chat::quorum::{Cluster, ReplicaSet};
+use paxos_chat::quorum::ReplicaSet;
 use paxos_chat::replica::Replica;
 use paxos_chat::session::{Session, Sessions};
 use paxos_chat::state::State;
 use paxos_chat::state::Storage;
 use paxos_chat::state::{Leading, Phase, Preparing};
 use paxos_chat::types::{
-    Ballot, Body, Command as Asked, NodeId, Operation, ReplicaId, Seq, SessionId, Slot, Value, Vote,
+    Ballot, Body, Command as Asked, NodeId, Operation, Seq, SessionId, Slot, Value, Vote,
 };
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -64,8 +65,6 @@ pub struct Description {
 pub struct MutantReplica {
     /// The replica as it is.
     pub replica: Replica,
-    /// How many replicas there are.
-    pub replicas: u8,
     /// What it started from.
     pub genesis: Storage,
     /// The bug.
@@ -133,6 +132,7 @@ impl MutantReplica {
         self.mutant.believe(before, &mut src, &mut msg);
         self.mutant.remember_askers(&mut state);
         self.mutant.misread(&mut state, &mut msg);
+        self.mistake_members(&mut state, &mut src, &mut msg);
         let mut commands = Out::new();
         let mut state = self.call(id, state, src, msg, &mut commands);
         let mut commands: Vec<_> = commands.into_iter().collect();
@@ -142,6 +142,7 @@ impl MutantReplica {
         self.change_leadership(id, before, &mut state, &mut commands);
         self.mutant.name_the_silent(before, (src, &original), &mut commands);
         self.mutant.answer_reads(before, (src, &original), &mut state, &mut commands);
+        self.change_members(before, &original, &mut state, &mut commands);
         self.unfair_on_msg(id, before, &original, &mut state, &mut commands);
         self.send_ahead(id, &mut commands);
         out.append(&mut commands.into_iter().collect::<Out<Replica>>());
@@ -159,8 +160,9 @@ impl MutantReplica {
         let mut state: Cow<'_, State> = Cow::Owned(before.clone());
         self.mutant.hurry(*timer, state.to_mut());
         let mut commands = Out::new();
-        self.replica.on_timeout(id, &mut state, timer, &mut commands);
+        self.acting(before).on_timeout(id, &mut state, timer, &mut commands);
         let mut state = state.into_owned();
+        self.correct_change(before, &mut state);
         let mut commands: Vec<_> = commands.into_iter().collect();
         if self.mutant == Mutant::OwnPromiseNotSaved {
             commands.retain(|command| !matches!(command, Command::Save(_)));
@@ -175,9 +177,9 @@ impl MutantReplica {
     fn call(&self, id: Id, state: State, src: Id, msg: Message, out: &mut Out<Replica>) -> State {
         let mut state = Cow::Owned(state);
         match self.mutant.retuned(&state, &msg, self.replica.tuning()) {
-            None => self.replica.on_msg(id, &mut state, src, msg, out),
+            None => self.acting(&state.clone()).on_msg(id, &mut state, src, msg, out),
             Some(tuning) => {
-                let replica = Replica::new(Cluster::new(self.replicas), tuning);
+                let replica = Replica::new(self.replica.cluster(), tuning);
                 replica.on_msg(id, &mut state, src, msg, out);
             }
         }
@@ -437,16 +439,16 @@ impl MutantReplica {
         state: &mut State,
         commands: &mut Vec<Cmd>,
     ) {
-        let majority = u32::from(self.replicas) / 2 + 1;
+        let majority = self.replica.cluster().majority();
         let phase_1 = match self.mutant {
             Mutant::Phase1QuorumTooSmall => majority - 1,
-            Mutant::HalfIsQuorum => u32::from(self.replicas) / 2,
+            Mutant::HalfIsQuorum => u32::from(self.replica.cluster().len()) / 2,
             Mutant::ProposesBeforePromised => 1,
             _ => majority,
         };
         let phase_2 = match self.mutant {
             Mutant::Phase2QuorumTooSmall => majority - 1,
-            Mutant::HalfIsQuorum => u32::from(self.replicas) / 2,
+            Mutant::HalfIsQuorum => u32::from(self.replica.cluster().len()) / 2,
             _ => majority,
         };
         while let Some((phantom, message)) = self.phantom(state, phase_1, phase_2, majority) {
@@ -509,7 +511,7 @@ impl MutantReplica {
         majority: u32,
     ) -> Option<(Id, Message)> {
         let absent = |present: ReplicaSet| {
-            (0..self.replicas).map(ReplicaId).find(|replica| !present.contains(*replica))
+            self.replica.cluster().replicas().find(|replica| !present.contains(*replica))
         };
         match &state.phase {
             Phase::Preparing(preparing @ Preparing { complete, .. })

@@ -2,8 +2,9 @@
 //! exploration.
 //!
 //! **The goal**: every client has its acknowledgements or was told that its session has expired, every reader has read
-//! everything, if it follows the log, every current read has ended, and all live replicas have applied the same log, up to and including the highest slot that was chosen, with
-//! no gap. Injected skips stay as they are. Replicas ask for support before they use a ballot if those of the entry do;
+//! everything, if it follows the log, every current read has ended, and all live replicas, members or not, have applied the
+//! same log, up to and including the highest slot that was chosen, with no gap, and know of no change of members that is to
+//! come. Injected skips stay as they are. Replicas ask for support before they use a ballot if those of the entry do;
 //! [`check_with_pre_votes`] makes them, as the deployed ones do, from states that were explored without.
 //!
 //! **Absent**: the schedules ([`actor_checker::progress`]).
@@ -42,6 +43,8 @@ pub enum Standing {
     Replica {
         /// Its applied bound, if it is up.
         applied_upto: Option<Slot>,
+        /// No change of members that it knows of is to come.
+        is_settled: bool,
         /// Every value known to be decided, in memory or in the log.
         decided: BTreeMap<Slot, Value>,
         /// The ballot of each vote that is saved.
@@ -62,7 +65,7 @@ impl Delivered {
     /// The goal for a configuration.
     pub fn of(config: &Config) -> Delivered {
         Delivered {
-            cluster: Cluster::new(config.replicas),
+            cluster: config.cluster(),
             tuning: config.tuning.clone(),
             client: ClientTuning::default(),
             follows: config.follows,
@@ -79,6 +82,8 @@ impl Delivered {
         let votes = disk.map(|disk| &disk.storage.votes).into_iter().flatten();
         Standing::Replica {
             applied_upto: machine.map(|machine| machine.replica.learner.applied_upto),
+            is_settled: machine
+                .is_none_or(|machine| machine.replica.learner.memberships.next.is_none()),
             decided,
             votes: votes.map(|(slot, vote)| (*slot, vote.ballot)).collect(),
         }
@@ -138,10 +143,10 @@ impl Goal<Node> for Delivered {
             Standing::Reader { next, is_done } => {
                 *is_done && (!self.follows || *next == Some(bound))
             }
-            Standing::Replica { applied_upto, decided, .. } => {
+            Standing::Replica { applied_upto, is_settled, decided, .. } => {
                 let known = decided.keys().next_back();
                 let same = applied_upto.is_none() || decided == log;
-                same && known.is_none_or(|slot| *slot < bound)
+                same && *is_settled && known.is_none_or(|slot| *slot < bound)
             }
         });
         in_step && !self.is_chosen_above(views, bound)
@@ -180,7 +185,7 @@ impl Goal<Node> for Delivered {
 /// the bounds leave out come after those that it asks.
 pub fn unbound(config: &Config) -> Vec<Node> {
     let replicas = |asks: &mut Vec<NodeId>| {
-        let all = Cluster::new(config.replicas).replicas().map(NodeId::from);
+        let all = config.cluster().replicas().map(NodeId::from);
         let missing: Vec<NodeId> = all.filter(|replica| !asks.contains(replica)).collect();
         asks.extend(missing);
     };

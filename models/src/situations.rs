@@ -12,7 +12,7 @@
 use crate::config::ChatModel;
 use crate::machine::Machine;
 use crate::node::{NodeState, NodeTimer};
-use crate::reductions::stale;
+use crate::reductions::stale::{self, Future};
 use actor_checker::spec::Event;
 use paxos_chat::effects::Timer;
 use paxos_chat::message::{
@@ -168,12 +168,14 @@ impl Before {
             Message::ToPeer(message) => Some(message),
             _ => None,
         };
+        let highest = state.durable.promised;
+        let future = Future { mortal: true, highest, changes_members: false };
         let setting = Setting {
             told: Told::Message(message.class()),
             stage: Stage::of(state),
             ballot: to_peer.and_then(ballot).map(|ballot| ballot.cmp(&state.durable.promised)),
             slot: to_peer.and_then(slot).map(|slot| Standing::of(slot, state)),
-            stale: stale::at_replica(state, src, message, true, state.durable.promised),
+            stale: stale::at_replica(state, src, message, future),
         };
         Before::of(state, setting)
     }

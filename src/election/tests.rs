@@ -307,6 +307,64 @@ mod a_pre_vote {
     }
 }
 
+mod a_change_of_members {
+    use super::*;
+    use crate::membership::Membership;
+    use crate::message::Fetch;
+    use crate::quorum::Cluster;
+
+    /// Replica `me` of the founders 0, 1 and 2 has applied three slots, and that 0, 1 and 3 are the members from slot 2 on.
+    fn changed(me: u8) -> Bench {
+        let mut bench = Bench::new(me, 3).applied([say("a"), say("b"), say("c")]);
+        bench.cluster = Cluster::new(4).founded_by(set([0, 1, 2])).with_alpha(1);
+        let since = Slot(2);
+        bench.state.learner.memberships.current =
+            Some(Membership { since, members: set([0, 1, 3]) });
+        bench
+    }
+
+    #[test]
+    fn makes_whoever_is_no_member_ask_for_what_it_lacks_and_stand_for_nothing() {
+        for me in [2, 3] {
+            let mut bench = changed(me);
+            if me == 3 {
+                bench.state.learner.memberships.current = None;
+            }
+            let members: Vec<u8> = if me == 3 { vec![0, 1, 2] } else { vec![0, 1, 3] };
+            let fetch = Fetch { from: Slot(3) };
+            let asks = members.into_iter().fold(Effects::none(), |all, to| all.sent(to, fetch));
+            assert_eq!(times_out(&mut bench), asks.set(Timer::Election), "{me}");
+            assert_eq!(bench.state.phase, Phase::Follower);
+        }
+    }
+
+    #[test]
+    fn is_told_to_a_candidate_that_has_missed_it_and_that_is_granted_nothing() {
+        let mut bench = changed(0);
+        let asks =
+            |applied_upto| PreVote { promised: ballot(1, 2), applied_upto: Slot(applied_upto) };
+        let effects = bench.step_untouched(|step| on_pre_vote(step, ReplicaId(2), asks(1)));
+        let missed = run(1, vec![say("b"), say("c")], 3);
+        assert_eq!(effects, Effects::none().sent(2, Message::ToPeer(ToPeer::Decided(missed))));
+        let effects = bench.step_untouched(|step| on_pre_vote(step, ReplicaId(2), asks(2)));
+        let granted = PreVoteGranted { asked: ballot(1, 2), promised: Ballot::ZERO };
+        assert_eq!(effects, Effects::none().sent(2, granted));
+    }
+
+    #[test]
+    fn makes_a_leader_count_those_who_are_members_of_what_is_in_flight() {
+        let mut bench = changed(0).leading(1, 3);
+        bench.state.learner.memberships.next =
+            Some(Membership { since: Slot(4), members: set([0, 4, 5]) });
+        bench = bench.proposed(say("d")).proposed(say("e"));
+        acknowledges(&mut bench, 2, ballot(1, 0));
+        acknowledges(&mut bench, 3, ballot(1, 0));
+        assert_eq!(bench.leader().heard, set([2, 3]), "slot 4 has other members");
+        acknowledges(&mut bench, 4, ballot(1, 0));
+        assert_eq!(bench.leader().heard, set([]), "a quorum of both");
+    }
+}
+
 mod a_reject {
     use super::*;
 

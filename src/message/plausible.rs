@@ -4,7 +4,8 @@
 //! which arithmetic would overflow. A host drops every message that is not.
 
 use super::Outcome;
-use crate::types::{Ballot, Command, Operation, Seq, SessionId, Slot};
+use crate::quorum::REPLICAS_MAX;
+use crate::types::{Ballot, Body, Command, Operation, Reconfigure, Seq, SessionId, Slot};
 
 /// No slot and no number within a session gets here in the life of a cluster.
 const NUMBER_MAX: u64 = 1 << 60;
@@ -55,8 +56,24 @@ impl Plausible for Command {
     fn is_plausible(&self) -> bool {
         match &self.operation {
             Operation::OpenSession { .. } => true,
-            Operation::InSession { session, seq, acked_below, .. } => {
-                session.is_plausible() && seq.is_plausible() && acked_below.is_plausible()
+            Operation::InSession { session, seq, acked_below, body } => {
+                session.is_plausible()
+                    && seq.is_plausible()
+                    && acked_below.is_plausible()
+                    && body.is_plausible()
+            }
+        }
+    }
+}
+
+impl Plausible for Body {
+    fn is_plausible(&self) -> bool {
+        match self {
+            Body::Write(_) | Body::Sync => true,
+            Body::Reconfigure(Reconfigure { replaces, members }) => {
+                replaces.is_plausible()
+                    && members.len() <= usize::from(REPLICAS_MAX)
+                    && members.iter().all(|id| id.0 < REPLICAS_MAX)
             }
         }
     }

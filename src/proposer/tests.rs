@@ -214,6 +214,9 @@ mod a_new_leader {
             intake: Intake::default(),
             end: None,
             reads: OpenReads::default(),
+            reported: BTreeMap::new(),
+            merged: Slot(0),
+            joining: None,
         };
         assert_eq!(leading, fresh);
     }

@@ -11,7 +11,8 @@ use actor_runtime::fuzz::Input;
 use actor_runtime::wire::ClusterId;
 use paxos_chat::message::Outcome;
 use paxos_chat::types::{
-    Body, Command, Nonce, Operation, Seq, SessionId, Slot, Timestamp, User, Value,
+    Body, Command, Nonce, Operation, Reconfigure, ReplicaId, Seq, SessionId, Slot, Timestamp, User,
+    Value,
 };
 use std::path::Path;
 use std::sync::LazyLock;
@@ -34,12 +35,17 @@ fn entry(slot: u64, text: &str) -> Entry {
         3 => (say(Body::Sync), Outcome::Duplicate(Some(Slot(2)))),
         4 => (say(Body::write(text)), Outcome::NoSession),
         5 => (say(Body::write([0xff, slot as u8])), Outcome::Gap),
+        6 => (say(Body::Reconfigure(change())), Outcome::Applied),
         _ => (say(Body::write(text)), Outcome::Applied),
     };
     let stamp = Timestamp(1_795_000_000_000 + slot);
     let command = Command { stamp, user: User::new("älice\t"), operation };
     let value = Value::batch([command.clone(), command]);
     Entry { slot: Slot(slot), value, outcomes: vec![outcome, outcome] }
+}
+
+fn change() -> Reconfigure {
+    Reconfigure { replaces: Slot(3), members: [0, 1, 12].map(ReplicaId).into() }
 }
 
 fn written(entries: &[Entry]) -> Vec<u8> {

@@ -12,9 +12,9 @@
 //! | session | `s3.0` |
 //! | number in the session | `7` |
 //! | what the client has acknowledgements below | `<5` |
-//! | what was asked | `post`, `sync`, `open:1f`, `noop`; `bytes` for what is no text, which no replica lets in |
+//! | what was asked | `post`, `sync`, `open:1f`, `noop`; `bytes` for what is no text, which no replica lets in; `members:12`, to replace those since slot 12 |
 //! | what it came to | `applied`, `duplicate 9`, `gap`, `opened s3.0` |
-//! | text, quoted, with nothing in it that cannot be seen | `"hello\nworld"` |
+//! | text, quoted, with nothing in it that cannot be seen; or members | `"hello\nworld"`, `0,1,3` |
 //! | running hash: 16 digits of it, on the last line of a slot | `9f86d081884c7d65`, `-` |
 //!
 //! **Invariants**
@@ -83,7 +83,7 @@ pub fn escaped(text: &str) -> String {
 pub fn text_of(body: &Body) -> Option<&str> {
     match body {
         Body::Write(bytes) => std::str::from_utf8(bytes).ok(),
-        Body::Sync => None,
+        Body::Sync | Body::Reconfigure(_) => None,
     }
 }
 

@@ -6,8 +6,11 @@
 use super::form::Form;
 use super::{Entry, date, digits, escape};
 use paxos_chat::message::Outcome;
-use paxos_chat::types::{Body, Command, Nonce, Operation, Seq, SessionId, Slot, User, Value};
+use paxos_chat::types::{
+    Body, Command, Nonce, Operation, Reconfigure, ReplicaId, Seq, SessionId, Slot, User, Value,
+};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 const FIELDS: usize = 10;
 
@@ -114,6 +117,17 @@ fn write_operation(operation: &Operation, outcome: Outcome, form: Form, to: &mut
                     write_outcome(outcome, to);
                     to.push_str("\t-");
                 }
+                Body::Reconfigure(Reconfigure { replaces, members }) => {
+                    to.push_str("\tmembers:");
+                    digits::push(replaces.0, to);
+                    to.push('\t');
+                    write_outcome(outcome, to);
+                    to.push('\t');
+                    for (index, member) in members.iter().enumerate() {
+                        to.push_str(if index == 0 { "" } else { "," });
+                        digits::push(member.0, to);
+                    }
+                }
                 Body::Write(bytes) => match std::str::from_utf8(bytes) {
                     Ok(text) => {
                         to.push_str("\tpost\t");
@@ -192,13 +206,32 @@ fn parse_fields(fields: &[&str; FIELDS]) -> Result<Line<'static>, String> {
                 "post" => Body::write(&parse_text(text).ok_or_else(|| expect("a text", text))?),
                 "bytes" => Body::write(parse_bytes(text).ok_or_else(|| expect("bytes", text))?),
                 "sync" => Body::Sync,
-                _ => return Err(expect("post, bytes, sync, open, noop or empty", asked)),
+                _ => match asked.strip_prefix("members:").map(str::parse) {
+                    Some(Ok(replaces)) => Body::Reconfigure(Reconfigure {
+                        replaces: Slot(replaces),
+                        members: parse_members(text).ok_or_else(|| expect("members", text))?,
+                    }),
+                    _ => {
+                        return Err(expect(
+                            "post, bytes, sync, members, open, noop or empty",
+                            asked,
+                        ));
+                    }
+                },
             },
         }
     };
     let outcome = parse_outcome(outcome).ok_or_else(|| expect("an outcome", outcome))?;
     let command = Cow::Owned(Command { stamp, user: User::new(&user), operation });
     Ok(Line::Command { slot, index, count, command, outcome })
+}
+
+/// The ids of replicas.
+fn parse_members(text: &str) -> Option<Arc<[ReplicaId]>> {
+    if text.is_empty() {
+        return Some([].into());
+    }
+    text.split(',').map(|id| id.parse().map(ReplicaId).ok()).collect()
 }
 
 /// Bytes that are no text: two digits each.

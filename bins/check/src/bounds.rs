@@ -15,6 +15,11 @@ pub(super) fn all(config: &Config) -> String {
 /// Who takes part, and what may happen to them.
 pub(super) fn system(config: &Config) -> String {
     let mut text = format!("{} replicas; ", config.replicas);
+    if config.changes_members() {
+        let founders: Vec<u8> = config.cluster().founding().members.iter().map(|id| id.0).collect();
+        let (founders, alpha) = (replicas(&founders), config.alpha);
+        let _ = write!(text, "members {founders}, a change in force {alpha} slots later; ");
+    }
     let clients: Vec<String> = config
         .clients
         .iter()
@@ -23,7 +28,10 @@ pub(super) fn system(config: &Config) -> String {
             let opens = if plan.opens { ", opens its session" } else { "" };
             let window =
                 if plan.window > 1 { format!(", window {}", plan.window) } else { "".into() };
-            let syncs = if plan.syncs { ", a Sync last" } else { "" };
+            let syncs = match &plan.becomes {
+                Some(members) => format!(", last that {} be the members", replicas(members)),
+                None => if plan.syncs { ", a Sync last" } else { "" }.into(),
+            };
             let (user, says, asks) = (plan.user, plan.messages, asks.join(" or "));
             format!("{user} says {says} at {asks}{opens}{syncs}{window}")
         })
@@ -64,6 +72,11 @@ pub(super) fn system(config: &Config) -> String {
         }
     }
     text
+}
+
+fn replicas(ids: &[u8]) -> String {
+    let names: Vec<String> = ids.iter().map(|id| format!("r{id}")).collect();
+    names.join(" ")
 }
 
 /// The parameters of the replicas.

@@ -12,8 +12,8 @@ use paxos_chat::message::{
     SessionOpened, Tail, ToClient, ToPeer, ToReplica,
 };
 use paxos_chat::types::{
-    Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, Timestamp,
-    User, Value, Vote,
+    Ballot, Body, Command, NodeId, Nonce, Operation, Reconfigure, ReplicaId, Seq, SessionId, Slot,
+    Timestamp, User, Value, Vote,
 };
 
 const SLOT: Slot = Slot(300);
@@ -35,7 +35,9 @@ fn saying(body: Body) -> Command {
 }
 
 fn values() -> Vec<Value> {
-    let batch = [opening(), saying(Body::write("hé")), saying(Body::Sync)];
+    let members = [0, 1, 3].map(ReplicaId).into();
+    let change = Body::Reconfigure(Reconfigure { replaces: SLOT, members });
+    let batch = [opening(), saying(Body::write("hé")), saying(Body::Sync), saying(change)];
     vec![Value::Noop, Value::batch(batch)]
 }
 

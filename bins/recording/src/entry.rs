@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use stateright::actor::Actor;
 
 /// The version of all this.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Which life of which process sent a datagram: the number that it drew when it started.
 pub type Boot = [u8; 32];

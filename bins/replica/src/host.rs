@@ -153,12 +153,14 @@ impl ReplicaHost {
     }
 
     fn is_within_limits(&self, command: &Command) -> bool {
-        let is_text = match &command.operation {
+        let is_allowed = match &command.operation {
             Operation::InSession { body: body @ Body::Write(_), .. } => text_of(body).is_some(),
+            // No user may change the members.
+            Operation::InSession { body: Body::Reconfigure(_), .. } => false,
             _ => true,
         };
         let is_short = command.user.0.len() <= USER_BYTES_MAX;
-        is_short && is_text && command.body_bytes() <= BODY_BYTES_MAX
+        is_short && is_allowed && command.body_bytes() <= BODY_BYTES_MAX
     }
 }
 

@@ -22,9 +22,8 @@ pub fn planted(mutant: Mutant) -> Stage {
     let mut stage = Stage::default();
     if mutant.is_of_replicas() {
         stage.replica = Rc::new(move |replica| {
-            let (replicas, genesis) = (replica.cluster().len(), Storage::default());
-            let replica = replica.clone();
-            Box::new(BadReplica(MutantReplica { replica, replicas, genesis, mutant }))
+            let (replica, genesis) = (replica.clone(), Storage::default());
+            Box::new(BadReplica(MutantReplica { replica, genesis, mutant }))
         });
     }
     if mutant.is_of_clients() {

@@ -19,7 +19,7 @@ use crate::execution::Execution;
 use crate::properties::Safety;
 use crate::refinement::{INVARIANTS, PROJECTION, SENT, STEPS, steps};
 use paxos_chat::message::Promise;
-use paxos_chat::quorum::Cluster;
+use paxos_chat::quorum::{Cluster, ReplicaSet};
 use paxos_chat::types::{Ballot, Command, Operation, ReplicaId, Slot, Value};
 use std::collections::BTreeMap;
 use std::io;
@@ -34,7 +34,8 @@ pub(super) struct History {
     pub(super) promised: Vec<Ballot>,
     /// The replicas that will never come back.
     pub(super) gone: Vec<bool>,
-    majority: usize,
+    /// Whose votes count: those of the founders, since nobody asks deployed replicas for other members.
+    members: ReplicaSet,
     slots: BTreeMap<Slot, Record>,
     unused: Unused,
     /// A step was no step of the specification, so nothing more is said of that.
@@ -60,7 +61,7 @@ impl History {
             real_time: RealTime::default(),
             promised: vec![Ballot::ZERO; replicas],
             gone: vec![false; replicas],
-            majority: replicas / 2 + 1,
+            members: cluster.founding().members,
             slots: BTreeMap::new(),
             unused: Unused::new(replicas),
             is_refuted: false,
@@ -192,11 +193,11 @@ impl History {
         self.report.judge(Safety::OneValue, party, votes.has_one_value(), || {
             format!("two values get votes in one ballot at slot {slot}")
         });
-        let is_inductive = votes.is_inductive(&self.promised, self.majority);
+        let is_inductive = votes.is_inductive(&self.promised, self.members);
         self.report.judge(Safety::Inductive, party, is_inductive, || {
             format!("a vote at slot {slot} is not safe at its ballot")
         });
-        let chosen = votes.chosen(self.majority);
+        let chosen = votes.chosen(self.members);
         self.report.judge(Safety::Agreement, party, chosen.len() <= 1, || {
             let values: Vec<&Value> = chosen.iter().map(|token| record.value(*token)).collect();
             format!("chosen at slot {slot}: {values:?}")

@@ -81,6 +81,7 @@ impl MutantReplica {
             (Mutant::GapsLeftOpen, Message::ToPeer(ToPeer::Promise(_))) => {
                 leave_gaps(before, state, commands)
             }
+            (Mutant::ChangeNotPadded, _) => leave_unpadded(before, state, commands),
             (Mutant::NeverAnsweredAgain, Message::ToReplica(ToReplica::Request(_))) => {
                 commands.retain(|c| {
                     !sends(c, |m| matches!(m, Message::ToClient(ToClient::Acknowledged(_))))
@@ -154,15 +155,39 @@ fn leave_gaps(before: &State, state: &mut State, commands: &mut Vec<Cmd>) {
     if matches!(before.phase, Phase::Leading(_)) {
         return;
     }
-    let Phase::Leading(leading) = &mut state.phase else { return };
+    let Phase::Leading(leading) = &state.phase else { return };
     let ballot = leading.ballot;
     let is_gap = |slot: &Slot| {
         let vote = state.durable.votes.get(slot);
         vote.is_some_and(|vote| vote.value == Value::Noop && vote.ballot == ballot)
     };
     let gaps: Vec<_> = leading.in_flight.keys().copied().filter(is_gap).collect();
-    for slot in gaps {
-        leading.in_flight.remove(&slot);
+    take_back(state, gaps, commands);
+}
+
+/// ChangeNotPadded: as if what brings a change into force had not been proposed.
+fn leave_unpadded(before: &State, state: &mut State, commands: &mut Vec<Cmd>) {
+    let Some(since) = state.learner.memberships.next.map(|change| change.since) else { return };
+    let was_next = before.leading().map(|leading| leading.next);
+    let Some(leading) = state.leading() else { return };
+    let is_padding = |slot: &Slot| {
+        let vote = state.durable.votes.get(slot);
+        Some(*slot) >= was_next && *slot < since && vote.is_some_and(|v| v.value == Value::Noop)
+    };
+    let padding: Vec<Slot> = leading.in_flight.keys().copied().filter(is_padding).collect();
+    let next = padding.first().copied();
+    take_back(state, padding, commands);
+    if let (Some(next), Some(leading)) = (next, state.leading_mut()) {
+        leading.next = next;
+    }
+}
+
+/// As if this leader had proposed nothing at these slots.
+fn take_back(state: &mut State, slots: Vec<Slot>, commands: &mut Vec<Cmd>) {
+    for slot in slots {
+        if let Some(leading) = state.leading_mut() {
+            leading.in_flight.remove(&slot);
+        }
         write(&mut state.durable, |storage| {
             storage.votes.remove(&slot);
         });

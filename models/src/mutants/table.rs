@@ -154,6 +154,39 @@ mutants! {
             "a round acknowledged below the promise", "our own", ["current-read"];
         K07 ReadBeforeApplied:
             "a read answered before its bound is applied", "review of the protocol", ["current-read-new-leader"];
+        G01 ChangeNeverInForce:
+            "votes of new members never count", "design review", ["replace-one"];
+        G02 ChangeInForceAtOnce:
+            "a change in force where it is decided", "design review", ["replace-padded"];
+        G03 ChangeInForceEarly: "α one too small", "design review", ["replace-window"];
+        G04 ChangeInForceLate: "α one too large", "design review", ["replace-one"];
+        G05 LimitIgnored:
+            "proposes where the members are not known", "design review", ["replace-limit"];
+        G06 LimitOneTooFar: "proposes one slot too far", "design review", ["replace-limit"];
+        G07 LimitFromBase:
+            "α counted from the base", "design review", ["replace-lagging"];
+        G08 ChangeBeforeChosen:
+            "a change known by one's own vote", "design review", ["replace-lost"];
+        G09 ChangeAboveGap:
+            "a change known above a gap", "design review", ["rival-changes-padded"];
+        G10 StrangersVoteCounted:
+            "the vote of a removed leader counted", "design review", ["replace-leader-padded"];
+        G11 NewMembersNotAsked:
+            "no phase 1 among new members", "design review", ["replace-rivals"];
+        G12 NewMembersReportIgnored:
+            "what new members report ignored", "design review", ["replace-rivals"];
+        G13 MembersNotInSnapshot:
+            "a snapshot without the members", "design review", ["replace-crash"];
+        G14 PendingChangeNotInSnapshot:
+            "a snapshot without the change to come", "design review", ["replace-padded-crash"];
+        G15 ReplacesIgnored:
+            "a change replaces whatever is in force", "design review", ["rival-changes"];
+        G16 TwoChangesAtOnce:
+            "a change while one is to come", "design review", ["rival-changes-padded"];
+        G17 ReadNotRaised:
+            "a read's bound not raised by late reports", "design review", ["replace-read"];
+        G18 RoundOfMembersNow:
+            "a round by the members of another slot", "found here", ["replace-read"];
         // A new leader closes a gap by the places of the votes that were reported, not by their
         // slots.
         S01 GapClosedByPlace:
@@ -242,6 +275,8 @@ mutants! {
         // A leader that lacks slots below its base stays as long as it is heard.
         L12 StaysWhileLacking:
             "a leader that lacks decided slots stays", "found here: check progress", ["lost-compactor"];
+        L13 ChangeNotPadded:
+            "an idle leader brings no change into force", "design review", ["replace-padded"];
     }
     /// Bugs that cost availability and nothing else: what fails to do what it has to is a group of links or a
     /// hardship.

@@ -58,7 +58,7 @@ impl MutantReplica {
 
     /// GapClosedByPlace: the votes of a quorum are taken for those of the slots from the base on, without gaps.
     fn close_up(&self, state: &mut State, src: Id, chunk: &mut Promise) {
-        let majority = u32::from(self.replicas) / 2 + 1;
+        let majority = self.replica.cluster().majority();
         let acceptor = ReplicaId(usize::from(src) as u8);
         let State { phase: Phase::Preparing(preparing), learner, .. } = state else { return };
         let Preparing { ballot, from, expected, complete, compacted_upto, reported, .. } =

@@ -3,11 +3,15 @@
 use super::bounds;
 use super::{Milestone, Safety};
 use crate::chat::{ChatSpec, Delivery, Ghost, ReplicaGhost};
+use crate::electorate::Electorate;
 use crate::execution::Execution;
 use crate::machine::{Disk, Durability, Machine};
 use crate::node::{Node, NodeState, NodeStorage};
 use actor_checker::spec::{Local, Verdict};
-use paxos_chat::state::Storage;
+use imbl::OrdMap;
+use paxos_chat::membership::Memberships;
+use paxos_chat::session::Sessions;
+use paxos_chat::state::{Snapshot, Storage};
 use paxos_chat::types::{Ballot, Body, Command, Operation, Seq, Slot, User, Value, Vote};
 use std::collections::BTreeMap;
 
@@ -115,18 +119,37 @@ pub(crate) fn are_votes_above_bound(storage: &Storage) -> bool {
     storage.votes.get_min().is_none_or(|(slot, _)| *slot >= storage.snapshot.upto)
 }
 
-/// Are the session tables, the one in memory and the one to be saved, those of the log?
+/// Are the session tables and the members, those in memory and those to be saved, those of the log?
 fn are_tables_of_log(spec: &ChatSpec, Machine { replica, log, .. }: &Machine) -> bool {
-    let table = |upto| Execution::of(log, upto, spec.tuning.sessions_max);
     let (learner, snapshot) = (&replica.learner, &replica.durable.snapshot);
-    table(learner.applied_upto).is_table(&learner.sessions)
-        && table(snapshot.upto).is_table(&snapshot.sessions)
+    is_of_log(spec, log, learner.applied_upto, (&learner.sessions, &learner.memberships))
+        && is_of_log(spec, log, snapshot.upto, (&snapshot.sessions, &snapshot.memberships))
 }
 
-/// Is the session table that a crash leaves that of the log it leaves?
+/// Are the session table and the members that a crash leaves those of the log it leaves?
 fn is_saved_table_of_log(spec: &ChatSpec, Disk { storage, log }: &Disk) -> bool {
-    let snapshot = &storage.snapshot;
-    Execution::of(log, snapshot.upto, spec.tuning.sessions_max).is_table(&snapshot.sessions)
+    let Snapshot { upto, sessions, memberships } = &storage.snapshot;
+    is_of_log(spec, log, *upto, (sessions, memberships))
+}
+
+/// Is this what the log up to this bound comes to?
+fn is_of_log(
+    spec: &ChatSpec,
+    log: &OrdMap<Slot, Value>,
+    upto: Slot,
+    (sessions, memberships): (&Sessions, &Memberships),
+) -> bool {
+    if !spec.changes_members {
+        let is_table = Execution::of(log, upto, spec.tuning.sessions_max).is_table(sessions);
+        return is_table && *memberships == Memberships::default();
+    }
+    let mut execution = Execution::new(spec.tuning.sessions_max);
+    let mut electorate = Electorate::new(spec.cluster);
+    for slot in Slot(0).upto(upto) {
+        let Some(value) = log.get(&slot) else { break };
+        electorate.execute(&mut execution, slot, value);
+    }
+    execution.is_table(sessions) && electorate.is_known(memberships, upto)
 }
 
 /// Is every vote that was ever cast at or above the saved bound on the disk, or superseded there?

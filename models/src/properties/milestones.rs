@@ -69,5 +69,9 @@ milestones! {
     ReadEnded: "a current read ends",
     ReadPassedOn: "a current read is passed on, and answered",
     ReadsShareRound: "two current reads share a round",
+    MembersChanged: "a change of members is in force",
+    MembersMerged: "a leader merges promises of members that a change brings",
+    RemovedStepsDown: "a leader that a change removes steps down",
+    ChangeRefused: "a change comes to nothing",
     ReadRefused: "a current read's round is refused",
 }

@@ -6,7 +6,7 @@ use crate::node::{Node, NodeState, NodeStorage};
 use actor_checker::spec::{Event, Step, Verdict};
 use paxos_chat::message::{Accept, Class, Message, Outcome, Output, ToClient, ToPeer, ToReplica};
 use paxos_chat::state::{Phase, State};
-use paxos_chat::types::{Slot, Value, Vote};
+use paxos_chat::types::{Body, Command, Operation, Slot, Value, Vote};
 
 /// Judges what a step reaches, as far as the run asks for it.
 pub(crate) fn judge(spec: &ChatSpec, step: &Step<'_, Node, Ghost>) -> Verdict {
@@ -60,7 +60,11 @@ pub fn reached(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
         if let Message::Output(Output::Current { .. }) = report {
             reached.push(Milestone::ReadEnded);
         }
-        let Message::Output(Output::Applied { outcomes, .. }) = report else { continue };
+        let Message::Output(Output::Applied { value, outcomes, .. }) = report else { continue };
+        let known = |state: &State| state.learner.memberships.clone();
+        if value.commands().iter().any(is_change) && before.map(known) == after.map(known) {
+            reached.push(Milestone::ChangeRefused);
+        }
         for outcome in outcomes {
             reached.extend(match outcome {
                 Outcome::Duplicate(_) => Some(Milestone::DuplicateSuppressed),
@@ -70,6 +74,11 @@ pub fn reached(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
         }
     }
     reached
+}
+
+/// Does this ask for other members?
+fn is_change(command: &Command) -> bool {
+    matches!(&command.operation, Operation::InSession { body: Body::Reconfigure(_), .. })
 }
 
 fn reached_by_client(step: &Step<'_, Node, Ghost>) -> Vec<Milestone> {
@@ -148,6 +157,18 @@ fn reached_by_log(before: &State, after: &State) -> Vec<Milestone> {
     let mut reached = Vec::new();
     if after.leader_alive && !before.leader_alive {
         reached.push(Milestone::LeaderHeard);
+    }
+    let in_force = |state: &State| state.learner.memberships.current;
+    if in_force(before) != in_force(after) {
+        reached.push(Milestone::MembersChanged);
+        if before.leading().is_some() && after.leading().is_none() {
+            reached.push(Milestone::RemovedStepsDown);
+        }
+    }
+    if let (Some(was), Some(is)) = (before.leading(), after.leading())
+        && was.merged < is.merged
+    {
+        reached.push(Milestone::MembersMerged);
     }
     if after.durable.snapshot.upto > before.durable.snapshot.upto {
         reached.push(Milestone::SnapshotTaken);

@@ -155,8 +155,8 @@ properties! {
         kept: Some("it names what C04 does; C04 also exceeds the window, but only because that is one here"),
     }
     EqualReplicas {
-        name: "replicas that have applied as much are equal: tables, outcomes and deliveries follow from the log",
-        misses: "a rule of sessions that is bad, and is the same in both descriptions of it",
+        name: "replicas that have applied as much are equal: tables, members, outcomes and deliveries follow from the log",
+        misses: "a rule of sessions or members that is bad, and is the same in both descriptions of it",
         kept: None,
     }
     EvictedIsExpired {

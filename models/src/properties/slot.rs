@@ -4,7 +4,8 @@
 //! acceptor that has not voted in a ballot supports every value there once it has promised a higher one. So only a
 //! vote has to be judged, at its own slot.
 
-use paxos_chat::types::Ballot;
+use paxos_chat::quorum::ReplicaSet;
+use paxos_chat::types::{Ballot, ReplicaId};
 use std::collections::BTreeSet;
 
 /// The votes that were ever cast at a slot. Values may be stood for by something that is equal where they are.
@@ -50,10 +51,12 @@ impl<V: Copy + Ord> VotesAt<V> {
         Some(self.votes[found].2)
     }
 
-    /// How many have voted for this in this ballot.
-    pub(crate) fn count(&self, ballot: Ballot, value: V) -> usize {
+    /// Has a quorum of these members voted for this in this ballot?
+    pub(crate) fn is_chosen_in(&self, ballot: Ballot, value: V, members: ReplicaSet) -> bool {
         let is_it = |(of, _, voted): &&(Ballot, usize, V)| *of == ballot && *voted == value;
-        self.votes.iter().filter(is_it).count()
+        let voters: ReplicaSet =
+            self.votes.iter().filter(is_it).map(|(_, acceptor, _)| replica(*acceptor)).collect();
+        voters.is_quorum_of(members)
     }
 
     /// Is at most one value voted for in each ballot?
@@ -61,20 +64,24 @@ impl<V: Copy + Ord> VotesAt<V> {
         self.votes.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].2 == pair[1].2)
     }
 
-    /// What a majority has voted for in one ballot.
-    pub(crate) fn chosen(&self, majority: usize) -> BTreeSet<V> {
+    /// What a quorum of these members has voted for in one ballot.
+    pub(crate) fn chosen(&self, members: ReplicaSet) -> BTreeSet<V> {
+        let majority = members.majority() as usize;
         let is_chosen = |(ballot, _, value): &&(Ballot, usize, V)| {
-            self.votes.len() >= majority && self.count(*ballot, *value) >= majority
+            self.votes.len() >= majority && self.is_chosen_in(*ballot, *value, members)
         };
         self.votes.iter().filter(is_chosen).map(|(_, _, value)| *value).collect()
     }
 
     /// Lamport's invariant: for every vote for v in ballot b, and every lower ballot c, some quorum of
-    /// acceptors each voted for v in c, or has not voted in c and never will. These are the highest ballots
+    /// these members each voted for v in c, or has not voted in c and never will. These are the highest ballots
     /// that acceptors have ever promised.
-    pub(crate) fn is_inductive(&self, promised: &[Ballot], majority: usize) -> bool {
+    pub(crate) fn is_inductive(&self, promised: &[Ballot], members: ReplicaSet) -> bool {
+        let majority = members.majority() as usize;
+        let promises =
+            || promised.iter().enumerate().filter(|(of, _)| members.contains(replica(*of)));
         let promised_at_least =
-            |ballot: Ballot| promised.iter().filter(|own| **own >= ballot).count() >= majority;
+            |ballot: Ballot| promises().filter(|(_, own)| **own >= ballot).count() >= majority;
         self.votes.iter().all(|(ballot, _, value)| {
             let lower = self.ballots().take_while(|lower| lower < ballot);
             let is_safe_at = |c: Ballot| {
@@ -83,7 +90,7 @@ impl<V: Copy + Ord> VotesAt<V> {
                         Some(voted) => voted == *value,
                         None => **promised > c,
                     };
-                promised.iter().enumerate().filter(supports).count() >= majority
+                promises().filter(supports).count() >= majority
             };
             // In a ballot without votes the quorum is of those who promised this ballot.
             promised_at_least(*ballot) && lower.into_iter().all(is_safe_at)
@@ -91,13 +98,21 @@ impl<V: Copy + Ord> VotesAt<V> {
     }
 }
 
+/// The replica that is this acceptor.
+fn replica(acceptor: usize) -> ReplicaId {
+    ReplicaId(u8::try_from(acceptor).expect("a replica's number is one byte"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paxos_chat::types::ReplicaId;
 
     const LOW: Ballot = Ballot { round: 1, replica: ReplicaId(0) };
     const HIGH: Ballot = Ballot { round: 2, replica: ReplicaId(1) };
+
+    fn three() -> ReplicaSet {
+        (0..3).map(ReplicaId).collect()
+    }
 
     fn votes(cast: &[(usize, Ballot, char)]) -> VotesAt<char> {
         let mut votes = VotesAt::default();
@@ -110,10 +125,17 @@ mod tests {
     #[test]
     fn a_majority_in_one_ballot_chooses() {
         let split = votes(&[(0, LOW, 'a'), (1, HIGH, 'a')]);
-        assert!(split.chosen(2).is_empty());
+        assert!(split.chosen(three()).is_empty());
         let both = votes(&[(0, LOW, 'a'), (1, LOW, 'a'), (0, HIGH, 'b'), (2, HIGH, 'b')]);
-        assert_eq!(both.chosen(2), ['a', 'b'].into());
+        assert_eq!(both.chosen(three()), ['a', 'b'].into());
         assert_eq!(both.ballots().collect::<Vec<_>>(), [LOW, HIGH]);
+    }
+
+    #[test]
+    fn only_members_choose() {
+        let strangers = votes(&[(0, LOW, 'a'), (3, LOW, 'a'), (4, LOW, 'a')]);
+        assert!(strangers.chosen(three()).is_empty());
+        assert_eq!(strangers.chosen([0, 3].map(ReplicaId).into_iter().collect()), ['a'].into());
     }
 
     #[test]
@@ -125,9 +147,9 @@ mod tests {
     #[test]
     fn a_vote_is_safe_once_a_majority_has_promised_and_never_voted_otherwise_below() {
         let later = votes(&[(0, LOW, 'a'), (1, HIGH, 'b')]);
-        assert!(later.is_inductive(&[LOW, HIGH, HIGH], 2));
-        assert!(!later.is_inductive(&[LOW, HIGH, LOW], 2), "too few have promised");
+        assert!(later.is_inductive(&[LOW, HIGH, HIGH], three()));
+        assert!(!later.is_inductive(&[LOW, HIGH, LOW], three()), "too few have promised");
         let chosen = votes(&[(0, LOW, 'a'), (2, LOW, 'a'), (1, HIGH, 'b')]);
-        assert!(!chosen.is_inductive(&[HIGH; 3], 2));
+        assert!(!chosen.is_inductive(&[HIGH; 3], three()));
     }
 }

@@ -6,6 +6,7 @@
 use super::slot::VotesAt;
 use super::{Milestone, Safety};
 use crate::chat::{ChatSpec, Delivery, RealTime, ReplicaView, View};
+use crate::electorate::Electorate;
 use crate::execution::Execution;
 use actor_checker::spec::Verdict;
 use paxos_chat::message::{AppliedValue, Outcome};
@@ -20,6 +21,8 @@ struct System<'a> {
     history: &'a RealTime,
     /// What was voted for at each slot.
     votes: BTreeMap<Slot, VotesAt<&'a Value>>,
+    /// Whose votes count.
+    electorate: Electorate,
     /// What was chosen at each slot: usually one value.
     chosen: BTreeMap<Slot, BTreeSet<&'a Value>>,
 }
@@ -96,27 +99,51 @@ impl<'a> System<'a> {
                 votes.entry(*slot).or_default().cast(acceptor, *ballot, value);
             }
         }
-        let majority = usize::from(spec.cluster.len()) / 2 + 1;
-        let chosen = votes.iter().map(|(slot, votes)| (*slot, votes.chosen(majority)));
-        let chosen = chosen.filter(|(_, values)| !values.is_empty()).collect();
-        System { spec, views, replicas, history, votes, chosen }
+        let electorate = Electorate::new(spec.cluster);
+        let chosen = BTreeMap::new();
+        let mut system = System { spec, views, replicas, history, votes, electorate, chosen };
+        system.choose();
+        system
     }
 
-    /// What the commands of the log come to, as far as it is chosen: who decided it may have forgotten it.
+    /// Finds what is chosen at each slot. Where members change, whose votes count at a slot follows from what is chosen
+    /// before.
+    fn choose(&mut self) {
+        let mut execution = Execution::new(self.spec.tuning.sessions_max);
+        let mut executed_upto = (!self.spec.changes_members).then_some(Slot(u64::MAX));
+        let mut next = Slot(0);
+        for (slot, votes) in &self.votes {
+            while executed_upto.is_none() && next < *slot {
+                match self.logged(next) {
+                    Some(value) => drop(self.electorate.execute(&mut execution, next, value)),
+                    None => executed_upto = Some(next),
+                }
+                next = next.next();
+            }
+            let values = votes.chosen(self.electorate.members(*slot));
+            if !values.is_empty() {
+                self.chosen.insert(*slot, values);
+            }
+        }
+    }
+
+    /// The value of the log at a slot, as far as it is chosen.
+    fn logged(&self, slot: Slot) -> Option<&'a Value> {
+        match self.chosen.get(&slot).and_then(BTreeSet::first) {
+            Some(value) => Some(*value),
+            // Who decided it may have forgotten it.
+            None if slot < self.spec.genesis_upto => {
+                self.replicas.iter().find_map(|replica| replica.decided.get(&slot))
+            }
+            None => None,
+        }
+    }
+
+    /// What the commands of the log come to, as far as it is chosen.
     fn outcomes(&self) -> BTreeMap<Slot, Vec<Outcome>> {
         let mut execution = Execution::new(self.spec.tuning.sessions_max);
-        let first = |slot| self.replicas.iter().find_map(|replica| replica.decided.get(&slot));
-        let value = |slot| match self.chosen.get(&slot).and_then(BTreeSet::first) {
-            Some(value) => Some(*value),
-            None if slot < self.spec.genesis_upto => first(slot),
-            None => None,
-        };
-        let log = (0..).map(Slot).map_while(|slot| value(slot).map(|value| (slot, value)));
+        let log = (0..).map(Slot).map_while(|slot| Some((slot, self.logged(slot)?)));
         log.map(|(slot, value)| (slot, execution.execute(slot, value))).collect()
-    }
-
-    fn majority(&self) -> usize {
-        usize::from(self.spec.cluster.len()) / 2 + 1
     }
 
     fn is_chosen(&self, slot: &Slot, value: &Value) -> bool {
@@ -153,13 +180,14 @@ fn is_decided_chosen(system: &System<'_>) -> bool {
     system.replicas.iter().all(|replica| replica.decided.iter().all(is_known))
 }
 
-/// Did a majority vote in a leader's ballot for whatever it has decided from its base on?
+/// Did a quorum vote in a leader's ballot for whatever it has decided from its base on?
 fn do_leaders_count_their_own_ballot(system: &System<'_>) -> bool {
     system.replicas.iter().all(|leader| {
         let Some((ballot, base)) = leader.leads else { return true };
         leader.decided.range(base..).all(|(slot, value)| {
             let votes = system.votes.get(slot);
-            votes.is_some_and(|votes| votes.count(ballot, value) >= system.majority())
+            let members = system.electorate.members(*slot);
+            votes.is_some_and(|votes| votes.is_chosen_in(ballot, value, members))
         })
     })
 }
@@ -186,7 +214,8 @@ fn are_deliveries_equal(System { replicas, .. }: &System<'_>) -> bool {
 
 fn is_inductive(system: &System<'_>) -> bool {
     let promised: Vec<Ballot> = system.replicas.iter().map(|replica| replica.promised).collect();
-    system.votes.values().all(|votes| votes.is_inductive(&promised, system.majority()))
+    let members = |slot: &Slot| system.electorate.members(*slot);
+    system.votes.iter().all(|(slot, votes)| votes.is_inductive(&promised, members(slot)))
 }
 
 fn is_acknowledged_chosen(system: &System<'_>) -> bool {

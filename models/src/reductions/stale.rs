@@ -12,11 +12,22 @@ use paxos_chat::state::Phase;
 use paxos_chat::state::State;
 use paxos_chat::types::{Ballot, Operation, Slot};
 
-/// Is the message stale at this replica? A `mortal` one may crash and forget what it has applied;
-/// no ballot is above `highest`.
-pub fn at_replica(state: &State, src: usize, msg: &Message, mortal: bool, highest: Ballot) -> bool {
+/// What is known of a replica's future.
+#[derive(Clone, Copy, Debug)]
+pub struct Future {
+    /// It may crash and forget what it has applied.
+    pub mortal: bool,
+    /// No ballot is above this one.
+    pub highest: Ballot,
+    /// Members may change, so that a leader asks for promises again.
+    pub changes_members: bool,
+}
+
+/// Is the message stale at this replica?
+pub fn at_replica(state: &State, src: usize, msg: &Message, future: Future) -> bool {
+    let mortal = future.mortal;
     match msg {
-        Message::ToPeer(message) => is_from_past(state, src, message, mortal, highest),
+        Message::ToPeer(message) => is_from_past(state, src, message, future),
         Message::ToReplica(ToReplica::Request(command)) => match &command.operation {
             Operation::InSession { session, seq, .. } if !mortal => {
                 let session = state.learner.sessions.get(*session);
@@ -28,7 +39,8 @@ pub fn at_replica(state: &State, src: usize, msg: &Message, mortal: bool, highes
     }
 }
 
-fn is_from_past(state: &State, src: usize, msg: &ToPeer, mortal: bool, highest: Ballot) -> bool {
+fn is_from_past(state: &State, src: usize, msg: &ToPeer, future: Future) -> bool {
+    let Future { mortal, highest, changes_members } = future;
     let promised = state.durable.promised;
     // What is known to be decided for ever: after a crash, only what is below the snapshot.
     let known = if mortal { state.durable.snapshot.upto } else { state.learner.applied_upto };
@@ -38,6 +50,7 @@ fn is_from_past(state: &State, src: usize, msg: &ToPeer, mortal: bool, highest: 
             Phase::Preparing(preparing) if preparing.ballot == chunk.ballot => {
                 preparing.complete.iter().any(|acceptor| usize::from(acceptor.0) == src)
             }
+            Phase::Leading(leading) if leading.ballot == chunk.ballot => !changes_members,
             _ => promised >= chunk.ballot,
         },
         ToPeer::Accepted(Accepted { ballot, slot }) => match &state.phase {
@@ -58,6 +71,7 @@ fn is_from_past(state: &State, src: usize, msg: &ToPeer, mortal: bool, highest: 
             *slot >= known
                 && *ballot < promised
                 && last_ballot
+                && !changes_members
                 && state.durable.snapshot.upto == Slot(0)
         }
         ToPeer::Prepare(Prepare { ballot, .. })

@@ -27,6 +27,7 @@ use imbl::OrdMap;
 use paxos_chat::askers::{Askers, Waiter};
 use paxos_chat::client::{ClientPhase, ClientState, ClientStorage, PendingRequest};
 use paxos_chat::effects::Durable;
+use paxos_chat::membership::{Membership, Memberships};
 use paxos_chat::message::{
     Accept, Accepted, Acknowledged, AppliedValue, Asker, Busy, Entries, Fetch, Heartbeat,
     HeartbeatAck, Input, LogRead, Message, Outcome, Output, Page, PreVote, PreVoteGranted,
@@ -42,7 +43,7 @@ use paxos_chat::session::{Session, Sessions};
 use paxos_chat::state::Intake;
 use paxos_chat::state::State;
 use paxos_chat::state::{CatchUp, Learner};
-use paxos_chat::state::{Leading, Phase, PreVoting, Preparing};
+use paxos_chat::state::{Joining, Leading, Phase, PreVoting, Preparing};
 use paxos_chat::state::{Snapshot, Storage};
 use paxos_chat::types::{
     Ballot, Body, Command, NodeId, Nonce, Operation, ReplicaId, Seq, SessionId, Slot, User, Value,
@@ -98,15 +99,18 @@ impl Config {
             let asked = self.clients.iter().any(|plan| plan.asks.contains(&replica));
             let skips = self.skips.iter().any(|(skipping, _)| *skipping == replica);
             let actor = usize::from(replica);
-            if !(stands || asked || skips || self.reader == Some(replica) || told(actor)) {
+            // A change names replicas.
+            let named = self.changes_members();
+            if !(stands || asked || skips || named || self.reader == Some(replica) || told(actor)) {
                 let kind = format!("replica, mortal: {}", self.mortals.contains(&replica));
                 classes.entry(kind).or_default().push(actor);
             }
         }
         for (index, plan) in self.clients.iter().enumerate() {
-            let ClientPlan { user: _, messages, window, asks, syncs, opens, crashes } = plan;
+            let ClientPlan { user: _, messages, window, asks, syncs, becomes, opens, crashes } =
+                plan;
             let actor = usize::from(self.replicas) + index;
-            if !told(actor) {
+            if !told(actor) && becomes.is_none() {
                 let kind = format!("client {messages} {window} {asks:?} {syncs} {opens} {crashes}");
                 classes.entry(kind).or_default().push(actor);
             }
@@ -454,23 +458,29 @@ impl Renaming {
     }
 
     fn storage(&self, storage: &Storage) -> Storage {
-        let Storage { promised, votes, snapshot: Snapshot { upto, sessions } } = storage;
+        let Storage { promised, votes, snapshot } = storage;
+        let Snapshot { upto, sessions, memberships } = snapshot;
         Storage {
             promised: *promised,
             votes: votes.iter().map(|(slot, vote)| (*slot, self.vote(vote))).collect(),
-            snapshot: Snapshot { upto: *upto, sessions: self.sessions(sessions, *upto) },
+            snapshot: Snapshot {
+                upto: *upto,
+                sessions: self.sessions(sessions, *upto),
+                memberships: self.memberships(memberships),
+            },
         }
     }
 
     fn replica_state(&self, state: &State) -> State {
         let State { durable, learner, phase, leader_alive, patience, askers, catch_up } = state;
-        let Learner { applied_upto, decided, sessions } = learner;
+        let Learner { applied_upto, decided, sessions, memberships } = learner;
         State {
             durable: Durable::restored(self.storage(durable)),
             learner: Learner {
                 applied_upto: *applied_upto,
                 decided: self.log(decided),
                 sessions: self.sessions(sessions, *applied_upto),
+                memberships: self.memberships(memberships),
             },
             phase: self.phase(phase),
             leader_alive: *leader_alive,
@@ -478,6 +488,16 @@ impl Renaming {
             askers: self.askers(askers),
             catch_up: catch_up.as_ref().map(|catch_up| self.catch_up(catch_up)),
         }
+    }
+
+    /// Ids are spent whoever had them: where members change, nobody changes places.
+    fn memberships(&self, memberships: &Memberships) -> Memberships {
+        let Memberships { current, next, spent } = memberships;
+        let renamed = |Membership { since, members }: Membership| Membership {
+            since,
+            members: self.replicas(members),
+        };
+        Memberships { current: current.map(renamed), next: next.map(renamed), spent: *spent }
     }
 
     fn catch_up(&self, catch_up: &CatchUp) -> CatchUp {
@@ -520,7 +540,7 @@ impl Renaming {
 
     fn leading(&self, leading: &Leading) -> Leading {
         let Leading { ballot, base, next, in_flight, pacing, heard, outbid, intake, .. } = leading;
-        let Leading { end, reads, .. } = leading;
+        let Leading { end, reads, reported, merged, joining, .. } = leading;
         let OpenReads { round, asked, acknowledged, waiting, confirmed, users } = reads;
         let open = |reads: &BTreeMap<RelayedRead, Slot>| {
             reads.iter().map(|(read, upto)| (self.read(read), *upto)).collect()
@@ -530,6 +550,7 @@ impl Renaming {
             ballot: *ballot,
             base: *base,
             next: *next,
+            reported: reported.iter().map(|(slot, vote)| (*slot, self.vote(vote))).collect(),
             in_flight: in_flight.collect(),
             pacing: self.pacing(pacing),
             heard: self.replicas(*heard),
@@ -544,6 +565,11 @@ impl Renaming {
                 confirmed: open(confirmed),
                 users: users.clone(),
             },
+            merged: *merged,
+            joining: joining.as_ref().map(|Joining { since, promises }| Joining {
+                since: *since,
+                promises: self.preparing(promises),
+            }),
         }
     }
 

@@ -195,7 +195,7 @@ impl Run {
     }
 
     pub(crate) fn monitor(&self) -> Monitor {
-        let cluster = paxos_chat::quorum::Cluster::new(self.config.replicas);
+        let cluster = self.config.cluster();
         Monitor::resuming(cluster, self.config.tuning.sessions_max, &self.genesis).unwrap()
     }
 

@@ -53,14 +53,14 @@ impl History {
         let Some(record) = self.slots.get_mut(&slot) else { return };
         let (token, _) = record.token(value);
         let first = *record.decided.get_or_insert(token);
-        let count = leads.map(|(ballot, _)| record.votes.count(ballot, token));
+        let votes = &record.votes;
+        let has_counted = leads.map(|(ballot, _)| votes.is_chosen_in(ballot, token, self.members));
         self.report.judge(Safety::Prefixes, party, first == token, || {
             format!("has decided {value} at slot {slot}, and another {}", record.value(first))
         });
-        if let (Some((ballot, base)), Some(count)) = (leads, count) {
-            let is_counted = slot < base || count >= self.majority;
-            self.report.judge(Safety::OwnBallot, party, is_counted, || {
-                format!("has decided slot {slot}, and leads in {ballot} with {count} votes there")
+        if let (Some((ballot, base)), Some(has_counted)) = (leads, has_counted) {
+            self.report.judge(Safety::OwnBallot, party, slot < base || has_counted, || {
+                format!("has decided slot {slot}, and leads in {ballot} with too few votes there")
             });
         }
     }
