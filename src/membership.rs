@@ -44,7 +44,7 @@ pub struct Memberships {
 impl Memberships {
     /// The membership in force at the bound.
     pub fn current(&self, cluster: Cluster) -> Membership {
-        self.current.unwrap_or_else(|| cluster.founding())
+        self.current.unwrap_or(Membership { since: Slot(0), members: cluster.founders() })
     }
 
     /// The membership of a slot between the bound and α slots above it.
@@ -73,7 +73,7 @@ impl Memberships {
             return false;
         }
         let members: ReplicaSet = change.members.iter().copied().collect();
-        let spent = self.spent.max(cluster.founding().members.end());
+        let spent = self.spent.max(cluster.founders().end());
         let returns = members.iter().any(|id| id.0 < spent && !current.members.contains(id));
         if returns || members.is_empty() {
             return false;

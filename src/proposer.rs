@@ -241,7 +241,9 @@ pub fn propose_queued(step: &mut Step<'_, '_>) {
             return;
         }
         let next = leading.next;
-        if Some(next) < leading.end || !may_propose(step, next) {
+        let is_skipped = |slot: &Slot| step.tuning.skip_slots.contains(slot);
+        let Some(slot) = (next.0..).map(Slot).find(|slot| !is_skipped(slot)) else { return };
+        if Some(next) < leading.end || !may_propose(step, slot) {
             return;
         }
         let State { phase: Phase::Leading(leading), learner, .. } = step.state.to_mut() else {
@@ -254,10 +256,7 @@ pub fn propose_queued(step: &mut Step<'_, '_>) {
         for command in value.commands() {
             leading.intake.refill(command.session(), &learner.sessions, step.tuning);
         }
-        while step.tuning.skip_slots.contains(&leading.next) {
-            leading.next = leading.next.next();
-        }
-        let (ballot, slot) = (leading.ballot, leading.next);
+        let ballot = leading.ballot;
         leading.next = slot.next();
         propose(step, slot, Vote { ballot, value });
     }

@@ -5,8 +5,7 @@
 //!
 //! **Source**: *Paxos Made Simple* (2001), section 2.2.
 
-use crate::membership::Membership;
-use crate::types::{NodeId, ReplicaId, Slot};
+use crate::types::{NodeId, ReplicaId};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Formatter};
 
@@ -66,8 +65,8 @@ impl Cluster {
     }
 
     /// The members until the first change.
-    pub fn founding(self) -> Membership {
-        Membership { since: Slot(0), members: self.founders }
+    pub fn founders(self) -> ReplicaSet {
+        self.founders
     }
 
     /// So many slots after the one that decides it a change of members is in force.
@@ -153,7 +152,12 @@ impl ReplicaSet {
 
     /// The members, in order.
     pub fn iter(self) -> impl Iterator<Item = ReplicaId> {
-        (0..REPLICAS_MAX).map(ReplicaId).filter(move |r| self.contains(*r))
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let id = u8::try_from(rest.trailing_zeros()).ok().filter(|id| *id < REPLICAS_MAX)?;
+            rest &= rest - 1;
+            Some(ReplicaId(id))
+        })
     }
 }
 

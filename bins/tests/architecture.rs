@@ -87,7 +87,7 @@ fn every_claim_of_the_threat_model_names_a_test_that_is_there() {
 const CIRCLES: &[(&str, &[&str], &str)] = &[
     (
         "src",
-        &["acceptor", "election", "learner", "proposer", "requests"],
+        &["acceptor", "election", "joining", "learner", "proposer", "requests"],
         "a replica's roles call one another, as Paxos has it",
     ),
     ("src", &["message"], "each route's messages are a part of all, and hold parts of others"),

@@ -24,7 +24,7 @@ pub struct Electorate {
 impl Electorate {
     /// At the start of a log.
     pub fn new(cluster: Cluster) -> Electorate {
-        let founders = cluster.founding().members.iter().collect();
+        let founders = cluster.founders().iter().collect();
         Electorate { cluster, history: vec![(Slot(0), founders)] }
     }
 

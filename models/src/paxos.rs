@@ -61,6 +61,8 @@ pub enum Msg<B, V> {
 /// The variables of the specification. Acceptors are numbered from 0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct State<B, V> {
+    /// The constant `Quorum`: the majorities of these acceptors. Others may promise and vote, and count for nothing.
+    pub members: Vec<usize>,
     /// The highest ballot that each acceptor has seen.
     pub max_bal: Vec<Option<B>>,
     /// The ballot of each acceptor's highest vote.
@@ -88,6 +90,7 @@ impl<B: Token, V: Token> State<B, V> {
     /// `Init`.
     pub fn init(acceptors: usize) -> State<B, V> {
         State {
+            members: (0..acceptors).collect(),
             max_bal: vec![None; acceptors],
             max_vbal: vec![None; acceptors],
             max_val: vec![None; acceptors],
@@ -177,8 +180,7 @@ impl<B: Token, V: Token> State<B, V> {
     /// Is there a member of `Quorum` of which this holds for all? `Quorum` is all majorities, so
     /// those for whom it holds are one, or there is none.
     fn has_quorum(&self, holds: impl Fn(usize) -> bool) -> bool {
-        let acceptors = self.max_bal.len();
-        2 * (0..acceptors).filter(|a| holds(*a)).count() > acceptors
+        2 * self.members.iter().filter(|a| holds(**a)).count() > self.members.len()
     }
 
     /// The ballots and values of the 2a messages.

@@ -29,6 +29,8 @@
 //! - *What is sent was sent in the specification*: each `Promise` tells what its 1b message tells,
 //!   and each `Accepted` is a 2b message.
 //! - *The specification keeps its own invariants* at every slot.
+//! - *The constant `Quorum` is each slot's own*: the majorities of its members, which follow from what is chosen at
+//!   lower slots, in the specification.
 //!
 //! **Absent**: the network. Only what is sent is judged, when it is sent.
 //!
@@ -40,11 +42,14 @@ pub(crate) mod steps;
 use self::steps::{Actions, actions, untrue};
 use crate::chat::{ChatSpec, Ghost, ReplicaGhost};
 use crate::config::Config;
+use crate::electorate::Electorate;
+use crate::execution::Execution;
 use crate::node::{Node, NodeState, NodeStorage, NodeTimer};
 use crate::paxos::{self, Msg};
 use actor_checker::compact::{CompactModel, Reductions};
 use actor_checker::spec::{Event, Kind, Local, PropertyName, Spec, Step, Verdict};
 use paxos_chat::message::{Message, ToPeer};
+use paxos_chat::quorum::ReplicaSet;
 use paxos_chat::types::{Ballot, Slot, Value};
 use stateright::actor::Actor;
 use std::collections::BTreeMap;
@@ -69,6 +74,8 @@ pub type Abstract = paxos::State<Ballot, Value>;
 pub struct Refinement {
     chat: ChatSpec,
     ballots: Vec<Ballot>,
+    /// The log before the start.
+    genesis: Vec<Value>,
 }
 
 /// The properties; a property's place is its bit.
@@ -145,7 +152,8 @@ pub fn model_of<A: ChatActor>(
     let actors = nodes.map(|(index, (node, storage))| (replace(index, node), storage));
     let inputs =
         config.inputs.iter().map(|(actor, input)| (usize::from(*actor), input.clone().into()));
-    CompactModel::new(actors.collect(), Refinement { chat, ballots })
+    let genesis = config.genesis().log.values().cloned().collect();
+    CompactModel::new(actors.collect(), Refinement { chat, ballots, genesis })
         .with_crashes(config.crashes)
         .with_inputs(inputs.collect())
         .with_reductions(reductions)
@@ -168,8 +176,13 @@ impl History {
         self.at(slot).proposals().any(|proposal| proposal == (bal, val))
     }
 
-    /// Takes a step, until one of its actions is not enabled.
-    fn take(&mut self, actions: Actions) -> Result<(), Refuted> {
+    /// Takes a step, until one of its actions is not enabled. Of a slot that is used for the first time the members are
+    /// asked.
+    fn take(
+        &mut self,
+        actions: Actions,
+        members: impl Fn(&History, Slot) -> ReplicaSet,
+    ) -> Result<(), Refuted> {
         for action in actions.everywhere {
             for (slot, state) in &mut self.slots {
                 *state = state
@@ -183,7 +196,12 @@ impl History {
             if self.repeats(slot, &action) {
                 continue;
             }
-            let next = self.at(slot).after(&action);
+            let mut state = self.at(slot).clone();
+            if !self.slots.contains_key(&slot) {
+                let members = members(self, slot);
+                state.members = members.iter().map(|id| usize::from(id.0)).collect();
+            }
+            let next = state.after(&action);
             self.slots.insert(slot, next.ok_or(Refuted::Action(Some(slot), action))?);
         }
         Ok(())
@@ -244,6 +262,21 @@ fn as_node<A: ChatActor, R>(
 }
 
 impl Refinement {
+    /// Whose votes count at a slot, as far as it follows from what is chosen.
+    fn members(&self, history: &History, slot: Slot) -> ReplicaSet {
+        let mut electorate = Electorate::new(self.chat.cluster);
+        if self.chat.changes_members {
+            let mut execution = Execution::new(self.chat.tuning.sessions_max);
+            let chosen = |at: Slot| history.at(at).chosen().first().copied();
+            let value = |at: Slot| self.genesis.get(at.0 as usize).or_else(|| chosen(at));
+            let log = (0..slot.0).map(Slot).map_while(|at| Some((at, value(at)?)));
+            for (at, value) in log {
+                electorate.execute(&mut execution, at, value);
+            }
+        }
+        electorate.members(slot)
+    }
+
     /// Runs `f` on the ghosts of a replica before and after a step; `None` if it is no replica's.
     fn ghosts<A: ChatActor, R>(
         &self,
@@ -286,7 +319,8 @@ impl<A: ChatActor> Spec<A> for Refinement {
         let mut history = history.clone();
         if history.refuted.is_none() {
             let refuted = self.ghosts(step, |before, after| {
-                let taken = history.take(actions(step, before, after));
+                let members = |history: &History, slot| self.members(history, slot);
+                let taken = history.take(actions(step, before, after), members);
                 let untrue = untrue(after, step.sends).cloned().map(Refuted::Message);
                 taken.err().or(untrue)
             });

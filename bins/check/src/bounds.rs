@@ -16,7 +16,7 @@ pub(super) fn all(config: &Config) -> String {
 pub(super) fn system(config: &Config) -> String {
     let mut text = format!("{} replicas; ", config.replicas);
     if config.changes_members() {
-        let founders: Vec<u8> = config.cluster().founding().members.iter().map(|id| id.0).collect();
+        let founders: Vec<u8> = config.cluster().founders().iter().map(|id| id.0).collect();
         let (founders, alpha) = (replicas(&founders), config.alpha);
         let _ = write!(text, "members {founders}, a change in force {alpha} slots later; ");
     }

@@ -61,7 +61,7 @@ impl History {
             real_time: RealTime::default(),
             promised: vec![Ballot::ZERO; replicas],
             gone: vec![false; replicas],
-            members: cluster.founding().members,
+            members: cluster.founders(),
             slots: BTreeMap::new(),
             unused: Unused::new(replicas),
             is_refuted: false,
