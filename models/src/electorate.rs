@@ -10,28 +10,37 @@
 use crate::execution::Execution;
 use paxos_chat::membership::{Membership, Memberships};
 use paxos_chat::message::Outcome;
-use paxos_chat::quorum::{Cluster, ReplicaSet};
+use paxos_chat::quorum::{Cluster, REPLICAS_MAX, ReplicaSet};
 use paxos_chat::types::{Body, Operation, Reconfigure, ReplicaId, Slot, Value};
-use std::collections::BTreeSet;
 
-/// Every membership that the log has brought so far, each with its first slot.
+/// Every membership that the log has brought so far.
 #[derive(Clone, Debug)]
 pub struct Electorate {
     cluster: Cluster,
-    history: Vec<(Slot, BTreeSet<ReplicaId>)>,
+    /// The oldest first.
+    history: Vec<Term>,
+}
+
+/// A membership, from its first slot to the next one's.
+#[derive(Clone, Debug)]
+struct Term {
+    /// The slot at which it was decided; none for the founders.
+    decided: Option<Slot>,
+    since: Slot,
+    members: ReplicaSet,
 }
 
 impl Electorate {
     /// At the start of a log.
     pub fn new(cluster: Cluster) -> Electorate {
-        let founders = cluster.founders().iter().collect();
-        Electorate { cluster, history: vec![(Slot(0), founders)] }
+        let founders = Term { decided: None, since: Slot(0), members: cluster.founders() };
+        Electorate { cluster, history: vec![founders] }
     }
 
     /// The members of a slot, if everything that decides about them has been executed.
     pub fn members(&self, slot: Slot) -> ReplicaSet {
-        let in_force = self.history.iter().rev().find(|(since, _)| *since <= slot);
-        in_force.into_iter().flat_map(|(_, members)| members).copied().collect()
+        let in_force = self.history.iter().rev().find(|term| term.since <= slot);
+        in_force.map(|term| term.members).unwrap_or_default()
     }
 
     /// Takes the next value of the log.
@@ -55,28 +64,28 @@ impl Electorate {
     }
 
     fn change(&mut self, slot: Slot, Reconfigure { replaces, members }: &Reconfigure) {
-        let Some((since, known)) = self.history.last() else { return };
-        let is_in_force = since == replaces && *since <= slot;
-        let ever: BTreeSet<ReplicaId> =
-            self.history.iter().flat_map(|(_, members)| members).copied().collect();
-        let is_known = |id: &ReplicaId| known.contains(id);
-        let is_new = |id: &ReplicaId| ever.iter().all(|old| old < id);
+        let Some(last) = self.history.last() else { return };
+        let is_in_force = last.since == *replaces && last.since <= slot;
+        let is_known = |id: &ReplicaId| last.members.contains(*id);
+        let was_ever = |old: ReplicaId| self.history.iter().any(|term| term.members.contains(old));
+        let is_new = |id: &ReplicaId| {
+            (0..REPLICAS_MAX).map(ReplicaId).filter(|old| was_ever(*old)).all(|old| old < *id)
+        };
         let have_addresses = members.iter().all(|id| id.0 < self.cluster.len());
         let may_vote = members.iter().all(|id| is_known(id) || is_new(id));
         if is_in_force && have_addresses && may_vote && !members.is_empty() {
             let since = Slot(slot.0.saturating_add(self.cluster.alpha()));
-            self.history.push((since, members.iter().copied().collect()));
+            let members = members.iter().copied().collect();
+            self.history.push(Term { decided: Some(slot), since, members });
         }
     }
 
-    /// Is this what a replica has to know that has executed as much, which is everything below this bound?
+    /// Is this what a replica has to know that has applied everything below this bound, which is executed here?
     pub fn is_known(&self, memberships: &Memberships, upto: Slot) -> bool {
-        let (past, to_come): (Vec<_>, Vec<_>) =
-            self.history.iter().partition(|(since, _)| *since <= upto);
-        let is_it = |known: Membership, of: Option<&&(Slot, BTreeSet<ReplicaId>)>| {
-            of.is_some_and(|(since, members)| {
-                known.since == *since && known.members.iter().eq(members.iter().copied())
-            })
+        let told = self.history.iter().filter(|term| term.decided.is_none_or(|at| at < upto));
+        let (past, to_come): (Vec<&Term>, Vec<&Term>) = told.partition(|term| term.since <= upto);
+        let is_it = |known: Membership, term: Option<&&Term>| {
+            term.is_some_and(|term| (known.since, known.members) == (term.since, term.members))
         };
         is_it(memberships.current(self.cluster), past.last())
             && memberships.next.map_or(to_come.is_empty(), |next| is_it(next, to_come.first()))

@@ -15,11 +15,12 @@ use super::report::{Party, Report};
 use super::said::{Known, Said};
 use super::slots::{Action, Record, Token, Unused};
 use crate::chat::RealTime;
+use crate::electorate::Electorate;
 use crate::execution::Execution;
 use crate::properties::Safety;
 use crate::refinement::{INVARIANTS, PROJECTION, SENT, STEPS, steps};
 use paxos_chat::message::Promise;
-use paxos_chat::quorum::{Cluster, ReplicaSet};
+use paxos_chat::quorum::Cluster;
 use paxos_chat::types::{Ballot, Command, Operation, ReplicaId, Slot, Value};
 use std::collections::BTreeMap;
 use std::io;
@@ -34,8 +35,8 @@ pub(super) struct History {
     pub(super) promised: Vec<Ballot>,
     /// The replicas that will never come back.
     pub(super) gone: Vec<bool>,
-    /// Whose votes count: those of the founders, since nobody asks deployed replicas for other members.
-    members: ReplicaSet,
+    /// Whose votes count at which slot.
+    pub(super) electorate: Electorate,
     slots: BTreeMap<Slot, Record>,
     unused: Unused,
     /// A step was no step of the specification, so nothing more is said of that.
@@ -61,7 +62,7 @@ impl History {
             real_time: RealTime::default(),
             promised: vec![Ballot::ZERO; replicas],
             gone: vec![false; replicas],
-            members: cluster.founders(),
+            electorate: Electorate::new(cluster),
             slots: BTreeMap::new(),
             unused: Unused::new(replicas),
             is_refuted: false,
@@ -179,7 +180,7 @@ impl History {
 
     /// Takes a slot out, to be changed; and what stands for a value there.
     fn touch(&mut self, party: Party, slot: Slot, value: &Value) -> (Record, Token) {
-        let mut record = self.slots.remove(&slot).unwrap_or_else(|| self.unused.record());
+        let mut record = self.slots.remove(&slot).unwrap_or_else(|| self.record(slot));
         self.unused.renew(&mut record, self.floor());
         let (token, is_new) = record.token(value);
         if is_new {
@@ -188,16 +189,22 @@ impl History {
         (record, token)
     }
 
+    /// A slot that is used for the first time.
+    fn record(&self, slot: Slot) -> Record {
+        self.unused.record(self.electorate.members(slot))
+    }
+
     fn judge_votes(&mut self, party: Party, slot: Slot, record: &mut Record) {
         let votes = &record.votes;
         self.report.judge(Safety::OneValue, party, votes.has_one_value(), || {
             format!("two values get votes in one ballot at slot {slot}")
         });
-        let is_inductive = votes.is_inductive(&self.promised, self.members);
+        let members = self.electorate.members(slot);
+        let is_inductive = votes.is_inductive(&self.promised, members);
         self.report.judge(Safety::Inductive, party, is_inductive, || {
             format!("a vote at slot {slot} is not safe at its ballot")
         });
-        let chosen = votes.chosen(self.members);
+        let chosen = votes.chosen(members);
         self.report.judge(Safety::Agreement, party, chosen.len() <= 1, || {
             let values: Vec<&Value> = chosen.iter().map(|token| record.value(*token)).collect();
             format!("chosen at slot {slot}: {values:?}")

@@ -21,9 +21,10 @@ use crate::properties::bounds::Extent;
 use crate::properties::{Safety, locals};
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
+use paxos_chat::membership::Memberships;
 use paxos_chat::message::Entries;
 use paxos_chat::session::Sessions;
-use paxos_chat::state::{State, Storage};
+use paxos_chat::state::{Learner, Snapshot, State, Storage};
 use paxos_chat::tuning::Tuning;
 use paxos_chat::types::{Ballot, ReplicaId, Slot, Value, Vote};
 use std::collections::VecDeque;
@@ -150,8 +151,9 @@ impl Replica {
             format!("starts at slot {applied}, and its snapshot is of {floor}")
         });
         history.real_time.show(applied);
-        self.judge_table(floor, &self.durable.snapshot.sessions, history);
-        self.judge_table(applied, &state.learner.sessions, history);
+        let Snapshot { sessions, memberships, .. } = &self.durable.snapshot;
+        self.judge_table(floor, (sessions, memberships), history);
+        self.judge_learned(state, history);
         for (slot, value) in &state.learner.decided {
             history.decide(self.id, *slot, value, None);
         }
@@ -271,11 +273,27 @@ impl Replica {
         self.durable = storage;
     }
 
-    /// Judges a table of sessions.
-    fn judge_table(&self, upto: Slot, sessions: &Sessions, history: &mut History) {
-        let is_table = history.table(upto).is_none_or(|table| table == digest_of(sessions));
+    /// Judges the sessions and members that it knows now.
+    fn judge_learned(&self, state: &State, history: &mut History) {
+        let Learner { applied_upto, sessions, memberships, .. } = &state.learner;
+        self.judge_table(*applied_upto, (sessions, memberships), history);
+    }
+
+    /// Judges a table of sessions, and who the members are.
+    fn judge_table(
+        &self,
+        upto: Slot,
+        (sessions, memberships): (&Sessions, &Memberships),
+        history: &mut History,
+    ) {
+        let Some(table) = history.table(upto) else { return };
+        let is_table = table == digest_of(sessions);
         history.report.judge(Safety::EqualReplicas, self.party(), is_table, || {
             format!("its sessions are not those of the log up to slot {upto}")
+        });
+        let are_members = history.electorate.is_known(memberships, upto);
+        history.report.judge(Safety::EqualReplicas, self.party(), are_members, || {
+            format!("its members are not those of the log up to slot {upto}")
         });
     }
 

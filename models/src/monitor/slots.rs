@@ -12,6 +12,7 @@
 use crate::paxos::{self, Msg};
 use crate::properties::slot::VotesAt;
 use paxos_chat::message::Outcome;
+use paxos_chat::quorum::ReplicaSet;
 use paxos_chat::types::{Ballot, Value};
 
 /// The number of a value at its slot.
@@ -114,15 +115,17 @@ impl Unused {
         Unused { state: Abstract::init(acceptors), promises: 0 }
     }
 
-    /// A slot that is used for the first time.
-    pub(super) fn record(&self) -> Record {
+    /// A slot that is used for the first time, at which these have votes that count.
+    pub(super) fn record(&self, members: ReplicaSet) -> Record {
+        let mut state = self.state.clone();
+        state.members = members.iter().map(|id| usize::from(id.0)).collect();
         Record {
             values: Vec::new(),
             votes: VotesAt::default(),
             chosen: None,
             decided: None,
             executed: None,
-            state: self.state.clone(),
+            state,
             promises: self.promises,
         }
     }

@@ -48,13 +48,14 @@ impl History {
         }
         if !self.slots.contains_key(&slot) {
             // It is no vote, but others may decide otherwise.
-            self.slots.insert(slot, self.unused.record());
+            self.slots.insert(slot, self.record(slot));
         }
+        let members = self.electorate.members(slot);
         let Some(record) = self.slots.get_mut(&slot) else { return };
         let (token, _) = record.token(value);
         let first = *record.decided.get_or_insert(token);
         let votes = &record.votes;
-        let has_counted = leads.map(|(ballot, _)| votes.is_chosen_in(ballot, token, self.members));
+        let has_counted = leads.map(|(ballot, _)| votes.is_chosen_in(ballot, token, members));
         self.report.judge(Safety::Prefixes, party, first == token, || {
             format!("has decided {value} at slot {slot}, and another {}", record.value(first))
         });
@@ -138,7 +139,7 @@ impl History {
         value: &Value,
         party: Option<Party>,
     ) -> Vec<Outcome> {
-        let outcomes = self.execution.execute(slot, value);
+        let outcomes = self.electorate.execute(&mut self.execution, slot, value);
         for (command, outcome) in value.commands().iter().zip(&outcomes) {
             match (&command.operation, outcome) {
                 (Operation::OpenSession { nonce }, Outcome::Opened(session)) => {

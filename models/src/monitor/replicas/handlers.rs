@@ -10,7 +10,7 @@ use imbl::ordmap::DiffItem;
 use paxos_chat::message::{
     Accept, Accepted, Entries, Input, Message, Outcome, Output, SessionExpired, ToClient, ToPeer,
 };
-use paxos_chat::state::{State, Storage};
+use paxos_chat::state::{Snapshot, State, Storage};
 use paxos_chat::types::{Slot, Value, Vote};
 
 impl Replica {
@@ -32,7 +32,8 @@ impl Replica {
             let last = self.pending.back().map_or(&self.durable, |save| &save.storage);
             let bound = storage.snapshot.upto;
             if bound != last.snapshot.upto {
-                self.judge_table(bound, &storage.snapshot.sessions, history);
+                let Snapshot { sessions, memberships, .. } = &storage.snapshot;
+                self.judge_table(bound, (sessions, memberships), history);
             }
             let passing = passing(&before, step);
             self.pending.push_back(Save { storage: storage.clone(), passing });
@@ -216,7 +217,7 @@ impl Replica {
 
     /// Judges what takes time in proportion to what a replica holds.
     pub(crate) fn look_closely(&self, state: &State, history: &mut History) {
-        self.judge_table(state.learner.applied_upto, &state.learner.sessions, history);
+        self.judge_learned(state, history);
         let is_within = bounds::waits_within(&self.tuning, state);
         history.report.judge(Safety::Bounded, self.party(), is_within, || {
             "more waits than its parameters allow".into()
