@@ -278,7 +278,7 @@ impl Assembly {
         let driver = Driver::start(
             actor,
             ReplicaId(own.id).into(),
-            NodeTable::new(addresses, CLIENTS_MAX),
+            NodeTable::new(addresses, CLIENTS_MAX).of_life(codec.boot().number()),
             codec,
             host,
             world,

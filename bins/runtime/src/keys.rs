@@ -74,6 +74,11 @@ impl Boot {
     pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
+
+    /// A number of 48 bits, drawn with it: boots that count from there do not meet.
+    pub fn number(&self) -> u64 {
+        self.0[..6].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
 }
 
 impl Debug for Boot {

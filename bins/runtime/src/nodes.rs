@@ -9,7 +9,8 @@
 //!   whoever is forgotten asks again.
 //! - *No reflector*: until a client has shown that it hears at its address, at most [`CREDIT`] bytes are sent
 //!   there for each that came from there (RFC 9000, section 8.1).
-//! - *An id is never given twice*, so that an answer cannot reach a client that did not ask.
+//! - *An id is never given twice*, by no life of a process ([`NodeTable::of_life`]), so that an answer cannot reach a client
+//!   that did not ask: it may come back by others, to whom its asker is an id.
 
 use crate::addresses::Addresses;
 use crate::shares::Shares;
@@ -86,6 +87,13 @@ impl NodeTable {
             clients: Shares::new(clients_max),
             by_id: HashMap::new(),
         }
+    }
+
+    /// In a life of this number, which is far from those of other lives: so are its ids of clients.
+    #[must_use]
+    pub fn of_life(mut self, number: u64) -> NodeTable {
+        self.next_id += number;
+        self
     }
 
     /// Takes over where names say that replicas are now.
@@ -216,6 +224,17 @@ mod tests {
         assert_eq!(nodes.find(2), None);
         assert_eq!(nodes.find(1), None, "forgotten when b came back");
         assert_eq!((nodes.clients.len(), nodes.by_id.len()), (2, 2));
+    }
+
+    #[test]
+    fn an_id_of_another_life_stands_for_nobody() {
+        let life = || NodeTable::new(vec![address(1)], 9).of_life(Boot::fresh().number());
+        let (mut before, mut after) = (life(), life());
+        let asked = before.heard(client(), from(2));
+        let mut later = (0..9).map(|_| after.heard(client(), from(3)));
+        assert!(later.all(|id| id != asked));
+        assert_eq!((before.find(asked).is_some(), after.find(asked)), (true, None));
+        assert!(after.find(0).is_some(), "replicas keep theirs");
     }
 
     #[test]

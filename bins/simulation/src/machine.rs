@@ -331,9 +331,11 @@ impl Machine {
         };
         let host = Hosted(ReplicaHost::new(opened.log, [], tuning));
         let addresses = (0..self.bounds.replicas).map(|id| address(id.into())).collect::<Vec<_>>();
-        let nodes = NodeTable::new(addresses, CLIENTS_MAX);
         let codec = self.keys.replica(self.id, self.bounds.replicas);
         let codec = codec.with_packing(*packing).with_formats(*formats);
+        // Not the boot's number: a seed does the same again.
+        let life = (self.recordings.len() as u64) << 32;
+        let nodes = NodeTable::new(addresses, CLIENTS_MAX).of_life(life);
         let id = NodeId(self.id.into()).into();
         self.recordings.push(recording);
         let driver = Driver::start(actor, id, nodes, codec, host, world);
